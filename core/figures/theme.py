@@ -1,0 +1,57 @@
+"""Colours and layout shared by every figure: one meaning per colour, safe for colour-blind readers."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import plotly.graph_objects as go
+
+ASSETS = Path(__file__).resolve().parents[2] / "assets"
+
+
+@dataclass(frozen=True)
+class Palette:
+    """Hex colours by role; the same roles name the colours of the browser player."""
+
+    data: str
+    sample: str
+    exact: str
+    noise: str
+    force: str
+    accent: str
+    ink: str
+    muted: str
+    grid: str
+    background: str
+
+
+_colours = json.loads((ASSETS / "palette.json").read_text())
+LIGHT = Palette(**_colours["light"])
+DARK = Palette(**_colours["dark"])
+
+
+def rgba(colour: str, opacity: float) -> str:
+    """`#RRGGBB` and an opacity in [0, 1] -> a CSS rgba() string."""
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{opacity:g})"
+
+
+def styled(figure: go.Figure, palette: Palette = LIGHT, *, x_title: str, y_title: str, height: int = 360) -> go.Figure:
+    """Give `figure` the app's axes, type and legend; returns the same figure."""
+    axis = dict(gridcolor=palette.grid, zerolinecolor=palette.grid, linecolor=palette.muted, ticks="outside",
+                tickcolor=palette.muted, title_standoff=8, automargin=True)
+    figure.update_layout(
+        height=height,
+        margin=dict(l=56, r=12, t=28, b=48),
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font=dict(color=palette.ink, size=14),
+        legend=dict(orientation="h", yanchor="bottom", y=1.01, x=0, bgcolor="rgba(0,0,0,0)"),
+        hoverlabel=dict(bgcolor=palette.background, font_color=palette.ink),
+        dragmode=False,
+    )
+    figure.update_xaxes(title_text=x_title, **axis)
+    figure.update_yaxes(title_text=y_title, **axis)
+    return figure

@@ -1,0 +1,64 @@
+"""What a sampler leaves behind: states of many particles at a few moments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """Positions of N particles in D dimensions at T times.
+
+    times: (T,), in the order in which the sampler visited them (descending for a reverse process).
+    positions: (T, N, D), same unit as the sampler's state.
+    Raises ValueError when the shapes disagree.
+    """
+
+    times: Tensor
+    positions: Tensor
+
+    def __post_init__(self):
+        if self.times.ndim != 1 or self.positions.ndim != 3 or len(self.times) != len(self.positions):
+            raise ValueError(f"times {tuple(self.times.shape)} and positions {tuple(self.positions.shape)} "
+                             "must be (T,) and (T, N, D)")
+
+    @property
+    def n_frames(self) -> int:
+        return self.positions.shape[0]
+
+    @property
+    def n_particles(self) -> int:
+        return self.positions.shape[1]
+
+    @property
+    def dim(self) -> int:
+        return self.positions.shape[2]
+
+    @property
+    def final(self) -> Tensor:
+        """(N, D): the last stored state."""
+        return self.positions[-1]
+
+
+def frame_indices(n_states: int, n_frames: int) -> Tensor:
+    """At most `n_frames` evenly spaced indices into `n_states` states, first and last always among them."""
+    if n_states < 1 or n_frames < 1:
+        raise ValueError("a trajectory needs at least one state and one frame")
+    if n_frames == 1:
+        return torch.tensor([n_states - 1])
+    return torch.linspace(0, n_states - 1, min(n_states, n_frames)).round().long().unique()
+
+
+def collect(states: Iterable[Tensor], times: Tensor, *, n_frames: int = 200) -> Trajectory:
+    """Run a sampler to its end, keeping at most `n_frames` of its states.
+
+    states: yields the (N, D) state at each of `times`, in order. What is kept never changes what is sampled.
+    """
+    keep = frame_indices(len(times), n_frames)
+    wanted = set(keep.tolist())
+    kept = [state.clone() for i, state in enumerate(states) if i in wanted]
+    return Trajectory(times[keep], torch.stack(kept))
