@@ -1,0 +1,140 @@
+"""Distances against scipy, closed forms, and their own promise: exact samples stay inside the floor."""
+
+import math
+
+import pytest
+import torch
+from scipy import stats
+
+from core.numerics.distances import (
+    Truth,
+    energy_distance,
+    floor,
+    histogram_kl,
+    histogram_kl_floor,
+    ks_1d,
+    ks_floor,
+    measure,
+    sliced_wasserstein,
+)
+
+
+@pytest.fixture
+def rng():
+    return torch.Generator().manual_seed(20)
+
+
+def gaussian(dim):
+    return lambda n, generator: torch.randn(n, dim, generator=generator)
+
+
+def normal_cdf(x):
+    return torch.special.ndtr(x)
+
+
+def test_one_dimensional_energy_distance_is_scipys(rng):
+    x, y = torch.randn(700, generator=rng), 1.3 * torch.randn(500, generator=rng) + 0.2
+    assert energy_distance(x, y) == pytest.approx(stats.energy_distance(x.numpy(), y.numpy()), rel=1e-6)
+
+
+def test_energy_distance_by_blocks_is_the_double_sum(rng):
+    x, y = torch.randn(130, 3, generator=rng).double(), 2 * torch.randn(90, 3, generator=rng).double()
+    between, within_x, within_y = ((a[:, None] - b).norm(dim=-1).mean() for a, b in ((x, y), (x, x), (y, y)))
+    exact = float((2 * between - within_x - within_y).sqrt())
+    assert energy_distance(x, y, block=32) == pytest.approx(exact, rel=1e-12)
+    assert energy_distance(x.float(), y.float()) == pytest.approx(exact, rel=1e-4)
+
+
+def test_the_flat_and_the_sorted_route_agree(rng):
+    x, y = torch.randn(200, 1, generator=rng).double(), torch.rand(300, 1, generator=rng).double()
+    nothing = torch.zeros_like
+    widened = energy_distance(torch.cat([x, nothing(x)], 1), torch.cat([y, nothing(y)], 1))
+    assert energy_distance(x, y) == pytest.approx(widened, rel=1e-9)
+
+
+def test_energy_distance_to_a_wider_gaussian_is_the_closed_form(rng):
+    """D^2 = 2 sqrt(2/pi) (sqrt(1 + s^2)) - (2 + 2 s)/sqrt(pi), plus the V-statistic's own bias E|X-X'|/n."""
+    n, scale, repeats = 1000, 1.5, 60
+    scores = torch.tensor([energy_distance(torch.randn(n, generator=rng), scale * torch.randn(n, generator=rng)) ** 2
+                           for _ in range(repeats)])
+
+    def expected(s):
+        spread = 2 / math.sqrt(math.pi)
+        return 2 * math.sqrt(2 / math.pi * (1 + s * s)) - spread * (1 + s) + spread * (1 + s) / n
+
+    error = 4 * float(scores.std()) / math.sqrt(repeats)
+    assert abs(float(scores.mean()) - expected(scale)) < error
+    assert abs(float(scores.mean()) - expected(1.2 * scale)) > error
+
+
+@pytest.mark.parametrize("dim", [1, 2])
+def test_exact_samples_stay_within_the_floor_at_the_nominal_rate(dim, rng):
+    n, trials, nominal = 200, 300, 0.95
+    within = sum(measure(energy_distance, gaussian(dim)(n, rng), gaussian(dim), seed=i).within for i in range(trials))
+    assert abs(within / trials - nominal) < 4 * math.sqrt(nominal * (1 - nominal) / trials)
+
+
+@pytest.mark.parametrize("dim", [1, 2])
+def test_a_scale_wrong_by_a_fifth_is_far_outside(dim, rng):
+    n = 2000
+    exact = floor(energy_distance, gaussian(dim), n)
+    right = gaussian(dim)(n, rng)
+    assert measure(energy_distance, right, gaussian(dim), seed=3, known_floor=exact).z < 4
+    for wrong in (1.2 * right, right / 1.2):
+        truth = measure(energy_distance, wrong, gaussian(dim), seed=3, known_floor=exact)
+        assert truth.z > 4 and truth.ratio > 2 and truth.verdict.startswith("Far")
+
+
+def test_sliced_wasserstein_of_a_shift_and_a_scale(rng):
+    """W_2 of a shift in one dimension is the shift; of N(0, I) to N(0, s^2 I) along any direction it is |s - 1|."""
+    x = torch.randn(4000, 2, generator=rng).double()
+    assert sliced_wasserstein(x[:, :1], x[:, :1] + 0.3, generator=rng) == pytest.approx(0.3, rel=1e-9)
+    spread = math.sqrt(float((x.square().sum(1)).var()) / len(x)) / 4  # of the mean of |x|^2 / 2, halved by the root
+    assert abs(sliced_wasserstein(x, 1.5 * x, generator=rng) / 0.5 - 1) < 4 * (spread + 0.5 / math.sqrt(64))
+    assert sliced_wasserstein(x[:, :1], x[:, :1].repeat_interleave(3, 0), generator=rng) == pytest.approx(0, abs=1e-12)
+    assert sliced_wasserstein(x[:, :1], 0.3 + x[:, :1].repeat_interleave(3, 0)[:-1], generator=rng) > 0.29
+
+
+def test_ks_is_scipys_and_its_floor_is_kolmogorovs(rng):
+    x = torch.randn(400, generator=rng)
+    assert ks_1d(x, normal_cdf) == pytest.approx(stats.kstest(x.double().numpy(), "norm").statistic, abs=1e-12)
+    n, trials = 1000, 400
+    scores = torch.tensor([ks_1d(torch.randn(n, generator=rng), normal_cdf) for _ in range(trials)])
+    exact = ks_floor(n)
+    finite_n = 1 / (6 * n)  # Kolmogorov's next order shifts the mean by -1/(6 n)
+    error = 4 * exact.std / math.sqrt(trials)
+    assert abs(float(scores.mean()) + finite_n - exact.mean) < error
+    assert abs(float(scores.mean()) + finite_n - 1.2 * exact.mean) > error
+    assert abs(float(scores.std()) / exact.std - 1) < 4 * math.sqrt(0.75 / trials)  # kurtosis of Kolmogorov's law < 5
+
+
+def test_histogram_kl_is_zero_at_the_truth_and_its_floor_is_chi_square(rng):
+    exact = torch.tensor([[0.1, 0.2], [0.3, 0.4]], dtype=torch.float64)
+    assert histogram_kl(1000 * exact, exact) == pytest.approx(0, abs=1e-12)
+    n, trials = 5000, 1200
+    draws = (torch.multinomial(exact.flatten(), n, replacement=True, generator=rng) for _ in range(trials))
+    scores = torch.tensor([histogram_kl(draw.bincount(minlength=4), exact.flatten()) for draw in draws])
+    expected = histogram_kl_floor(n, 4)
+    error = 4 * expected.std / math.sqrt(trials)
+    assert abs(float(scores.mean()) - expected.mean) < error < abs(float(scores.mean()) - 1.2 * expected.mean)
+    assert histogram_kl(torch.tensor([1, 0]), torch.tensor([0.0, 1.0])) == math.inf
+
+
+def test_the_verdict_says_what_it_means():
+    assert Truth("d", 0.041, 0.040, 0.005, 2000).verdict == (
+        "As good as exact: an exact sampler with 2,000 particles scores 0.040 ± 0.005.")
+    assert Truth("d", 0.07, 0.04, 0.005, 2000).verdict.startswith("Close: 1.8 times the floor")
+    assert Truth("d", 0.9, 0.04, 0.005, 2000, "Å").verdict.endswith("0.040 ± 0.005 Å.")
+    assert Truth("d", math.inf, 0.04, 0.005, 2000).verdict.startswith("Blown up")
+
+
+def test_bad_samples():
+    x = torch.zeros(5, 2)
+    assert energy_distance(torch.full((5, 2), math.nan), x) == math.inf
+    assert ks_1d(torch.tensor([math.inf]), normal_cdf) == math.inf
+    with pytest.raises(ValueError, match="dimensions"):
+        energy_distance(x, torch.zeros(5, 3))
+    with pytest.raises(ValueError, match="non-empty"):
+        energy_distance(x[:0], x)
+    with pytest.raises(ValueError, match="floor is for"):
+        measure(energy_distance, x, gaussian(2), seed=0, known_floor=ks_floor(7))
