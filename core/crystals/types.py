@@ -114,8 +114,8 @@ class Crystal:
     def nearest_distance(self) -> float:
         """Å, the shortest distance between two atoms of the infinite crystal, images of one atom included.
 
-        Exact for skewed cells too: the basis is first LLL-reduced, then images are searched as far as the heights
-        of the reduced cell require.
+        Exact for skewed cells too: the basis is first LLL-reduced, then images are searched as far as the
+        heights of the reduced cell require.
         """
         from pymatgen.core import Lattice
 
