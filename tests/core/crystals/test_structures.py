@@ -13,7 +13,8 @@ from core.crystals.upload import CrystalFileError, read_cif
 # name -> (density in g/cm^3, nearest distance in Å) from handbooks, not from the cell parameters in the code
 MEASURED = {
     "rock salt NaCl": (2.165, 2.820), "caesium chloride CsCl": (3.988, 3.571),
-    "zinc blende ZnS": (4.09, 2.342), "wurtzite ZnS": (4.09, 2.342), "gallium arsenide GaAs": (5.318, 2.448), "fluorite CaF2": (3.18, 2.365),
+    "zinc blende ZnS": (4.09, 2.342), "wurtzite ZnS": (4.09, 2.342),
+    "gallium arsenide GaAs": (5.318, 2.448), "fluorite CaF2": (3.18, 2.365),
     "rutile TiO2": (4.25, 1.949), "perovskite SrTiO3": (5.12, 1.952), "spinel MgAl2O4": (3.58, 1.92),
     "layered LiCoO2": (5.05, 1.922), "diamond C": (3.515, 1.545), "silicon Si": (2.329, 2.352),
     "graphite C": (2.26, 1.422), "hexagonal BN": (2.28, 1.446), "layered MoS2": (5.0, 2.417),

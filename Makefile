@@ -1,0 +1,38 @@
+# `make run` opens the app, `make test` runs every test; both do their own set-up on a fresh machine.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PORT ?= 8501
+VENDOR := assets/player/vendor/3Dmol-min.js
+
+.PHONY: run test bench lint clean
+.DELETE_ON_ERROR:
+
+run: $(VENV)/.app $(VENDOR)
+	$(BIN)/streamlit run app.py --server.port $(PORT)
+
+test: $(VENV)/.test $(VENDOR) lint
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+
+bench: $(VENV)/.test $(VENDOR)
+	for bench in tests/benchmarks/[a-z]*.py; do echo "== $$bench"; $(BIN)/python $$bench || exit 1; done
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+
+$(VENV)/.app: requirements.txt pyproject.toml
+	$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info < (3, 13), "Python 3.11 or 3.12 is needed: make PYTHON=python3.11"'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --editable .
+	touch $@
+
+$(VENV)/.test: $(VENV)/.app requirements-test.txt
+	$(BIN)/pip install --quiet --editable ".[test]"
+	touch $@
+
+$(VENDOR):
+	mkdir -p $(@D)
+	cd $(@D) && npm pack --silent 3dmol@2.5.5 && tar -xzf 3dmol-2.5.5.tgz && cp package/build/3Dmol-min.js package/LICENSE . && rm -r package 3dmol-2.5.5.tgz
+
+clean:
+	rm -rf $(VENV) assets/player/vendor

@@ -1,0 +1,59 @@
+"""The registry of chapters: the side bar, the order of previous/next and the page tests are read from here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+PARTS = {
+    "foundations": "I · Foundations",
+    "physics": "II · Diffusion as a physical process",
+    "learning": "III · Building a diffusion model",
+    "crystals": "IV · Crystals",
+}
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """One page. `pages/<part>/<slug>.py`, `core/<part>/<slug>.py` and `assets/chapters/<part>/<slug>.md` belong to it.
+
+    number: place in the curriculum. icon: a Material symbol name. Raises ValueError for an unknown part.
+    """
+
+    number: int
+    part: str
+    slug: str
+    title: str
+    question: str
+    icon: str
+
+    def __post_init__(self):
+        if self.part not in PARTS:
+            raise ValueError(f"{self.slug}: part {self.part!r} is not one of {', '.join(PARTS)}")
+
+    @property
+    def page(self) -> str:
+        """Path of the page's script, relative to the folder of app.py."""
+        return f"pages/{self.part}/{self.slug}.py"
+
+
+CHAPTERS = (
+    Chapter(5, "physics", "brownian", "Brownian motion", "How far does a walker get that has no idea where it is going?",
+            "scatter_plot"),
+    Chapter(12, "learning", "reverse_process", "The reverse process",
+            "If every step forward destroyed information, how can a walk backwards bring it back?", "fast_rewind"),
+    Chapter(19, "crystals", "generation", "Growing crystals", "Can a crystal be grown out of noise, atom by atom?", "diamond"),
+)
+
+
+def find(slug: str) -> Chapter:
+    """The chapter with this slug. Raises KeyError naming the known ones."""
+    for chapter in CHAPTERS:
+        if chapter.slug == slug:
+            return chapter
+    raise KeyError(f"no chapter {slug!r}; there are {', '.join(c.slug for c in CHAPTERS)}")
+
+
+def neighbours(chapter: Chapter) -> tuple[Chapter | None, Chapter | None]:
+    """The chapters before and after this one in reading order."""
+    i = CHAPTERS.index(chapter)
+    return (CHAPTERS[i - 1] if i else None), (CHAPTERS[i + 1] if i + 1 < len(CHAPTERS) else None)

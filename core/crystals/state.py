@@ -1,0 +1,21 @@
+"""A batch of cells with the same number of atoms, as the process and the network see it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Cells(NamedTuple):
+    """numbers (B, N) atomic numbers, frac (B, N, 3) in [0, 1), cell (B, 6) standardised log-metric."""
+
+    numbers: Tensor
+    frac: Tensor
+    cell: Tensor
+
+
+def wrap(frac: Tensor) -> Tensor:
+    """Into [0, 1); the second remainder catches -1e-9 -> 1.0 in float32."""
+    return torch.remainder(torch.remainder(frac, 1.0), 1.0)

@@ -1,0 +1,185 @@
+"""Work of more than a second: queued behind `concurrent.futures.Executor`, with progress, cancel and a place in the queue.
+
+A job's function is called as `function(*args, progress=..., cancelled=..., **kwargs)`; it reports with `progress(done, total)`
+and stops soon after `cancelled()` turns true. Messages travel through small files, so that they survive a killed worker and
+need no extra process. Nobody asking after a job for `PATIENCE` seconds cancels it: a closed tab leaves no work behind.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+PATIENCE = 60.0
+
+
+class Stopped(Exception):
+    """Raised inside a worker when its job was cancelled or nobody waits for it any more."""
+
+
+@dataclass(frozen=True)
+class Status:
+    """A job at this moment. state: queued, running, done, failed or cancelled; ahead: jobs before it in the queue."""
+
+    state: str
+    done: int = 0
+    total: int = 0
+    ahead: int = 0
+    message: str = ""
+
+
+@dataclass
+class Job:
+    """A submitted call; ask its queue for `status` and its future for the result."""
+
+    folder: Path
+    call: tuple[Callable, tuple, dict]
+    future: Future = field(default_factory=Future)
+    retried: bool = False
+
+    def cancel(self) -> None:
+        """Take it out of the queue, or ask the worker to stop at its next step."""
+        (self.folder / "cancel").touch()
+        self.future.cancel()
+
+
+def _die_with_parent(parent: int) -> None:
+    """In a worker: leave when the server that started it is gone, however it went."""
+    def watch():
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        os._exit(1)
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _work(folder: Path, function: Callable, args: tuple, kwargs: dict) -> Any:
+    """Runs in the worker: hand `function` its progress and cancelled callbacks."""
+    asked, cancel, report = folder / "asked", folder / "cancel", folder / "progress"
+
+    def cancelled() -> bool:
+        try:
+            return cancel.exists() or time.time() - asked.stat().st_mtime > PATIENCE
+        except FileNotFoundError:
+            return True
+
+    def progress(done: int, total: int) -> None:
+        fresh = report.with_suffix(".new")
+        fresh.write_text(json.dumps([done, total]))
+        fresh.replace(report)
+
+    if cancelled():
+        raise Stopped
+    progress(0, 0)
+    return function(*args, progress=progress, cancelled=cancelled, **kwargs)
+
+
+def local_pool(max_workers: int = 1) -> Executor:
+    """Worker processes on this machine; they start fresh (spawn) and end with this process."""
+    return ProcessPoolExecutor(max_workers, mp_context=multiprocessing.get_context("spawn"), initializer=_die_with_parent,
+                               initargs=(os.getpid(),))
+
+
+def dask_pool(address: str) -> Executor:
+    """Workers of a running Dask scheduler (`tcp://host:port`); needs the package `distributed` and a shared temporary folder."""
+    from distributed import Client
+
+    return Client(address).get_executor()
+
+
+class Queue:
+    """Jobs behind one executor. `make_executor` is called again when a worker was killed; unfinished jobs then start over once."""
+
+    def __init__(self, make_executor: Callable[[], Executor] = local_pool):
+        self._make = make_executor
+        self._lock = threading.RLock()
+        self._executor: Executor | None = None
+        self._waiting: list[Job] = []
+
+    def submit(self, function: Callable, *args: Any, **kwargs: Any) -> Job:
+        """Put a call at the end of the queue. `function` and its arguments must be picklable."""
+        folder = Path(tempfile.gettempdir()) / "noise-to-crystals-jobs" / uuid.uuid4().hex
+        folder.mkdir(parents=True)
+        (folder / "asked").touch()
+        job = Job(folder, (function, args, kwargs))
+        self._start(job)
+        return job
+
+    def _start(self, job: Job) -> None:
+        with self._lock:
+            self._waiting = [other for other in self._waiting if not other.future.done()] + [job]
+            for attempt in (0, 1):
+                self._executor = self._executor or self._make()
+                try:
+                    job.future = self._executor.submit(_work, job.folder, *job.call)
+                    return
+                except (BrokenExecutor, RuntimeError):
+                    self._executor = None
+                    if attempt:
+                        raise
+
+    def status(self, job: Job) -> Status:
+        """Where a job stands; asking also says that somebody still waits for it."""
+        if job.folder.exists():
+            (job.folder / "asked").touch()
+        future = job.future
+        if future.cancelled() or (not future.done() and (job.folder / "cancel").exists()):
+            return Status("cancelled")
+        if future.done():
+            return self._finished(job, future.exception())
+        done, total = self._progress(job)
+        if total or (job.folder / "progress").exists():
+            return Status("running", done, total)
+        with self._lock:
+            ahead = [other for other in self._waiting if not other.future.done()]
+        return Status("queued", ahead=ahead.index(job) if job in ahead else 0)
+
+    def _finished(self, job: Job, error: BaseException | None) -> Status:
+        if error is None:
+            done, total = self._progress(job)
+            self._clean(job)
+            return Status("done", total or done, total)
+        if isinstance(error, BrokenExecutor) and not job.retried:
+            job.retried = True
+            with self._lock:
+                self._executor = None
+                (job.folder / "progress").unlink(missing_ok=True)
+            self._start(job)
+            return Status("queued", message="The worker stopped unexpectedly; starting over with the same seed.")
+        self._clean(job)
+        if isinstance(error, (Stopped, CancelledError)):
+            return Status("cancelled")
+        if isinstance(error, BrokenExecutor):
+            return Status("failed", message="The worker stopped twice; the machine may be out of memory.")
+        return Status("failed", message=str(error) or type(error).__name__)
+
+    @staticmethod
+    def _progress(job: Job) -> tuple[int, int]:
+        try:
+            done, total = json.loads((job.folder / "progress").read_text())
+            return done, total
+        except (FileNotFoundError, ValueError):
+            return 0, 0
+
+    @staticmethod
+    def _clean(job: Job) -> None:
+        for name in ("asked", "cancel", "progress", "progress.new"):
+            (job.folder / name).unlink(missing_ok=True)
+        if job.folder.exists():
+            job.folder.rmdir()
+
+    def shutdown(self) -> None:
+        """Stop the workers; queued jobs are cancelled."""
+        with self._lock:
+            if self._executor is not None:
+                self._executor.shutdown(wait=False, cancel_futures=True)
+                self._executor = None

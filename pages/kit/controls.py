@@ -1,0 +1,220 @@
+"""Controls that live in the address bar: a link opens the same picture on another machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import streamlit as st
+
+
+@dataclass(frozen=True)
+class Control:
+    """A labelled value with a URL name. `term` is the placeholder in the live equation that it changes."""
+
+    key: str
+    label: str
+    default: Any
+    help: str | None = None
+    more: bool = False
+    term: str | None = None
+
+    def valid(self, raw: str) -> bool:
+        """Would this text, found in the URL, be accepted?"""
+        raise NotImplementedError
+
+    def expects(self) -> str:
+        """What a valid value looks like, for the notice under a bad link."""
+        raise NotImplementedError
+
+    def url(self, value: Any) -> str:
+        """How `value` is written in a link."""
+        return str(value)
+
+    def draw(self) -> Any:
+        """Mount the widget and return its value."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Slider(Control):
+    """A number between `low` and `high`, or one of an ordered list of `options`."""
+
+    low: float = 0
+    high: float = 1
+    step: float | None = None
+    options: Sequence[Any] = ()
+    format: str | Callable[[Any], str] | None = None
+
+    def valid(self, raw):
+        if self.options:
+            return raw in self._texts()
+        try:
+            return self.low <= float(raw) <= self.high
+        except ValueError:
+            return False
+
+    def expects(self):
+        return f"one of {', '.join(self._texts())}" if self.options else f"a number from {self.low:g} to {self.high:g}"
+
+    def url(self, value):
+        return self.format(value) if callable(self.format) else str(value)
+
+    def _texts(self):
+        return [self.url(option) for option in self.options]
+
+    def draw(self):
+        if self.options:
+            return st.select_slider(self.label, self.options, self.default, format_func=self.url, key=self.key, help=self.help,
+                                    bind="query-params")
+        return st.slider(self.label, self.low, self.high, self.default, self.step, format=self.format, key=self.key,
+                         help=self.help, bind="query-params")
+
+
+@dataclass(frozen=True)
+class Number(Control):
+    """A number typed in, such as a seed."""
+
+    low: int = 0
+    high: int = 2**31 - 1
+
+    def valid(self, raw):
+        try:
+            return self.low <= int(raw) <= self.high
+        except ValueError:
+            return False
+
+    def expects(self):
+        return f"a whole number from {self.low} to {self.high}"
+
+    def draw(self):
+        return st.number_input(self.label, self.low, self.high, self.default, key=self.key, help=self.help, bind="query-params")
+
+
+@dataclass(frozen=True)
+class Choice(Control):
+    """One of a few named options; `labels` maps an option to what is shown (and to what the URL carries)."""
+
+    options: Sequence[str] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    wide: bool = False
+
+    def url(self, value):
+        return self.labels.get(value, value)
+
+    def valid(self, raw):
+        return raw in [self.url(option) for option in self.options]
+
+    def expects(self):
+        return f"one of {', '.join(self.url(option) for option in self.options)}"
+
+    def draw(self):
+        if self.wide or len(self.options) > 4:
+            return st.selectbox(self.label, self.options, self.options.index(self.default), format_func=self.url,
+                                key=self.key, help=self.help, bind="query-params")
+        return st.segmented_control(self.label, self.options, default=self.default, required=True, format_func=self.url,
+                                    key=self.key, help=self.help, bind="query-params")
+
+
+@dataclass(frozen=True)
+class Toggle(Control):
+    """On or off."""
+
+    def url(self, value):
+        return str(value).lower()
+
+    def valid(self, raw):
+        return raw.lower() in ("true", "false")
+
+    def expects(self):
+        return "true or false"
+
+    def draw(self):
+        return st.toggle(self.label, self.default, key=self.key, help=self.help, bind="query-params")
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A named set of values: a lecturer's cue, or (`breaks`) the setting that makes the method fail.
+
+    look: one sentence on what to look at.
+    """
+
+    name: str
+    values: Mapping[str, Any]
+    look: str
+    breaks: bool = False
+
+
+def _notices(slug: str, declared: Sequence[Control]) -> list[str]:
+    """Bad URL values, in the reader's words; remembered until a control is moved."""
+    store = st.session_state.setdefault("_notices", {})
+    bad = []
+    for control in declared:
+        raw = st.query_params.get(control.key)
+        if raw is not None and not control.valid(raw):
+            shown = raw if len(raw) <= 40 else raw[:40] + "…"
+            bad.append(f"**{control.label}** cannot be “`{shown.replace('`', '')}`” (the link says so): it takes "
+                       f"{control.expects()}. The default is used.")
+    if bad:
+        store[slug] = bad
+    return store.get(slug, [])
+
+
+def controls(slug: str, declared: Sequence[Control], *, more_label: str = "More") -> dict[str, Any]:
+    """Draw the controls of a chapter and return their values by key.
+
+    Also notes which control moved last (for the live equation) and says kindly which values of a link were unusable.
+    """
+    notices = _notices(slug, declared)
+    values = {}
+    for control in declared:
+        if not control.more:
+            values[control.key] = control.draw()
+    if hidden := [control for control in declared if control.more]:
+        with st.expander(more_label):
+            for control in hidden:
+                values[control.key] = control.draw()
+    state = st.session_state.setdefault("_controls", {}).setdefault(slug, {"values": values, "moved": None})
+    moved = [key for key, value in values.items() if state["values"].get(key) != value]
+    if moved:
+        state["moved"] = moved[0] if len(moved) == 1 else None
+        st.session_state["_notices"].pop(slug, None)
+        notices = []
+    state["values"] = values
+    for notice in notices:
+        st.warning(notice, icon=":material/link_off:")
+    return values
+
+
+def last_moved(slug: str) -> str | None:
+    """Key of the control that moved last on this chapter, if one did."""
+    return st.session_state.get("_controls", {}).get(slug, {}).get("moved")
+
+
+def put(values: Mapping[str, Any]) -> None:
+    """Set controls from a callback (widgets of the coming run then start from these values)."""
+    for key, value in values.items():
+        st.session_state[key] = value
+
+
+def reset(declared: Sequence[Control]) -> None:
+    """Put every control back to its default; for use in a callback."""
+    put({control.key: control.default for control in declared})
+
+
+def scenes(slug: str, listed: Sequence[Scene], declared: Sequence[Control]) -> None:
+    """A row of buttons, one a scene; the keys 1-9 press them. The chosen scene says what to look at."""
+    values = st.session_state.get("_controls", {}).get(slug, {}).get("values", {})
+    defaults = {control.key: control.default for control in declared}
+    chosen = None
+    with st.container(horizontal=True, key="scenes"):
+        for i, scene in enumerate(listed):
+            target = defaults | dict(scene.values)
+            here = all(values.get(key) == value for key, value in target.items())
+            chosen = scene if here else chosen
+            st.button(f"{i + 1} · {scene.name}", key=f"scene_{i + 1}", type="primary" if here else "secondary", on_click=put,
+                      args=(target,), icon=":material/warning:" if scene.breaks else None)
+    if chosen:
+        (st.warning if chosen.breaks else st.info)(chosen.look, icon=":material/visibility:")

@@ -1,0 +1,39 @@
+"""The live equation: the values in force are substituted, the term that moved last is marked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from string import Template
+
+import streamlit as st
+
+from core.figures.theme import Palette
+
+
+def number(value: float, digits: int = 3) -> str:
+    r"""A number as LaTeX: 1.5, 200, 2.5\times10^{-7}."""
+    text = f"{value:.{digits}g}"
+    if "e" in text:
+        mantissa, exponent = text.split("e")
+        return rf"{mantissa}\times10^{{{int(exponent)}}}"
+    return text
+
+
+def substitute(template: str, terms: Mapping[str, str], moved: str | None, palette: Palette) -> str:
+    """Fill `${name}` places of a LaTeX template.
+
+    terms: name -> LaTeX of the value. moved: name to mark with the accent colour and a box.
+    Raises KeyError when the template names a term that is not given.
+    """
+    def dressed(name, value):
+        if name == moved:
+            return rf"\boxed{{\textcolor{{{palette.accent}}}{{{value}}}}}"
+        return rf"\textcolor{{{palette.data}}}{{{value}}}"
+    return Template(template).substitute({name: dressed(name, value) for name, value in terms.items()})
+
+
+def equation(template: str, terms: Mapping[str, str], moved: str | None, palette: Palette) -> None:
+    """Draw the template with its values; blank lines separate displayed equations."""
+    with st.container(key="equation"):
+        for block in filter(None, (part.strip() for part in template.split("\n\n"))):
+            st.latex(substitute(block, terms, moved, palette))

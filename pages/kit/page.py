@@ -1,0 +1,98 @@
+"""Head and foot of a chapter."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode, urlsplit, urlunsplit
+
+import streamlit as st
+
+from core import export
+from core.chapters import PARTS, Chapter, find, neighbours
+from pages.kit import controls as kit_controls
+from pages.kit import shell, text
+from pages.kit.equation import equation
+
+
+@dataclass(frozen=True)
+class Page:
+    """A chapter while it is drawn: its registry entry, its text, its controls."""
+
+    chapter: Chapter
+    text: Mapping[str, str]
+    declared: Sequence[kit_controls.Control]
+
+    def prose(self, heading: str, *, expanded: bool | None = None) -> None:
+        """A section of the chapter's text; folded under its heading when `expanded` is given. Hidden in lecture mode."""
+        with st.container(key=f"prose_{heading.lower().replace(' ', '_')}"):
+            if expanded is None:
+                st.markdown(self.text[heading])
+            else:
+                with st.expander(heading, expanded=expanded):
+                    st.markdown(self.text[heading])
+
+    def equation(self, terms: Mapping[str, str]) -> None:
+        """The chapter's equation with `terms` (name -> LaTeX) substituted, the last-moved one marked."""
+        moved = kit_controls.last_moved(self.chapter.slug)
+        names = {control.key: control.term or control.key for control in self.declared}
+        equation(self.text["Equation"], terms, names.get(moved, moved), shell.palette())
+
+    def controls(self) -> dict[str, Any]:
+        """Draw the controls; values by key."""
+        values = kit_controls.controls(self.chapter.slug, self.declared)
+        st.button("Reset", key="reset", icon=":material/restart_alt:", on_click=kit_controls.reset, args=(self.declared,))
+        return values
+
+    def scenes(self, listed: Sequence[kit_controls.Scene]) -> None:
+        """The chapter's scenes, its break-it among them."""
+        kit_controls.scenes(self.chapter.slug, listed, self.declared)
+
+    def link(self, values: Mapping[str, Any]) -> str:
+        """The address that opens this very picture."""
+        shown = {c.key: c.url(values[c.key]) for c in self.declared if c.key in values}
+        parts = urlsplit(st.context.url or f"/{self.chapter.slug}")
+        return urlunsplit((parts.scheme, parts.netloc, parts.path, urlencode(shown), ""))
+
+    def footer(self, function: Callable, values: Mapping[str, Any]) -> None:
+        """In the lecture, code, downloads, link, previous and next. `function` is the core function behind the stage."""
+        self.prose("In the lecture", expanded=False)
+        link = self.link(values)
+        with st.container(key="prose_take_away"), st.expander("Take it with you: code, notebook, link"):
+            here, there, where = st.columns(3)
+            recipe = self.text["Reproduce"]
+            here.download_button("Notebook", lambda: export.notebook(self.chapter, recipe, values, link),
+                                 f"{self.chapter.slug}.ipynb", "application/x-ipynb+json", on_click="ignore", width="stretch",
+                                 icon=":material/download:", key="download_notebook")
+            there.download_button("Script", lambda: export.script(self.chapter, recipe, values, link).encode(),
+                                  f"{self.chapter.slug}.py", "text/x-python", on_click="ignore", width="stretch",
+                                  icon=":material/download:", key="download_script")
+            where.caption("Both reproduce this figure with these settings and this seed, wherever the project is installed.")
+            st.markdown("This link restores everything on the page:")
+            st.code(link, language=None, wrap_lines=True)
+            st.markdown(f"The sampler on this page, `{function.__module__}.{function.__qualname__}`:")
+            st.code(inspect.getsource(function), language="python")
+        before, after = neighbours(self.chapter)
+        with st.container(horizontal=True, horizontal_alignment="distribute", key="nav"):
+            with st.container(key="nav_previous", width="content"):
+                st.page_link(before.page if before else "pages/home.py", label=before.title if before else "Home",
+                             icon=":material/arrow_back:")
+            with st.container(key="nav_next", width="content"):
+                st.page_link(after.page if after else "pages/home.py", label=after.title if after else "Home",
+                             icon=":material/arrow_forward:", icon_position="right")
+
+
+def chapter(slug: str, declared: Sequence[kit_controls.Control]) -> Page:
+    """Open a chapter: title, question and lead. At most seven controls may be outside “More”."""
+    if len([control for control in declared if not control.more]) > 7:
+        raise ValueError(f"{slug}: more than seven controls beside the stage")
+    entry = find(slug)
+    page = Page(entry, text.sections(entry), declared)
+    with st.container(key="head"):
+        st.caption(f"{PARTS[entry.part]} · chapter {entry.number}")
+        st.title(entry.title, anchor=False)
+        st.markdown(f"#### {entry.question}")
+    page.prose("Lead")
+    return page

@@ -1,0 +1,74 @@
+"""The frame around every page: style sheet, side bar, lecture mode, keys and theme."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+import torch
+
+from core.figures.theme import DARK, LIGHT, Palette
+
+ASSETS = Path(__file__).resolve().parents[2] / "assets"
+
+KEYS = """
+| key | does |
+|---|---|
+| `space` | play or pause |
+| `←` `→` | one frame back, one frame on |
+| `Home` `End` | first frame, last frame |
+| `,` `.` | slower, faster |
+| `1` … `9` | scene of this chapter |
+| `n` `p` | next, previous chapter |
+| `l` | lecture mode on or off |
+| `?` | this list |
+"""
+
+
+def palette() -> Palette:
+    """Colours of the theme in force."""
+    return DARK if st.context.theme.type == "dark" else LIGHT
+
+
+def lecture() -> bool:
+    """Is the page shown to an audience?"""
+    return st.session_state.get("mode") == "lecture"
+
+
+@st.dialog("Keys")
+def _keys() -> None:
+    st.markdown(KEYS)
+
+
+@st.cache_resource
+def _style(name: str, _modified: float) -> str:
+    return f"<style>{(ASSETS / 'kit' / name).read_text(encoding='utf-8')}</style>"
+
+
+def style(name: str) -> None:
+    """Put one of the kit's style sheets on the page."""
+    st.html(_style(name, (ASSETS / "kit" / name).stat().st_mtime))
+
+
+@st.cache_resource
+def _key_listener(source: str):
+    return st.components.v2.component("n2c_keys", js=source, html="<span></span>")
+
+
+def _role_colours() -> None:
+    st.html(f"<style>:root {{ --n2c-exact: {palette().exact}; --n2c-sample: {palette().sample}; }}</style>")
+
+
+def frame() -> None:
+    """Everything that is the same on all pages; called once a run, before the page."""
+    torch.set_num_threads(1)
+    style("kit.css")
+    _role_colours()
+    with st.sidebar, st.container(key="shell"):
+        st.segmented_control("Show for", ["study", "lecture"], default="study", required=True, key="mode", bind="query-params",
+                             help="Lecture: large type, no prose, no side bar. Press l to come back.")
+        if st.button("Keys", key="show_keys", icon=":material/keyboard:"):
+            _keys()
+    if lecture():
+        style("lecture.css")
+    _key_listener((ASSETS / "kit" / "keys.js").read_text(encoding="utf-8"))(key="n2c_keys")

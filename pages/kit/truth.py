@@ -1,0 +1,38 @@
+"""The truth meter: how far this sample is from the exact answer, and how far an exact sampler would be."""
+
+from __future__ import annotations
+
+import html
+import math
+
+import streamlit as st
+
+from core.numerics.distances import Truth
+
+
+def truth_meter(truth: Truth, *, note: str = "") -> None:
+    """Distance, finite-sample floor and a verdict in words, on one logarithmic bar from floor/10 to 1,000 floors.
+
+    note: a sentence on what the distance is measured between.
+    """
+    scale = max(truth.floor_mean, 1e-12)
+
+    def place(value: float) -> float:
+        return min(max((math.log10(max(value, 1e-15) / scale) + 1) / 4, 0.0), 1.0) * 100
+
+    low, high = place(max(truth.floor_mean - 2 * truth.floor_std, 1e-15)), place(truth.floor_mean + 2 * truth.floor_std)
+    at = place(truth.value)
+    unit = f" {truth.unit}" if truth.unit else ""
+    label = (f"{truth.name}: {truth.value:.3g}{unit}. An exact sampler with {truth.n:,} particles scores "
+             f"{truth.floor_mean:.3g} ± {truth.floor_std:.2g}.")
+    st.html(
+        f"""<div class="truth" role="img" aria-label="{html.escape(label)}">
+        <div class="truth-head"><span class="truth-name">Truth meter · {html.escape(truth.name)}</span>
+        <span class="truth-value" data-testid="truth-value">{truth.value:.3g}{unit}</span></div>
+        <div class="truth-bar"><div class="truth-floor" style="left:{low:.1f}%;width:{max(high - low, 1.5):.1f}%"></div>
+        <div class="truth-mark" style="left:{at:.1f}%"></div></div>
+        <div class="truth-scale"><span>better than chance allows</span><span>exact sampler</span><span>10×</span><span>100×</span>
+        <span>1000×</span></div>
+        <div class="truth-words"><b>{html.escape(truth.verdict)}</b> An exact sampler with {truth.n:,} particles scores
+        {truth.floor_mean:.3g} ± {truth.floor_std:.2g}{unit}. {html.escape(note)}</div></div>"""
+    )

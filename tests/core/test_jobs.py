@@ -1,0 +1,96 @@
+"""The job queue: progress, order, cancel, patience, a killed worker."""
+
+import os
+import signal
+import time
+
+import pytest
+
+from core import jobs
+
+
+def count(n, *, pause=0.0, progress, cancelled):
+    for i in range(n):
+        if cancelled():
+            raise jobs.Stopped
+        progress(i + 1, n)
+        time.sleep(pause)
+    return n * n
+
+
+def pid(*, flag, progress, cancelled):
+    """Says which process it is; waits on its first run, returns at once on its second."""
+    if os.path.exists(flag):
+        return os.getpid()
+    with open(flag, "w") as file:
+        file.write(str(os.getpid()))
+    time.sleep(60)
+
+
+def fail(*, progress, cancelled):
+    raise ValueError("the cell has no volume")
+
+
+def wait(queue, job, *states, seconds=30):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        status = queue.status(job)
+        if status.state in states:
+            return status
+        time.sleep(0.02)
+    raise AssertionError(f"still {status}")
+
+
+@pytest.fixture(scope="module")
+def queue():
+    queue = jobs.Queue()
+    yield queue
+    queue.shutdown()
+
+
+def test_result_and_progress(queue):
+    job = queue.submit(count, 5)
+    status = wait(queue, job, "done")
+    assert job.future.result() == 25
+    assert (status.done, status.total) == (5, 5)
+    assert not job.folder.exists()
+
+
+def test_place_in_the_queue_and_cancel(queue):
+    first = queue.submit(count, 500, pause=0.02)
+    wait(queue, first, "running")
+    later = [queue.submit(count, 2) for _ in range(3)]
+    assert queue.status(later[2]).ahead == 3
+    first.cancel()
+    assert queue.status(first).state == "cancelled"
+    wait(queue, later[2], "done")
+    assert later[2].future.result() == 4
+    with pytest.raises((jobs.Stopped, jobs.CancelledError)):
+        first.future.result(timeout=10)
+
+
+def test_nobody_asking_stops_the_work(queue):
+    job = queue.submit(count, 2000, pause=0.02)
+    wait(queue, job, "running")
+    long_ago = time.time() - 2 * jobs.PATIENCE
+    os.utime(job.folder / "asked", (long_ago, long_ago))
+    with pytest.raises(jobs.Stopped):
+        job.future.result(timeout=10)
+    assert queue.status(job).state == "cancelled"
+
+
+def test_error_is_reported_in_words(queue):
+    assert wait(queue, queue.submit(fail), "failed").message == "the cell has no volume"
+
+
+def test_killed_worker_starts_over_once(queue, tmp_path):
+    flag = tmp_path / "pid"
+    job = queue.submit(pid, flag=str(flag))
+    end = time.monotonic() + 30
+    while not (flag.exists() and flag.read_text()) and time.monotonic() < end:
+        queue.status(job)
+        time.sleep(0.02)
+    first = int(flag.read_text())
+    os.kill(first, signal.SIGKILL)
+    wait(queue, job, "done")
+    assert job.future.result() != first
