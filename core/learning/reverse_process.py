@@ -1,0 +1,202 @@
+"""Chapter 12, the reverse process: noise back to data, by every sampler, beside the exact p_t."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from core.numerics import integrators
+from core.numerics.densities import Density, get_dataset
+from core.numerics.parametrisation import clipped, exact_score, scaled
+from core.numerics.schedules import Schedule, get_schedule
+from core.numerics.sde import Score, forward_sde
+from core.numerics.trajectory import Trajectory, collect
+
+
+@dataclass(frozen=True)
+class Knobs:
+    """What can be turned besides the method. Methods without noise ignore `temperature`; see METHODS for the rest."""
+
+    temperature: float = 1.0
+    eta: float = 0.5
+    churn: float = 40.0
+    snr: float = 0.16
+    corrector_order: str = "predictor-first"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Everything a sampler needs: the model, the path, the start and its noise."""
+
+    score: Score
+    schedule: Schedule
+    x: Tensor
+    times: Tensor
+    generator: torch.Generator
+    knobs: Knobs
+
+
+@dataclass(frozen=True)
+class Method:
+    """A sampler by name. order: weak order of convergence in the step; evaluations: score calls per step."""
+
+    label: str
+    order: int
+    evaluations: int
+    noisy: bool
+    source: str
+    run: Callable[[Problem], Iterator[Tensor]]
+
+
+def _reverse_sde(p: Problem):
+    return integrators.euler_maruyama(forward_sde(p.schedule).reverse(p.score), p.x, p.times,
+                                      generator=p.generator, temperature=p.knobs.temperature)
+
+
+def _ancestral(p: Problem, eta: float):
+    return integrators.ancestral(p.score, p.schedule, p.x, p.times, eta=eta, generator=p.generator,
+                                 temperature=p.knobs.temperature)
+
+
+def _probability_flow(p: Problem, integrator):
+    return integrator(forward_sde(p.schedule).probability_flow(p.score), p.x, p.times)
+
+
+def _edm(p: Problem):
+    return integrators.edm_stochastic(p.score, p.schedule, p.x, p.times, S_churn=p.knobs.churn,
+                                      S_noise=math.sqrt(p.knobs.temperature), generator=p.generator)
+
+
+def _predictor_corrector(p: Problem):
+    sde = forward_sde(p.schedule).reverse(p.score)
+
+    def predictor(x, t, t_next):
+        *_, x = integrators.euler_maruyama(sde, x, (t, t_next), generator=p.generator,
+                                           temperature=p.knobs.temperature)
+        return x
+
+    return integrators.predictor_corrector(p.score, p.schedule, p.x, p.times, predictor=predictor, snr=p.knobs.snr,
+                                           order=p.knobs.corrector_order, generator=p.generator)
+
+
+METHODS: dict[str, Method] = {
+    "reverse SDE": Method("Reverse SDE (Euler–Maruyama)", 1, 1, True, "Song et al. 2021, eq. 6", _reverse_sde),
+    "DDPM": Method("DDPM ancestral", 1, 1, True, "Ho et al. 2020, Algorithm 2", lambda p: _ancestral(p, 1.0)),
+    "DDIM": Method("DDIM(η)", 1, 1, True, "Song et al. 2021b, eq. 12", lambda p: _ancestral(p, p.knobs.eta)),
+    "ODE Euler": Method("Probability-flow ODE (Euler)", 1, 1, False, "Song et al. 2021, eq. 13",
+                        lambda p: _probability_flow(p, integrators.euler_maruyama)),
+    "ODE Heun": Method("Probability-flow ODE (Heun)", 2, 2, False, "Song et al. 2021, eq. 13; Karras et al. 2022",
+                       lambda p: _probability_flow(p, integrators.heun)),
+    "EDM": Method("EDM stochastic", 2, 2, True, "Karras et al. 2022, Algorithm 2", _edm),
+    "DPM-Solver++": Method("DPM-Solver++(2M)", 2, 1, False, "Lu et al. 2022, Algorithm 2",
+                           lambda p: integrators.dpm_solver_pp_2m(p.score, p.schedule, p.x, p.times)),
+    "predictor-corrector": Method("Predictor–corrector", 1, 2, True, "Song et al. 2021, Algorithm 1",
+                                  _predictor_corrector),
+}
+SCORES = ("exact", "learned")
+MAX_STEPS = 1000
+
+
+def score_model(dataset: str, schedule: Schedule, kind: str = "exact") -> Score:
+    """The score of `dataset` along `schedule`: "exact", or "learned" by the network shipped for it.
+
+    Raises ValueError for an unknown kind, ModelMissing when no network was trained for this data set.
+    """
+    if kind == "exact":
+        return exact_score(get_dataset(dataset), schedule)
+    if kind == "learned":
+        from core.numerics.networks import load_score_network
+
+        return load_score_network(dataset).as_score(schedule)
+    raise ValueError(f"score {kind!r} is not one of {', '.join(SCORES)}")
+
+
+def prior(schedule: Schedule, n_particles: int, generator: torch.Generator, dim: int = 2) -> Tensor:
+    """(n_particles, dim): x_1 ~ N(0, sigma(1)^2), which stands in for the exact law at t = 1."""
+    return torch.randn(n_particles, dim, generator=generator).mul_(schedule.sigma(1.0))
+
+
+def stage_scale(schedule: Schedule, times: Tensor) -> Tensor:
+    """(T,): sqrt(alpha^2 + sigma^2), the width of x_t for data of unit variance; 1 everywhere for VP."""
+    return torch.sqrt(schedule.alpha(times) ** 2 + schedule.sigma(times) ** 2)
+
+
+def sample(*, dataset: str = "three modes", schedule: str = "linear", variant: str | None = None,
+           method: str = "reverse SDE", score: str = "exact", n_steps: int = 100, n_particles: int = 2000,
+           seed: int = 0, temperature: float = 1.0, eta: float = 0.5, churn: float = 40.0, snr: float = 0.16,
+           clip: float | None = None, sign: float = 1.0, spacing: str | None = None,
+           corrector_order: str = "predictor-first", on_stage: bool = False, n_frames: int = 200) -> Trajectory:
+    """Run one sampler from noise (t = 1) to data (t = t_min); at most `n_frames` evenly spaced states are kept.
+
+    variant: "VP", "sub-VP", "VE", or None for the schedule's own. clip: hold every guess of x0 inside
+    [-clip, clip]. sign: -1 walks against the score. on_stage: divide each frame by `stage_scale`, so that VE
+    paths fit the same picture as VP paths (exact_density_frames takes the same flag).
+    The same seed gives every method the same x_1 and, where it takes one normal per step, the same normals.
+    Raises ValueError for unknown names, n_steps outside 1..1000 or n_particles < 1.
+    """
+    if method not in METHODS:
+        raise ValueError(f"method {method!r} is not one of {', '.join(METHODS)}")
+    if not 1 <= n_steps <= MAX_STEPS or n_particles < 1:
+        raise ValueError(f"n_steps must be in 1..{MAX_STEPS} and n_particles at least 1")
+    path = get_schedule(schedule, variant)
+    model = score_model(dataset, path, score)
+    if sign != 1:
+        model = scaled(model, sign)
+    if clip is not None:
+        model = clipped(model, path, clip)
+    times = path.time_grid(n_steps, spacing=spacing)
+    x = prior(path, n_particles, torch.Generator().manual_seed(seed))
+    knobs = Knobs(temperature, eta, churn, snr, corrector_order)
+    problem = Problem(model, path, x, times, torch.Generator().manual_seed(seed + 1_000_003), knobs)
+    trajectory = collect(METHODS[method].run(problem), times, n_frames=n_frames)
+    if not on_stage:
+        return trajectory
+    scale = stage_scale(path, trajectory.times)[:, None, None]
+    return Trajectory(trajectory.times, trajectory.positions / scale.to(trajectory.positions.dtype))
+
+
+def target(dataset: str, schedule: str = "linear", variant: str | None = None) -> Density:
+    """What a perfect sampler ends on: the exact law at t_min (not 0, where every sampler here stops)."""
+    path = get_schedule(schedule, variant)
+    return get_dataset(dataset).diffused(path, path.t_min)
+
+
+def exact_density_frames(dataset: str, schedule: str, times: Tensor, bounds: tuple[float, float, float, float],
+                         size: int | tuple[int, int] = 96, *, variant: str | None = None,
+                         on_stage: bool = False) -> Tensor:
+    """(T, H, W) float32: the exact p_t at the cell centres of a grid, row 0 at y_min.
+
+    bounds: (x_min, x_max, y_min, y_max); size: W = H, or (W, H). on_stage: the density of x_t / stage_scale.
+    """
+    width, height = (size, size) if isinstance(size, int) else size
+    x_min, x_max, y_min, y_max = bounds
+    x = x_min + (torch.arange(width) + 0.5) * (x_max - x_min) / width
+    y = y_min + (torch.arange(height) + 0.5) * (y_max - y_min) / height
+    grid = torch.stack(torch.meshgrid(x, y, indexing="xy"), -1).reshape(-1, 2)
+    path, data = get_schedule(schedule, variant), get_dataset(dataset)
+    frames = []
+    for t in times.tolist():
+        scale = float(stage_scale(path, torch.tensor(t, dtype=torch.float64))) if on_stage else 1.0
+        frames.append(data.diffused(path, t).log_prob(grid * scale).exp_().mul_(scale**2))
+    return torch.stack(frames).reshape(len(frames), height, width)
+
+
+def exact_score_frames(dataset: str, schedule: str, times: Tensor, bounds: tuple[float, float, float, float],
+                       size: int = 16, *, variant: str | None = None, on_stage: bool = False,
+                       score: str = "exact") -> Tensor:
+    """(T, h, w, 2) float32: the score field at the cell centres, for the player's arrows."""
+    x_min, x_max, y_min, y_max = bounds
+    x = x_min + (torch.arange(size) + 0.5) * (x_max - x_min) / size
+    y = y_min + (torch.arange(size) + 0.5) * (y_max - y_min) / size
+    grid = torch.stack(torch.meshgrid(x, y, indexing="xy"), -1).reshape(-1, 2)
+    path = get_schedule(schedule, variant)
+    model = score_model(dataset, path, score)
+    frames = []
+    for t in times.tolist():
+        scale = float(stage_scale(path, torch.tensor(t, dtype=torch.float64))) if on_stage else 1.0
+        frames.append(model(grid * scale, t) * scale)
+    return torch.stack(frames).reshape(len(frames), size, size, 2)
