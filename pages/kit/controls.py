@@ -11,7 +11,11 @@ import streamlit as st
 
 @dataclass(frozen=True)
 class Control:
-    """A labelled value with a URL name. `term` is the placeholder in the live equation that it changes."""
+    """A labelled value with a URL name.
+
+    more: fold it under “More”. term: the placeholder in the live equation that it changes. when: draw it only if this
+    holds for the values of the controls declared before it.
+    """
 
     key: str
     label: str
@@ -19,6 +23,7 @@ class Control:
     help: str | None = None
     more: bool = False
     term: str | None = None
+    when: Callable[[Mapping[str, Any]], bool] | None = None
 
     def valid(self, raw: str) -> bool:
         """Would this text, found in the URL, be accepted?"""
@@ -118,6 +123,24 @@ class Choice(Control):
 
 
 @dataclass(frozen=True)
+class Text(Control):
+    """A line of text; what it means is checked where it is used."""
+
+    max_chars: int = 60
+    placeholder: str | None = None
+
+    def valid(self, raw):
+        return len(raw) <= self.max_chars
+
+    def expects(self):
+        return f"at most {self.max_chars} characters"
+
+    def draw(self):
+        return st.text_input(self.label, self.default, self.max_chars, key=self.key, help=self.help, bind="query-params",
+                             placeholder=self.placeholder)
+
+
+@dataclass(frozen=True)
 class Toggle(Control):
     """On or off."""
 
@@ -168,14 +191,17 @@ def controls(slug: str, declared: Sequence[Control], *, more_label: str = "More"
     Also notes which control moved last (for the live equation) and says kindly which values of a link were unusable.
     """
     notices = _notices(slug, declared)
-    values = {}
-    for control in declared:
-        if not control.more:
-            values[control.key] = control.draw()
+    values: dict[str, Any] = {}
+
+    def draw(some: Sequence[Control]) -> None:
+        for control in some:
+            if control.when is None or control.when(values):
+                values[control.key] = control.draw()
+
+    draw([control for control in declared if not control.more])
     if hidden := [control for control in declared if control.more]:
         with st.expander(more_label):
-            for control in hidden:
-                values[control.key] = control.draw()
+            draw(hidden)
     state = st.session_state.setdefault("_controls", {}).setdefault(slug, {"values": values, "moved": None})
     moved = [key for key, value in values.items() if state["values"].get(key) != value]
     if moved:
@@ -183,6 +209,7 @@ def controls(slug: str, declared: Sequence[Control], *, more_label: str = "More"
         st.session_state["_notices"].pop(slug, None)
         notices = []
     state["values"] = values
+    state["declared"] = declared
     for notice in notices:
         st.warning(notice, icon=":material/link_off:")
     return values
@@ -212,7 +239,7 @@ def scenes(slug: str, listed: Sequence[Scene], declared: Sequence[Control]) -> N
     with st.container(horizontal=True, key="scenes"):
         for i, scene in enumerate(listed):
             target = defaults | dict(scene.values)
-            here = all(values.get(key) == value for key, value in target.items())
+            here = all(values.get(key, value) == value for key, value in target.items())
             chosen = scene if here else chosen
             st.button(f"{i + 1} · {scene.name}", key=f"scene_{i + 1}", type="primary" if here else "secondary", on_click=put,
                       args=(target,), icon=":material/warning:" if scene.breaks else None)

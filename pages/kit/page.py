@@ -85,9 +85,7 @@ class Page:
 
 
 def chapter(slug: str, declared: Sequence[kit_controls.Control]) -> Page:
-    """Open a chapter: title, question and lead. At most seven controls may be outside “More”."""
-    if len([control for control in declared if not control.more]) > 7:
-        raise ValueError(f"{slug}: more than seven controls beside the stage")
+    """Open a chapter: title, question and lead."""
     entry = find(slug)
     page = Page(entry, text.sections(entry), declared)
     with st.container(key="head"):

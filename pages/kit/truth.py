@@ -33,6 +33,5 @@ def truth_meter(truth: Truth, *, note: str = "") -> None:
         <div class="truth-mark" style="left:{at:.1f}%"></div></div>
         <div class="truth-scale"><span>better than chance allows</span><span>exact sampler</span><span>10×</span><span>100×</span>
         <span>1000×</span></div>
-        <div class="truth-words"><b>{html.escape(truth.verdict)}</b> An exact sampler with {truth.n:,} particles scores
-        {truth.floor_mean:.3g} ± {truth.floor_std:.2g}{unit}. {html.escape(note)}</div></div>"""
+        <div class="truth-words"><b>{html.escape(truth.verdict)}</b> {html.escape(note)}</div></div>"""
     )

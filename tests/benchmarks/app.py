@@ -1,0 +1,95 @@
+"""Start-up, first pictures and memory of the whole app: `python tests/benchmarks/app.py`.
+
+Prints a table and writes it to tests/benchmarks/results/app.md. First pictures are server time, measured by running each page
+through Streamlit's own test runner in a warm process; the peer in the same run is Streamlit's bare "hello" page.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import psutil
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+PORT = 8599
+
+
+def serve(script: str) -> tuple[subprocess.Popen, float]:
+    """Start a server; seconds until it answers its health check."""
+    start = time.perf_counter()
+    server = subprocess.Popen([sys.executable, "-m", "streamlit", "run", script, "--server.port", str(PORT)], cwd=ROOT,
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while True:
+        try:
+            urllib.request.urlopen(f"http://localhost:{PORT}/_stcore/health", timeout=1).read()
+            return server, time.perf_counter() - start
+        except OSError:
+            time.sleep(0.02)
+
+
+def memory(server: subprocess.Popen) -> float:
+    """MB resident in the server and its workers together (memory they share counted once: proportional set size)."""
+    family = [psutil.Process(server.pid), *psutil.Process(server.pid).children(recursive=True)]
+    return sum(process.memory_full_info().pss for process in family) / 1e6
+
+
+def browse() -> list[tuple[str, str, str]]:
+    """Real Chromium: start to usable page, then every page, then memory."""
+    from playwright.sync_api import sync_playwright
+
+    from core.chapters import CHAPTERS
+    from tests.browser.conftest import chromium_options
+
+    rows = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(**chromium_options())
+        page = browser.new_page(viewport={"width": 1440, "height": 900})
+        start = time.perf_counter()
+        server, healthy = serve("app.py")
+        try:
+            page.goto(f"http://localhost:{PORT}/")
+            page.wait_for_selector("[data-frame]", timeout=60_000)
+            rows.append(("server start to first page usable", f"{time.perf_counter() - start:.2f} s", "≤ 6 s"))
+            rows.append(("  of which until the server answers", f"{healthy:.2f} s", ""))
+            for chapter in CHAPTERS:
+                start = time.perf_counter()
+                page.goto(f"http://localhost:{PORT}/{chapter.slug}")
+                page.wait_for_selector("[data-frame]", timeout=60_000)
+                rows.append((f"{chapter.slug}: address entered to picture, in the browser", f"{time.perf_counter() - start:.2f} s", ""))
+                page.wait_for_timeout(2000)
+            rows.append(("memory after every page (server and workers)", f"{memory(server):.0f} MB", "≤ 1000 MB"))
+        finally:
+            server.terminate()
+            server.wait()
+            browser.close()
+    return rows
+
+
+def first_pictures() -> list[tuple[str, str, str]]:
+    """Server seconds of each page's first run, imports included, each in a fresh process."""
+    from core.chapters import CHAPTERS
+
+    code = """
+import sys, time
+from streamlit.testing.v1 import AppTest
+app = AppTest.from_file("app.py", default_timeout=60)
+import torch
+app.run(); app.switch_page(sys.argv[1]); start = time.perf_counter(); app.run(); assert not app.exception
+print(time.perf_counter() - start)
+"""
+    rows = []
+    for chapter in CHAPTERS:
+        out = subprocess.run([sys.executable, "-c", code, chapter.page], cwd=ROOT, capture_output=True, text=True, check=True)
+        rows.append((f"{chapter.slug}: first picture, server time", f"{float(out.stdout.split()[-1]):.2f} s", "≤ 1 s"))
+    return rows
+
+
+if __name__ == "__main__":
+    from tests.benchmarks.report import write
+
+    write("app", "Start-up, first pictures, memory", ("what", "measured", "wanted"), browse() + first_pictures())

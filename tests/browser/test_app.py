@@ -1,0 +1,97 @@
+"""The whole app in real Chromium: paints, moves, keeps quiet, fits a phone, needs no network."""
+
+import re
+
+import pytest
+
+from core.chapters import CHAPTERS
+
+PATHS = [""] + [chapter.slug for chapter in CHAPTERS]
+QUIET = re.compile(r"favicon|manifest|WebGL.*(performance|fallback|software)|GPU stall|GL Driver Message", re.IGNORECASE)
+
+
+def visit(browser, app, path, *, width=1440, height=900, scheme="light", offline=False):
+    """A page of the app at rest, and what it complained about."""
+    context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+    page = context.new_page()
+    complaints, foreign = [], []
+    page.on("console", lambda message: complaints.append(message.text)
+            if message.type == "error" and not QUIET.search(message.text) else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    host = app.split("//")[1].split("/")[0]
+
+    def guard(route):
+        if host in route.request.url or route.request.url.startswith(("data:", "blob:")):
+            route.continue_()
+        else:
+            foreign.append(route.request.url)
+            route.abort()
+    if offline:
+        page.route("**/*", guard)
+    page.goto(f"{app}/{path}")
+    page.wait_for_selector(".stMainBlockContainer h1", timeout=60_000)
+    page.wait_for_selector("[data-frame]", timeout=60_000)
+    return page, complaints, foreign
+
+
+def close(page):
+    page.context.close()
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_moves_and_is_quiet_without_a_network(browser, app, path):
+    page, complaints, foreign = visit(browser, app, path, offline=True)
+    stage = page.locator("[data-frame]").first
+    stage.scroll_into_view_if_needed()
+    if stage.get_attribute("data-playing") not in ("1", "true"):
+        page.keyboard.press("Space")
+    first = stage.get_attribute("data-frame")
+    page.wait_for_function("([e, f]) => e.getAttribute('data-frame') !== f", arg=[stage.element_handle(), first], timeout=20_000)
+    assert not page.locator("[data-testid=stException]").count()
+    assert complaints == []
+    assert foreign == []
+    close(page)
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_fits_a_phone(browser, app, path, scheme):
+    page, _, _ = visit(browser, app, path, width=390, height=844, scheme=scheme)
+    sideways = page.evaluate("() => { const m = document.querySelector('[data-testid=stMain]') ?? document.documentElement;"
+                             " return m.scrollWidth - m.clientWidth }")
+    assert sideways <= 1
+    close(page)
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.slug)
+def test_equations_are_painted(browser, app, chapter):
+    page, _, _ = visit(browser, app, chapter.slug)
+    page.wait_for_selector(".st-key-equation .katex", timeout=30_000)
+    assert page.locator(".katex-error").count() == 0
+    assert page.locator(".st-key-equation .katex").first.bounding_box()["height"] > 10
+    close(page)
+
+
+def test_keys(browser, app):
+    page, _, _ = visit(browser, app, CHAPTERS[0].slug)
+    page.keyboard.press("l")
+    page.wait_for_url("**mode=lecture**")
+    page.wait_for_function("() => getComputedStyle(document.querySelector('[data-testid=stSidebar]') ?? document.body).display === 'none'"
+                           " || !document.querySelector('[data-testid=stSidebar]')")
+    page.keyboard.press("2")
+    page.wait_for_selector(".st-key-scene_2 button[kind=primary]")
+    page.keyboard.press("l")
+    page.wait_for_selector("[data-testid=stSidebar]:visible")
+    page.keyboard.press("n")
+    page.wait_for_url(f"**/{CHAPTERS[1].slug}**")
+    page.wait_for_function(f"() => document.querySelector('h1')?.innerText === {CHAPTERS[1].title!r}")
+    page.keyboard.press("?")
+    page.wait_for_selector("[role=dialog] table")
+    close(page)
+
+
+def test_garbage_in_the_address_is_named_kindly(browser, app):
+    page, _, _ = visit(browser, app, f"{CHAPTERS[0].slug}?sigma=banana&step=%3Cscript%3E")
+    page.wait_for_selector("text=cannot be")
+    assert page.locator("text=Traceback").count() == 0
+    close(page)

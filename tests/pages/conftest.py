@@ -1,0 +1,78 @@
+"""Pages are tested through app.py, the way a reader meets them."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.chapters import CHAPTERS
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Visit:
+    """One reader on one chapter."""
+
+    def __init__(self, chapter, query=None):
+        self.chapter = chapter
+        self.app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
+        self.app.run()
+        self.app.switch_page(chapter.page)
+        for key, value in (query or {}).items():
+            self.app.query_params[key] = value
+        self.app.run()
+
+    def run(self):
+        self.app.run()
+        return self
+
+    def put(self, **values):
+        """Move controls, as a reader would, and run the page."""
+        for key, value in values.items():
+            self.app.session_state[key] = value
+        return self.run()
+
+    @property
+    def failures(self):
+        return [element.message for element in self.app.exception]
+
+    @property
+    def state(self):
+        return self.app.session_state["_controls"][self.chapter.slug]
+
+    @property
+    def values(self):
+        return dict(self.state["values"])
+
+    @property
+    def declared(self):
+        return list(self.state["declared"])
+
+    @property
+    def picture(self):
+        """Fingerprint of everything drawn from numbers: player payloads, figures and the truth meter."""
+        made = hashlib.sha256()
+        for kind in ("bidi_component", "plotly_chart"):
+            for element in self.app.get(kind):
+                proto = element.proto
+                made.update(proto.SerializeToString(deterministic=True))
+        for element in self.app.get("html"):
+            if "truth-value" in element.proto.body:
+                made.update(element.proto.body.encode())
+        return made.hexdigest()
+
+    @property
+    def truth(self):
+        """The number on the truth meter."""
+        import re
+
+        for element in self.app.get("html"):
+            if found := re.search(r'data-testid="truth-value">([-+.\deinf]+)', element.proto.body):
+                return float(found[1])
+        raise AssertionError("no truth meter on the page")
+
+
+@pytest.fixture(params=CHAPTERS, ids=lambda chapter: chapter.slug)
+def chapter(request):
+    return request.param

@@ -1,0 +1,187 @@
+"""What every chapter must do, read from the registry: a new chapter is tested by being registered."""
+
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from streamlit.testing.v1 import AppTest
+
+from core import export
+from core.chapters import CHAPTERS
+from pages.kit import controls as kit
+from pages.kit import text
+from tests.pages.conftest import ROOT, Visit
+
+GARBAGE = ["", "banana", "-1e999", "nan", "<script>alert(1)</script>", "9" * 400, "🜁", "True;DROP"]
+OTHER_TEXT = {"generation": {"formula": "Ba1 Ti1 O3"}}
+
+
+def other(chapter, control):
+    """A valid value of a control that is not its default."""
+    if isinstance(control, kit.Text):
+        return OTHER_TEXT[chapter.slug][control.key]
+    if isinstance(control, kit.Toggle):
+        return not control.default
+    if isinstance(control, kit.Number):
+        return control.default + 1
+    if isinstance(control, kit.Choice) or control.options:
+        options = list(control.options)
+        at = options.index(control.default)
+        return options[at - 1] if at else options[1]
+    far = control.high if control.default < (control.low + control.high) / 2 else control.low
+    middle = control.default + (far - control.default) / 2
+    steps = round((middle - control.low) / control.step) or 1
+    return type(control.default)(round(control.low + steps * control.step, 6))
+
+
+def opened_with(chapter, control):
+    """A visit on which `control` is drawn: some controls appear only for certain choices of others."""
+    visit = Visit(chapter)
+    if control.key in visit.values:
+        return visit
+    for choice in visit.declared:
+        if isinstance(choice, (kit.Choice, kit.Toggle)):
+            options = choice.options if isinstance(choice, kit.Choice) else [True, False]
+            for option in options:
+                if control.key in visit.put(**{choice.key: option}).values:
+                    return visit
+            visit.put(**{choice.key: choice.default})
+    raise AssertionError(f"no setting shows the control {control.label!r}")
+
+
+def test_home_opens():
+    home = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120).run()
+    assert not home.exception
+    assert [title.value for title in home.title] == ["From Noise to Crystals"]
+    assert len(home.get("bidi_component")) >= 2
+
+
+def test_opens(chapter):
+    visit = Visit(chapter)
+    assert visit.failures == []
+    assert [title.value for title in visit.app.title] == [chapter.title]
+    assert visit.truth > 0
+    assert not visit.app.warning
+
+
+def test_lecture_mode_opens(chapter):
+    visit = Visit(chapter, {"mode": "lecture"})
+    assert visit.failures == []
+    assert visit.app.session_state["mode"] == "lecture"
+    assert any("prose_" in element.proto.body and "display: none" in element.proto.body for element in visit.app.get("html"))
+
+
+def test_at_most_seven_controls_beside_the_stage(chapter):
+    visit = Visit(chapter)
+    assert len([c for c in visit.declared if not c.more and c.key in visit.values]) <= 7
+
+
+def test_every_control_changes_the_picture(chapter):
+    idle = []
+    for control in Visit(chapter).declared:
+        visit = opened_with(chapter, control)
+        before = visit.picture
+        visit.put(**{control.key: other(chapter, control)})
+        assert visit.failures == [], control.key
+        if visit.picture == before:
+            idle.append(control.key)
+    assert idle == []
+
+
+def test_extremes_do_not_fail(chapter):
+    for control in Visit(chapter).declared:
+        if isinstance(control, kit.Slider):
+            visit = opened_with(chapter, control)
+            for end in (control.options[0], control.options[-1]) if control.options else (control.low, control.high):
+                visit.put(**{control.key: type(control.default)(end)})
+                assert visit.failures == [], (control.key, end)
+
+
+@pytest.mark.parametrize("garbage", GARBAGE)
+def test_garbage_in_every_url_parameter(chapter, garbage):
+    declared = [control for control in Visit(chapter).declared if not (isinstance(control, kit.Text) and control.valid(garbage))]
+    visit = Visit(chapter, {control.key: garbage for control in declared} | {"mode": garbage, "unknown": garbage})
+    assert visit.failures == []
+    for control in declared:
+        if control.key in visit.values:
+            assert visit.values[control.key] == control.default, control.key
+    assert len(visit.app.warning) >= len([c for c in declared if c.key in visit.values])
+
+
+def test_a_link_restores_everything(chapter):
+    visit = Visit(chapter)
+    for control in visit.declared:
+        if control.key in visit.values and not isinstance(control, kit.Text):
+            visit.put(**{control.key: other(chapter, control)})
+    link = next(code.value for code in visit.app.code if "://" in code.value or code.value.startswith("/"))
+    query = dict(pair.split("=", 1) for pair in link.split("?", 1)[1].split("&"))
+    from urllib.parse import unquote_plus
+    again = Visit(chapter, {key: unquote_plus(value) for key, value in query.items()})
+    assert again.values == visit.values
+    assert again.picture == visit.picture
+
+
+def test_scenes_and_reset(chapter):
+    visit = Visit(chapter)
+    start, buttons = visit.picture, [b for b in visit.app.button if (b.key or "").startswith("scene_")]
+    assert buttons, "a chapter has scenes"
+    pictures = set()
+    for button in buttons:
+        visit.app.button(key=button.key).click().run()
+        assert visit.failures == []
+        pictures.add(visit.picture)
+    assert len(pictures) == len(buttons)
+    assert any(":material/warning" in (b.proto.icon or "") for b in buttons), "one of them breaks it"
+    visit.app.button(key="reset").click().run()
+    assert visit.picture == start
+
+
+def test_prediction_is_graded(chapter):
+    visit = Visit(chapter)
+    radio = visit.app.radio(key=f"_answer_{chapter.slug}")
+    verdicts = []
+    for option in radio.options:
+        visit.app.radio(key=f"_answer_{chapter.slug}").set_value(option).run()
+        assert visit.failures == []
+        verdicts.append(len(visit.app.success))
+    assert sum(bool(v) for v in verdicts) == 1
+
+
+def recipe(chapter):
+    visit = Visit(chapter)
+    return text.sections(chapter)["Reproduce"], visit.app.session_state["_controls"][chapter.slug]["params"]
+
+
+def test_exported_script_runs(chapter, tmp_path):
+    source = export.script(chapter, *recipe(chapter))
+    (tmp_path / "figure.py").write_text(source)
+    ran = subprocess.run([sys.executable, "figure.py"], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert ran.returncode == 0, ran.stderr
+    assert (tmp_path / f"{chapter.slug}.html").stat().st_size > 1000
+
+
+def test_exported_notebook_runs(chapter, tmp_path):
+    made = nbformat.reads(export.notebook(chapter, *recipe(chapter)).decode(), as_version=4)
+    NotebookClient(made, timeout=120, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    outputs = [output for cell in made.cells if cell.cell_type == "code" for output in cell.outputs]
+    assert any("application/vnd.plotly.v1+json" in output.get("data", {}) for output in outputs)
+
+
+def test_registry_and_folders_agree():
+    for chapter in CHAPTERS:
+        assert (ROOT / chapter.page).exists()
+        assert (ROOT / "core" / chapter.part / f"{chapter.slug}.py").exists()
+        assert (ROOT / "assets" / "chapters" / chapter.part / f"{chapter.slug}.md").exists()
+        assert (ROOT / "tests" / "core" / chapter.part / f"test_{chapter.slug}.py").exists()
+    on_disk = {path.stem for path in Path(ROOT / "pages").glob("*/*.py")} - {"__init__"}
+    kit_files = {path.stem for path in Path(ROOT / "pages" / "kit").glob("*.py")}
+    assert on_disk - kit_files == {chapter.slug for chapter in CHAPTERS}
+
+
+def test_truth_is_a_number_of_this_sample(chapter):
+    first, second = Visit(chapter, {"seed": "1"}), Visit(chapter, {"seed": "2"})
+    assert math.isfinite(first.truth) and first.truth != second.truth
