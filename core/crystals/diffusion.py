@@ -21,7 +21,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from core.crystals.network import Denoiser, Prediction
-from core.crystals.state import Cells, wrap
+from core.crystals.state import Cells
+from core.numerics.torus import wrap, wrapped_normal_score, wrapped_normal_score_rms
 
 
 @dataclass(frozen=True)
@@ -60,38 +61,33 @@ class Diffusion:
         said = network(noised.numbers, noised.frac, noised.cell, t)
         return F.mse_loss(said.coords, target.coords), F.mse_loss(said.lattice, target.lattice)
 
+    def step(self, state: Cells, said: Prediction, t: Tensor, t_next: Tensor, *, eta: float, temperature: float,
+             noise) -> Cells:
+        """x_t -> x_{t_next}. eta = 1 is the ancestral (DDPM) step, 0 the deterministic (DDIM) one.
 
-def wrapped_normal_score(delta: Tensor, sigma: Tensor) -> Tensor:
-    images = torch.arange(-4, 5).to(delta)
-    shifted = (delta - delta.round()).unsqueeze(-1) + images
-    weight = (-0.5 * (shifted / sigma.unsqueeze(-1)) ** 2).softmax(-1)
-    return -(weight * shifted).sum(-1) / sigma**2
+        Both parts move to the denoised place and put noise back, part of it old (direction), part fresh (z).
+        """
+        sigma, sigma_next = self.sigma(t), self.sigma(t_next) if t_next > 0 else torch.zeros(())
+        up = eta * sigma_next * (1 - (sigma_next / sigma) ** 2).sqrt()
+        down = (sigma_next**2 - up**2).sqrt()
+        score = said.coords * wrapped_normal_score_rms(sigma)
+        frac = state.frac + (sigma**2 - down * sigma) * score
+        alpha, alpha_next = self.alpha(t), self.alpha(t_next)
+        beta, beta_next = (1 - alpha**2).sqrt(), (1 - alpha_next**2).clamp(min=0).sqrt()
+        clean = alpha * state.cell - beta * said.lattice
+        direction = beta * state.cell + alpha * said.lattice
+        up_cell = eta * beta_next / beta * (1 - (alpha / alpha_next) ** 2).sqrt()
+        cell = alpha_next * clean + (beta_next**2 - up_cell**2).clamp(min=0).sqrt() * direction
+        if eta > 0:
+            frac = frac + temperature**0.5 * up * noise.normal(*state.frac.shape[1:])
+            cell = cell + temperature**0.5 * up_cell * noise.normal(6)
+        return Cells(state.numbers, wrap(frac), cell)
 
-
-_LOG_SIGMA = torch.linspace(-7.0, 0.0, 561, dtype=torch.float64)
-_grid = (torch.arange(20000, dtype=torch.float64) + 0.5) / 20000 - 0.5
-
-
-def _rms(sigma):
-    # exact for narrow sigma by scaling; quadrature otherwise
-    if sigma < 0.02:
-        return 1.0 / sigma
-    images = torch.arange(-6, 7, dtype=torch.float64)
-    z = (_grid.unsqueeze(-1) + images)
-    density = torch.exp(-0.5 * (z / sigma) ** 2).sum(-1)
-    density = density / density.sum()
-    score = wrapped_normal_score(_grid, torch.full_like(_grid, float(sigma)))
-    return float((density * score**2).sum().sqrt())
-
-
-_RMS = None
-
-
-def wrapped_normal_score_rms(sigma: Tensor) -> Tensor:
-    global _RMS
-    if _RMS is None:
-        _RMS = torch.tensor([_rms(s) for s in _LOG_SIGMA.exp()], dtype=torch.float64).log()
-    x = (sigma.double().log() + 7.0) / 7.0 * 560
-    i = x.floor().clamp(0, 559).long()
-    w = x - i
-    return (_RMS[i] * (1 - w) + _RMS[i + 1] * w).exp().to(sigma)
+    def langevin(self, state: Cells, said: Prediction, t: Tensor, *, size: float, temperature: float,
+                 noise) -> Cells:
+        """One step of overdamped Langevin dynamics of the coordinates at fixed t: dt = size sigma^2."""
+        sigma = self.sigma(t)
+        dt = size * sigma**2
+        score = said.coords * wrapped_normal_score_rms(sigma)
+        kick = (2 * dt * temperature).sqrt() * noise.normal(*state.frac.shape[1:])
+        return Cells(state.numbers, wrap(state.frac + dt * score + kick), state.cell)

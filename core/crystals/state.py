@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
 
@@ -14,8 +13,3 @@ class Cells(NamedTuple):
     numbers: Tensor
     frac: Tensor
     cell: Tensor
-
-
-def wrap(frac: Tensor) -> Tensor:
-    """Into [0, 1); the second remainder catches -1e-9 -> 1.0 in float32."""
-    return torch.remainder(torch.remainder(frac, 1.0), 1.0)

@@ -1,0 +1,91 @@
+"""From noise to crystals: the reverse process, one update rule, the methods as values of eta and corrector.
+
+    method        eta   corrector
+    ancestral     1     0           DDPM / DiffCSP predictor: fresh noise at every step
+    ddim          0     0           probability flow: all randomness is in the start (Song et al. 2021)
+    langevin      1     1           ancestral with one Langevin step before each (DiffCSP, Algorithm 2)
+
+Every structure owns its random numbers (seed of its own), so its law and its bits do not depend on which others
+share its batch, nor on their number, to rounding of the matrix products.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from core.crystals.diffusion import Diffusion
+from core.crystals.network import Denoiser, Prediction
+from core.crystals.state import Cells
+from core.numerics.torus import wrap
+
+
+@dataclass(frozen=True)
+class SamplerConfig:
+    """steps: network calls of the predictor. temperature: multiplies the variance of all noise drawn.
+    start: the time of the first state; above it the wrapped normal is uniform already.
+    power: times are start * (1 - i / steps) ** power; larger spends more steps near the crystal.
+    sharpen: the score is multiplied by 1 + sharpen (1 - t), never overshooting the denoised place.
+    """
+
+    steps: int = 50
+    eta: float = 0.0
+    corrector: int = 0
+    corrector_size: float = 0.1
+    temperature: float = 1.0
+    start: float = 1.0
+    power: float = 1.0
+    sharpen: float = 0.0
+
+
+METHODS = {"ddim": SamplerConfig(eta=0.0), "ancestral": SamplerConfig(eta=1.0),
+           "langevin": SamplerConfig(eta=1.0, corrector=1)}
+
+
+class Noise:
+    """Independent standard normals for each structure of a batch, each from its own seed."""
+
+    def __init__(self, seeds: Sequence[int]):
+        self.generators = [torch.Generator().manual_seed(int(seed) % 2**63) for seed in seeds]
+
+    def normal(self, *shape: int) -> Tensor:
+        return torch.stack([torch.randn(shape, generator=g) for g in self.generators])
+
+    def uniform(self, *shape: int) -> Tensor:
+        return torch.stack([torch.rand(shape, generator=g) for g in self.generators])
+
+
+def times(config: SamplerConfig) -> Tensor:
+    """(steps + 1,) descending from `start` to 0."""
+    return config.start * (1 - torch.arange(config.steps + 1) / config.steps) ** config.power
+
+
+@torch.no_grad()
+def sample(network: Denoiser, process: Diffusion, numbers: Tensor, config: SamplerConfig, *,
+           seeds: Sequence[int]) -> Iterator[Cells]:
+    """Yields the state at each of `times(config)`; numbers (B, N). The first is noise, the last the crystals."""
+    noise = Noise(seeds)
+    state = start(numbers, noise, config)
+    yield state
+    for t, t_next in zip(times(config)[:-1], times(config)[1:], strict=True):
+        for _ in range(config.corrector):
+            said = network(*state, t.expand(len(numbers)))
+            state = process.langevin(state, said, t, size=config.corrector_size, noise=noise,
+                                     temperature=config.temperature)
+        said = network(*state, t.expand(len(numbers)))
+        said = Prediction(said.coords * (1 + config.sharpen * (1 - t)), said.lattice, said.species)
+        state = process.step(state, said, t, t_next, eta=config.eta, temperature=config.temperature, noise=noise)
+        yield state
+
+
+def start(numbers: Tensor, noise: Noise, config: SamplerConfig) -> Cells:
+    """Atoms anywhere, a cell of the standard normal law (at the given temperature)."""
+    return Cells(numbers, noise.uniform(numbers.shape[1], 3), config.temperature**0.5 * noise.normal(6))
+
+
+def with_steps(config: SamplerConfig, steps: int) -> SamplerConfig:
+    """The same schedule, discretised anew."""
+    return replace(config, steps=steps)

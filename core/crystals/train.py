@@ -1,0 +1,212 @@
+"""Train the crystal model.
+
+    python -m core.crystals.train --data POOL.npz --model mp20 --minutes 80 --out runs/mp20 [--resume]
+
+Rows marked `dev` are never trained on; their loss is logged. RUN_DIR gets log.jsonl, state.pt (everything needed to
+go on, written whole or not at all) and model.safetensors (float32 moving average, the file the app loads).
+The learning rate follows the budget (`--minutes` of training time, or `--steps`), so a resumed run ends where an
+uninterrupted one would; with `--steps` it ends at the very same weights.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from core.crystals.arrays import ArrayFileError, load_arrays
+from core.crystals.diffusion import Diffusion
+from core.crystals.network import Denoiser, NetworkConfig
+from core.crystals.training_data import epoch_batches, every_batch, fit_units, make_buckets, stratified_times
+from core.crystals.weights import save_weights
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    learning_rate: float = 1e-3
+    warmup: int = 300
+    weight_decay: float = 0.01
+    ema: float = 0.9995
+    clip: float = 1.0
+    atoms_per_batch: int = 512
+    max_batch: int = 96
+    augment: bool = True
+    seed: int = 0
+
+
+SIZES = {"perov5": NetworkConfig(width=128, pair_width=32, depth=4, max_atoms=5),
+         "mp20": NetworkConfig(width=192, pair_width=32, depth=5, max_atoms=20)}
+
+
+class Run:
+    """Network, optimiser, moving average and the place in the schedule; all of it goes into the checkpoint."""
+
+    def __init__(self, network: Denoiser, process: Diffusion, config: TrainConfig):
+        self.network, self.process, self.config = network, process, config
+        self.average = {name: value.clone() for name, value in network.state_dict().items()}
+        self.optimizer = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, betas=(0.9, 0.99),
+                                           weight_decay=config.weight_decay, foreach=True)
+        self.step = self.epoch = self.batch = 0
+        self.seconds = 0.0
+
+    def train_step(self, buckets, n: int, rows: np.ndarray, progress: float) -> tuple[float, float]:
+        """One update at `progress` in [0, 1] of the budget; returns the two losses."""
+        config = self.config
+        generator = torch.Generator().manual_seed(config.seed * 1_000_003 + self.step)
+        rate = config.learning_rate * min(1.0, (self.step + 1) / config.warmup)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, progress))))
+        clean = buckets[n].draw(rows, self.network, generator)
+        coords, lattice = self.process.loss(self.network, clean, stratified_times(len(rows), generator),
+                                            generator=generator)
+        self.optimizer.zero_grad(set_to_none=True)
+        (coords + self.process.lattice_weight * lattice).backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), config.clip)
+        self.optimizer.step()
+        self.step += 1
+        decay = min(config.ema, (1 + self.step) / (10 + self.step))
+        names = [name for name, value in self.average.items() if value.is_floating_point()]
+        current = self.network.state_dict()
+        torch._foreach_lerp_([self.average[name] for name in names], [current[name] for name in names], 1 - decay)
+        return coords.item(), lattice.item()
+
+    def save(self, folder: Path, about: dict) -> None:
+        state = {"network": self.network.state_dict(), "average": self.average,
+                 "optimizer": self.optimizer.state_dict(), "step": self.step, "epoch": self.epoch,
+                 "batch": self.batch, "seconds": self.seconds, "config": asdict(self.config),
+                 "sizes": asdict(self.network.config)}
+        temporary = folder / ".state.pt.part"
+        torch.save(state, temporary)
+        os.replace(temporary, folder / "state.pt")
+        save_weights(folder / "model.safetensors", self.network.config, self.process, self.average,
+                     {**about, "steps": self.step, "training_seconds": round(self.seconds)})
+
+    def load(self, folder: Path) -> None:
+        state = torch.load(folder / "state.pt", weights_only=True)
+        if state["config"] != asdict(self.config) or state["sizes"] != asdict(self.network.config):
+            raise SystemExit(f"{folder}/state.pt was written with other settings; start a new --out folder")
+        self.network.load_state_dict(state["network"])
+        self.average = state["average"]
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step, self.epoch, self.batch, self.seconds = (state[k] for k in ("step", "epoch", "batch", "seconds"))
+
+    @torch.no_grad()
+    def dev_loss(self, buckets) -> dict:
+        """The two losses of the averaged weights on held-out cells, always with the same noise."""
+        network = Denoiser(self.network.config)
+        network.load_state_dict(self.average)
+        network.eval()
+        generator = torch.Generator().manual_seed(12345)
+        total, atoms, cells = np.zeros(2), 0, 0
+        for n, rows in every_batch(buckets, size=64):
+            losses = self.process.loss(network, buckets[n].draw(rows, network, None),
+                                       stratified_times(len(rows), generator), generator=generator)
+            total += np.array([losses[0].item() * len(rows) * n, losses[1].item() * len(rows)])
+            atoms, cells = atoms + len(rows) * n, cells + len(rows)
+        return {"dev_coords": total[0] / atoms, "dev_lattice": total[1] / cells}
+
+
+def train(data: Path, model: str, out: Path, *, minutes: float | None, steps: int | None, resume: bool,
+          config: TrainConfig, sizes: NetworkConfig | None = None, log_every: float = 60.0, save_every: float = 180.0,
+          stop_after: int | None = None) -> Run:
+    """Train until the budget is used up. `stop_after` (steps) ends early, as an interruption would.
+
+    Raises ArrayFileError for unreadable data.
+    """
+    arrays = load_arrays(data)
+    dev = arrays.columns.get("dev", np.zeros(len(arrays), bool)).astype(bool)
+    torch.manual_seed(config.seed)
+    network = Denoiser(sizes or SIZES[model])
+    held_out = make_buckets(arrays.select(np.flatnonzero(dev)[:512]), augment=False)
+    arrays = arrays.select(~dev)
+    fit_units(network, arrays)
+    buckets = make_buckets(arrays, augment=config.augment)
+    run = Run(network, Diffusion(), config)
+    out.mkdir(parents=True, exist_ok=True)
+    if resume and (out / "state.pt").exists():
+        run.load(out)
+    about = {"model": model, "data": data.name, "training_structures": len(arrays), "seed": config.seed}
+    loop(run, buckets, held_out, out, about, minutes=minutes, steps=steps, log_every=log_every,
+         save_every=save_every, stop_after=stop_after)
+    return run
+
+
+def loop(run: Run, buckets, held_out, out: Path, about: dict, *, minutes, steps, log_every, save_every,
+         stop_after) -> None:
+    """The training loop proper: batches of the current epoch from the current place on, logs, checkpoints."""
+    config = run.config
+    progress = lambda: run.seconds / (60 * minutes) if steps is None else run.step / steps  # noqa: E731
+    bar = tqdm(total=100, unit="%", initial=round(100 * min(1.0, progress())),
+               bar_format="{percentage:3.0f}%|{bar}| {elapsed}<{remaining} {postfix}")
+    recent: list[tuple[float, float]] = []
+    logged = saved = run.seconds
+    while progress() < 1:
+        batches = epoch_batches(buckets, atoms_per_batch=config.atoms_per_batch, max_batch=config.max_batch,
+                                seed=config.seed, epoch=run.epoch)
+        while run.batch < len(batches) and progress() < 1:
+            started = time.perf_counter()
+            recent.append(run.train_step(buckets, *batches[run.batch], progress()))
+            run.batch += 1
+            run.seconds += time.perf_counter() - started
+            bar.n = min(100, round(100 * progress()))
+            if run.seconds - logged > log_every:
+                logged = run.seconds
+                write_log(run, held_out, out, recent, bar)
+                recent = []
+            if run.seconds - saved > save_every:
+                saved = run.seconds
+                run.save(out, about)
+            if stop_after is not None and run.step >= stop_after:
+                run.save(out, about)
+                return
+        if run.batch >= len(batches):
+            run.epoch, run.batch = run.epoch + 1, 0
+    if recent:
+        write_log(run, held_out, out, recent, bar)
+    run.save(out, about)
+    bar.close()
+
+
+def write_log(run: Run, held_out, out: Path, recent, bar) -> None:
+    coords, lattice = np.mean(recent, axis=0)
+    entry = {"step": run.step, "epoch": run.epoch, "seconds": round(run.seconds, 1), "coords": coords,
+             "lattice": lattice, **(run.dev_loss(held_out) if held_out else {})}
+    with open(out / "log.jsonl", "a") as file:
+        file.write(json.dumps({k: round(v, 5) if isinstance(v, float) else v for k, v in entry.items()}) + "\n")
+    bar.set_postfix_str(f"epoch {run.epoch} coords {coords:.3f} cell {lattice:.3f}")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m core.crystals.train", description=__doc__.split("\n")[0])
+    parser.add_argument("--data", type=Path, required=True, help="prepared .npz (see core.crystals.dataset)")
+    parser.add_argument("--model", choices=sorted(SIZES), required=True)
+    budget = parser.add_mutually_exclusive_group(required=True)
+    budget.add_argument("--minutes", type=float)
+    budget.add_argument("--steps", type=int)
+    parser.add_argument("--out", type=Path, required=True, help="folder of this run")
+    parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--learning-rate", type=float, default=TrainConfig.learning_rate)
+    parser.add_argument("--no-augment", action="store_true", help="show each cell in its given description only")
+    args = parser.parse_args(arguments)
+    torch.set_num_threads(args.threads)
+    config = replace(TrainConfig(), seed=args.seed, learning_rate=args.learning_rate, augment=not args.no_augment)
+    try:
+        train(args.data, args.model, args.out, minutes=args.minutes, steps=args.steps, resume=args.resume,
+              config=config)
+    except ArrayFileError as error:
+        parser.exit(2, f"{error}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

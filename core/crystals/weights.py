@@ -1,0 +1,48 @@
+"""Weights on disk: safetensors only, with the sizes of the network and the process in the header."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from core.crystals.diffusion import Diffusion
+from core.crystals.network import Denoiser, NetworkConfig
+
+
+class WeightsError(ValueError):
+    """A weight file that is missing, broken or made for another network; the message says which."""
+
+
+def save_weights(path: Path, sizes: NetworkConfig, process: Diffusion, state: dict[str, Tensor], about: dict) -> None:
+    """Atomic. `about` is plain JSON: data, time, measured numbers."""
+    metadata = {"sizes": json.dumps(asdict(sizes)), "process": json.dumps(asdict(process)), "about": json.dumps(about)}
+    temporary = path.with_name(f".{path.name}.part")
+    save_file({name: value.contiguous() for name, value in state.items()}, temporary, metadata=metadata)
+    os.replace(temporary, path)
+
+
+def load_weights(path: Path) -> tuple[Denoiser, Diffusion, dict]:
+    """The network ready for use (eval mode), its process, and the `about` of the file. Raises WeightsError."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        network = Denoiser(NetworkConfig(**json.loads(metadata["sizes"])))
+        network.load_state_dict(state)
+        process = Diffusion(**json.loads(metadata["process"]))
+        about = json.loads(metadata["about"])
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise WeightsError(f"{path}: {reason}") from None
+    return network.eval().requires_grad_(False), process, about
+
+
+def n_parameters(network: torch.nn.Module) -> int:
+    return sum(p.numel() for p in network.parameters())
