@@ -1,0 +1,126 @@
+// From bytes to a movie: the layout is described in core/figures/payload.py.
+
+const PALETTE = /*PALETTE*/null;
+const LOST = { 12: 4095, 16: 65535 };
+const ELEMENTS = { u1: Uint8Array, i1: Int8Array, u2: Uint16Array, f4: Float32Array };
+
+/** Split what Python mounted: {mount, header, body}. Cheap; throws when the bytes are no payload. */
+function readEnvelope(data) {
+  const bytes = data instanceof Uint8Array ? data : new Uint8Array(data);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const text = (from, to) => new TextDecoder().decode(bytes.subarray(from, to));
+  const start = 4 + view.getUint32(0, true);
+  const mount = JSON.parse(text(4, start));
+  if (text(start, start + 4) !== "N2CP" || view.getUint16(start + 4, true) !== 1) {
+    throw new Error("this is not a player payload of version 1");
+  }
+  const head = start + 12;
+  const end = head + view.getUint32(start + 8, true);
+  return { mount, header: JSON.parse(text(head, end)), body: bytes.subarray(end) };
+}
+
+async function inflate(raw) {
+  const stream = new Blob([raw]).stream().pipeThrough(new DecompressionStream("deflate"));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+}
+
+function unpackPairs(raw, count) {
+  const codes = new Uint16Array(2 * count);
+  for (let i = 0, j = 0; j < 2 * count; i += 3, j += 2) {
+    codes[j] = raw[i] | ((raw[i + 1] & 15) << 8);
+    codes[j + 1] = (raw[i + 1] >> 4) | (raw[i + 2] << 4);
+  }
+  return codes;
+}
+
+async function readBlock(body, spec) {
+  let raw = body.subarray(spec.at, spec.at + spec.bytes);
+  if (spec.deflate) raw = await inflate(raw);
+  if (spec.type === "xy12") return unpackPairs(raw, spec.shape[0] * spec.shape[1]);
+  const Type = ELEMENTS[spec.type];
+  const copy = raw.slice();                                  // a copy starts at offset 0: aligned for every type
+  return new Type(copy.buffer, 0, copy.byteLength / Type.BYTES_PER_ELEMENT);
+}
+
+/** {header, body} -> movie: typed arrays by panel, plus what only the browser needs. */
+async function decodeMovie({ header, body }) {
+  const flat = header.mode === "1d";
+  const bits = flat ? 16 : 12;
+  const scale = 1 << (bits - 12);
+  const movie = {
+    ...header, flat, dim: flat ? 1 : 2, lost: LOST[bits],
+    view: header.view * scale, margin: header.margin * scale,
+    clock: await readBlock(body, header.times),
+  };
+  movie.panels = await Promise.all(header.panels.map(async (spec) => {
+    const panel = { ...spec, codes: await readBlock(body, spec.positions), histograms: [] };
+    for (const name of ["labels", "values"]) if (spec[name]) panel[name] = await readBlock(body, spec[name]);
+    if (spec.density) {
+      try {
+        const [, rows, columns] = spec.density.shape;
+        panel.density = { rows, columns, keys: spec.density_keys, data: await readBlock(body, spec.density) };
+      } catch {
+        panel.density = null;                                // no DecompressionStream here: the picture goes on without
+      }
+    }
+    if (spec.arrows) {
+      const [, rows, columns] = spec.arrows.shape;
+      panel.arrows = { rows, columns, keys: spec.arrow_keys, data: await readBlock(body, spec.arrows) };
+    }
+    panel.exact = {};
+    for (const [axis, curve] of Object.entries(spec.marginals || {})) {
+      const [frames, points] = curve.q.shape;
+      const peaks = await readBlock(body, curve.scale);
+      panel.exact[axis] = { frames, points, q: await readBlock(body, curve.q), peaks };
+    }
+    panel.starts = startRanks(panel.codes, panel.n, movie);
+    return panel;
+  }));
+  return movie;
+}
+
+/** Rank (0..255) of each particle's first coordinate; null when all start at nearly the same place. */
+function startRanks(codes, n, movie) {
+  const first = new Float64Array(n);
+  for (let i = 0; i < n; i++) first[i] = codes[i * movie.dim];
+  const order = Array.from(first.keys()).sort((i, j) => first[i] - first[j]);
+  if (n < 2 || first[order[n - 1]] - first[order[0]] < 0.01 * movie.view) return null;
+  const ranks = new Uint8Array(n);
+  order.forEach((particle, rank) => { ranks[particle] = Math.round((255 * rank) / (n - 1)); });
+  return ranks;
+}
+
+/** Where `frame` lies among the stored key frames: [index, next index, fraction]. */
+function between(keys, frame) {
+  if (keys.length === 1) return [0, 0, 0];
+  let high = keys.findIndex((key) => key > frame);
+  if (high < 0) return [keys.length - 1, keys.length - 1, 0];
+  return [high - 1, high, (frame - keys[high - 1]) / (keys[high] - keys[high - 1])];
+}
+
+/** Histogram of one stored frame along each axis, as densities in units of 1 / view width; counted once. */
+function histogram(movie, panel, frame) {
+  if (panel.histograms[frame]) return panel.histograms[frame];
+  const { n, codes } = panel;
+  const { dim, view, margin, lost } = movie;
+  const bins = n < 400 ? 30 : n < 3000 ? 45 : 60;             // all divide the 3600 levels of the view
+  const width = view / bins;
+  const axes = Array.from({ length: dim }, () => new Float32Array(bins));
+  let outside = 0;
+  let missing = 0;
+  for (let i = 0, at = frame * n * dim; i < n; i++, at += dim) {
+    let inside = true;
+    let finite = true;
+    for (let axis = 0; axis < dim; axis++) {
+      const code = codes[at + axis];
+      if (code === lost) finite = false;
+      else if (code < margin || code > margin + view) inside = false;
+      else axes[axis][Math.min(bins - 1, Math.floor((code - margin) / width))] += bins / n;
+    }
+    if (!finite) missing++;
+    else if (!inside) outside++;
+  }
+  const result = { bins, axes, outside, missing, peaks: axes.map((heights) => Math.max(...heights)) };
+  panel.histograms[frame] = result;
+  return result;
+}

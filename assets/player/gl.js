@@ -1,0 +1,453 @@
+// WebGL2: points, trails, paths, exact density and arrows, all from buffers uploaded once per payload.
+
+const GLSL = "#version 300 es\nprecision highp float;\n";
+
+// Codes to clip space; an axis that wraps moves the short way round.
+const PLACE = `
+uniform float u_view, u_margin, u_lost, u_frac; uniform bool u_flat, u_wrap;
+bool lost(vec2 p) { return p.x >= u_lost || p.y >= u_lost; }
+vec2 step_to(vec2 a, vec2 b) { vec2 d = b - a; return u_wrap ? d - u_view * round(d / u_view) : d; }
+vec2 clip(vec2 p) { return (p - u_margin) / u_view * 2.0 - 1.0; }`;
+
+const POINT_VS = GLSL + PLACE + `
+layout(location=0) in vec2 a; layout(location=1) in vec2 b; layout(location=2) in float c;
+uniform float u_size, u_now; uniform sampler2D u_ramp; out vec4 v_color; out float v_size;
+void main() {
+  vec2 p = a + (lost(b) ? vec2(0.0) : u_frac * step_to(a, b));
+  if (u_wrap) p = u_margin + mod(p - u_margin, u_view);
+  vec2 at = clip(p);
+  if (u_flat) at = vec2(u_now, at.x);
+  gl_Position = vec4(lost(a) ? vec2(9.0) : at, 0.0, 1.0);
+  gl_PointSize = u_size; v_size = u_size;
+  v_color = texelFetch(u_ramp, ivec2(int(c + 0.5), 0), 0);
+}`;
+const POINT_FS = GLSL + `
+in vec4 v_color; in float v_size; uniform vec4 u_rim; uniform float u_alpha; out vec4 color;
+void main() {
+  float r = length(gl_PointCoord - 0.5) * v_size, edge = 0.5 * v_size - 0.5;
+  float cover = 1.0 - smoothstep(edge - 0.5, edge + 0.5, r);
+  if (cover <= 0.0) discard;
+  vec3 fill = mix(v_color.rgb, u_rim.rgb, u_rim.a * smoothstep(edge - 1.6, edge - 0.6, r));
+  float alpha = cover * u_alpha;
+  color = vec4(fill * alpha, alpha);
+}`;
+
+// Pieces of path from frame to frame as thin quads: instance = (frame - first) * n + particle.
+const PATH_VS = GLSL + PLACE + `
+layout(location=0) in vec2 a; layout(location=1) in vec2 b;
+uniform int u_n, u_first, u_layers; uniform bool u_partial; uniform float u_width, u_fade; uniform vec2 u_pixels;
+uniform sampler2D u_times, u_ramp, u_colors; out vec4 v_color; out float v_side; out float v_fade;
+void main() {
+  int layer = gl_InstanceID / u_n, particle = gl_InstanceID - layer * u_n, frame = u_first + layer;
+  vec2 d = step_to(a, b);
+  if (u_partial && layer == u_layers - 1) d *= u_frac;
+  vec2 p = clip(a), q = clip(a + d);
+  if (u_flat) {
+    float t = texelFetch(u_times, ivec2(frame, 0), 0).r;
+    float s = texelFetch(u_times, ivec2(min(frame + 1, textureSize(u_times, 0).x - 1), 0), 0).r;
+    p = vec2(t, p.x); q = vec2(u_partial && layer == u_layers - 1 ? mix(t, s, u_frac) : s, q.x);
+  }
+  vec2 along = (q - p) * u_pixels; float size = length(along);
+  vec2 unit = size > 1e-4 ? along / size : vec2(1.0, 0.0);
+  float end = float(gl_VertexID >> 1), side = float(gl_VertexID & 1) * 2.0 - 1.0, reach = 0.5 * u_width + 1.0;
+  vec2 at = mix(p, q, end) + vec2(-unit.y, unit.x) * side * reach / u_pixels;
+  gl_Position = vec4(lost(a) || lost(b) ? vec2(9.0) : at, 0.0, 1.0);
+  v_side = side * reach;
+  v_fade = u_fade > 0.0 ? pow((float(layer) + end + (u_partial ? 1.0 - u_frac : 1.0)) / float(u_layers + 1), u_fade) : 1.0;
+  float c = texelFetch(u_colors, ivec2(particle & 1023, particle >> 10), 0).r * 255.0;
+  v_color = texelFetch(u_ramp, ivec2(int(c + 0.5), 0), 0);
+}`;
+const PATH_FS = GLSL + `
+in vec4 v_color; in float v_side; in float v_fade; uniform float u_width, u_alpha; out vec4 color;
+void main() {
+  float alpha = clamp(0.5 * u_width + 0.5 - abs(v_side), 0.0, 1.0) * v_fade * u_alpha;
+  color = vec4(v_color.rgb * alpha, alpha);
+}`;
+
+const COVER_VS = GLSL + `
+out vec2 v_uv;
+void main() { v_uv = vec2(float(gl_VertexID & 1), float(gl_VertexID >> 1)); gl_Position = vec4(v_uv * 2.0 - 1.0, 0.0, 1.0); }`;
+const DENSITY_FS = GLSL + `
+in vec2 v_uv; uniform sampler2D u_from, u_to; uniform float u_frac, u_fill, u_line; uniform vec3 u_tint; out vec4 color;
+void main() {
+  float d = mix(texture(u_from, v_uv).r, texture(u_to, v_uv).r, u_frac);
+  float level = d * 5.0 + 0.5, slope = fwidth(level);
+  float line = slope > 0.004 ? 1.0 - smoothstep(0.5, 1.4, abs(fract(level) - 0.5) < 0.5 ? min(fract(level), 1.0 - fract(level)) / slope : 2.0) : 0.0;
+  float alpha = u_fill * pow(d, 0.7) + u_line * line * smoothstep(0.04, 0.1, d);
+  color = vec4(u_tint * alpha, alpha);
+}`;
+const BLIT_FS = GLSL + `
+in vec2 v_uv; uniform sampler2D u_from; out vec4 color;
+void main() { color = texture(u_from, v_uv); }`;
+
+const ARROW_VS = GLSL + `
+layout(location=0) in vec2 a; layout(location=1) in vec2 b;
+uniform float u_frac, u_cell, u_scale; uniform ivec2 u_grid; uniform vec2 u_pixels; out vec2 v_at; out vec2 v_shape;
+void main() {
+  vec2 v = mix(a, b, u_frac) / 63.5; float size = length(v);
+  float len = min(1.0, size) * u_cell;
+  vec2 unit = size > 1e-4 ? v / size : vec2(1.0, 0.0);
+  float head = min(0.5 * len, 5.0 * u_scale);
+  int column = gl_InstanceID % u_grid.x, row = gl_InstanceID / u_grid.x;
+  vec2 center = (vec2(float(column), float(row)) + 0.5) / vec2(u_grid) * 2.0 - 1.0;
+  float along = (float(gl_VertexID >> 1) - 0.5) * (len + 2.0), across = (float(gl_VertexID & 1) - 0.5) * (1.2 * head + 4.0 * u_scale);
+  v_at = vec2(along, across); v_shape = vec2(len, head);
+  vec2 offset = unit * along + vec2(-unit.y, unit.x) * across;
+  gl_Position = vec4(len < 2.0 ? vec2(9.0) : center + offset / u_pixels, 0.0, 1.0);
+}`;
+const ARROW_FS = GLSL + `
+in vec2 v_at; in vec2 v_shape; uniform float u_alpha, u_scale; uniform vec3 u_tint; out vec4 color;
+void main() {
+  float tip = 0.5 * v_shape.x - v_at.x, tail = v_at.x + 0.5 * v_shape.x, aside = abs(v_at.y);
+  float shaft = clamp(0.6 * u_scale + 0.5 - aside, 0.0, 1.0) * clamp(tip - v_shape.y + 0.5, 0.0, 1.0) * clamp(tail + 0.5, 0.0, 1.0);
+  float head = clamp(0.55 * tip + 0.5 - aside, 0.0, 1.0) * clamp(v_shape.y - tip + 0.5, 0.0, 1.0);
+  float alpha = max(shaft, head) * u_alpha;
+  color = vec4(u_tint * alpha, alpha);
+}`;
+
+const TRAIL_PIECES = 12000;                                   // pieces of trail drawn in one frame, all panels
+const PATH_PIECES = 60000;                                    // pieces of all paths of a 1-D movie, all panels
+
+function program(gl, vertex, fragment) {
+  const made = gl.createProgram();
+  for (const [type, source] of [[gl.VERTEX_SHADER, vertex], [gl.FRAGMENT_SHADER, fragment]]) {
+    const shader = gl.createShader(type);
+    gl.shaderSource(shader, source);
+    gl.compileShader(shader);
+    gl.attachShader(made, shader);
+    gl.deleteShader(shader);
+  }
+  gl.linkProgram(made);
+  if (!gl.getProgramParameter(made, gl.LINK_STATUS) && !gl.isContextLost()) {
+    const log = [gl.getProgramInfoLog(made), ...gl.getAttachedShaders(made).map((s) => gl.getShaderInfoLog(s))];
+    throw new Error("shader: " + log.join(" "));
+  }
+  const at = {};
+  for (let i = 0; i < (gl.getProgramParameter(made, gl.ACTIVE_UNIFORMS) || 0); i++) {
+    const { name } = gl.getActiveUniform(made, i);
+    at[name] = gl.getUniformLocation(made, name);
+  }
+  return { made, at };
+}
+
+/** Evenly picked particles, so that a few paths stand for all: their indices. */
+function pick(n, wanted) {
+  const count = Math.max(1, Math.min(n, wanted));
+  return Uint32Array.from({ length: count }, (_, i) => Math.floor((i * n) / count));
+}
+
+class GlRenderer {
+  /** Throws when the canvas gives no WebGL2. */
+  constructor(canvas) {
+    this.name = "webgl2";
+    this.canvas = canvas;
+    this.gl = canvas.getContext("webgl2", { alpha: true, antialias: false, depth: false, premultipliedAlpha: true });
+    if (!this.gl) throw new Error("no WebGL2");
+    this.build();
+  }
+
+  build() {
+    const gl = this.gl;
+    this.points = program(gl, POINT_VS, POINT_FS);
+    this.paths = program(gl, PATH_VS, PATH_FS);
+    this.density = program(gl, COVER_VS, DENSITY_FS);
+    this.blit = program(gl, COVER_VS, BLIT_FS);
+    this.arrows = program(gl, ARROW_VS, ARROW_FS);
+    this.vao = gl.createVertexArray();
+    gl.bindVertexArray(this.vao);
+    gl.pixelStorei(gl.UNPACK_ALIGNMENT, 1);
+    gl.enable(gl.BLEND);
+    gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
+    this.held = [];
+  }
+
+  texture(filter) {
+    const gl = this.gl;
+    const texture = gl.createTexture();
+    gl.bindTexture(gl.TEXTURE_2D, texture);
+    for (const [name, value] of [[gl.TEXTURE_MIN_FILTER, filter], [gl.TEXTURE_MAG_FILTER, filter],
+      [gl.TEXTURE_WRAP_S, gl.CLAMP_TO_EDGE], [gl.TEXTURE_WRAP_T, gl.CLAMP_TO_EDGE]]) {
+      gl.texParameteri(gl.TEXTURE_2D, name, value);
+    }
+    this.held.push(["deleteTexture", texture]);
+    return texture;
+  }
+
+  buffer(data) {
+    const gl = this.gl;
+    const buffer = gl.createBuffer();
+    gl.bindBuffer(gl.ARRAY_BUFFER, buffer);
+    gl.bufferData(gl.ARRAY_BUFFER, data, gl.STATIC_DRAW);
+    this.held.push(["deleteBuffer", buffer]);
+    return buffer;
+  }
+
+  /** Upload a movie; what the last one held is freed. */
+  setMovie(movie) {
+    const gl = this.gl;
+    for (const [free, thing] of this.held) gl[free](thing);
+    this.held = [];
+    this.movie = movie;
+    const clock = movie.clock;
+    const last = clock[clock.length - 1];
+    const across = Float32Array.from(clock, (t) => (last === clock[0] ? 0 : (2 * (t - clock[0])) / (last - clock[0]) - 1));
+    this.across = across;
+    this.times = this.texture(gl.NEAREST);
+    gl.texImage2D(gl.TEXTURE_2D, 0, gl.R32F, across.length, 1, 0, gl.RED, gl.FLOAT, across);
+    this.parts = movie.panels.map((panel) => this.upload(panel));
+  }
+
+  upload(panel) {
+    const gl = this.gl;
+    const { dim, frames } = this.movie;
+    const share = PATH_PIECES / this.movie.panels.length;
+    const chosen = pick(panel.n, this.movie.flat ? Math.max(40, Math.floor(share / frames)) : 3000);
+    const part = { panel, chosen, codes: this.buffer(panel.codes), ramp: this.texture(gl.NEAREST),
+      color: this.buffer(new Uint8Array(panel.n)), colors: this.texture(gl.NEAREST), shown: null };
+    if (chosen.length === panel.n) part.paths = part.codes;
+    else {
+      const some = new Uint16Array(frames * chosen.length * dim);
+      for (let t = 0, to = 0; t < frames; t++) {
+        for (const i of chosen) for (let d = 0; d < dim; d++) some[to++] = panel.codes[(t * panel.n + i) * dim + d];
+      }
+      part.paths = this.buffer(some);
+    }
+    if (panel.density) part.layers = [this.texture(gl.LINEAR), this.texture(gl.LINEAR)];
+    if (panel.arrows) part.arrows = this.buffer(panel.arrows.data);
+    return part;
+  }
+
+  /** Colour of each particle: an index (0..255) by particle into 256 RGBA colours. */
+  setColors(index, { indices, ramp }) {
+    const gl = this.gl;
+    const part = this.parts[index];
+    gl.bindTexture(gl.TEXTURE_2D, part.ramp);
+    gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA, 256, 1, 0, gl.RGBA, gl.UNSIGNED_BYTE, ramp);
+    gl.bindBuffer(gl.ARRAY_BUFFER, part.color);
+    gl.bufferData(gl.ARRAY_BUFFER, indices, gl.STATIC_DRAW);
+    const rows = Math.ceil(part.chosen.length / 1024);
+    const square = new Uint8Array(1024 * rows);
+    part.chosen.forEach((i, k) => { square[k] = indices[i]; });
+    gl.bindTexture(gl.TEXTURE_2D, part.colors);
+    gl.texImage2D(gl.TEXTURE_2D, 0, gl.R8, 1024, rows, 0, gl.RED, gl.UNSIGNED_BYTE, square);
+    if (part.film) part.film.upTo = -1;
+  }
+
+  resize(width, height) {
+    if (this.canvas.width !== width) this.canvas.width = width;
+    if (this.canvas.height !== height) this.canvas.height = height;
+  }
+
+  /** Draw one moment. look: {frame, options, colors, rects (device pixels, origin at the bottom), pixelRatio, size}. */
+  draw(look) {
+    const gl = this.gl;
+    if (gl.isContextLost() || !this.movie) return;
+    gl.bindFramebuffer(gl.FRAMEBUFFER, null);
+    gl.disable(gl.SCISSOR_TEST);
+    gl.clearColor(0, 0, 0, 0);
+    gl.clear(gl.COLOR_BUFFER_BIT);
+    gl.enable(gl.SCISSOR_TEST);
+    this.parts.forEach((part, i) => {
+      const rect = look.rects[i];
+      if (rect.w < 2 || rect.h < 2) return;
+      this.aim(rect);
+      if (look.options.background && part.layers) this.drawDensity(part, look);
+      if (look.options.arrows && part.arrows) this.drawArrows(part, look, rect);
+      if (this.movie.flat) this.drawFilm(part, look, rect);
+      else if (look.options.trail > 0) this.drawTrails(part, look, rect);
+      this.drawPoints(part, look);
+    });
+  }
+
+  aim({ x, y, w, h }) {
+    this.gl.viewport(x, y, w, h);
+    this.gl.scissor(x, y, w, h);
+  }
+
+  use({ made, at }, values) {
+    const gl = this.gl;
+    gl.useProgram(made);
+    for (const [name, value] of Object.entries(values)) {
+      if (!(name in at)) continue;
+      if (Array.isArray(value)) gl[`uniform${value.length}fv`](at[name], value);
+      else gl.uniform1f(at[name], value);
+    }
+    return at;
+  }
+
+  place(at) {
+    const gl = this.gl;
+    const { view, margin, lost, flat, wrap } = this.movie;
+    gl.uniform1f(at.u_view, view);
+    gl.uniform1f(at.u_margin, margin);
+    gl.uniform1f(at.u_lost, lost);
+    gl.uniform1i(at.u_flat, flat);
+    gl.uniform1i(at.u_wrap, wrap);
+  }
+
+  sample(at, textures) {
+    const gl = this.gl;
+    Object.entries(textures).forEach(([name, texture], unit) => {
+      gl.activeTexture(gl.TEXTURE0 + unit);
+      gl.bindTexture(gl.TEXTURE_2D, texture);
+      gl.uniform1i(at[name], unit);
+    });
+    gl.activeTexture(gl.TEXTURE0);
+  }
+
+  attribute(slot, buffer, size, type, offset, divisor) {
+    const gl = this.gl;
+    gl.bindBuffer(gl.ARRAY_BUFFER, buffer);
+    gl.enableVertexAttribArray(slot);
+    gl.vertexAttribPointer(slot, size, type, false, 0, offset);
+    gl.vertexAttribDivisor(slot, divisor);
+  }
+
+  drawPoints(part, { frame, size, alpha, rim }) {
+    const gl = this.gl;
+    const { dim, frames } = this.movie;
+    const now = Math.floor(frame);
+    const next = Math.min(now + 1, frames - 1);
+    const row = part.panel.n * dim * 2;
+    const crowd = 1 / Math.sqrt(1 + part.panel.n / 4000);
+    const across = this.across[now] + (frame - now) * (this.across[next] - this.across[now]);
+    const at = this.use(this.points, { u_frac: frame - now, u_size: size(part.panel.n), u_rim: rim(part.panel.n),
+      u_alpha: alpha * crowd, u_now: across });
+    this.place(at);
+    this.sample(at, { u_ramp: part.ramp });
+    this.attribute(0, part.codes, dim, gl.UNSIGNED_SHORT, now * row, 0);
+    this.attribute(1, part.codes, dim, gl.UNSIGNED_SHORT, next * row, 0);
+    this.attribute(2, part.color, 1, gl.UNSIGNED_BYTE, 0, 0);
+    gl.drawArrays(gl.POINTS, 0, part.panel.n);
+    gl.disableVertexAttribArray(2);
+  }
+
+  /** The pieces from frame `first` on; `partial`: the last layer reaches only the fraction `frac`. */
+  drawPieces(part, n, first, layers, { frac = 1, partial = false, width, alpha, fade, rect }) {
+    if (layers < 1) return;
+    const gl = this.gl;
+    const { dim } = this.movie;
+    const row = part.chosen.length * dim * 2;
+    const at = this.use(this.paths, { u_frac: frac, u_width: width, u_alpha: alpha, u_fade: fade,
+      u_pixels: [rect.w / 2, rect.h / 2] });
+    this.place(at);
+    gl.uniform1i(at.u_n, part.chosen.length);
+    gl.uniform1i(at.u_first, first);
+    gl.uniform1i(at.u_layers, layers);
+    gl.uniform1i(at.u_partial, partial);
+    this.sample(at, { u_ramp: part.ramp, u_colors: part.colors, u_times: this.times });
+    this.attribute(0, part.paths, dim, gl.UNSIGNED_SHORT, first * row, 1);
+    this.attribute(1, part.paths, dim, gl.UNSIGNED_SHORT, (first + 1) * row, 1);
+    gl.drawArraysInstanced(gl.TRIANGLE_STRIP, 0, 4, layers * n);
+  }
+
+  drawTrails(part, { frame, options, pixelRatio }, rect) {
+    const { frames, panels } = this.movie;
+    const now = Math.floor(frame);
+    const room = Math.max(1, Math.floor(TRAIL_PIECES / panels.length / part.chosen.length));
+    const length = Math.min(options.trail, room);             // whole layers only: a long trail of a crowd is shortened
+    const frac = frame - now;
+    const partial = frac > 0 && now < frames - 1;
+    const first = Math.max(0, now - length + (partial ? 1 : 0));
+    const layers = now - first + (partial ? 1 : 0);
+    this.drawPieces(part, part.chosen.length, first, layers,
+      { frac, partial, width: 1.1 * pixelRatio, alpha: 0.55, fade: 1.6, rect });
+  }
+
+  /** 1-D paths pile up in a picture of their own; only what is new is drawn, all of it after a jump back. */
+  drawFilm(part, look, rect) {
+    const gl = this.gl;
+    const { frames } = this.movie;
+    const now = Math.floor(look.frame);
+    const n = part.chosen.length;
+    const ink = { width: (n > 100 ? 0.9 : 1.3) * look.pixelRatio, alpha: Math.min(0.85, Math.max(0.1, 2.6 / Math.sqrt(n))),
+      fade: 0, rect };
+    if (!part.film || part.film.w !== rect.w || part.film.h !== rect.h) this.openFilm(part, rect);
+    const film = part.film;
+    if (film.upTo !== now) {
+      gl.bindFramebuffer(gl.FRAMEBUFFER, film.frame);
+      this.aim({ x: 0, y: 0, w: rect.w, h: rect.h });
+      if (film.upTo < 0 || film.upTo > now) {
+        gl.clear(gl.COLOR_BUFFER_BIT);
+        film.upTo = 0;
+      }
+      this.drawPieces(part, n, film.upTo, now - film.upTo, ink);
+      film.upTo = now;
+      gl.bindFramebuffer(gl.FRAMEBUFFER, null);
+      this.aim(rect);
+    }
+    const at = this.use(this.blit, {});
+    this.sample(at, { u_from: film.texture });
+    this.cover();
+    const frac = look.frame - now;
+    if (frac > 0 && now < frames - 1) this.drawPieces(part, n, now, 1, { ...ink, frac, partial: true });
+  }
+
+  openFilm(part, rect) {
+    const gl = this.gl;
+    if (part.film) {
+      gl.deleteTexture(part.film.texture);
+      gl.deleteFramebuffer(part.film.frame);
+    }
+    const texture = this.texture(gl.NEAREST);
+    gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA8, rect.w, rect.h, 0, gl.RGBA, gl.UNSIGNED_BYTE, null);
+    const frame = gl.createFramebuffer();
+    this.held.push(["deleteFramebuffer", frame]);
+    gl.bindFramebuffer(gl.FRAMEBUFFER, frame);
+    gl.framebufferTexture2D(gl.FRAMEBUFFER, gl.COLOR_ATTACHMENT0, gl.TEXTURE_2D, texture, 0);
+    gl.bindFramebuffer(gl.FRAMEBUFFER, null);
+    part.film = { texture, frame, w: rect.w, h: rect.h, upTo: -1 };
+  }
+
+  cover() {
+    const gl = this.gl;
+    gl.disableVertexAttribArray(0);
+    gl.disableVertexAttribArray(1);
+    gl.drawArrays(gl.TRIANGLE_STRIP, 0, 4);
+  }
+
+  drawDensity(part, { frame, colors }) {
+    const gl = this.gl;
+    const { keys, rows, columns, data } = part.panel.density;
+    const [from, to, frac] = between(keys, frame);
+    const wanted = `${from} ${to}`;
+    if (part.shown !== wanted) {
+      [from, to].forEach((key, i) => {
+        gl.bindTexture(gl.TEXTURE_2D, part.layers[i]);
+        gl.texImage2D(gl.TEXTURE_2D, 0, gl.R8, columns, rows, 0, gl.RED, gl.UNSIGNED_BYTE,
+          data.subarray(key * rows * columns, (key + 1) * rows * columns));
+      });
+      part.shown = wanted;
+    }
+    const at = this.use(this.density, { u_frac: frac, u_tint: colors.exact, u_fill: colors.dark ? 0.5 : 0.42,
+      u_line: this.movie.flat ? 0 : 0.3 });
+    this.sample(at, { u_from: part.layers[0], u_to: part.layers[1] });
+    this.cover();
+  }
+
+  drawArrows(part, { frame, colors, pixelRatio }, rect) {
+    const gl = this.gl;
+    const { keys, rows, columns } = part.panel.arrows;
+    const [from, to, frac] = between(keys, frame);
+    const cell = Math.min(rect.w / columns, rect.h / rows) * 0.95;
+    const at = this.use(this.arrows, { u_frac: frac, u_cell: cell, u_scale: pixelRatio, u_alpha: 0.8,
+      u_tint: colors.force, u_pixels: [rect.w / 2, rect.h / 2] });
+    gl.uniform2i(at.u_grid, columns, rows);
+    this.attribute(0, part.arrows, 2, gl.BYTE, from * rows * columns * 2, 1);
+    this.attribute(1, part.arrows, 2, gl.BYTE, to * rows * columns * 2, 1);
+    gl.drawArraysInstanced(gl.TRIANGLE_STRIP, 0, 4, rows * columns);
+  }
+
+  /** After the browser gave the context back. */
+  restore() {
+    this.build();
+    if (this.movie) this.setMovie(this.movie);
+  }
+
+  dispose() {
+    const gl = this.gl;
+    for (const [free, thing] of this.held) gl[free](thing);
+    this.held = [];
+    gl.getExtension("WEBGL_lose_context")?.loseContext();
+  }
+}
