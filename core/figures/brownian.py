@@ -19,6 +19,9 @@ def mean_square_figure(curve: MeanSquare, fit: Slope | None = None, *, length_un
     """Mean squared displacement with a band of two standard errors, the exact line d sigma^2 t, and the fitted slope."""
     t, value, error, exact = (v.double().numpy() for v in (curve.times, curve.value, curve.error, curve.exact))
     low, high = np.maximum(value - 2 * error, 0), value + 2 * error
+    logarithmic = high[-1] > 5 * exact[-1] > 0  # Lévy flights
+    if logarithmic:
+        t, value, exact, high, low = (v[1:] for v in (t, value, exact, high, np.maximum(low, exact[1] / 10)))
     figure = go.Figure()
     if np.isfinite(error).all():
         figure.add_scatter(x=np.concatenate([t, t[::-1]]), y=np.concatenate([high, low[::-1]]), fill="toself",
@@ -29,8 +32,8 @@ def mean_square_figure(curve: MeanSquare, fit: Slope | None = None, *, length_un
     if fit is not None:
         figure.add_annotation(x=0.02, y=0.96, xref="paper", yref="paper", showarrow=False, xanchor="left", yanchor="top",
                               align="left", text=f"slope {plus_minus(fit.value, fit.error)}<br>exact {fit.exact:.4g}")
-    if exact[-1] > 0 and high[-1] > 5 * exact[-1]:
-        figure.update_yaxes(type="log")
+    if logarithmic:
+        figure.update_yaxes(type="log", exponentformat="power")
     return styled(figure, palette, x_title=_with_unit("time t", time_unit),
                   y_title=_with_unit("mean squared displacement", f"{length_unit}²" if length_unit else ""))
 
@@ -50,31 +53,37 @@ def convergence_figure(step: str, curve: Convergence | None = None, *, n_max: in
                            line=dict(color=rgba(palette.muted, 0.45), width=1.2))
     if step != "gaussian":
         figure.add_scatter(x=n, y=[clt_distance(step, int(k)) for k in n], mode="lines+markers",
-                           line=dict(color=palette.exact, width=2.5), marker_size=4, name=f"exact: {STEPS[step].title}")
+                           line=dict(color=palette.exact, width=2.5), marker_size=4, name=f"exact: {step}")
     if curve is not None:
         low, high = curve.floor.mean - 2 * curve.floor.std, curve.floor.mean + 2 * curve.floor.std
         figure.add_scatter(x=[n[0], n[-1], n[-1], n[0]], y=[low, low, high, high], fill="toself", mode="lines", line_width=0,
                            fillcolor=rgba(palette.noise, 0.25), name="sampling floor (95 %)", hoverinfo="skip")
         figure.add_scatter(x=curve.n_steps.numpy(), y=curve.distance.numpy(), mode="markers", name="walkers",
                            marker=dict(color=palette.sample, size=8))
-    figure.update_xaxes(type="log")
-    figure.update_yaxes(type="log", range=[-4.2, 0], exponentformat="power")
-    return styled(figure, palette, x_title="steps n", y_title="largest gap between distribution functions")
+    figure.update_xaxes(type="log", dtick=1)
+    figure.update_yaxes(type="log", dtick=1, range=[-4.2, 0], exponentformat="power")
+    return styled(figure, palette, x_title="steps n", y_title="Kolmogorov distance to the Gaussian")
 
 
-def histogram_figure(trajectory: Trajectory, sigma: float, *, frame: int = -1, n_bins: int = 60, length_unit: str = "",
-                     palette: Palette = LIGHT) -> go.Figure:
+def histogram_figure(trajectory: Trajectory, sigma: float, *, frame: int = -1, n_bins: int = 60, lattice: float = 0.0,
+                     length_unit: str = "", palette: Palette = LIGHT) -> go.Figure:
     """First coordinate at one frame, as a density over +-5 exact spreads, with the heat kernel of that time.
 
     What lies outside is counted in the density (not rescaled away) and its share is written in the corner.
+    lattice: spacing of the positions that can occur, 2 sigma sqrt(dt) for coins; every bin then holds equally many.
     """
     t = float(trajectory.times[frame] - trajectory.times[0])
     if t <= 0:
         raise ValueError("at the start every walker is at the origin; choose a later frame")
     x = trajectory.positions[frame, :, 0].double().numpy()
     reach = 5 * sigma * math.sqrt(t)
-    counts, edges = np.histogram(x, bins=n_bins, range=(-reach, reach))
-    width = edges[1] - edges[0]
+    width = 2 * reach / n_bins
+    edges = np.linspace(-reach, reach, n_bins + 1)
+    if lattice > 0:
+        width = lattice * max(1, round(width / lattice))
+        first = x.min() - lattice / 2
+        edges = np.arange(first - width * math.ceil((first + reach) / width), reach + width, width)
+    counts, edges = np.histogram(x, bins=edges)
     figure = go.Figure()
     figure.add_bar(x=edges[:-1] + width / 2, y=counts / (len(x) * width), width=width, name="walkers",
                    marker=dict(color=rgba(palette.sample, 0.65), line_width=0))
@@ -86,6 +95,7 @@ def histogram_figure(trajectory: Trajectory, sigma: float, *, frame: int = -1, n
         figure.add_annotation(x=0.98, y=0.96, xref="paper", yref="paper", showarrow=False, xanchor="right", yanchor="top",
                               text=f"{outside:.2%} outside")
     figure.update_layout(bargap=0)
+    figure.update_xaxes(range=[-reach, reach])
     return styled(figure, palette, x_title=_with_unit("position x", length_unit),
                   y_title=_with_unit("density", f"1/{length_unit}" if length_unit else ""))
 

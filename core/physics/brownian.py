@@ -64,6 +64,11 @@ def variance(t: float | Tensor, sigma: float) -> float | Tensor:
     return sigma**2 * t
 
 
+def lattice_spacing(*, step: str, sigma: float, t_end: float, n_steps: int) -> float:
+    """Distance between positions that can occur at one time: 2 sigma sqrt(dt) for coins, 0 for continuous steps."""
+    return 2 * sigma * math.sqrt(t_end / n_steps) if step == "coin" else 0.0
+
+
 def heat_kernel(x: Tensor, t: float | Tensor, sigma: float) -> Tensor:
     """Exact density of one coordinate at time t > 0; x and t broadcast. In D dimensions multiply one per coordinate."""
     spread = _spread(t, sigma)

@@ -44,7 +44,7 @@ def test_convergence_figure_draws_exact_sampled_and_floor(step):
     band = trace(figure, "sampling floor (95 %)")
     assert min(band.y) == pytest.approx(curve.floor.mean - 2 * curve.floor.std)
     if step != "gaussian":
-        exact = trace(figure, f"exact: {STEPS[step].title}")
+        exact = trace(figure, f"exact: {step}")
         assert exact.y[-1] == clt_distance(step, 64) and exact.x[-1] == 64
     assert all(min(t.y) > 0 for t in figure.data)
 
@@ -61,6 +61,18 @@ def test_histogram_is_a_density_beside_the_heat_kernel():
     assert levy.layout.annotations[0].text == f"{1 - inside:.2%} outside" and inside < 0.9
     with pytest.raises(ValueError, match="origin"):
         histogram_figure(walk, 0.5, frame=0)
+
+
+def test_bins_of_a_lattice_walk_hold_equally_many_lattice_points():
+    """Coins, 100 steps of 0.1: positions 0.2 apart. Bins that ignore it would hold one or two points by turns."""
+    walk = sample(step="coin", n_steps=100, n_particles=20_000, seed=1)
+    bars = histogram_figure(walk, 1.0, lattice=0.2).data[0]
+    assert bars.width == pytest.approx(0.2)
+    exact = np.exp(-np.asarray(bars.x) ** 2 / 2) / np.sqrt(2 * np.pi)
+    error = 4 * np.sqrt(exact / (20_000 * 0.2)) + 1e-3
+    assert (np.abs(bars.y - exact) < error).all()
+    careless = histogram_figure(walk, 1.0, n_bins=77).data[0]
+    assert np.abs(careless.y - np.exp(-np.asarray(careless.x) ** 2 / 2) / np.sqrt(2 * np.pi)).max() > 0.2
 
 
 def test_grain_table_reads_in_human_units():

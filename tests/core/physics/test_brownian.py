@@ -12,6 +12,7 @@ from core.physics.brownian import (
     convergence,
     heat_kernel,
     heat_kernel_cdf,
+    lattice_spacing,
     mean_square,
     sample,
     slope,
@@ -132,6 +133,14 @@ def test_truth_of_coins_is_limited_by_their_lattice():
     fine = truth(sample(step="coin", n_steps=4000, seed=1), sigma=1.0)
     assert coarse.value > clt_distance("coin", 4) - 4 * coarse.floor_std
     assert coarse.z > 4 > fine.z
+
+
+def test_coins_stay_on_their_lattice():
+    walk = dict(step="coin", sigma=0.6, t_end=2.0, n_steps=50)
+    x = sample(**walk, n_particles=3000, seed=2).final[:, 0].double()
+    cells = (x - x.min()) / lattice_spacing(**walk)
+    assert float((cells - cells.round()).abs().max()) < 1e-4 and float(cells.max()) > 10
+    assert lattice_spacing(**walk | dict(step="heavy")) == 0
 
 
 def test_einsteins_grain():
