@@ -1,0 +1,138 @@
+"""Energy landscapes: energy(x) (N, D) -> (N,), force(x) = -grad energy (N, D) -> (N, D).
+
+Energies are in units of the caller's kT scale; forces are written out by hand (and tested against autograd), so that a
+sampler pays no graph for them. At equilibrium p(x) ~ exp(-energy/kT) and the score is force/kT.
+
+equation -> name
+    k |x - c|^2 / 2                                  -> Harmonic
+    b ((x/a)^2 - 1)^2 + s x/a   (+ k |rest|^2 / 2)   -> DoubleWell
+    A (1 - cos 2 pi x/L)/2 - f x                     -> Periodic
+    sum_i A_i exp(a dx^2 + b dx dy + c dy^2)         -> MullerBrown    (Theor. Chim. Acta 53, 75 (1979))
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+
+class Potential(Protocol):
+    def energy(self, x: Tensor) -> Tensor:
+        """(N, D) -> (N,)"""
+        ...
+
+    def force(self, x: Tensor) -> Tensor:
+        """(N, D) -> (N, D), -grad energy"""
+        ...
+
+
+@dataclass(frozen=True)
+class Harmonic:
+    """A spring of the given stiffness (energy/length^2) in any number of dimensions; variance kT/stiffness."""
+
+    stiffness: float = 1.0
+    centre: float = 0.0
+
+    def energy(self, x: Tensor) -> Tensor:
+        return 0.5 * self.stiffness * (x - self.centre).square().sum(-1)
+
+    def force(self, x: Tensor) -> Tensor:
+        return -self.stiffness * (x - self.centre)
+
+
+@dataclass(frozen=True)
+class DoubleWell:
+    """Wells at +-half_distance along the first coordinate with a barrier between; springs along the others.
+
+    tilt: energy added at the right well and taken from the left, so that they differ by 2 tilt (to first order).
+    Curvature 8 barrier/a^2 in the wells and -4 barrier/a^2 on the barrier, for tilt 0.
+    """
+
+    barrier: float = 4.0
+    half_distance: float = 1.0
+    tilt: float = 0.0
+    stiffness: float = 4.0
+
+    def energy(self, x: Tensor) -> Tensor:
+        u = x[..., 0] / self.half_distance
+        return self.barrier * (u.square() - 1).square() + self.tilt * u + 0.5 * self.stiffness * x[..., 1:].square().sum(-1)
+
+    def force(self, x: Tensor) -> Tensor:
+        u = x[..., :1] / self.half_distance
+        along = -(4 * self.barrier * u * (u.square() - 1) + self.tilt) / self.half_distance
+        return torch.cat([along, -self.stiffness * x[..., 1:]], dim=-1)
+
+
+@dataclass(frozen=True)
+class Periodic:
+    """A washboard along every coordinate: barriers of `amplitude`, one per `period`, under a constant force `tilt`.
+
+    It does not confine: with or without tilt there is no normalisable equilibrium on the line.
+    """
+
+    amplitude: float = 2.0
+    period: float = 1.0
+    tilt: float = 0.0
+
+    def energy(self, x: Tensor) -> Tensor:
+        wave = 1 - torch.cos(2 * math.pi / self.period * x)
+        return (0.5 * self.amplitude * wave - self.tilt * x).sum(-1)
+
+    def force(self, x: Tensor) -> Tensor:
+        k = 2 * math.pi / self.period
+        return self.tilt - 0.5 * self.amplitude * k * torch.sin(k * x)
+
+
+_DEPTH = (-200.0, -100.0, -170.0, 15.0)
+_XX = (-1.0, -1.0, -6.5, 0.7)
+_XY = (0.0, 0.0, 11.0, 0.6)
+_YY = (-10.0, -10.0, -6.5, 0.7)
+_X0 = (1.0, 0.0, -0.5, -1.0)
+_Y0 = (0.0, 0.5, 1.5, 1.0)
+
+
+@dataclass(frozen=True)
+class MullerBrown:
+    """The curved reaction path of Müller and Brown in two dimensions, energies multiplied by `scale`.
+
+    At scale 1 the minima are at (-0.558, 1.442), (0.623, 0.028), (-0.050, 0.467) with energies -146.7, -108.2, -80.8.
+    """
+
+    scale: float = 1.0
+
+    def energy(self, x: Tensor) -> Tensor:
+        return sum(term for term, _, _ in self._terms(x))
+
+    def force(self, x: Tensor) -> Tensor:
+        terms = self._terms(x)
+        return -torch.stack([sum(e * gx for e, gx, _ in terms), sum(e * gy for e, _, gy in terms)], dim=-1)
+
+    def _terms(self, x: Tensor) -> list[tuple[Tensor, Tensor, Tensor]]:
+        """Each Gaussian's energy and the gradient of its exponent."""
+        terms = []
+        for depth, a, b, c, x0, y0 in zip(_DEPTH, _XX, _XY, _YY, _X0, _Y0):
+            dx, dy = x[..., 0] - x0, x[..., 1] - y0
+            energy = self.scale * depth * torch.exp(a * dx * dx + b * dx * dy + c * dy * dy)
+            terms.append((energy, 2 * a * dx + b * dy, b * dx + 2 * c * dy))
+        return terms
+
+
+POTENTIALS: dict[str, type] = {
+    "harmonic": Harmonic, "double well": DoubleWell, "periodic": Periodic, "Müller–Brown": MullerBrown,
+}
+
+
+def boltzmann_density(potential: Potential, grid: Tensor, kT: float) -> Tensor:
+    """exp(-U/kT)/Z on an even grid (M,) of a one-dimensional potential, Z by the trapezoid rule; (M,) in 1/length.
+
+    Raises ValueError unless kT > 0. The grid must hold all the weight: what lies outside is not counted in Z.
+    """
+    if not kT > 0:
+        raise ValueError(f"kT must be positive, got {kT:g}")
+    exponent = -potential.energy(grid[:, None]) / kT
+    weight = torch.exp(exponent - exponent.max())
+    return weight / torch.trapezoid(weight, grid)
