@@ -9,7 +9,7 @@ VENDOR := assets/player/vendor/3Dmol-min.js
 .DELETE_ON_ERROR:
 
 run: $(VENV)/.app $(VENDOR)
-	$(BIN)/streamlit run app.py --server.port $(PORT)
+	$(BIN)/python -m pages.kit.serve --server.port $(PORT)
 
 test: $(VENV)/.test $(VENDOR) lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest

@@ -5,7 +5,7 @@ import streamlit as st
 from core.chapters import CHAPTERS, PARTS
 from pages.kit import shell
 
-st.set_page_config(page_title="From Noise to Crystals", page_icon=":material/grain:", layout="wide")
+st.set_page_config(page_title="From Noise to Crystals", page_icon="assets/icon.png", layout="wide")
 
 home = st.Page("pages/home.py", title="Home", icon=":material/home:", default=True)
 sections: dict[str, list] = {"": [home]}

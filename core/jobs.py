@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import shutil
 import tempfile
 import threading
 import time
@@ -49,8 +50,10 @@ class Job:
 
     def cancel(self) -> None:
         """Take it out of the queue, or ask the worker to stop at its next step."""
-        (self.folder / "cancel").touch()
-        self.future.cancel()
+        if not self.future.done():
+            (self.folder / "cancel").touch()
+        if self.future.cancel():
+            shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def _die_with_parent(parent: int) -> None:
@@ -77,10 +80,13 @@ def _work(folder: Path, function: Callable, args: tuple, kwargs: dict) -> Any:
         fresh.write_text(json.dumps([done, total]))
         fresh.replace(report)
 
-    if cancelled():
-        raise Stopped
-    progress(0, 0)
-    return function(*args, progress=progress, cancelled=cancelled, **kwargs)
+    try:
+        if cancelled():
+            raise Stopped
+        progress(0, 0)
+        return function(*args, progress=progress, cancelled=cancelled, **kwargs)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def local_pool(max_workers: int = 1) -> Executor:
@@ -145,17 +151,15 @@ class Queue:
 
     def _finished(self, job: Job, error: BaseException | None) -> Status:
         if error is None:
-            done, total = self._progress(job)
-            self._clean(job)
-            return Status("done", total or done, total)
+            return Status("done")
         if isinstance(error, BrokenExecutor) and not job.retried:
             job.retried = True
             with self._lock:
                 self._executor = None
-                (job.folder / "progress").unlink(missing_ok=True)
+            (job.folder / "progress").unlink(missing_ok=True)
             self._start(job)
             return Status("queued", message="The worker stopped unexpectedly; starting over with the same seed.")
-        self._clean(job)
+        shutil.rmtree(job.folder, ignore_errors=True)
         if isinstance(error, (Stopped, CancelledError)):
             return Status("cancelled")
         if isinstance(error, BrokenExecutor):
@@ -169,13 +173,6 @@ class Queue:
             return done, total
         except (FileNotFoundError, ValueError):
             return 0, 0
-
-    @staticmethod
-    def _clean(job: Job) -> None:
-        for name in ("asked", "cancel", "progress", "progress.new"):
-            (job.folder / name).unlink(missing_ok=True)
-        if job.folder.exists():
-            job.folder.rmdir()
 
     def shutdown(self) -> None:
         """Stop the workers; queued jobs are cancelled."""

@@ -47,7 +47,7 @@ def styled(figure: go.Figure, palette: Palette = LIGHT, *, x_title: str, y_title
         margin=dict(l=56, r=12, t=28, b=48),
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
-        font=dict(color=palette.ink, size=14),
+        font=dict(family='"Source Sans", "Source Sans Pro", sans-serif', color=palette.ink, size=14),
         legend=dict(orientation="h", yanchor="bottom", y=1.01, x=0, bgcolor="rgba(0,0,0,0)"),
         hoverlabel=dict(bgcolor=palette.background, font_color=palette.ink),
         dragmode=False,

@@ -46,6 +46,10 @@ class Page:
         st.button("Reset", key="reset", icon=":material/restart_alt:", on_click=kit_controls.reset, args=(self.declared,))
         return values
 
+    def exports(self, params: Mapping[str, Any]) -> None:
+        """Say with which arguments of the core function the downloads reproduce this figure."""
+        st.session_state["_controls"][self.chapter.slug]["params"] = dict(params)
+
     def scenes(self, listed: Sequence[kit_controls.Scene]) -> None:
         """The chapter's scenes, its break-it among them."""
         kit_controls.scenes(self.chapter.slug, listed, self.declared)
@@ -62,11 +66,11 @@ class Page:
         link = self.link(values)
         with st.container(key="prose_take_away"), st.expander("Take it with you: code, notebook, link"):
             here, there, where = st.columns(3)
-            recipe = self.text["Reproduce"]
-            here.download_button("Notebook", lambda: export.notebook(self.chapter, recipe, values, link),
+            recipe, params = self.text["Reproduce"], st.session_state["_controls"][self.chapter.slug]["params"]
+            here.download_button("Notebook", lambda: export.notebook(self.chapter, recipe, params, link),
                                  f"{self.chapter.slug}.ipynb", "application/x-ipynb+json", on_click="ignore", width="stretch",
                                  icon=":material/download:", key="download_notebook")
-            there.download_button("Script", lambda: export.script(self.chapter, recipe, values, link).encode(),
+            there.download_button("Script", lambda: export.script(self.chapter, recipe, params, link).encode(),
                                   f"{self.chapter.slug}.py", "text/x-python", on_click="ignore", width="stretch",
                                   icon=":material/download:", key="download_script")
             where.caption("Both reproduce this figure with these settings and this seed, wherever the project is installed.")

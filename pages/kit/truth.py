@@ -31,7 +31,7 @@ def truth_meter(truth: Truth, *, note: str = "") -> None:
         <span class="truth-value" data-testid="truth-value">{truth.value:.3g}{unit}</span></div>
         <div class="truth-bar"><div class="truth-floor" style="left:{low:.1f}%;width:{max(high - low, 1.5):.1f}%"></div>
         <div class="truth-mark" style="left:{at:.1f}%"></div></div>
-        <div class="truth-scale"><span>better than chance allows</span><span>exact sampler</span><span>10×</span><span>100×</span>
-        <span>1000×</span></div>
+        <div class="truth-scale"><span style="left:25%">exact</span><span style="left:50%">10×</span><span style="left:75%">100×</span>
+        <span style="left:100%">1000×</span></div>
         <div class="truth-words"><b>{html.escape(truth.verdict)}</b> {html.escape(note)}</div></div>"""
     )

@@ -50,10 +50,19 @@ def queue():
 
 def test_result_and_progress(queue):
     job = queue.submit(count, 5)
-    status = wait(queue, job, "done")
+    wait(queue, job, "done")
     assert job.future.result() == 25
-    assert (status.done, status.total) == (5, 5)
     assert not job.folder.exists()
+
+
+def test_progress_is_seen_while_it_runs(queue):
+    job = queue.submit(count, 50, pause=0.02)
+    seen = set()
+    while (status := queue.status(job)).state != "done":
+        seen.add(status.done)
+        assert status.total in (0, 50)
+        time.sleep(0.01)
+    assert len(seen) > 5 and max(seen) <= 50
 
 
 def test_place_in_the_queue_and_cancel(queue):
@@ -67,6 +76,7 @@ def test_place_in_the_queue_and_cancel(queue):
     assert later[2].future.result() == 4
     with pytest.raises((jobs.Stopped, jobs.CancelledError)):
         first.future.result(timeout=10)
+    assert not first.folder.exists()
 
 
 def test_nobody_asking_stops_the_work(queue):

@@ -1,0 +1,44 @@
+"""The stage of chapter 12: reverse processes on the exact density, side by side, as a payload for the player."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from core.figures.payload import Panel, pack_player
+from core.learning.reverse_process import exact_density_frames, exact_score_frames
+from core.numerics.trajectory import Trajectory
+
+HALF = 3.0
+BOUNDS = (-HALF, HALF, -HALF, HALF)
+CELLS, ARROWS, MOMENTS = 72, 15, 48
+
+
+def background(dataset: str, schedule: str, times: torch.Tensor, *, score: str = "exact", sign: float = 1.0) -> dict:
+    """Exact density (T, H, W), its marginals and the score field, at MOMENTS of the times and held in between.
+
+    Costs as much as the sampling itself and depends on nothing random: cache it.
+    """
+    keys = np.unique(np.linspace(0, len(times) - 1, min(MOMENTS, len(times))).round().astype(int))
+    held = torch.as_tensor(np.abs(np.arange(len(times))[:, None] - keys[None]).argmin(1))
+    moments = times[torch.as_tensor(keys)]
+    density = exact_density_frames(dataset, schedule, moments, BOUNDS, CELLS, on_stage=True)
+    arrows = exact_score_frames(dataset, schedule, moments, BOUNDS, ARROWS, on_stage=True, score=score) * sign
+    cell = 2 * HALF / CELLS
+    return {"density": density[held], "arrows": arrows[held], "marginals_exact": ((density.sum(1) * cell)[held], (density.sum(2) * cell)[held])}
+
+
+def payload(runs: Sequence[tuple[str, Trajectory]], scene: dict) -> bytes:
+    """Player payload of one or two runs (title, trajectory with frames on stage) on one clock, over `background`.
+
+    Runs with different numbers of frames are shown at the frames of the first, nearest in time.
+    """
+    times = runs[0][1].times
+    panels = []
+    for title, run in runs:
+        nearest = (run.times[None] - times[:, None]).abs().argmin(1)
+        panels.append(Panel(run.positions[nearest], title=title, name="particles", role="sample", arrow_role="score", **scene))
+    return pack_player(panels, times=times, bounds=BOUNDS, x_label="x₁", y_label="x₂", time_label="t", loop=True,
+                       alt="Particles walk from noise at t = 1 back to the data at t = 0, on the exact density of every moment.")

@@ -1,0 +1,3 @@
+"""Chapter 19."""
+import streamlit as st
+st.title("Growing crystals")

@@ -1,0 +1,141 @@
+"""Chapter 12, the reverse process."""
+
+import streamlit as st
+
+from core.figures import reverse_process as figures
+from core.figures import reverse_process_stage
+from core.learning import reverse_process
+from core.numerics.densities import DATASETS
+from core.numerics.networks import ModelMissing
+from core.numerics.schedules import SCHEDULES
+from pages import kit
+from pages.kit.equation import number
+from pages.kit.player import player
+
+METHODS = {name: method.label for name, method in reverse_process.METHODS.items()}
+
+
+def uses(*methods):
+    """Shown only if one of these samplers is on the stage."""
+    return lambda values: any(values[slot] in methods for slot in ("method", "versus"))
+
+
+NOISY = [name for name, method in reverse_process.METHODS.items() if method.noisy]
+page = kit.chapter("reverse_process", [
+    kit.Choice("dataset", "Data", "three modes", options=list(DATASETS), wide=True),
+    kit.Choice("method", "Sampler", "reverse SDE", options=list(METHODS), labels=METHODS, wide=True),
+    kit.Choice("versus", "Beside it, same noise", "ODE Heun", options=["nothing", *METHODS], labels=METHODS, wide=True),
+    kit.Slider("n_steps", "Steps", 50, options=[1, 2, 3, 5, 8, 10, 15, 20, 30, 50, 100, 200, 300, 500, 1000]),
+    kit.Choice("score", "Score", "exact", options=list(reverse_process.SCORES),
+               help="Exact: computed from the mixture. Learned: a small network trained on samples of it."),
+    kit.Choice("schedule", "Schedule", "linear", options=list(SCHEDULES), wide=True),
+    kit.Slider("temperature", "Temperature τ of the noise", 1.0, low=0.0, high=2.0, step=0.05, when=uses(*NOISY),
+               help="Variance of the noise that is put back at each step, over what theory asks for. Only 1 is exact."),
+    kit.Slider("eta", "η of DDIM", 0.5, low=0.0, high=1.0, step=0.05, more=True, when=uses("DDIM")),
+    kit.Slider("churn", "Churn of EDM", 40.0, low=0.0, high=100.0, step=5.0, more=True, when=uses("EDM")),
+    kit.Choice("order", "Corrector", "predictor-first", options=["predictor-first", "corrector-first"], more=True,
+               when=uses("predictor-corrector")),
+    kit.Slider("clip", "Clip the guess of x₀", 0.0, options=[0.0, 1.0, 1.5, 2.0, 3.0], more=True,
+               format=lambda value: f"±{value:g}" if value else "off"),
+    kit.Toggle("against", "Walk against the score", False, more=True),
+    kit.Slider("n_particles", "Particles", 2000, options=[200, 500, 1000, 2000, 5000], more=True),
+    kit.Number("seed", "Seed", 1, more=True, help="Everyone with the same seed sees the same noise."),
+])
+SCENES = [
+    kit.Scene("Jitter or glide", {}, "Same start, same end, same densities on the way: one path is rough, the other smooth."),
+    kit.Scene("Ten steps", {"n_steps": 10, "method": "ODE Euler", "versus": "DPM-Solver++"},
+              "Ten evaluations each. The second-order solver is already there."),
+    kit.Scene("Learned score", {"dataset": "two moons", "score": "learned", "method": "ODE Heun", "versus": "predictor-corrector"},
+              "A network in place of the formula: the truth meter shows what learning costs."),
+    kit.Scene("Cold", {"dataset": "spirals", "temperature": 0.4, "versus": "nothing"},
+              "Less noise than theory asks for: pretty, too thin, and the meter is not fooled."),
+    kit.Scene("Five steps", {"n_steps": 5, "versus": "DDPM"}, "The steps are longer than the picture is fine: a blur, and outliers that "
+              "no later step brings home.", breaks=True),
+    kit.Scene("Wrong sign", {"against": True, "n_steps": 100, "versus": "nothing"}, "One minus sign. The particles flee from the data, "
+              "faster and faster; nothing in the code complains.", breaks=True),
+]
+
+
+@st.cache_data(max_entries=24, max_size="192MB", show_spinner=False)
+def run(**params):
+    return reverse_process.sample(**params)
+
+
+@st.cache_data(max_entries=24, max_size="256MB", show_spinner=False)
+def background(dataset, schedule, n_steps, score, sign):
+    times = reverse_process.frame_times(schedule, n_steps)
+    return reverse_process_stage.background(dataset, schedule, times, score=score, sign=sign)
+
+
+@st.cache_data(max_entries=32, max_size="128MB", show_spinner=False)
+def stage_payload(params, versus):
+    runs = [(METHODS[name], run(**params | {"method": name}, on_stage=True)) for name in (params["method"], versus) if name != "nothing"]
+    scene = background(params["dataset"], params["schedule"], params["n_steps"], params["score"], params["sign"])
+    return reverse_process_stage.payload(runs, scene)
+
+
+@st.cache_data(max_entries=48, show_spinner=False)
+def truth(params):
+    return reverse_process.truth(run(**params), dataset=params["dataset"], schedule=params["schedule"])
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def race(dataset, schedule, score):
+    return reverse_process.error_against_evaluations(dataset=dataset, schedule=schedule, score=score)
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def likelihood(dataset, schedule, score):
+    return reverse_process.likelihood(dataset=dataset, schedule=schedule, score=score)
+
+
+stage, side = st.columns([2.5, 1], gap="medium")
+with side:
+    values = page.controls()
+params = {key: values[key] for key in ("dataset", "schedule", "method", "score", "n_steps", "n_particles", "seed")} | dict(
+    temperature=values.get("temperature", 1.0), eta=values.get("eta", 0.5), churn=values.get("churn", 40.0),
+    corrector_order=values.get("order", "predictor-first"), clip=values["clip"] or None, sign=-1.0 if values["against"] else 1.0)
+try:
+    if params["score"] == "learned":
+        reverse_process.score_model(params["dataset"], reverse_process.get_schedule(params["schedule"]), "learned")
+except ModelMissing as missing:
+    with stage:
+        st.warning(f"{missing} The exact score is used instead.", icon=":material/school:")
+    params["score"] = "exact"
+page.exports(params)
+method = reverse_process.METHODS[params["method"]]
+with stage:
+    page.equation({"method": rf"\text{{{params['method']}}}", "n_steps": str(params["n_steps"]), "evaluations": str(method.evaluations),
+                   "schedule": rf"\text{{{params['schedule']} schedule}}", "temperature": number(params["temperature"])})
+    player(stage_payload(params, values["versus"]), key="stage", height=520, report=False)
+    page.scenes(SCENES)
+with side:
+    kit.truth_meter(truth(params), note=f"Between the particles of {method.label} at the end and fresh exact samples.")
+    if values["versus"] != "nothing":
+        kit.truth_meter(truth(params | {"method": values["versus"]}), note=f"The same for {METHODS[values['versus']]}.")
+
+cost, density = st.columns(2)
+with cost:
+    st.markdown("##### What an evaluation buys")
+    kit.figure(figures.error_against_evaluations(race(params["dataset"], params["schedule"], params["score"]), palette=kit.palette()),
+               key="race", alt="Distance to the exact law against the number of score evaluations for each sampler, with the floor.")
+with density:
+    st.markdown("##### The likelihood comes for free")
+    kit.figure(figures.likelihood(likelihood(params["dataset"], params["schedule"], params["score"]), palette=kit.palette()),
+               key="likelihood", alt="Log-density from the probability-flow ODE against the exact log-density, with the identity line.")
+
+
+def grade():
+    rivals = ["reverse SDE", "DPM-Solver++"]
+    scores = [truth(params | {"method": name, "n_steps": 10, "sign": 1.0, "clip": None}) for name in rivals]
+    verdict = 2 if all(score.within for score in scores) else min((0, 1), key=lambda i: scores[i].value)
+    return verdict, "With ten evaluations: " + ", ".join(f"{METHODS[n]} {s.value:.3g}" for n, s in zip(rivals, scores)) + (
+        f"; the floor is {scores[0].floor_mean:.3g}.")
+
+
+kit.predict("reverse_process", "You may ask for the score ten times per particle. Which walk ends closer to the data?",
+            ["the reverse SDE, whose noise forgets its mistakes", "the deterministic second-order solver",
+             "both cannot be told from an exact sampler"], grade)
+page.prose("What to look at")
+page.prose("Questions people ask", expanded=False)
+page.footer(reverse_process.sample, values)
