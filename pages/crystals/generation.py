@@ -1,3 +1,150 @@
-"""Chapter 19."""
+"""Chapter 19, growing crystals."""
+
+import random
+
 import streamlit as st
-st.title("Growing crystals")
+
+from core.crystals import generation
+from core.crystals.compare import compare, known_structures, same_content
+from core.crystals.formula import FormulaError
+from core.crystals.types import Crystal
+from core.crystals.upload import CrystalFileError, read_cif
+from core.figures import generation as figures
+from core.figures.crystal_payload import pack_crystals
+from pages import kit
+from pages.kit.crystal_player import crystal_player
+from pages.kit.equation import number
+from pages.kit.jobs import job
+from pages.kit.verdict import verdict
+
+MODELS = {"mp20": "MP-20", "perov5": "Perov-5"}
+METHODS = {"ddim": "smooth (ODE)", "ancestral": "ancestral", "langevin": "with corrector"}
+BESIDE = {"known": "known crystal", "forward": "its melting", "nothing": "nothing"}
+QUICK = 100  # network calls that are answered while you wait; more goes to the queue
+page = kit.chapter("generation", [
+    kit.Choice("model", "Trained on", "mp20", options=list(MODELS), labels=MODELS,
+               help="MP-20: Materials Project, up to 20 atoms a cell. Perov-5: cubic perovskites, five atoms."),
+    kit.Text("formula", "Content of the cell", "Sr1 Ti1 O3", max_chars=60, help="All atoms of one cell: Na4 Cl4, Sr1 Ti1 O3, Mg2Al4O8."),
+    kit.Slider("n_steps", "Steps", 50, options=[5, 10, 20, 50, 100, 200, 500, 1000]),
+    kit.Choice("method", "Sampler", "ddim", options=list(METHODS), labels=METHODS),
+    kit.Slider("temperature", "Temperature τ of the noise", 1.0, low=0.0, high=2.0, step=0.05),
+    kit.Choice("beside", "Beside it", "known", options=list(BESIDE), labels=BESIDE),
+    kit.Number("seed", "Seed", 1, help="Another seed, another attempt."),
+])
+SCENES = [
+    kit.Scene("Strontium titanate", {}, "The most famous perovskite, from noise. The box settles first, the octahedron closes last."),
+    kit.Scene("Rock salt", {"formula": "Na4 Cl4"}, "Eight atoms find the checkerboard. Press 2× in the player to see it continue."),
+    kit.Scene("Perov-5 model", {"model": "perov5", "formula": "Ba1 Ti1 O3", "beside": "forward"},
+              "A model that knows nothing but perovskites, beside a known one dissolving by the same noise."),
+    kit.Scene("Too hot", {"temperature": 2.0, "method": "ancestral"}, "Twice the noise that theory asks for: atoms settle, but where?", breaks=True),
+    kit.Scene("Five steps", {"n_steps": 5}, "The run ends while the atoms are still on their way.", breaks=True),
+]
+
+
+@st.cache_data(max_entries=64, max_size="64MB", show_spinner=False)
+def grow(**params):
+    return generation.generate(**params)
+
+
+@st.cache_data(max_entries=32, max_size="32MB", show_spinner=False)
+def melt(crystal: Crystal, model: str, seed: int, n_frames: int):
+    return generation.forward(crystal, model_name=model, seed=seed, n_frames=n_frames)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def judge(crystal: Crystal, known: dict):
+    return generation.read_out(crystal), compare(crystal, known)
+
+
+def surprise():
+    fitting = [crystal for crystal in known_structures().values() if crystal.n_atoms <= 20]
+    st.session_state["formula"] = random.choice(fitting).formula
+    st.session_state["seed"] = random.randrange(10_000)
+    st.session_state["model"] = "mp20"
+
+
+stage, side = st.columns([2.5, 1], gap="medium")
+known = dict(known_structures())
+with side:
+    values = page.controls()
+    st.button("Surprise me", icon=":material/casino:", on_click=surprise, key="surprise")
+    if file := st.file_uploader("Compare with your own crystal (CIF)", type=["cif"], key="upload"):
+        try:
+            known["your crystal"] = read_cif(file.getvalue().decode("utf-8", "replace"))
+        except CrystalFileError as error:
+            st.error(f"{file.name}: {error}", icon=":material/error:")
+params = dict(model_name=values["model"], compositions=[values["formula"]], n_samples=1, n_steps=values["n_steps"],
+              method=values["method"], temperature=values["temperature"], seed=values["seed"], n_frames=101)
+page.exports(params)
+trouble, trajectory = None, None
+try:
+    model = generation.load_model(values["model"])
+    model.composition(values["formula"])
+except (generation.ModelMissing, FormulaError) as error:
+    trouble = error
+with stage:
+    process = model.process if not trouble else None
+    page.equation({"sigma_max": number(process.sigma_max) if process else r"\sigma_{\max}",
+                   "sigma_min": number(process.sigma_min) if process else r"\sigma_{\min}",
+                   "formula": rf"\text{{{''.join(c for c in values['formula'] if c.isalnum() or c in ' ()')}}}",
+                   "n_steps": str(values["n_steps"]), "temperature": number(values["temperature"])})
+    if trouble:
+        st.error(str(trouble), icon=":material/error:")
+    elif values["n_steps"] <= QUICK:
+        trajectory = grow(**params)[0]
+    elif grown := job("grow", f"Grow {values['formula']} in {values['n_steps']} steps", generation.generate, params, start=True):
+        trajectory = grown[0]
+    if trajectory:
+        crystal = trajectory.final
+        shown, titles = [trajectory], [f"grown: {crystal.formula}"]
+        twins = same_content(crystal, known)
+        if values["beside"] != "nothing" and twins:
+            name = list(twins)[-1]
+            shown.append(twins[name] if values["beside"] == "known" else melt(twins[name], values["model"], values["seed"], trajectory.n_frames))
+            titles.append(name if values["beside"] == "known" else f"{name}, melting")
+        crystal_player(pack_crystals(shown, titles=titles, time_label="noise level t",
+                                     alt=f"{crystal.formula} growing from noise in {values['n_steps']} steps."), key="stage", height=500)
+    page.scenes(SCENES)
+if trajectory:
+    facts, comparison = judge(crystal, known)
+    with side:
+        verdict(comparison)
+        kit.readings(figures.read_out_table(facts))
+        with st.popover("Download", icon=":material/download:", width="stretch"):
+            for label, kind, text in (("CIF", "cif", crystal.to_cif), ("extxyz", "extxyz", crystal.to_extxyz), ("POSCAR", "vasp", crystal.to_poscar)):
+                st.download_button(label, text(), f"{crystal.formula.replace(' ', '')}.{kind}", key=f"download_{kind}", on_click="ignore",
+                                   width="stretch")
+    settling, scores = st.columns(2)
+    with settling:
+        st.markdown("##### How it settles")
+        kit.figure(figures.settling(trajectory, palette=kit.palette()), key="settling",
+                   alt="Distance of the coordinates and of the cell from where they end, against the noise level.")
+    with scores:
+        st.markdown(f"##### What the {MODELS[values['model']]} model scores")
+        kit.readings(figures.score_table(model.about))
+    st.markdown("##### A gallery of sixteen")
+    gallery = job("gallery", f"Grow 16 × {values['formula']}", generation.generate,
+                  params | {"n_samples": 16, "n_steps": min(values["n_steps"], QUICK), "n_frames": 26})
+    if gallery:
+        verdicts = [judge(one.final, known) for one in gallery]
+        crystal_player(pack_crystals(gallery, titles=[c.label if c else ("valid" if f.structure_valid else "atoms too close")
+                                                      for f, c in verdicts], alt="Sixteen crystals of one formula, sixteen seeds."),
+                       key="gallery", height=620)
+
+
+def grade():
+    counts = []
+    for steps in (5, 50):
+        grown = grow(**params | {"compositions": ["Sr1 Ti1 O3"], "n_steps": steps, "n_samples": 8, "n_frames": 2, "method": "ddim", "temperature": 1.0})
+        counts.append(sum(c.tight for c in (judge(one.final, known_structures())[1] for one in grown)))
+    few, many = counts
+    return 0 if few < many / 2 else 1 if few <= many else 2, f"Of eight crystals, {few} come out right with five steps, {many} with fifty."
+
+
+if not isinstance(trouble, generation.ModelMissing):
+    kit.predict("generation", "Eight seeds of SrTiO₃ with five steps, eight with fifty. How many come out right (rms below 0.15)?",
+                ["with five less than half as many as with fifty", "about as many", "more with five than with fifty"], grade)
+page.prose("What to look at")
+page.prose("What a failed crystal looks like", expanded=False)
+page.prose("How the model was made", expanded=False)
+page.footer(generation.generate, values)

@@ -1,0 +1,88 @@
+"""A generated crystal beside a known one: the distance, and what pure chance would score with the same tolerance.
+
+The tolerance of the benchmarks is wide (StructureMatcher, stol 0.5): atoms thrown at random into the right box are
+sometimes "matched". So the same matcher is asked about such random crystals too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from core.crystals.generation import match_known
+from core.crystals.structures import STRUCTURES
+from core.crystals.types import Crystal
+
+MISS = 0.5  # what a crystal that cannot be matched counts, the matcher's own limit
+TIGHT = 0.15  # rms below which a match is one to the eye
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """rms: of the best map, in units of (V/N)^(1/3), None if there is none; chance_*: the same for random atoms."""
+
+    name: str
+    rms: float | None
+    chance_matches: int
+    chance_total: int
+    chance_rms: float
+
+    @property
+    def score(self) -> float:
+        """rms, a miss counted as 0.5 (the cRMSE of one crystal)."""
+        return MISS if self.rms is None else self.rms
+
+    @property
+    def tight(self) -> bool:
+        """Would one call it the same crystal?"""
+        return self.rms is not None and self.rms < TIGHT
+
+    @property
+    def label(self) -> str:
+        """A few characters for a gallery."""
+        return "no match" if self.rms is None else f"rms {self.rms:.2f}"
+
+    @property
+    def verdict(self) -> str:
+        """One sentence for the page."""
+        if self.rms is None:
+            return f"Not {self.name}: no map takes one onto the other."
+        return f"This is {self.name}." if self.tight else f"Roughly {self.name}: a match only at the benchmark's wide tolerance."
+
+    @property
+    def chance(self) -> str:
+        """What the tolerance is worth, in words."""
+        matched = f"{self.chance_matches} of {self.chance_total}"
+        mean = f", at {self.chance_rms:.2f} on average" if self.chance_matches else ""
+        return f"Of random arrangements of the same atoms in the same box, {matched} pass as a match{mean}."
+
+
+@lru_cache(maxsize=1)
+def known_structures() -> Mapping[str, Crystal]:
+    """The well-known crystals built in code, by name."""
+    return {name: build() for name, build in STRUCTURES.items()}
+
+
+def same_content(crystal: Crystal, known: Mapping[str, Crystal]) -> dict[str, Crystal]:
+    """Those of `known` with the same reduced formula."""
+    def reduced(one: Crystal):
+        kinds, counts = np.unique(one.numbers, return_counts=True)
+        return kinds.tolist(), (counts // np.gcd.reduce(counts)).tolist()
+    return {name: other for name, other in known.items() if reduced(other) == reduced(crystal)}
+
+
+def compare(crystal: Crystal, known: Mapping[str, Crystal], *, n_random: int = 12, seed: int = 0) -> Comparison | None:
+    """The closest of `known`, by the benchmark's matcher; None when none has this content."""
+    candidates = same_content(crystal, known)
+    if not candidates:
+        return None
+    names, others = list(candidates), list(candidates.values())
+    found = match_known(crystal, others)
+    random = np.random.default_rng(seed)
+    lots = [Crystal(crystal.numbers, random.random((crystal.n_atoms, 3)), crystal.lattice) for _ in range(n_random)]
+    lucky = [match[1] for lot in lots if (match := match_known(lot, others))]
+    return Comparison(names[found[0] if found else 0], found[1] if found else None, len(lucky), n_random,
+                      float(np.mean(lucky)) if lucky else float("nan"))

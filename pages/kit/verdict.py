@@ -1,0 +1,28 @@
+"""The truth meter of a crystal."""
+
+from __future__ import annotations
+
+import html
+
+import streamlit as st
+
+from core.crystals.compare import MISS, TIGHT, Comparison
+
+
+def verdict(comparison: Comparison | None) -> None:
+    """rms distance to the known one, on a linear bar that ends where the matcher gives up."""
+    if comparison is None:
+        st.html("""<div class="truth"><div class="truth-head"><span>Truth meter</span><span class="truth-value" data-testid="truth-value">–</span>
+        </div><div class="truth-words">No crystal with this content is built in. Upload one to compare.</div></div>""")
+        return
+    at, tight = 100 * comparison.score / MISS, 100 * TIGHT / MISS
+    st.html(
+        f"""<div class="truth" role="img" aria-label="{html.escape(comparison.verdict)}">
+        <div class="truth-head"><span>Truth meter · rms distance to {html.escape(comparison.name)}</span>
+        <span class="truth-value" data-testid="truth-value">{comparison.score:.3f}</span></div>
+        <div class="truth-bar"><div class="truth-floor" style="left:0;width:{tight:.0f}%"></div>
+        <div class="truth-mark" style="left:{at:.1f}%"></div></div>
+        <div class="truth-scale"><span style="left:{tight / 2:.0f}%">the same</span><span style="left:65%">a wide match</span>
+        <span style="left:100%">none</span></div>
+        <div class="truth-words"><b>{html.escape(comparison.verdict)}</b> {html.escape(comparison.chance)}</div></div>"""
+    )
