@@ -92,7 +92,7 @@ class MeanSquare:
 
 def mean_square(trajectory: Trajectory, sigma: float) -> MeanSquare:
     """Errors of different times are correlated: each walker carries its past along. `slope` accounts for it."""
-    square = (trajectory.positions - trajectory.positions[0]).double().square().sum(-1)
+    square = (trajectory.positions - trajectory.positions[0]).square().sum(-1).double()
     elapsed = trajectory.times - trajectory.times[0]
     return MeanSquare(trajectory.times, square.mean(1), _error(square), trajectory.dim * variance(elapsed, sigma))
 
@@ -120,11 +120,11 @@ def slope(trajectory: Trajectory, sigma: float, *, method: str = "increments") -
     points are correlated and its error is larger by a factor of about sqrt(frames).
     Both are unbiased. For heavy tails the error itself is uncertain (no fourth moment), for Lévy steps meaningless.
     """
-    x, t = trajectory.positions.double(), (trajectory.times - trajectory.times[0]).double()
+    x, t = trajectory.positions, (trajectory.times - trajectory.times[0]).double()
     if method == "increments":
-        each = x.diff(dim=0).square().sum((0, 2)) / (t[-1] - t[0])
+        each = x.diff(dim=0).square().sum(-1).double().sum(0) / t[-1]
     elif method == "line":
-        square = (x - x[0]).square().sum(-1)
+        square = (x - x[0]).square().sum(-1).double()
         each = (t[:, None] * square).sum(0) / t.square().sum()
     else:
         raise ValueError(f"method is 'increments' or 'line', not {method!r}")

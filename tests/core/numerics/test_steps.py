@@ -103,6 +103,15 @@ def test_levy_never_converges():
     assert max(map(np.max, scaled)) < 1e-12  # S_n / n keeps the law of one step
 
 
+def test_a_levy_step_is_typically_as_long_as_a_gaussian_one(rng):
+    median = stats.norm.ppf(0.75)
+    for step in ("levy", "gaussian"):
+        shorter = float((STEPS[step].draw((N,), rng).abs() < median).double().mean())
+        assert abs(shorter - 0.5) < 4 * 0.5 / math.sqrt(N)
+    a_fifth_longer = float((1.2 * STEPS["levy"].draw((N,), rng).abs() < median).double().mean())
+    assert abs(a_fifth_longer - 0.5) > 4 * 0.5 / math.sqrt(N)
+
+
 def test_unknown_laws_and_empty_sums_are_refused():
     with pytest.raises(KeyError):
         clt_distance("drunken", 3)

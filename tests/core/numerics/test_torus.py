@@ -122,6 +122,8 @@ def test_score_rms_limits_and_shape():
     assert torch.allclose(rms[0], 1 / sigma[0], rtol=1e-5)
     wide = 2 * math.sqrt(2) * math.pi * torch.exp(-2 * math.pi**2 * sigma[1].double().square())
     assert torch.allclose(rms[1].double(), wide, rtol=2e-5)
+    beyond = math.log(float(wrapped_normal_score_rms(torch.tensor(2.5, dtype=torch.float64))))
+    assert beyond == pytest.approx(math.log(2 * math.sqrt(2) * math.pi) - 2 * math.pi**2 * 2.5**2, rel=1e-7)
     assert torch.isfinite(wrapped_normal_score_rms(torch.tensor([0.0001, 3.0]))).all()
 
 

@@ -150,7 +150,8 @@ def test_einsteins_grain():
     assert round(grain.sigma * math.sqrt(1.2), 1) != 0.8
     assert grain.sigma**2 == pytest.approx(2 * grain.diffusion)
     assert 2 * 3 * grain.diffusion * grain.own_radius_time == pytest.approx(0.5**2)
-    assert grain.velocity_memory < 1e-6
+    mass, drag = 4 / 3 * math.pi * 0.5e-6**3 * 1000, 6 * math.pi * 1.35e-3 * 0.5e-6
+    assert grain.velocity_memory == pytest.approx(mass / drag)
     doubled = stokes_einstein(radius=1.0, viscosity=1.35, temperature=2 * 290.15)
     assert doubled.diffusion == pytest.approx(grain.diffusion)
     walk = sample(sigma=grain.sigma, t_end=60.0, dim=2, seed=9)
