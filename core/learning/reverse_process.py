@@ -5,16 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
 
 from core.numerics import integrators
 from core.numerics.densities import Density, get_dataset
+from core.numerics.distances import Distance, Floor, Truth, floor, measure, sliced_wasserstein
+from core.numerics.likelihood import log_likelihood
+from core.numerics.networks import load_score_network
 from core.numerics.parametrisation import clipped, exact_score, scaled
 from core.numerics.schedules import Schedule, get_schedule
 from core.numerics.sde import Score, forward_sde
-from core.numerics.trajectory import Trajectory, collect
+from core.numerics.trajectory import Trajectory, collect, frame_indices
 
 
 @dataclass(frozen=True)
@@ -101,17 +105,15 @@ SCORES = ("exact", "learned")
 MAX_STEPS = 1000
 
 
-def score_model(dataset: str, schedule: Schedule, kind: str = "exact") -> Score:
+def score_model(dataset: str, schedule: Schedule, kind: str = "exact", dtype: torch.dtype = torch.float32) -> Score:
     """The score of `dataset` along `schedule`: "exact", or "learned" by the network shipped for it.
 
     Raises ValueError for an unknown kind, ModelMissing when no network was trained for this data set.
     """
     if kind == "exact":
-        return exact_score(get_dataset(dataset), schedule)
+        return exact_score(get_dataset(dataset).to(dtype), schedule)
     if kind == "learned":
-        from core.numerics.networks import load_score_network
-
-        return load_score_network(dataset).as_score(schedule)
+        return load_score_network(dataset).to(dtype).as_score(schedule)
     raise ValueError(f"score {kind!r} is not one of {', '.join(SCORES)}")
 
 
@@ -165,6 +167,24 @@ def target(dataset: str, schedule: str = "linear", variant: str | None = None) -
     return get_dataset(dataset).diffused(path, path.t_min)
 
 
+def truth(trajectory: Trajectory, *, dataset: str, schedule: str = "linear", variant: str | None = None) -> Truth:
+    """How far the particles at the end are from the law that a perfect sampler ends on: sliced Wasserstein distance."""
+    exact = target(dataset, schedule, variant)
+    known = _floor(dataset, schedule, variant, trajectory.n_particles)
+    return measure(sliced, trajectory.final, exact.sample, seed=17, name="sliced Wasserstein distance", known_floor=known)
+
+
+@lru_cache(maxsize=64)
+def _floor(dataset: str, schedule: str, variant: str | None, n: int) -> Floor:
+    return floor(sliced, target(dataset, schedule, variant).sample, n)
+
+
+def frame_times(schedule: str, n_steps: int, n_frames: int = 200, *, variant: str | None = None) -> Tensor:
+    """(T,): the times at which `sample` keeps a frame."""
+    times = get_schedule(schedule, variant).time_grid(n_steps)
+    return times[frame_indices(len(times), n_frames)]
+
+
 def exact_density_frames(dataset: str, schedule: str, times: Tensor, bounds: tuple[float, float, float, float],
                          size: int | tuple[int, int] = 96, *, variant: str | None = None,
                          on_stage: bool = False) -> Tensor:
@@ -200,3 +220,69 @@ def exact_score_frames(dataset: str, schedule: str, times: Tensor, bounds: tuple
         scale = float(stage_scale(path, torch.tensor(t, dtype=torch.float64))) if on_stage else 1.0
         frames.append(model(grid * scale, t) * scale)
     return torch.stack(frames).reshape(len(frames), size, size, 2)
+
+
+@dataclass(frozen=True)
+class ErrorCurves:
+    """Distance to the exact law against the number of score evaluations.
+
+    evaluations, distances: per method name, both (E,); a blown-up run is infinitely far.
+    floor: what exact samples of the same size score. n_particles: sample size. unit: that of x.
+    """
+
+    evaluations: dict[str, list[int]]
+    distances: dict[str, list[float]]
+    floor: Floor
+    n_particles: int
+
+
+def sliced(x: Tensor, y: Tensor) -> float:
+    """Sliced Wasserstein distance along 32 directions that are the same in every call."""
+    return sliced_wasserstein(x, y, generator=torch.Generator().manual_seed(0), n_directions=32)
+
+
+def error_against_evaluations(*, dataset: str = "three modes", schedule: str = "linear", variant: str | None = None,
+                              methods: tuple[str, ...] = tuple(METHODS), score: str = "exact",
+                              budgets: tuple[int, ...] = (4, 8, 16, 32, 64, 128, 256), n_particles: int = 1000,
+                              seed: int = 0, distance: Distance = sliced, **knobs) -> ErrorCurves:
+    """Run every method with each budget of score evaluations and measure how far it lands from the exact law.
+
+    All runs share x_1; a method with two evaluations a step takes half the steps. knobs: as for `sample`.
+    """
+    exact = target(dataset, schedule, variant)
+    reference = exact.sample(n_particles, torch.Generator().manual_seed(seed + 17))
+    evaluations: dict[str, list[int]] = {name: [] for name in methods}
+    distances: dict[str, list[float]] = {name: [] for name in methods}
+    for name in methods:
+        for budget in budgets:
+            n_steps = max(1, budget // METHODS[name].evaluations)
+            final = sample(dataset=dataset, schedule=schedule, variant=variant, method=name, score=score,
+                           n_steps=n_steps, n_particles=n_particles, seed=seed, n_frames=1, **knobs).final
+            evaluations[name].append(n_steps * METHODS[name].evaluations)
+            distances[name].append(distance(final, reference))
+    return ErrorCurves(evaluations, distances, floor(distance, exact.sample, n_particles, seed=seed), n_particles)
+
+
+@dataclass(frozen=True)
+class Likelihoods:
+    """x (N, D) drawn from the exact law; its log-density from the ODE and exactly, (N,) each, in nats."""
+
+    x: Tensor
+    from_ode: Tensor
+    exact: Tensor
+
+    @property
+    def rms_error(self) -> float:
+        """Root mean square difference, nats per point."""
+        return float((self.from_ode - self.exact).square().mean().sqrt())
+
+
+def likelihood(*, dataset: str = "three modes", schedule: str = "linear", variant: str | None = None,
+               score: str = "exact", n_steps: int = 100, n_points: int = 200, seed: int = 0) -> Likelihoods:
+    """log p of exact draws, from the probability-flow ODE (Heun, n_steps even steps in log-SNR, float64)."""
+    path = get_schedule(schedule, variant)
+    exact = get_dataset(dataset).to(torch.float64).diffused(path, path.t_min)
+    x = exact.sample(n_points, torch.Generator().manual_seed(seed))
+    model = score_model(dataset, path, score, torch.float64)
+    times = path.time_grid(n_steps, spacing="log-SNR").flip(0)
+    return Likelihoods(x, log_likelihood(model, path, x, times), exact.log_prob(x))
