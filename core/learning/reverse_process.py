@@ -243,7 +243,7 @@ def sliced(x: Tensor, y: Tensor) -> float:
 
 def error_against_evaluations(*, dataset: str = "three modes", schedule: str = "linear", variant: str | None = None,
                               methods: tuple[str, ...] = tuple(METHODS), score: str = "exact",
-                              budgets: tuple[int, ...] = (4, 8, 16, 32, 64, 128, 256), n_particles: int = 1000,
+                              budgets: tuple[int, ...] = (5, 10, 20, 40, 80, 160), n_particles: int = 1000,
                               seed: int = 0, distance: Distance = sliced, **knobs) -> ErrorCurves:
     """Run every method with each budget of score evaluations and measure how far it lands from the exact law.
 
