@@ -40,7 +40,7 @@ def chain_payload(*, seed: int, n_particles: int = 1500, n_frames: int = 120) ->
     walk = brownian.sample(step="gaussian", sigma=1.0, t_end=1.0, n_steps=n_frames - 1, n_particles=n_particles, dim=2, seed=seed,
                            n_frames=n_frames)
     settle = _langevin(n_particles=n_particles, n_steps=4 * (n_frames - 1), t_end=0.5, seed=seed, n_frames=n_frames)
-    back = reverse_process.sample(dataset=DATASET, schedule="cosine", method="heun", score="exact", n_steps=n_frames - 1,
+    back = reverse_process.sample(dataset=DATASET, schedule="cosine", method="ODE Heun", score="exact", n_steps=n_frames - 1,
                                   n_particles=n_particles, seed=seed, n_frames=n_frames)
     panels = [
         Panel(walk.positions, title="1 · A random walk forgets", role="noise"),
