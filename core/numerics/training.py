@@ -1,0 +1,106 @@
+"""A seeded, resumable training loop with an exponential moving average of the weights."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+Loss = Callable[[nn.Module, torch.Generator], Tensor]
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """Adam with a linear warm-up and a cosine decay to zero; `ema` is the decay per step of the averaged weights."""
+
+    n_steps: int = 6000
+    learning_rate: float = 2e-3
+    warmup: int = 100
+    ema: float = 0.999
+    clip_norm: float = 1.0
+    seed: int = 0
+
+    def rate(self, step: int) -> float:
+        rise = min(1.0, (step + 1) / self.warmup)
+        return self.learning_rate * rise * 0.5 * (1 + math.cos(math.pi * step / self.n_steps))
+
+
+@dataclass(frozen=True)
+class Progress:
+    """step (1..n_steps) just done, n_steps, and its loss."""
+
+    step: int
+    n_steps: int
+    loss: float
+
+
+class Trainer:
+    """State of one training run: weights, moving average, optimiser, generator, step.
+
+    loss: (network, generator) -> scalar; draws its data from the generator, so that a run is a function of the
+    seed alone, interrupted or not.
+    """
+
+    def __init__(self, network: nn.Module, loss: Loss, plan: TrainingPlan):
+        self.network, self.loss, self.plan = network, loss, plan
+        self.averaged = copy.deepcopy(network).requires_grad_(False)
+        self.optimiser = torch.optim.Adam(network.parameters(), lr=plan.learning_rate)
+        self.generator = torch.Generator().manual_seed(plan.seed)
+        self.step = 0
+
+    def run(self) -> Iterator[Progress]:
+        """Train to the end of the plan, yielding after every step; stop taking from it to pause."""
+        while self.step < self.plan.n_steps:
+            for group in self.optimiser.param_groups:
+                group["lr"] = self.plan.rate(self.step)
+            self.optimiser.zero_grad(set_to_none=True)
+            value = self.loss(self.network, self.generator)
+            value.backward()
+            nn.utils.clip_grad_norm_(self.network.parameters(), self.plan.clip_norm)
+            self.optimiser.step()
+            self._average()
+            self.step += 1
+            yield Progress(self.step, self.plan.n_steps, value.item())
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        decay = min(self.plan.ema, (1 + self.step) / (10 + self.step))
+        pairs = zip(self.averaged.parameters(), self.network.parameters(), strict=True)
+        for mean, weight in pairs:
+            mean.lerp_(weight, 1 - decay)
+
+    def save(self, path: Path) -> None:
+        """Everything needed to go on, as safetensors; written beside and moved, so that no half file remains."""
+        tensors = {f"network.{k}": v for k, v in self.network.state_dict().items()}
+        tensors |= {f"averaged.{k}": v for k, v in self.averaged.state_dict().items()}
+        for i, state in self.optimiser.state_dict()["state"].items():
+            tensors |= {f"adam.{i}.{k}": torch.as_tensor(v) for k, v in state.items()}
+        tensors["generator"] = self.generator.get_state()
+        partial = Path(path).with_suffix(".partial")
+        partial.parent.mkdir(parents=True, exist_ok=True)
+        save_file({k: v.contiguous() for k, v in tensors.items()}, str(partial), {"step": str(self.step)})
+        partial.replace(path)
+
+    def resume(self, path: Path) -> None:
+        """Continue from `save`; the network must have the same shape (RuntimeError otherwise)."""
+        tensors = load_file(str(path))
+        self.network.load_state_dict(_part(tensors, "network."))
+        self.averaged.load_state_dict(_part(tensors, "averaged."))
+        states: dict[int, dict[str, Tensor]] = {}
+        for key, value in _part(tensors, "adam.").items():
+            i, name = key.split(".", 1)
+            states.setdefault(int(i), {})[name] = value
+        groups = self.optimiser.state_dict()["param_groups"]
+        self.optimiser.load_state_dict({"state": states, "param_groups": groups})
+        self.generator.set_state(tensors["generator"])
+        self.step = int(states[0]["step"]) if states else 0
+
+
+def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}

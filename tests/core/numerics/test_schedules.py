@@ -1,0 +1,105 @@
+import math
+
+import pytest
+import torch
+from scipy.integrate import quad
+
+from core.numerics.schedules import SCHEDULES, SPACINGS, VARIANTS, EDM, Cosine, Linear, Schedule, get_schedule
+
+ALL = [pytest.param(get_schedule(name, v), id=f"{name}-{v}") for name in SCHEDULES for v in VARIANTS]
+T = torch.linspace(0.03, 0.97, 41, dtype=torch.float64)
+
+
+def derivative(function, t):
+    t = t.clone().requires_grad_(True)
+    value = function(t)
+    return torch.autograd.grad(value.sum(), t)[0] if value.requires_grad else torch.zeros_like(t)
+
+
+def close(a, b, rtol=1e-9):
+    return torch.allclose(a, b, rtol=rtol, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_alpha_bar_falls_at_the_rate_beta(name):
+    schedule = get_schedule(name, "VP")
+    rate = -derivative(schedule.alpha_bar, T)
+    assert close(rate, schedule.beta(T) * schedule.alpha_bar(T))
+    assert not close(rate, 1.2 * schedule.beta(T) * schedule.alpha_bar(T))
+
+
+@pytest.mark.parametrize("schedule", ALL)
+def test_f_and_g_produce_alpha_and_sigma(schedule):
+    """d alpha/dt = f alpha and d sigma^2/dt = 2 f sigma^2 + g^2: the moments of the linear SDE."""
+    alpha, sigma, f, g2 = (getattr(schedule, name)(T) for name in ("alpha", "sigma", "f", "g2"))
+    assert close(derivative(schedule.alpha, T), f * alpha)
+    growth = derivative(lambda t: schedule.sigma(t) ** 2, T)
+    assert close(growth, 2 * f * sigma**2 + g2)
+    assert not close(growth, 2 * f * sigma**2 + 1.2 * g2)
+
+
+@pytest.mark.parametrize("schedule", ALL)
+def test_numbers_and_tensors_agree_and_time_is_recovered(schedule: Schedule):
+    for name in ("beta", "alpha", "sigma", "alpha_bar", "log_snr", "f", "g2", "noise_ratio"):
+        numbers = [getattr(schedule, name)(t) for t in T.tolist()]
+        assert all(isinstance(v, float) for v in numbers)
+        assert close(getattr(schedule, name)(T), torch.tensor(numbers, dtype=torch.float64))
+    assert torch.allclose(schedule.time_at(schedule.noise_ratio(T)), T, atol=1e-7)
+    assert schedule.time_at(schedule.noise_ratio(0.4)) == pytest.approx(0.4, abs=1e-7)
+
+
+@pytest.mark.parametrize("name", ["linear", "cosine", "exponential", "sigmoid"])
+def test_integral_is_the_integral_of_beta(name):
+    schedule = SCHEDULES[name]
+    for t in (0.2, 0.7, 1.0):
+        exact, error = quad(schedule.beta, 0, t, epsabs=1e-10, limit=200)
+        assert abs(schedule.integral(t) - exact) < 1e-8 + 10 * error
+        assert schedule.time_of_integral(exact) == pytest.approx(t, abs=1e-6)
+
+
+def test_variants_follow_their_definitions():
+    vp, sub, ve = (get_schedule("linear", v) for v in VARIANTS)
+    assert close(vp.sigma(T) ** 2, 1 - vp.alpha_bar(T))
+    assert close(sub.sigma(T), 1 - sub.alpha_bar(T))
+    assert close(sub.alpha(T), vp.alpha(T))
+    assert close(ve.alpha(T), torch.ones_like(T))
+    assert close(ve.log_snr(T), vp.log_snr(T), rtol=1e-7)  # the same path, seen from a moving frame
+
+
+def test_named_schedules_follow_their_papers():
+    assert close(EDM().sigma(T), 80 * T)
+    geometric = SCHEDULES["geometric"]
+    assert close(geometric.sigma(T), 0.005 * (50 / 0.005) ** T)
+    cosine, early = Cosine(), T[T < 0.9]
+    expected = torch.cos(0.5 * math.pi * (early + 0.008) / 1.008) ** 2 / math.cos(0.5 * math.pi * 0.008 / 1.008) ** 2
+    assert close(cosine.alpha_bar(early), expected)
+    assert cosine.beta(1.0) == 100 and 0 < cosine.alpha(1.0) < 0.02
+    # Ho et al. 2020: beta_i from 1e-4 to 0.02 over 1000 steps is the linear rate 0.1 ... 20
+    assert 0 < Linear().alpha_bar(1.0) < 1e-4
+
+
+@pytest.mark.parametrize("schedule", ALL)
+@pytest.mark.parametrize("spacing", [None, *SPACINGS])
+def test_grids_descend_from_one_to_t_min(schedule, spacing):
+    times = schedule.time_grid(37, spacing=spacing)
+    assert times.dtype == torch.float64 and len(times) == 38
+    assert times[0] == 1 and times[-1] == schedule.t_min
+    assert (times.diff() < 0).all()
+
+
+def test_edm_grid_is_equation_5_of_karras():
+    i, n, rho = torch.arange(11, dtype=torch.float64), 11, 7
+    expected = (80 ** (1 / rho) + i / (n - 1) * (0.002 ** (1 / rho) - 80 ** (1 / rho))) ** rho
+    assert close(EDM().sigma(EDM().time_grid(10)), expected, rtol=1e-7)
+
+
+def test_log_snr_grid_is_even():
+    lam = Linear().log_snr(Linear().time_grid(20, spacing="log-SNR"))
+    assert torch.allclose(lam.diff(), lam.diff().mean().expand(20), rtol=1e-6)
+
+
+@pytest.mark.parametrize("call", [lambda: Linear(variant="XP"), lambda: get_schedule("quadratic"),
+                                  lambda: Linear().time_grid(0), lambda: Linear().time_grid(3, spacing="odd")])
+def test_bad_names_are_refused(call):
+    with pytest.raises(ValueError):
+        call()
