@@ -94,7 +94,9 @@ class Number(Control):
         return f"a whole number from {self.low} to {self.high}"
 
     def draw(self):
-        return st.number_input(self.label, self.low, self.high, self.default, key=self.key, help=self.help, bind="query-params")
+        # a number field that finds infinity or nothing in the URL raises (Streamlit 1.67); after such a link it is left unbound
+        bind = None if self.key in st.session_state.get("_unbound", ()) else "query-params"
+        return st.number_input(self.label, self.low, self.high, self.default, key=self.key, help=self.help, bind=bind)
 
 
 @dataclass(frozen=True)
@@ -180,6 +182,8 @@ def _notices(slug: str, declared: Sequence[Control]) -> list[str]:
             shown = raw if len(raw) <= 40 else raw[:40] + "…"
             bad.append(f"**{control.label}** cannot be “`{shown.replace('`', '')}`” (the link says so): it takes "
                        f"{control.expects()}. The default is used.")
+            if isinstance(control, Number):
+                st.session_state.setdefault("_unbound", set()).add(control.key)
     if bad:
         store[slug] = bad
     return store.get(slug, [])
@@ -196,7 +200,8 @@ def controls(slug: str, declared: Sequence[Control], *, more_label: str = "More"
     def draw(some: Sequence[Control]) -> None:
         for control in some:
             if control.when is None or control.when(values):
-                values[control.key] = control.draw()
+                drawn = control.draw()
+                values[control.key] = control.default if drawn is None else drawn  # an emptied field
 
     draw([control for control in declared if not control.more])
     if hidden := [control for control in declared if control.more]:
