@@ -22,6 +22,7 @@ from torch.nn import functional as F
 
 from core.crystals.network import Denoiser, Prediction
 from core.crystals.state import Cells
+from core.numerics.schedules import Cosine, Geometric
 from core.numerics.torus import wrap, wrapped_normal_score, wrapped_normal_score_rms
 
 
@@ -35,14 +36,12 @@ class Diffusion:
     lattice_weight: float = 0.5
 
     def sigma(self, t: Tensor) -> Tensor:
-        return self.sigma_min * (self.sigma_max / self.sigma_min) ** t
+        """Noise of the coordinates, in units of the cell edge; sigma(0) = sigma_min."""
+        return Geometric(self.sigma_min, self.sigma_max).sigma(t)
 
     def alpha(self, t: Tensor) -> Tensor:
-        return torch.cos(torch.pi / 2 * (t + self.offset) / (1 + self.offset)) / self._alpha_0
-
-    @property
-    def _alpha_0(self) -> float:
-        return float(torch.cos(torch.tensor(torch.pi / 2 * self.offset / (1 + self.offset), dtype=torch.float64)))
+        """What is left of the cell's signal."""
+        return Cosine(self.offset).alpha(t)
 
     def noise(self, clean: Cells, t: Tensor, *, generator: torch.Generator) -> tuple[Cells, Prediction]:
         """A draw of x_t given x_0, and what the network should say about it; t (B,)."""
@@ -56,10 +55,16 @@ class Diffusion:
         return noised, Prediction(target, alpha * eps_cell - beta * clean.cell, torch.empty(0))
 
     def loss(self, network: Denoiser, clean: Cells, t: Tensor, *, generator) -> tuple[Tensor, Tensor]:
-        """Mean squared errors (coordinates, cell), each 1 for a network that says nothing."""
+        """Mean squared errors (coordinates, cell), each about 1 for a network that says nothing.
+
+        Coordinates are weighted by sigma rms(score): 1 while the normal is narrow, 0 where it has become uniform and
+        nothing is left to learn.
+        """
         noised, target = self.noise(clean, t, generator=generator)
         said = network(noised.numbers, noised.frac, noised.cell, t)
-        return F.mse_loss(said.coords, target.coords), F.mse_loss(said.lattice, target.lattice)
+        sigma = self.sigma(t)
+        error = (said.coords - target.coords).square().mean((1, 2))
+        return (sigma * wrapped_normal_score_rms(sigma) * error).mean(), F.mse_loss(said.lattice, target.lattice)
 
     def step(self, state: Cells, said: Prediction, t: Tensor, t_next: Tensor, *, eta: float, temperature: float,
              noise) -> Cells:
@@ -91,3 +96,11 @@ class Diffusion:
         score = said.coords * wrapped_normal_score_rms(sigma)
         kick = (2 * dt * temperature).sqrt() * noise.normal(*state.frac.shape[1:])
         return Cells(state.numbers, wrap(state.frac + dt * score + kick), state.cell)
+
+    def diffuse(self, state: Cells, t: Tensor, t_next: Tensor, *, noise, first: bool = False) -> Cells:
+        """x_t -> x_{t_next} forward in time, a draw from q(x_{t_next} | x_t). `first`: x_t has no noise at all yet."""
+        variance = self.sigma(t_next) ** 2 - (0 if first else self.sigma(t) ** 2)
+        ratio = self.alpha(t_next) / self.alpha(t)
+        spread = (1 - ratio**2).clamp(min=0).sqrt()
+        frac = state.frac + variance.sqrt() * noise.normal(*state.frac.shape[1:])
+        return Cells(state.numbers, wrap(frac), ratio * state.cell + spread * noise.normal(6))

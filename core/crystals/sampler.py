@@ -41,6 +41,7 @@ class SamplerConfig:
     sharpen: float = 0.0
 
 
+DEFAULT_STEPS = 50
 METHODS = {"ddim": SamplerConfig(eta=0.0), "ancestral": SamplerConfig(eta=1.0),
            "langevin": SamplerConfig(eta=1.0, corrector=1)}
 

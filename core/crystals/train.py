@@ -25,8 +25,8 @@ from tqdm import tqdm
 from core.crystals.arrays import ArrayFileError, load_arrays
 from core.crystals.diffusion import Diffusion
 from core.crystals.network import Denoiser, NetworkConfig
-from core.crystals.training_data import epoch_batches, every_batch, fit_units, make_buckets, stratified_times
-from core.crystals.weights import save_weights
+from core.crystals.training_data import epoch_batches, every_batch, fit_units, make_buckets, training_times
+from core.crystals.weights import WeightsError, load_weights, save_weights
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,12 @@ class TrainConfig:
     clip: float = 1.0
     atoms_per_batch: int = 512
     max_batch: int = 96
-    augment: bool = True
+    augment: bool = False
     seed: int = 0
 
 
 SIZES = {"perov5": NetworkConfig(width=128, pair_width=32, depth=4, max_atoms=5),
-         "mp20": NetworkConfig(width=192, pair_width=32, depth=5, max_atoms=20)}
+         "mp20": NetworkConfig(width=128, pair_width=32, depth=5, max_atoms=20)}
 
 
 class Run:
@@ -65,7 +65,7 @@ class Run:
         for group in self.optimizer.param_groups:
             group["lr"] = rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, progress))))
         clean = buckets[n].draw(rows, self.network, generator)
-        coords, lattice = self.process.loss(self.network, clean, stratified_times(len(rows), generator),
+        coords, lattice = self.process.loss(self.network, clean, training_times(len(rows), generator),
                                             generator=generator)
         self.optimizer.zero_grad(set_to_none=True)
         (coords + self.process.lattice_weight * lattice).backward()
@@ -108,7 +108,7 @@ class Run:
         total, atoms, cells = np.zeros(2), 0, 0
         for n, rows in every_batch(buckets, size=64):
             losses = self.process.loss(network, buckets[n].draw(rows, network, None),
-                                       stratified_times(len(rows), generator), generator=generator)
+                                       training_times(len(rows), generator), generator=generator)
             total += np.array([losses[0].item() * len(rows) * n, losses[1].item() * len(rows)])
             atoms, cells = atoms + len(rows) * n, cells + len(rows)
         return {"dev_coords": total[0] / atoms, "dev_lattice": total[1] / cells}
@@ -116,15 +116,18 @@ class Run:
 
 def train(data: Path, model: str, out: Path, *, minutes: float | None, steps: int | None, resume: bool,
           config: TrainConfig, sizes: NetworkConfig | None = None, log_every: float = 60.0, save_every: float = 180.0,
-          stop_after: int | None = None) -> Run:
+          stop_after: int | None = None, init: Path | None = None) -> Run:
     """Train until the budget is used up. `stop_after` (steps) ends early, as an interruption would.
 
-    Raises ArrayFileError for unreadable data.
+    init: weights to start from instead of random ones; their units are kept out, the data's are fitted anew.
+    Raises ArrayFileError for unreadable data, WeightsError for unusable `init`.
     """
     arrays = load_arrays(data)
     dev = arrays.columns.get("dev", np.zeros(len(arrays), bool)).astype(bool)
     torch.manual_seed(config.seed)
     network = Denoiser(sizes or SIZES[model])
+    if init is not None:
+        network.load_state_dict(load_weights(init)[0].state_dict())
     held_out = make_buckets(arrays.select(np.flatnonzero(dev)[:512]), augment=False)
     arrays = arrays.select(~dev)
     fit_units(network, arrays)
@@ -193,17 +196,18 @@ def main(arguments: list[str] | None = None) -> int:
     budget.add_argument("--steps", type=int)
     parser.add_argument("--out", type=Path, required=True, help="folder of this run")
     parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--init", type=Path, help="weights to start from")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--learning-rate", type=float, default=TrainConfig.learning_rate)
-    parser.add_argument("--no-augment", action="store_true", help="show each cell in its given description only")
+    parser.add_argument("--augment", action="store_true", help="show each cell in all descriptions that its shape allows")
     args = parser.parse_args(arguments)
     torch.set_num_threads(args.threads)
-    config = replace(TrainConfig(), seed=args.seed, learning_rate=args.learning_rate, augment=not args.no_augment)
+    config = replace(TrainConfig(), seed=args.seed, learning_rate=args.learning_rate, augment=args.augment)
     try:
         train(args.data, args.model, args.out, minutes=args.minutes, steps=args.steps, resume=args.resume,
-              config=config)
-    except ArrayFileError as error:
+              config=config, init=args.init)
+    except (ArrayFileError, WeightsError) as error:
         parser.exit(2, f"{error}\n")
     return 0
 

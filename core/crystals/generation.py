@@ -1,0 +1,161 @@
+"""Growing crystals: from a formula and a seed to a crystal, every state on the way kept for the player.
+
+equation                                               name
+p(F, L | A), reverse process of the crystal diffusion  generate
+q(F_t, L_t | F_0, L_0), one path of the forward law    forward
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from core.crystals.lattice import lattice_to_vector, vector_to_lattice
+from core.crystals.metrics import composition_valid, match_rms, structure_valid
+from core.crystals.models import MODELS, Model, ModelMissing, load_model
+from core.crystals.network import Denoiser
+from core.crystals.sampler import METHODS, Noise, SamplerConfig, sample, times
+from core.crystals.state import Cells
+from core.crystals.types import Crystal, CrystalTrajectory
+from core.numerics.trajectory import frame_indices
+
+__all__ = ["METHODS", "MODELS", "Cancelled", "ModelMissing", "ReadOut", "forward", "generate", "load_model", "match_known",
+           "read_out"]
+BATCH = 64
+
+
+class Cancelled(Exception):
+    """Raised inside `generate` when the caller asked to stop."""
+
+
+def generate(model_name: str | Model, compositions: Sequence[str | Sequence[int]], *, n_samples: int = 1,
+             n_steps: int = 50, method: str = "ddim", temperature: float = 1.0, seed: int = 0, n_frames: int = 100,
+             settings: SamplerConfig | None = None, progress: Callable[[int, int], None] | None = None,
+             cancelled: Callable[[], bool] | None = None) -> list[CrystalTrajectory]:
+    """Crystals of the given cell contents, in their order, the samples of one composition next to each other.
+
+    compositions: formulas ("Sr1 Ti1 O3") or atomic numbers; atoms keep the order written. n_steps: network calls.
+    temperature multiplies the variance of all noise drawn (of the starting cell too). n_frames: states kept, first
+    and last among them; never changes the crystals. settings: all sampler constants at once, instead of method,
+    n_steps and temperature. progress(done, total) counts steps of batches; cancelled() is asked at every step.
+
+    The k-th cell of one composition has the same random numbers whatever else is asked for in the same call.
+    Raises FormulaError, ModelMissing, Cancelled; KeyError for an unknown model or method; ValueError for steps < 1.
+    """
+    model = load_model(model_name) if isinstance(model_name, str) else model_name
+    config = settings or replace(METHODS[method], steps=n_steps, temperature=temperature)
+    if config.steps < 1 or config.temperature < 0 or n_samples < 1 or n_frames < 1:
+        raise ValueError("steps, samples and frames must be at least 1, the temperature at least 0")
+    cells = [numbers for formula in compositions for numbers in [model.composition(formula)] * n_samples]
+    seeds = structure_seeds(cells, seed)
+    batches = [rows for n in sorted({len(c) for c in cells})
+               for rows in _chunks([i for i, c in enumerate(cells) if len(c) == n])]
+    keep = frame_indices(config.steps + 1, n_frames).tolist()
+    done, total = 0, len(batches) * config.steps
+    results: list[CrystalTrajectory | None] = [None] * len(cells)
+    for rows in batches:
+        numbers = torch.tensor([cells[i] for i in rows])
+        frames = []
+        for i, state in enumerate(sample(model.network, model.process, numbers, config, seeds=[seeds[r] for r in rows])):
+            if cancelled is not None and cancelled():
+                raise Cancelled
+            if i in keep:
+                frames.append(state)
+            done += i > 0
+            if progress is not None:
+                progress(done, total)
+        for row, trajectory in zip(rows, _trajectories(model.network, frames, times(config)[keep]), strict=True):
+            results[row] = trajectory
+    return results
+
+
+def forward(crystal: Crystal, *, model_name: str | Model = "mp20", n_frames: int = 100, seed: int = 0) -> CrystalTrajectory:
+    """One path of the forward process that starts at `crystal`, at `n_frames` times from 0 to 1.
+
+    The increments are those of the process's SDE, so that each frame has the law on which the model was trained and
+    neighbouring frames belong together. The cell is drawn in the canonical orientation (c along z).
+    Raises ValueError for masked atoms or fewer than two frames, ModelMissing.
+    """
+    if (crystal.numbers == 0).any() or n_frames < 2:
+        raise ValueError("the forward process starts from a crystal with all elements and needs two frames or more")
+    model = load_model(model_name) if isinstance(model_name, str) else model_name
+    numbers = torch.tensor(crystal.numbers)[None]
+    vector = lattice_to_vector(torch.tensor(crystal.lattice)[None])
+    state = Cells(numbers, torch.tensor(crystal.frac_coords)[None].float(), model.network.to_cell(numbers, vector).float())
+    noise = Noise([seed])
+    grid = torch.linspace(0, 1, n_frames)
+    frames = [state]
+    for i, (t, t_next) in enumerate(zip(grid[:-1], grid[1:], strict=True)):
+        state = model.process.diffuse(state, t, t_next, noise=noise, first=i == 0)
+        frames.append(state)
+    return _trajectories(model.network, frames, grid)[0]
+
+
+def structure_seeds(cells: Sequence[Sequence[int]], seed: int) -> list[int]:
+    """One seed for each cell, from `seed`, its composition, and how often that came before in the list."""
+    seen: Counter = Counter()
+    seeds = []
+    for numbers in cells:
+        key = tuple(numbers)
+        state = np.random.SeedSequence([abs(seed), int(seed < 0), seen[key], *key]).generate_state(2, np.uint32)
+        seeds.append(int(state[0]) << 31 | int(state[1]) >> 1)
+        seen[key] += 1
+    return seeds
+
+
+def _chunks(rows: list[int]) -> list[list[int]]:
+    return [list(part) for part in np.array_split(rows, -(-len(rows) // BATCH))]
+
+
+def _trajectories(network: Denoiser, frames: list[Cells], frame_times: Tensor) -> list[CrystalTrajectory]:
+    """T batched states -> one trajectory for each structure of the batch."""
+    numbers = frames[0].numbers
+    lattices = torch.stack([lattices_of(network, frame) for frame in frames]).numpy()      # (T, B, 3, 3)
+    frac = torch.stack([frame.frac for frame in frames]).double().numpy()                  # (T, B, N, 3)
+    kinds = torch.stack([frame.numbers for frame in frames]).numpy()
+    return [CrystalTrajectory(frame_times.numpy(), kinds[:, b], frac[:, b], lattices[:, b]) for b in range(len(numbers))]
+
+
+def lattices_of(network: Denoiser, state: Cells) -> Tensor:
+    """(B, 3, 3) float64 in Å. Cells more than six standard deviations out are drawn at six."""
+    return vector_to_lattice(network.to_vector(state.numbers, state.cell.double().clamp(-6, 6)))
+
+
+@dataclass(frozen=True)
+class ReadOut:
+    """What a crystallographer looks at first. density in g/cm^3, distances in Å, volume_per_atom in Å^3."""
+
+    formula: str
+    structure_valid: bool
+    composition_valid: bool
+    density: float
+    nearest_distance: float
+    volume_per_atom: float
+
+
+def read_out(crystal: Crystal) -> ReadOut:
+    """Raises ValueError while an atom is masked."""
+    return ReadOut(crystal.formula, structure_valid(crystal), composition_valid(crystal.numbers), crystal.density,
+                   crystal.nearest_distance, crystal.volume / crystal.n_atoms)
+
+
+def match_known(crystal: Crystal, known: Sequence[Crystal]) -> tuple[int, float] | None:
+    """(index, rms) of the closest of `known` that StructureMatcher maps onto `crystal`, or None.
+
+    rms in units of (V/N)^(1/3), after both are brought to one volume.
+    """
+    content = _reduced(crystal)
+    found = [(rms, i) for i, other in enumerate(known) if _reduced(other) == content
+             and (rms := match_rms(crystal, other)) is not None]
+    return (min(found)[1], min(found)[0]) if found else None
+
+
+def _reduced(crystal: Crystal) -> dict[int, int]:
+    counts = Counter(crystal.numbers.tolist())
+    divisor = np.gcd.reduce(list(counts.values()))
+    return {z: n // divisor for z, n in counts.items()}

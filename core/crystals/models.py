@@ -1,0 +1,77 @@
+"""The trained models that come with the app, and what they can be asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from core.crystals.diffusion import Diffusion
+from core.crystals.formula import FormulaError, check_composition, parse_formula
+from core.crystals.network import Denoiser
+from core.crystals.sampler import SamplerConfig
+from core.crystals.weights import WeightsError, load_weights
+
+FOLDER = Path(__file__).resolve().parents[2] / "assets" / "models"
+MODELS = {"perov5": "Perov-5: cubic perovskites, five atoms in the cell",
+          "mp20": "MP-20: crystals of the Materials Project with up to 20 atoms in the cell"}
+
+
+class ModelMissing(RuntimeError):
+    """The weight file of a model is absent or broken; the message says how to get it back."""
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A network in its units, its process, and `about`: data, training time, measured numbers."""
+
+    name: str
+    network: Denoiser
+    process: Diffusion
+    about: dict
+
+    @property
+    def atom_counts(self) -> tuple[int, ...]:
+        """Cell sizes seen in training."""
+        return tuple(self.about.get("atom_counts") or range(1, self.network.config.max_atoms + 1))
+
+    @property
+    def known(self) -> frozenset[int]:
+        """Atomic numbers seen in training."""
+        return frozenset(self.network.known.nonzero().flatten().tolist())
+
+    @property
+    def scoring(self) -> SamplerConfig:
+        """The sampler's constants chosen on the dev set for the published numbers."""
+        return SamplerConfig(**self.about.get("scoring", {}))
+
+    def composition(self, formula: str | Sequence[int]) -> tuple[int, ...]:
+        """Atomic numbers of the cell, checked against what the model was trained on. Raises FormulaError."""
+        numbers = parse_formula(formula) if isinstance(formula, str) else tuple(int(z) for z in formula)
+        if not numbers:
+            raise FormulaError("The cell has no atoms.")
+        check_composition(numbers, model=self.name, atom_counts=self.atom_counts, known=self.known)
+        return numbers
+
+
+def load_model(name: str, folder: Path = FOLDER) -> Model:
+    """Read once, then kept. Raises ModelMissing when the weights are absent or broken, KeyError for another name."""
+    if name not in MODELS:
+        raise KeyError(f"there is no model {name!r}; there are {', '.join(MODELS)}")
+    path = Path(folder) / f"{name}.safetensors"
+    try:
+        return _load(name, path, path.stat().st_mtime_ns)
+    except FileNotFoundError:
+        reason = "is not there"
+    except WeightsError as error:
+        reason = f"cannot be read ({str(error).removeprefix(f'{path}: ')})"
+    raise ModelMissing(f"The weight file assets/models/{path.name} {reason}. Get it back with "
+                       f"`git checkout -- assets/models/{path.name}`, or train one: "
+                       f"`python -m core.crystals.train --data POOL.npz --model {name} --minutes 10 --out runs/{name}` "
+                       f"and copy runs/{name}/model.safetensors there.")
+
+
+@lru_cache(maxsize=4)
+def _load(name: str, path: Path, modified: int) -> Model:
+    return Model(name, *load_weights(path))
