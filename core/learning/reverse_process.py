@@ -2,110 +2,28 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
 from torch import Tensor
 
-from core.numerics import integrators
 from core.numerics.densities import Density, get_dataset
 from core.numerics.distances import Distance, Floor, Truth, floor, measure, sliced_wasserstein
 from core.numerics.likelihood import log_likelihood
+from core.numerics.methods import METHODS, Knobs, Problem
 from core.numerics.networks import load_score_network
 from core.numerics.parametrisation import clipped, exact_score, scaled
 from core.numerics.schedules import Schedule, get_schedule
-from core.numerics.sde import Score, forward_sde
+from core.numerics.sde import Score
 from core.numerics.trajectory import Trajectory, collect, frame_indices
 
-
-@dataclass(frozen=True)
-class Knobs:
-    """What can be turned besides the method. Methods without noise ignore `temperature`; see METHODS for the rest."""
-
-    temperature: float = 1.0
-    eta: float = 0.5
-    churn: float = 40.0
-    snr: float = 0.16
-    corrector_order: str = "predictor-first"
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Everything a sampler needs: the model, the path, the start and its noise."""
-
-    score: Score
-    schedule: Schedule
-    x: Tensor
-    times: Tensor
-    generator: torch.Generator
-    knobs: Knobs
-
-
-@dataclass(frozen=True)
-class Method:
-    """A sampler by name. order: weak order of convergence in the step; evaluations: score calls per step."""
-
-    label: str
-    order: int
-    evaluations: int
-    noisy: bool
-    source: str
-    run: Callable[[Problem], Iterator[Tensor]]
-
-
-def _reverse_sde(p: Problem):
-    return integrators.euler_maruyama(forward_sde(p.schedule).reverse(p.score), p.x, p.times,
-                                      generator=p.generator, temperature=p.knobs.temperature)
-
-
-def _ancestral(p: Problem, eta: float):
-    return integrators.ancestral(p.score, p.schedule, p.x, p.times, eta=eta, generator=p.generator,
-                                 temperature=p.knobs.temperature)
-
-
-def _probability_flow(p: Problem, integrator):
-    return integrator(forward_sde(p.schedule).probability_flow(p.score), p.x, p.times)
-
-
-def _edm(p: Problem):
-    return integrators.edm_stochastic(p.score, p.schedule, p.x, p.times, S_churn=p.knobs.churn,
-                                      S_noise=math.sqrt(p.knobs.temperature), generator=p.generator)
-
-
-def _predictor_corrector(p: Problem):
-    sde = forward_sde(p.schedule).reverse(p.score)
-
-    def predictor(x, t, t_next):
-        *_, x = integrators.euler_maruyama(sde, x, (t, t_next), generator=p.generator,
-                                           temperature=p.knobs.temperature)
-        return x
-
-    return integrators.predictor_corrector(p.score, p.schedule, p.x, p.times, predictor=predictor, snr=p.knobs.snr,
-                                           order=p.knobs.corrector_order, generator=p.generator)
-
-
-METHODS: dict[str, Method] = {
-    "reverse SDE": Method("Reverse SDE (Euler–Maruyama)", 1, 1, True, "Song et al. 2021, eq. 6", _reverse_sde),
-    "DDPM": Method("DDPM ancestral", 1, 1, True, "Ho et al. 2020, Algorithm 2", lambda p: _ancestral(p, 1.0)),
-    "DDIM": Method("DDIM(η)", 1, 1, True, "Song et al. 2021b, eq. 12", lambda p: _ancestral(p, p.knobs.eta)),
-    "ODE Euler": Method("Probability-flow ODE (Euler)", 1, 1, False, "Song et al. 2021, eq. 13",
-                        lambda p: _probability_flow(p, integrators.euler_maruyama)),
-    "ODE Heun": Method("Probability-flow ODE (Heun)", 2, 2, False, "Song et al. 2021, eq. 13; Karras et al. 2022",
-                       lambda p: _probability_flow(p, integrators.heun)),
-    "EDM": Method("EDM stochastic", 2, 2, True, "Karras et al. 2022, Algorithm 2", _edm),
-    "DPM-Solver++": Method("DPM-Solver++(2M)", 2, 1, False, "Lu et al. 2022, Algorithm 2",
-                           lambda p: integrators.dpm_solver_pp_2m(p.score, p.schedule, p.x, p.times)),
-    "predictor-corrector": Method("Predictor–corrector", 1, 2, True, "Song et al. 2021, Algorithm 1",
-                                  _predictor_corrector),
-}
 SCORES = ("exact", "learned")
 MAX_STEPS = 1000
 
 
-def score_model(dataset: str, schedule: Schedule, kind: str = "exact", dtype: torch.dtype = torch.float32) -> Score:
+def score_model(dataset: str, schedule: Schedule, kind: str = "exact",
+                dtype: torch.dtype = torch.float32) -> Score:
     """The score of `dataset` along `schedule`: "exact", or "learned" by the network shipped for it.
 
     Raises ValueError for an unknown kind, ModelMissing when no network was trained for this data set.

@@ -111,7 +111,7 @@ def edm_stochastic(score: Score, schedule: Schedule, x: Tensor, times, *, S_chur
     times = list(times.tolist() if isinstance(times, Tensor) else times)
     gamma_most = min(S_churn / max(1, len(times) - 1), math.sqrt(2) - 1)
 
-    def slope(x_, t_, time):  # eq. 3: dx/dsigma = -sigma grad log p(x; sigma)
+    def slope(x_, t_, time):  # eq. 1: dx/dsigma = -sigma grad log p(x; sigma)
         alpha = schedule.alpha(time)
         return score(x_ * alpha, time) * (-t_ * alpha)
 

@@ -1,7 +1,8 @@
 """Gaussian mixtures, exact at every noise level: log_prob, score, sample, diffused(schedule, t).
 
 If x_0 ~ p_0 then x_t = alpha x_0 + sigma eps has the density p_t(x) = int p_0(y) N(x; alpha y, sigma^2) dy.
-For Gaussian mixtures (and for histograms, histogram.py) this integral is closed, and so are its score and its posterior mean.
+For Gaussian mixtures (and for histograms, histogram.py) this integral is closed, and so are its score and its
+posterior mean.
 """
 
 from __future__ import annotations

@@ -86,7 +86,7 @@ class ScoreNetwork(nn.Module):
 
 
 def noise_loss(network: ScoreNetwork, x0: Tensor, generator: torch.Generator) -> Tensor:
-    """Denoising score matching (Vincent 2011, eq. 11) as noise prediction (Ho et al. 2020, eq. 14).
+    """Denoising score matching (Vincent 2011) as noise prediction (Ho et al. 2020, eq. 14).
 
     The log noise ratio is normal (-1.2, 1.2) for most points, as in Karras et al. 2022 (table 1), where there is
     something to learn, and uniform over RATIO_RANGE for the rest. |v error|^2 = (1 + ratio^2) |eps error|^2, so that a fixed

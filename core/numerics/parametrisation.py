@@ -1,7 +1,7 @@
 """One model, three names for its output: score, noise eps, clean data x0 (all at noise level t).
 
 x = alpha x0 + sigma eps, and for the best predictions given x:
-score = -eps / sigma = (alpha x0 - x) / sigma^2   (Ho et al. 2020, eq. 8-12; Song et al. 2021, app. B).
+score = -eps / sigma = (alpha x0 - x) / sigma^2   (Ho et al. 2020, eq. 15; Efron 2011, eq. 1.4).
 A model is a function (x (N, D), t float) -> (N, D). Samplers take scores; these turn the others into one.
 """
 

@@ -115,7 +115,7 @@ class Schedule:
     def time_grid(self, n_steps: int, *, spacing: str | None = None, rho: float = 7.0) -> Tensor:
         """(n_steps + 1,) float64 times from 1 down to t_min.
 
-        spacing: "uniform" in t (DDPM, DDIM), "log-SNR" (Lu et al. 2022, arXiv 2206.00927, sec. 3.4) or "rho":
+        spacing: "uniform" in t (DDPM, DDIM), "log-SNR" (Lu et al. 2022, arXiv 2206.00927) or "rho":
         noise_ratio^(1/rho) in equal steps (Karras et al. 2022, arXiv 2206.00364, eq. 5).
         Raises ValueError for fewer than one step or an unknown spacing.
         """

@@ -1,15 +1,15 @@
 """How fast the reverse process is: python -m tests.benchmarks.reverse [--out FILE].
 
-5,000 particles, 300 steps, exact score of three modes, one thread. Every number is the best of several rounds
-that take turns, so that a busy machine slows all of them alike.
+5,000 particles, 300 steps, exact score of three modes, one thread. Processor time of the thread, not the clock
+on the wall; jobs take turns and ratios are medians over the rounds, so that a busy machine slows both sides alike.
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
 import platform
 import time
+from collections import deque
 from pathlib import Path
 
 import torch
@@ -22,7 +22,7 @@ from core.numerics.parametrisation import exact_score
 from core.numerics.schedules import Linear
 from core.numerics.sde import forward_sde
 
-N, STEPS, ROUNDS = 5000, 300, 7
+N, STEPS, ROUNDS = 5000, 300, 15
 RESULTS = Path(__file__).parent / "results" / "reverse.md"
 SCHEDULE = Linear()
 TIMES = SCHEDULE.time_grid(STEPS)
@@ -50,16 +50,17 @@ def noise_alone():
         noise.normal_(generator=generator)
 
 
-def score_alone(score=SCORE):
-    x = start()
-    for t in TIMES.tolist()[:-1]:
-        score(x, t)
-
-
 def last(states):
-    for x in states:
-        pass
-    return x
+    return deque(states, maxlen=1).pop()
+
+
+PATH = list(ancestral(SCORE, SCHEDULE, start(), TIMES, generator=torch.Generator().manual_seed(1)))
+
+
+def score_alone(score=SCORE):
+    """Once per step, at the states that DDPM visits."""
+    for x, t in zip(PATH, TIMES.tolist()[:-1], strict=False):
+        score(x, t)
 
 
 def reverse_sde():
@@ -93,27 +94,25 @@ JOBS = {
 }
 
 
-def measure() -> dict[str, float]:
-    """Milliseconds per job: the best of ROUNDS rounds, jobs taking turns."""
-    best = dict.fromkeys(JOBS, float("inf"))
-    for _, (name, job) in itertools.product(range(ROUNDS), JOBS.items()):
-        begin = time.perf_counter()
-        job()
-        best[name] = min(best[name], 1e3 * (time.perf_counter() - begin))
-    return best
+def milliseconds(job) -> float:
+    begin = time.thread_time()
+    job()
+    return 1e3 * (time.thread_time() - begin)
+
+
+def measure() -> dict[str, torch.Tensor]:
+    """(ROUNDS,) milliseconds per job, jobs taking turns; one more round before them to warm up."""
+    rounds = [{name: milliseconds(job) for name, job in JOBS.items()} for _ in range(ROUNDS + 1)][1:]
+    return {name: torch.tensor([r[name] for r in rounds]) for name in JOBS}
 
 
 def every_method() -> dict[str, float]:
     """Milliseconds of `sample` with 200 stored frames, per method."""
-    found = {}
-    for name in METHODS:
-        begin = time.perf_counter()
-        sample(method=name, n_steps=STEPS, n_particles=N)
-        found[name] = 1e3 * (time.perf_counter() - begin)
-    return found
+    return {name: milliseconds(lambda name=name: sample(method=name, n_steps=STEPS, n_particles=N))
+            for name in METHODS}
 
 
-def table(ms: dict[str, float], methods: dict[str, float]) -> str:
+def table(ms: dict[str, torch.Tensor], methods: dict[str, float]) -> str:
     noise, score = ms["noise alone"], ms["score alone"]
     ours, theirs = ms["DDPM, ours"] - score, ms["DDPM, diffusers"] - score
     rows = [
@@ -124,11 +123,11 @@ def table(ms: dict[str, float], methods: dict[str, float]) -> str:
         ("DDPM overhead without the noise, ours / diffusers", (ours - noise) / (theirs - noise), ""),
     ]
     lines = ["# Reverse process, exact score of three modes", "",
-             f"{N:,} particles, {STEPS} steps, one thread, best of {ROUNDS} interleaved rounds; "
+             f"{N:,} particles, {STEPS} steps, one thread; medians of {ROUNDS} interleaved rounds; "
              f"torch {torch.__version__}, {platform.machine()}.", "", "| job | ms |", "|---|---|"]
-    lines += [f"| {name} | {value:.1f} |" for name, value in ms.items()]
+    lines += [f"| {name} | {value.median():.1f} |" for name, value in ms.items()]
     lines += ["", "| ratio | measured | wanted |", "|---|---|---|"]
-    lines += [f"| {name} | {value:.2f} | {wanted} |" for name, value, wanted in rows]
+    lines += [f"| {name} | {value.median():.2f} | {wanted} |" for name, value, wanted in rows]
     lines += ["", f"`sample(...)` with 200 stored frames, {STEPS} steps:", "", "| method | ms |", "|---|---|"]
     lines += [f"| {name} | {value:.0f} |" for name, value in methods.items()]
     return "\n".join(lines) + "\n"

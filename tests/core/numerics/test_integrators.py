@@ -109,13 +109,14 @@ def betas_for(schedule, times):
 
 
 N_STEPS = 25
+LINEAR = Linear()
 TIMES = Linear().time_grid(N_STEPS, spacing="log-SNR")
 INDEX = list(range(N_STEPS, -1, -1))  # diffusers' integer time of TIMES[k]
 DATA = get_dataset("three modes")
 SCORE = exact_score(DATA, Linear())
 
 
-def start(schedule=Linear()):
+def start(schedule=LINEAR):
     return torch.randn(300, 2, generator=gen(1)) * schedule.sigma(1.0)
 
 
@@ -274,7 +275,7 @@ def test_the_corrector_alone_samples_the_law_it_is_given():
     for strength in (1.0, 1.2):
         x, noise = 2 + torch.randn(8000, 1, generator=gen(4), dtype=torch.float64), gen(6)
         for _ in range(400):
-            x = it.langevin_corrector(lambda x, t: -strength * x, Linear(), x, 0.5, snr=0.1, generator=noise)
+            x = it.langevin_corrector(lambda x, t, s=strength: -s * x, Linear(), x, 0.5, snr=0.1, generator=noise)
         variance[strength] = float(x.var())
         assert strength > 1 or abs(float(x.mean())) < 4 / math.sqrt(8000)
     discretised = 1 / (1 - 0.02 / 2)  # epsilon = 2 snr^2 for a unit Gaussian: kT/k / (1 - k dt/2)

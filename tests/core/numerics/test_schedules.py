@@ -4,7 +4,7 @@ import pytest
 import torch
 from scipy.integrate import quad
 
-from core.numerics.schedules import SCHEDULES, SPACINGS, VARIANTS, EDM, Cosine, Linear, Schedule, get_schedule
+from core.numerics.schedules import EDM, SCHEDULES, SPACINGS, VARIANTS, Cosine, Linear, Schedule, get_schedule
 
 ALL = [pytest.param(get_schedule(name, v), id=f"{name}-{v}") for name in SCHEDULES for v in VARIANTS]
 T = torch.linspace(0.03, 0.97, 41, dtype=torch.float64)

@@ -6,8 +6,15 @@ import torch
 
 from core.numerics.densities import get_dataset
 from core.numerics.integrators import euler_maruyama, heun
-from core.numerics.parametrisation import (clipped, exact_score, from_data_model, from_noise_model, scaled,
-                                           to_data_model, to_noise_model)
+from core.numerics.parametrisation import (
+    clipped,
+    exact_score,
+    from_data_model,
+    from_noise_model,
+    scaled,
+    to_data_model,
+    to_noise_model,
+)
 from core.numerics.schedules import VARIANTS, get_schedule
 from core.numerics.sde import forward_sde, langevin
 
