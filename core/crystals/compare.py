@@ -14,7 +14,7 @@ import numpy as np
 
 from core.crystals.generation import match_known
 from core.crystals.structures import STRUCTURES
-from core.crystals.types import Crystal
+from core.crystals.types import Crystal, symbol
 
 MISS = 0.5  # what a crystal that cannot be matched counts, the matcher's own limit
 TIGHT = 0.15  # rms below which a match is one to the eye
@@ -60,18 +60,29 @@ class Comparison:
         return f"Of random arrangements of the same atoms in the same box, {matched} pass as a match{mean}."
 
 
-@lru_cache(maxsize=1)
-def known_structures() -> Mapping[str, Crystal]:
-    """The well-known crystals built in code, by name."""
-    return {name: build() for name, build in STRUCTURES.items()}
+@lru_cache(maxsize=None)
+def _built(name: str) -> Crystal:
+    return STRUCTURES[name]()
+
+
+def known_like(crystal: Crystal) -> dict[str, Crystal]:
+    """The well-known crystals built in code that have the same reduced formula, by name.
+
+    Only those with the same elements are built: expanding all space groups takes seconds, one takes none.
+    """
+    elements = {symbol(number) for number in crystal.numbers}
+    named = [name for name, prototype in STRUCTURES.items() if {element for element, _ in prototype.sites} == elements]
+    return same_content(crystal, {name: _built(name) for name in named})
 
 
 def same_content(crystal: Crystal, known: Mapping[str, Crystal]) -> dict[str, Crystal]:
     """Those of `known` with the same reduced formula."""
-    def reduced(one: Crystal):
-        kinds, counts = np.unique(one.numbers, return_counts=True)
-        return kinds.tolist(), (counts // np.gcd.reduce(counts)).tolist()
-    return {name: other for name, other in known.items() if reduced(other) == reduced(crystal)}
+    return {name: other for name, other in known.items() if _reduced(other) == _reduced(crystal)}
+
+
+def _reduced(crystal: Crystal) -> tuple[list[int], list[int]]:
+    kinds, counts = np.unique(crystal.numbers, return_counts=True)
+    return kinds.tolist(), (counts // np.gcd.reduce(counts)).tolist()
 
 
 def compare(crystal: Crystal, known: Mapping[str, Crystal], *, n_random: int = 12, seed: int = 0) -> Comparison | None:

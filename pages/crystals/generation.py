@@ -5,11 +5,14 @@ import random
 import streamlit as st
 
 from core.crystals import generation
-from core.crystals.compare import compare, known_structures, same_content
+from core.crystals.compare import compare, known_like, same_content
+from core.crystals.structures import STRUCTURES
 from core.crystals.formula import FormulaError
+from core.crystals.settling import settling
 from core.crystals.types import Crystal
 from core.crystals.upload import CrystalFileError, read_cif
 from core.figures import generation as figures
+from core.figures import generation_tables as tables
 from core.figures.crystal_payload import pack_crystals
 from pages import kit
 from pages.kit.crystal_player import crystal_player
@@ -57,22 +60,22 @@ def judge(crystal: Crystal, known: dict):
 
 
 def surprise():
-    fitting = [crystal for crystal in known_structures().values() if crystal.n_atoms <= 20]
-    st.session_state["formula"] = random.choice(fitting).formula
+    st.session_state["formula"] = random.choice([cell for build in STRUCTURES.values() if (cell := build()).n_atoms <= 20]).formula
     st.session_state["seed"] = random.randrange(10_000)
     st.session_state["model"] = "mp20"
 
 
 stage, side = st.columns([2.5, 1], gap="medium")
-known = dict(known_structures())
+own = {}
 with side:
     values = page.controls()
     st.button("Surprise me", icon=":material/casino:", on_click=surprise, key="surprise")
-    if file := st.file_uploader("Compare with your own crystal (CIF)", type=["cif"], key="upload"):
-        try:
-            known["your crystal"] = read_cif(file.getvalue().decode("utf-8", "replace"))
-        except CrystalFileError as error:
-            st.error(f"{file.name}: {error}", icon=":material/error:")
+    with st.expander("Compare with your own crystal"):
+        file = st.file_uploader("A CIF file with the same content", type=["cif"], key="upload")
+    try:
+        own = {"your crystal": read_cif(file.getvalue().decode("utf-8", "replace"))} if file else {}
+    except CrystalFileError as error:
+        st.error(f"{file.name}: {error}", icon=":material/error:")
 params = dict(model_name=values["model"], compositions=[values["formula"]], n_samples=1, n_steps=values["n_steps"],
               method=values["method"], temperature=values["temperature"], seed=values["seed"], n_frames=101)
 page.exports(params)
@@ -97,31 +100,34 @@ with stage:
     if trajectory:
         crystal = trajectory.final
         shown, titles = [trajectory], [f"grown: {crystal.formula}"]
-        twins = same_content(crystal, known)
-        if values["beside"] != "nothing" and twins:
-            name = list(twins)[-1]
-            shown.append(twins[name] if values["beside"] == "known" else melt(twins[name], values["model"], values["seed"], trajectory.n_frames))
+        known = known_like(crystal) | same_content(crystal, own)
+        if values["beside"] != "nothing" and known:
+            name = list(known)[-1]
+            shown.append(known[name] if values["beside"] == "known" else melt(known[name], values["model"], values["seed"], trajectory.n_frames))
             titles.append(name if values["beside"] == "known" else f"{name}, melting")
         crystal_player(pack_crystals(shown, titles=titles, time_label="noise level t",
                                      alt=f"{crystal.formula} growing from noise in {values['n_steps']} steps."), key="stage", height=500)
     page.scenes(SCENES)
+    if trajectory:
+        facts, comparison = judge(crystal, known)
+        meter, table = st.columns(2)
+        with meter:
+            verdict(comparison)
+        with table:
+            kit.readings(tables.read_out_table(facts))
+            with st.popover("Download", icon=":material/download:", width="stretch"):
+                for label, kind, text in (("CIF", "cif", crystal.to_cif), ("extxyz", "extxyz", crystal.to_extxyz), ("POSCAR", "vasp", crystal.to_poscar)):
+                    st.download_button(label, text(), f"{crystal.formula.replace(' ', '')}.{kind}", key=f"download_{kind}", on_click="ignore",
+                                       width="stretch")
 if trajectory:
-    facts, comparison = judge(crystal, known)
-    with side:
-        verdict(comparison)
-        kit.readings(figures.read_out_table(facts))
-        with st.popover("Download", icon=":material/download:", width="stretch"):
-            for label, kind, text in (("CIF", "cif", crystal.to_cif), ("extxyz", "extxyz", crystal.to_extxyz), ("POSCAR", "vasp", crystal.to_poscar)):
-                st.download_button(label, text(), f"{crystal.formula.replace(' ', '')}.{kind}", key=f"download_{kind}", on_click="ignore",
-                                   width="stretch")
-    settling, scores = st.columns(2)
-    with settling:
+    rest, scores = st.columns(2)
+    with rest:
         st.markdown("##### How it settles")
-        kit.figure(figures.settling(trajectory, palette=kit.palette()), key="settling",
+        kit.figure(figures.coming_to_rest([settling(trajectory)], palette=kit.palette()), key="settling",
                    alt="Distance of the coordinates and of the cell from where they end, against the noise level.")
     with scores:
         st.markdown(f"##### What the {MODELS[values['model']]} model scores")
-        kit.readings(figures.score_table(model.about))
+        kit.readings(tables.score_table(model.about))
     st.markdown("##### A gallery of sixteen")
     gallery = job("gallery", f"Grow 16 × {values['formula']}", generation.generate,
                   params | {"n_samples": 16, "n_steps": min(values["n_steps"], QUICK), "n_frames": 26})
@@ -136,7 +142,7 @@ def grade():
     counts = []
     for steps in (5, 50):
         grown = grow(**params | {"compositions": ["Sr1 Ti1 O3"], "n_steps": steps, "n_samples": 8, "n_frames": 2, "method": "ddim", "temperature": 1.0})
-        counts.append(sum(c.tight for c in (judge(one.final, known_structures())[1] for one in grown)))
+        counts.append(sum(c.tight for c in (judge(one.final, known_like(one.final))[1] for one in grown)))
     few, many = counts
     return 0 if few < many / 2 else 1 if few <= many else 2, f"Of eight crystals, {few} come out right with five steps, {many} with fifty."
 

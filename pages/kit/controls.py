@@ -120,7 +120,7 @@ class Choice(Control):
         if self.wide or len(self.options) > 4:
             return st.selectbox(self.label, self.options, self.options.index(self.default), format_func=self.url,
                                 key=self.key, help=self.help, bind="query-params")
-        return st.segmented_control(self.label, self.options, default=self.default, required=True, format_func=self.url,
+        return st.segmented_control(self.label, self.options, default=self.default, required=True, wrap=True, format_func=self.url,
                                     key=self.key, help=self.help, bind="query-params")
 
 

@@ -109,10 +109,10 @@ with stage:
                    "schedule": rf"\text{{{params['schedule']} schedule}}", "temperature": number(params["temperature"])})
     player(stage_payload(params, values["versus"]), key="stage", height=520, report=False)
     page.scenes(SCENES)
-with side:
-    kit.truth_meter(truth(params), note=f"Between the particles of {method.label} at the end and fresh exact samples.")
-    if values["versus"] != "nothing":
-        kit.truth_meter(truth(params | {"method": values["versus"]}), note=f"The same for {METHODS[values['versus']]}.")
+    shown = [name for name in (params["method"], values["versus"]) if name != "nothing"]
+    for column, name in zip(st.columns(len(shown)), shown):
+        with column:
+            kit.truth_meter(truth(params | {"method": name}), note=f"Between {METHODS[name]} at the end and fresh exact samples.")
 
 cost, density = st.columns(2)
 with cost:

@@ -70,11 +70,13 @@ with stage:
                    "variance": number(brownian.variance(params["t_end"], params["sigma"]))})
     player(stage_payload(params, length=length, time=time), key="stage", height=480, report=False)
     page.scenes(SCENES)
-with side:
-    kit.truth_meter(brownian.truth(trajectory, sigma=params["sigma"]),
-                    note="Measured between the walkers at the end and the exact Gaussian.")
+    meter, table = st.columns(2) if grain else (st.container(), None)
+    with meter:
+        kit.truth_meter(brownian.truth(trajectory, sigma=params["sigma"]),
+                        note="Measured between the walkers at the end and the exact Gaussian.")
     if grain:
-        kit.readings(figures.grain_table(grain))
+        with table:
+            kit.readings(figures.grain_table(grain))
 
 spread, speed = st.columns(2)
 with spread:
