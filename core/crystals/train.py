@@ -136,7 +136,8 @@ def train(data: Path, model: str, out: Path, *, minutes: float | None, steps: in
     out.mkdir(parents=True, exist_ok=True)
     if resume and (out / "state.pt").exists():
         run.load(out)
-    about = {"model": model, "data": data.name, "training_structures": len(arrays), "seed": config.seed}
+    about = {"model": model, "data": data.name, "training_structures": len(arrays), "seed": config.seed,
+             "atom_counts": sorted(buckets)}
     loop(run, buckets, held_out, out, about, minutes=minutes, steps=steps, log_every=log_every,
          save_every=save_every, stop_after=stop_after)
     return run

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from core.crystals.diffusion import Diffusion
@@ -24,7 +24,7 @@ def save_weights(path: Path, sizes: NetworkConfig, process: Diffusion, state: di
     """Atomic. `about` is plain JSON: data, time, measured numbers."""
     metadata = {"sizes": json.dumps(asdict(sizes)), "process": json.dumps(asdict(process)), "about": json.dumps(about)}
     temporary = path.with_name(f".{path.name}.part")
-    save_file({name: value.contiguous() for name, value in state.items()}, temporary, metadata=metadata)
+    temporary.write_bytes(save({name: value.contiguous() for name, value in state.items()}, metadata=metadata))
     os.replace(temporary, path)
 
 

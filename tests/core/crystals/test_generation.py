@@ -1,0 +1,164 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from core.crystals import generation
+from core.crystals.arrays import load_arrays
+from core.crystals.formula import FormulaError
+from core.crystals.generate import main
+from core.crystals.generation import Cancelled, forward, generate, match_known, read_out, structure_seeds
+from core.crystals.models import FOLDER, MODELS, ModelMissing, load_model
+from core.crystals.settling import settling, strain
+from core.crystals.types import Crystal, CrystalTrajectory
+
+ROCKSALT = Crystal([11, 17], [[0, 0, 0], [0.5, 0.5, 0.5]], (np.ones((3, 3)) - np.eye(3)) * 2.82)
+
+
+def test_order_frames_and_species(model):
+    grown = generate(model, ["SrTiO3", (11, 17), "O1 Na1"], n_samples=2, n_steps=9, n_frames=4, seed=3)
+    assert [t.final.formula for t in grown] == ["Sr1 Ti1 O3"] * 2 + ["Na1 Cl1"] * 2 + ["O1 Na1"] * 2
+    for trajectory in grown:
+        assert trajectory.n_frames == 4 and trajectory.times[0] == 1 and trajectory.times[-1] == 0
+        assert (trajectory.frac_coords >= 0).all() and (trajectory.frac_coords < 1).all()
+        assert (np.linalg.det(trajectory.lattices) > 0).all()
+    assert not np.allclose(grown[0].final.frac_coords, grown[1].final.frac_coords)
+
+
+@pytest.mark.parametrize("method", sorted(generation.METHODS))
+def test_a_structure_does_not_depend_on_its_company(model, method):
+    """The second sample of NaCl: alone with the first, or among others and in another place of the batch."""
+    few = generate(model, ["NaCl"], n_samples=2, n_steps=8, method=method, seed=5)[1].final
+    many = generate(model, ["TiO", "Na1 Cl1", "SrTiO3", "OTi"], n_samples=2, n_steps=8, method=method, seed=5)[3].final
+    shift = few.frac_coords - many.frac_coords
+    assert np.abs(shift - np.round(shift)).max() < 1e-4 and np.allclose(few.lattice, many.lattice, atol=1e-3)
+    other = generate(model, ["NaCl"], n_samples=2, n_steps=8, method=method, seed=6)[1].final
+    assert not np.allclose(few.frac_coords, other.frac_coords, atol=1e-2)
+
+
+def test_same_seed_same_bits_and_frames_change_nothing(model):
+    runs = [generate(model, ["SrTiO3"], n_steps=8, seed=1, n_frames=n)[0].final for n in (1, 9, 9)]
+    assert runs[0] == runs[1] == runs[2]
+
+
+def test_repeated_lines_are_different_draws():
+    assert len(set(structure_seeds([(11, 17), (11, 17), (17, 11)], 0) + structure_seeds([(11, 17)], -1))) == 4
+    assert structure_seeds([(6,), (11, 17)], 0)[1] == structure_seeds([(11, 17)], 0)[0]
+
+
+def test_progress_and_cancel(model):
+    seen = []
+    generate(model, ["NaCl", "SrTiO3"], n_steps=5, progress=lambda done, total: seen.append((done, total)))
+    assert seen[-1] == (10, 10) and [d for d, _ in seen] == sorted(d for d, _ in seen)
+    with pytest.raises(Cancelled):
+        generate(model, ["NaCl"], n_steps=1000, cancelled=lambda: len(seen) > 0)
+
+
+def test_impossible_requests(model):
+    for formula, says in (("Xx3", "not an element"), ("", "empty"), ("H400", "400 atoms"), ("UO2", "never saw U"),
+                          ((), "no atoms")):
+        with pytest.raises(FormulaError, match=says):
+            generate(model, [formula])
+    with pytest.raises(ValueError, match="at least 1"):
+        generate(model, ["NaCl"], n_steps=0)
+
+
+def test_missing_and_broken_weights_say_how_to_get_them_back(models_folder, tmp_path):
+    with pytest.raises(ModelMissing, match="is not there.*core.crystals.train"):
+        load_model("mp20", tmp_path)
+    with pytest.raises(ModelMissing, match="cannot be read"):
+        load_model("perov5", models_folder)
+    with pytest.raises(KeyError):
+        load_model("gpt")
+    assert load_model("mp20", models_folder) is load_model("mp20", models_folder)
+
+
+def test_forward_begins_at_the_crystal_and_ends_in_noise(model):
+    runs = [forward(ROCKSALT, model_name=model, n_frames=11, seed=s) for s in range(60)]
+    first = runs[0].frame(0)
+    assert np.allclose(first.frac_coords, ROCKSALT.frac_coords) and first.volume == pytest.approx(ROCKSALT.volume, rel=1e-4)
+    bond = np.array([(r.frac_coords[:, 1] - r.frac_coords[:, 0] - 0.5 + 0.5) % 1 - 0.5 for r in runs])   # (60, 11, 3)
+    for frame in (3, 5):  # two atoms, each with sigma(t)
+        expected = 2 * model.process.sigma(torch.tensor(frame / 10)).item() ** 2
+        assert abs((bond[:, frame] ** 2).mean() / expected - 1) < 4 * np.sqrt(2 / 180)
+    end = (bond[:, -1] + 1e-9) % 1
+    assert abs(np.exp(2j * np.pi * end).mean()) < 4 / np.sqrt(180)
+    with pytest.raises(ValueError, match="all elements"):
+        forward(Crystal([0, 17], ROCKSALT.frac_coords, ROCKSALT.lattice), model_name=model)
+
+
+def test_read_outs():
+    out = read_out(ROCKSALT)
+    assert out.structure_valid and out.composition_valid and out.formula == "Na1 Cl1"
+    assert out.nearest_distance == pytest.approx(2.82) and out.volume_per_atom == pytest.approx(2.82**3)
+    assert out.density == pytest.approx(2.16, abs=0.02)  # g/cm^3, halite
+
+
+def test_match_to_known():
+    caesium_chloride = Crystal([11, 17], [[0, 0, 0], [0.5, 0.5, 0.5]], np.eye(3) * 3.5)
+    found = match_known(Crystal([17, 11], ROCKSALT.frac_coords + 0.2, ROCKSALT.lattice * 1.05), [caesium_chloride, ROCKSALT])
+    assert found[0] == 1 and found[1] < 1e-6
+    assert match_known(ROCKSALT, [Crystal([19, 17], ROCKSALT.frac_coords, ROCKSALT.lattice)]) is None
+
+
+def test_settling_by_hand():
+    """One of two atoms moves by 0.1 of a 4 Å edge: 0.2 Å each once the common shift is out; the cell swells by 10%."""
+    frac = np.array([[[0.0, 0, 0], [0.6, 0.5, 0.5]], [[0.9, 0, 0], [0.4, 0.5, 0.5]]])
+    lattices = np.stack([np.eye(3) * 4.4, np.eye(3) * 4.0])
+    run = settling(CrystalTrajectory([1, 0], [[11, 17]] * 2, frac, lattices))
+    assert np.allclose(run.coords, [0.2, 0]) and np.allclose(run.cell, [np.log(1.1), 0])
+    turn = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))[0]
+    assert strain((np.eye(3) * 4 @ turn)[None], np.eye(3) * 4)[0] < 1e-6
+
+
+def run_command(models_folder, path, out, *more):
+    return main(["--model", "mp20", "--models-folder", str(models_folder), "--compositions", str(path), "--out", str(out), *more])
+
+
+def test_command_writes_the_file_in_order(models_folder, tmp_path):
+    path, out = tmp_path / "list.txt", tmp_path / "out.npz"
+    path.write_text("# comment\nO3 Sr1 Ti1\n\nNa1 Cl1\n")
+    assert run_command(models_folder, path, out, "--samples", "3", "--seed", "2") == 0
+    arrays = load_arrays(out)
+    assert arrays.num_atoms.tolist() == [5] * 3 + [2] * 3
+    assert arrays.numbers.tolist() == [8, 8, 8, 38, 22] * 3 + [11, 17] * 3
+    again, longer = tmp_path / "again.npz", tmp_path / "longer.npz"
+    run_command(models_folder, path, again, "--samples", "3", "--seed", "2")
+    run_command(models_folder, path, longer, "--samples", "3", "--seed", "2", "--steps", "12", "--method", "ancestral")
+    assert np.array_equal(load_arrays(again).frac_coords, arrays.frac_coords)
+    assert not np.array_equal(load_arrays(longer).frac_coords, arrays.frac_coords)
+
+
+@pytest.mark.parametrize("content, says", [
+    ("Na1 Cl1\nXx3\nH400\n", ["line 2 (Xx3)", "line 3 (H400)", "400 atoms"]), ("", ["no composition"]),
+    ("NaCl\nna cl\n", ["line 2", "capital"]), ("UO2", ["line 1", "never saw U"]),
+])
+def test_command_names_bad_lines_and_writes_nothing(models_folder, tmp_path, capsys, content, says):
+    path, out = tmp_path / "list.txt", tmp_path / "out.npz"
+    path.write_text(content)
+    assert run_command(models_folder, path, out) == 2
+    printed = capsys.readouterr().err
+    assert all(text in printed for text in says)
+    assert [p.name for p in tmp_path.iterdir()] == ["list.txt"]
+
+
+def test_command_without_files(models_folder, tmp_path, capsys):
+    assert run_command(models_folder, tmp_path / "absent.txt", tmp_path / "o.npz") == 2
+    (tmp_path / "list.txt").write_text("NaCl")
+    assert run_command(models_folder, tmp_path / "list.txt", tmp_path / "no" / "folder.npz") == 2
+    assert run_command(tmp_path, tmp_path / "list.txt", tmp_path / "o.npz") == 2
+    errors = capsys.readouterr().err
+    assert "absent.txt" in errors and "folder does not exist" in errors and "core.crystals.train" in errors
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_shipped_models_grow_crystals_and_state_their_numbers(name):
+    """The weights in the repository: loadable, small, measured, and most of what they grow is a possible crystal."""
+    model = load_model(name)
+    assert (FOLDER / f"{name}.safetensors").stat().st_size < 25e6 and (FOLDER / f"{name}.md").exists()
+    measured = model.about["measured"]
+    assert {"match_rate", "match_rate_filtered", "rmse", "tight_share", "crmse", "structure_valid"} <= measured.keys()
+    assert json.dumps(model.about)
+    grown = generate(model, ["SrTiO3", "BaTiO3"], n_samples=4, n_steps=25, seed=0, n_frames=1)
+    assert sum(read_out(t.final).structure_valid for t in grown) >= 6
