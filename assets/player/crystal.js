@@ -26,30 +26,13 @@ class CrystalPlayer {
       release: () => { this.grabbed = false; this.report(); this.wake(); },
       speed: (speed) => this.setSpeed(speed),
       menu: (open) => this.openMenu(open),
+      repeat: (n) => this.choose({ repeat: [n, n, n] }),
+      all: () => this.select(null, true),
+      fit: () => this.fit(),
     });
-    this.buildStage();
     parent.append(this.dom.root);
     this.still = matchMedia("(prefers-reduced-motion: reduce)");
     this.listen();
-  }
-
-  buildStage() {
-    const { dom } = this;
-    dom.root.classList.add("crystal");
-    dom.labels = element("div", { class: "layer labels", "aria-hidden": "true" });
-    dom.cell = element("div", { class: "cell" });
-    dom.tip = element("div", { class: "tip", role: "tooltip", hidden: true });
-    dom.everything = element("button", { type: "button", class: "chip all", onclick: () => this.select(null, true) });
-    dom.cells = element("div", { class: "segments", role: "group", "aria-label": "Cells drawn along each edge" },
-      ...[1, 2, 3].map((n) => element("button", { type: "button", class: "chip", "aria-pressed": "false",
-        title: n === 1 ? "One unit cell" : `${n} \u00d7 ${n} \u00d7 ${n} unit cells`, onclick: () => this.choose({ repeat: [n, n, n] }) }, `${n}\u00d7`)));
-    dom.fit = element("button", { type: "button", class: "chip", title: "Fit the crystal into view", onclick: () => this.fit(true) }, "Fit");
-    dom.tools = element("div", { class: "tools" }, dom.everything, dom.cells, dom.fit);
-    dom.table = element("div", { class: "table", hidden: true });
-    dom.stage.replaceChildren(dom.labels, dom.cell, dom.tip);
-    dom.stage.before(dom.tools);
-    dom.stage.after(dom.table);
-    dom.stage.setAttribute("tabindex", "-1");
   }
 
   listen() {
@@ -75,7 +58,7 @@ class CrystalPlayer {
   }
 
   /** Take what Python sent. The same payload again changes nothing; a new one keeps camera, clock and choices. */
-  async load(component) {
+  load(component) {
     this.tell = component.setStateValue;
     const { mount, header, body } = readEnvelope(component.data);
     this.mount = mount;
@@ -84,8 +67,6 @@ class CrystalPlayer {
       this.movie = decodeCrystals({ header, body });
       this.begin(before);
     }
-    if (!this.view && !this.failed) await this.open();
-    if (this.closed) return;
     this.style();
     this.measure(true);
   }
@@ -106,6 +87,7 @@ class CrystalPlayer {
     this.options = { loop: movie.loop, repeat: movie.supercell, bonds: movie.bonds, ghosts: true, cell: true, symbols: false, ...this.chosen };
     if (this.selected !== null && this.selected >= movie.crystals.length) this.selected = null;
     this.sceneKey = null;
+    this.measureCrystals(before);
     dom.stage.setAttribute("aria-label", movie.alt);
     dom.root.setAttribute("aria-label", movie.alt);
     dom.scrub.max = last;
@@ -113,53 +95,43 @@ class CrystalPlayer {
     dom.bar.classList.toggle("static", last === 0);
     dom.speed.value = String(this.speed);
     this.settle();
+    if (this.failed) this.fillTable();
   }
 
-  /** Load 3Dmol.js and open the viewer; without either, show the last frame as a table. */
+  /** Load 3Dmol.js and open the viewer on the stage, which has its size; without either, show a table. */
   async open() {
-    if (this.opening) return this.opening;
-    this.opening = (async () => {
-      try {
-        const $3Dmol = await loadLibrary();
-        if (!this.closed) this.startView($3Dmol);
-      } catch (error) {
-        if (!this.closed) this.fail(error);
-      } finally {
-        this.opening = null;
-      }
-    })();
-    return this.opening;
+    if (this.opening) return;
+    this.opening = true;
+    try {
+      const $3Dmol = await loadLibrary();
+      if (!this.closed) this.startView($3Dmol);
+    } catch (error) {
+      if (!this.closed) this.fail(error);
+    }
+    this.opening = false;
   }
 
   startView($3Dmol) {
     const camera = this.view?.camera ?? null;
-    this.view = new CrystalView(this.dom.stage, $3Dmol);
-    this.view.camera = camera;
-    this.view.canvas.addEventListener("webglcontextlost", () => {
+    const view = new CrystalView(this.dom.stage, $3Dmol);
+    view.camera = camera;
+    view.canvas.addEventListener("webglcontextlost", () => {
       if (this.closed) return;
-      const lost = this.view;
-      for (const undo of lost.undo) undo();
-      lost.canvas.remove();
+      view.canvas.remove();                                     // the browser took the context back: open another
       clearTimeout(this.revival);
-      this.revival = setTimeout(() => {
-        if (this.closed) return;
-        try {
-          this.startView($3Dmol);
-          this.lookKey = this.sizeKey = this.sceneKey = null;
-          this.style();
-          this.measure(true);
-        } catch (error) {
-          this.view = null;
-          this.fail(error);
-        }
-      }, 300);
+      this.revival = setTimeout(() => { if (!this.closed) this.open(); }, 300);
     });
+    this.view = view;
     this.dom.root.dataset.renderer = "3dmol";
+    this.lookKey = this.sizeKey = this.sceneKey = null;
+    this.style();
+    this.measure(true);
   }
 
   fail(error) {
     const { dom } = this;
     this.failed = true;
+    this.view = null;
     this.playing = false;
     this.frame = this.movie.frames - 1;
     dom.notice.textContent = /no WebGL2/.test(error.message)
@@ -170,7 +142,13 @@ class CrystalPlayer {
     for (const part of [dom.stage, dom.bar, dom.tools]) part.hidden = true;
     dom.table.hidden = false;
     dom.root.dataset.renderer = "table";
+    this.fillTable();
     if (!/no WebGL2|could not be loaded/.test(error.message)) console.warn("crystal player:", error);
+  }
+
+  fillTable() {
+    this.dom.table.replaceChildren(...this.movie.crystals.map((crystal, i) => crystalTable(crystal, i)));
+    this.dom.root.dataset.drawnPayload = this.movie.id;
   }
 
   /** The crystals on stage: all, or the selected one. */
@@ -185,36 +163,22 @@ class CrystalPlayer {
       chip.setAttribute("aria-pressed", String(options.repeat.every((n) => n === i + 1)));
     });
     const several = movie.crystals.length > 1;
-    dom.everything.hidden = !several || this.selected === null;
-    dom.everything.textContent = `\u2039 All ${movie.crystals.length}`;
+    dom.all.hidden = !several || this.selected === null;
+    dom.all.textContent = `\u2039 All ${movie.crystals.length}`;
     dom.root.dataset.selected = this.selected ?? "";
-    const row = (name, label) => {
-      const box = element("input", { type: "checkbox", name, checked: options[name], onchange: () => this.choose({ [name]: box.checked }) });
-      return element("label", { class: "row" }, box, element("span", {}, label));
-    };
-    const help = element("dl", { class: "keys" });
-    const gestures = [["Drag", "turn"], ["Shift drag", "move"], ["Click, wheel", "zoom"], ["Double click", several ? "open, close" : "fit"]];
-    for (const [keys, does] of [...gestures, ...KEYS_HELP]) help.append(element("dt", {}, keys), element("dd", {}, does));
-    dom.menu.replaceChildren(row("bonds", "Bonds"), row("ghosts", "Neighbours outside the cell"), row("symbols", "Element symbols"),
-      row("cell", "Cell lengths and angles"), help);
+    const rows = [["bonds", "Bonds"], ["ghosts", "Neighbours outside the cell"], ["symbols", "Element symbols"],
+      ["cell", "Cell lengths and angles"]];
+    const gestures = [["Drag", "turn"], ["Shift drag", "move"], ["Click, wheel", "zoom"],
+      several ? ["Click", "open one of several"] : ["Double click", "fit"]];
+    fillMenu(dom, options, rows, gestures, (change) => this.choose(change));
   }
 
   choose(change) {
-    const radius = this.sceneRadius();
     Object.assign(this.chosen, change);
     Object.assign(this.options, change);
     this.sceneKey = null;
     this.settle();
-    this.draw();
-    if (change.repeat && this.view?.camera) {                 // the reader asked for more or fewer cells: same share of the view
-      this.view.zoom(this.sceneRadius() / (radius || 1));
-      this.view.camera.pan = [0, 0];
-    }
     this.wake();
-  }
-
-  sceneRadius() {
-    return Math.max(0, ...(this.view?.scenes ?? []).map((scene) => scene?.radius ?? 0));
   }
 
   select(k, byReader = false) {
@@ -229,7 +193,7 @@ class CrystalPlayer {
 
   fit() {
     if (!this.view) return;
-    this.view.fit(this.sceneRadius());
+    this.view.fit(this.view.sizes[0]);
     this.wake();
   }
 
@@ -253,7 +217,6 @@ class CrystalPlayer {
       this.sceneKey = null;
     }
     this.legend();
-    if (this.failed) this.dom.table.replaceChildren(...this.movie.crystals.map((crystal, i) => crystalTable(crystal, i)));
   }
 
   /** The elements on stage, undecided atoms among them if there ever are any. */
@@ -262,8 +225,8 @@ class CrystalPlayer {
     const seen = new Set();
     for (const i of this.shown()) for (const z of movie.crystals[i].numbers) seen.add(z);
     const entries = [...seen].sort((a, b) => a - b).map((z) => ({
-      kind: "dot", color: hexOf(visible(rgb(ELEMENTS.rows[z][2]), page)), text: z ? symbolOf(z) : "? not decided yet" }));
-    const most = 14;
+      color: hexOf(visible(rgb(ELEMENTS.rows[z][2]), page)), text: z ? symbolOf(z) : "? not decided yet" }));
+    const most = this.dom.root.classList.contains("narrow") ? 7 : 14;
     const more = entries.length > most + 1 ? entries.splice(most) : [];
     fillLegend(this.dom, entries);
     if (more.length) this.dom.legend.append(element("span", { class: "entry", title: more.map(({ text }) => text).join(", ") }, `and ${more.length} more`));
@@ -277,15 +240,20 @@ class CrystalPlayer {
     if (!width) return;
     dom.root.classList.toggle("narrow", width < 640);
     const count = this.shown().length;
-    const tallest = Math.max(dom.legend.offsetHeight, this.legendHeight || 0);
-    this.legendHeight = tallest;
-    const around = tallest + dom.tools.offsetHeight + dom.bar.offsetHeight;
-    const height = Math.max(220, width < 640 ? Math.min(this.mount.height - around, width * (count > 6 ? 1.35 : 1.05)) : this.mount.height - around);
-    const key = `${width} ${height} ${count}`;
+    const around = dom.head.offsetHeight + dom.bar.offsetHeight;
+    const rows = Math.ceil(count / Math.min(count, Math.max(1, Math.floor(width / 84))));
+    const wanted = this.mount.height - around;
+    const height = Math.max(220, width < 640 ? Math.min(Math.max(wanted, rows * 112), width * (count > 4 ? 1.35 : 1.05)) : wanted);
+    const titled = movie.crystals.some((crystal) => crystal.title);
+    const band = titled ? (dom.root.classList.contains("lecture") ? 30 : 22) : 0;
+    const key = `${width} ${height} ${count} ${band}`;
     if (!force && key === this.sizeKey) return;
     dom.stage.style.height = `${height}px`;
-    if (!view) return;
-    if (key !== this.sizeKey) view.layOut(width, height, count);
+    if (!view) {
+      this.open();
+      return;
+    }
+    if (key !== this.sizeKey) view.layOut(width, height, count, band);
     this.sizeKey = key;
     this.wake();
     this.draw();
@@ -299,11 +267,12 @@ class CrystalPlayer {
     if (key !== this.sceneKey) {
       this.sceneKey = key;
       const share = movie.frames > 1 ? this.frame / (movie.frames - 1) : 1;
-      this.cellsNow = shown.map((i) => cellAt(movie.crystals[i], share * (movie.crystals[i].frames - 1)));
-      this.cellsNow.forEach((cell, k) => view.setScene(k, buildScene(cell, options.repeat, options), options.repeat));
+      view.sizes = shown.map((i) => this.sizes[i] * Math.cbrt(options.repeat[0] * options.repeat[1] * options.repeat[2]));
+      if (!view.camera) view.fit(view.sizes[0]);
+      const cells = shown.map((i) => cellAt(movie.crystals[i], share * (movie.crystals[i].frames - 1)));
+      view.setScenes(cells.map((cell) => buildScene(cell, options.repeat, options)), options.repeat);
     }
-    if (!view.camera) view.fit(this.firstRadius());
-    view.draw(shown.length);
+    view.draw();
     this.placeLabels(shown);
     this.readOut();
     if (dom.root.dataset.drawnPayload !== movie.id) {
@@ -312,13 +281,18 @@ class CrystalPlayer {
     }
   }
 
-  /** What the first camera shows whole: the finished crystals, and the first frame unless it is far larger. */
-  firstRadius() {
-    const { repeat } = this.options;
-    const radius = (crystal, frame) => buildScene(cellAt(crystal, frame), repeat, { bonds: false }).radius;
-    const last = Math.max(...this.movie.crystals.map((crystal) => radius(crystal, crystal.frames - 1)));
-    const first = Math.max(...this.movie.crystals.map((crystal) => radius(crystal, 0)));
-    return Math.max(last, Math.min(first, 1.2 * last));
+  /**
+   * Radius (Å) of each crystal that the camera goes by: the finished one, or the first frame unless it is far larger.
+   * It stays as it is while the same compositions are on stage, so that new samples never move the camera.
+   */
+  measureCrystals(before) {
+    const kind = ({ crystals }) => JSON.stringify(crystals.map((crystal) => formulaOf(crystal.numbers.subarray(-crystal.n)).sort()));
+    if (before && kind(before) === kind(this.movie)) return;
+    this.sizes = this.movie.crystals.map((crystal) => {
+      const radius = (frame) => buildScene(cellAt(crystal, frame), [1, 1, 1], { bonds: false }).radius;
+      const last = radius(crystal.frames - 1);
+      return Math.max(last, Math.min(radius(0), 1.15 * last));
+    });
   }
 
   /** Names of the cell vectors, element symbols, titles: crisp text over the picture. */
@@ -328,13 +302,13 @@ class CrystalPlayer {
     shown.forEach((i, k) => {
       const scene = view.scenes[k];
       const { x, y, w, h } = view.rect(k);
-      if (shown.length > 1 || movie.crystals[i].title) {
-        texts.push({ kind: shown.length > 1 ? "title" : "title only", text: movie.crystals[i].title, x: x + w / 2, y: y + h - 4 });
+      if (movie.crystals[i].title) {
+        texts.push({ kind: shown.length > 1 ? "title" : "title only", text: movie.crystals[i].title, x: x + w / 2, y: y + h + view.band / 2, width: w - 8 });
       }
       if (shown.length <= 4) {
         ["a", "b", "c"].forEach((name, m) => {
           const end = scene.ends[m];
-          const out = scene.rows[m].map((v, n) => end[n] + (0.55 * v) / scene.lengths[m]);
+          const out = scene.rows[m].map((v, n) => end[n] + (1.05 * v) / scene.lengths[m]);
           const spot = view.project(k, { x: out[0], y: out[1], z: out[2] });
           texts.push({ kind: "axis", text: name, x: spot.x, y: spot.y });
         });
@@ -350,11 +324,12 @@ class CrystalPlayer {
     const { labels } = dom;
     while (labels.children.length < texts.length) labels.append(element("span"));
     while (labels.children.length > texts.length) labels.lastChild.remove();
-    texts.forEach(({ kind, text, x, y }, n) => {
+    texts.forEach(({ kind, text, x, y, width }, n) => {
       const label = labels.children[n];
       if (label.className !== kind) label.className = kind;
       if (label.textContent !== text) label.textContent = text;
-      label.style.transform = `translate(${x.toFixed(1)}px, ${y.toFixed(1)}px) translate(-50%, ${kind.startsWith("title") ? "-100%" : "-50%"})`;
+      label.style.transform = `translate(${x.toFixed(1)}px, ${y.toFixed(1)}px) translate(-50%, -50%)`;
+      label.style.maxWidth = width ? `${width.toFixed(0)}px` : "";
     });
   }
 
@@ -602,8 +577,7 @@ function handleGestures(player, stage, signal) {
       const many = player.movie.crystals.length > 1 && player.selected === null;
       if (many) {
         const [x, y] = place(event);
-        const { rows, cols } = player.view.grid;
-        const k = Math.floor((y / player.view.height) * rows) * cols + Math.floor((x / player.view.width) * cols);
+        const k = player.view.viewportAt(x, y);
         if (k < player.movie.crystals.length) player.select(k, true);
       } else player.hover(...place(event));
     }
@@ -652,11 +626,13 @@ export default function (component) {
     players.add(entry.player);
   }
   const call = ++entry.calls;
-  entry.player.load(component).catch((error) => {
+  try {
+    entry.player.load(component);
+  } catch (error) {
     entry.player.dom.notice.textContent = `The crystal player could not read its data: ${error.message}`;
     entry.player.dom.notice.hidden = false;
     console.warn("crystal player:", error);
-  });
+  }
   return () => {
     if (call !== entry.calls || mounted.get(parentElement) !== entry) return;      // a later call took over
     mounted.delete(parentElement);

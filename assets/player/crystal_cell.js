@@ -83,8 +83,8 @@ const isMetal = (number) => Boolean(ELEMENTS.rows[number][4]);
 /**
  * Bonds of the infinite crystal as [i, j, sa, sb, sc, length]: atom i to the image of atom j shifted by whole
  * lattice vectors, each bond once. Two atoms bond when their distance, in units of the sum of their covalent
- * radii, is at most REACH and, for both of them, within SHELL of their shortest contact. Two metal atoms that both
- * have a non-metal neighbour do not bond. Undecided atoms have no bonds.
+ * radii, is at most REACH and, for both of them, within SHELL of their shortest contact. Two metal atoms do not bond
+ * when both have a non-metal within REACH: in a salt they only lie close. Undecided atoms have no bonds.
  */
 function findBonds(cell) {
   const { lattice, frac, numbers, n } = cell;
@@ -94,7 +94,6 @@ function findBonds(cell) {
   if (widest === 0) return [];
   const images = heights.map((height) => Math.min(4, Math.ceil((2 * widest * REACH) / height)));
   const found = [];
-  const nearest = new Float64Array(n).fill(Infinity);
   for (let i = 0; i < n; i++) {
     if (!numbers[i]) continue;
     for (let j = i; j < n; j++) {
@@ -117,23 +116,25 @@ function findBonds(cell) {
             const square = x * x + y * y + z * z;
             if (square > limit) continue;
             const length = Math.sqrt(square);
-            const ratio = length / sum;
-            found.push([i, j, a, b, c, length, ratio]);
-            const contact = Math.max(ratio, 0.8);              // overlapping atoms do not forbid honest bonds
-            nearest[i] = Math.min(nearest[i], contact);
-            nearest[j] = Math.min(nearest[j], contact);
+            found.push([i, j, a, b, c, length, length / sum]);
           }
         }
       }
     }
   }
-  const shell = found.filter(([i, j, , , , , ratio]) => ratio <= SHELL * Math.min(nearest[i], nearest[j]));
   const salted = new Uint8Array(n);
-  for (const [i, j] of shell) {
+  for (const [i, j] of found) {
     if (!isMetal(numbers[i])) salted[j] = 1;
     if (!isMetal(numbers[j])) salted[i] = 1;
   }
-  return shell.filter(([i, j]) => !(isMetal(numbers[i]) && isMetal(numbers[j]) && salted[i] && salted[j]));
+  const contacts = found.filter(([i, j]) => !(isMetal(numbers[i]) && isMetal(numbers[j]) && salted[i] && salted[j]));
+  const nearest = new Float64Array(n).fill(Infinity);
+  for (const [i, j, , , , , ratio] of contacts) {
+    const contact = Math.max(ratio, 0.8);                      // overlapping atoms do not forbid honest bonds
+    nearest[i] = Math.min(nearest[i], contact);
+    nearest[j] = Math.min(nearest[j], contact);
+  }
+  return contacts.filter(([i, j, , , , , ratio]) => ratio <= SHELL * Math.min(nearest[i], nearest[j]));
 }
 
 /**

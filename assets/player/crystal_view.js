@@ -4,6 +4,7 @@ const LIBRARY = /*LIBRARY*/null;              // {local: path below the app's ad
 const FOV = 20;                               // degrees, 3Dmol's camera
 const CAMERA = 150;                           // Å from the camera to the point z = 0, as in 3Dmol
 const BOND_RADIUS = 0.1;                      // Å
+const SPACING = 500;                          // Å between crystals that share the scene
 let library = null;
 
 function addScript(url) {
@@ -66,11 +67,54 @@ function visible(color, page) {
   return result;
 }
 
+/**
+ * 3Dmol gives every group of vertices 4 MB to grow into; ours are rebuilt at every frame and need a tenth of it. From
+ * the first model on, groups hold GROUP vertices each; 3Dmol itself opens the next one when a group is full.
+ */
+const GROUP = 6000;
+function slimGeometry(model) {
+  const geometry = model.renderedMolObj?.children?.[0]?.geometry;
+  const kind = geometry && Object.getPrototypeOf(geometry);
+  if (!kind?.addGeoGroup || kind.slim || !geometry.geometryGroups?.[0]) return;
+  const Group = geometry.geometryGroups[0].constructor;
+  kind.slim = true;
+  kind.addGeoGroup = function () {
+    const group = new Group(this.geometryGroups.length);
+    this.geometryGroups.push(group);
+    this.groups = this.geometryGroups.length;
+    group.vertexArray = new Float32Array(GROUP * 3);
+    group.colorArray = new Float32Array(GROUP * 3);
+    if (this.mesh) {
+      group.normalArray = new Float32Array(GROUP * 3);
+      group.faceArray = new Uint16Array(GROUP * 6);
+      group.lineArray = new Uint16Array(GROUP * 6);
+    }
+    if (this.radii) group.radiusArray = new Float32Array(GROUP);
+    group.useOffset = this.offset;
+    return group;
+  };
+}
+
+/** Returns a function that takes away every listener added to `targets` since: 3Dmol's would live as long as the page. */
+function recordListeners(targets) {
+  const added = [];
+  for (const target of targets) {
+    target.addEventListener = (...args) => {
+      added.push([target, args]);
+      EventTarget.prototype.addEventListener.apply(target, args);
+    };
+  }
+  return () => {
+    for (const target of targets) delete target.addEventListener;
+    for (const [target, args] of added) target.removeEventListener(...args);
+  };
+}
+
 class CrystalView {
-  /** host: an element with a size. Throws when the browser gives no WebGL. */
+  /** host: an element that has its size already. Throws when the browser gives no WebGL2. */
   constructor(host, $3Dmol) {
     this.host = host;
-    this.canvas = element("canvas", { class: "layer gl" });
+    this.canvas = element("canvas", { class: "gl" });
     host.prepend(this.canvas);
     const wishes = { alpha: true, premultipliedAlpha: false, antialias: false, preserveDrawingBuffer: false };
     this.gl = this.canvas.getContext("webgl2", wishes);
@@ -78,37 +122,29 @@ class CrystalView {
       this.canvas.remove();
       throw new Error("no WebGL2");
     }
-    this.undo = [];
-    const release = this.record([window, document.body]);
+    const forget = recordListeners([window, document.body]);
     try {
       this.viewer = $3Dmol.createViewer(host, { canvas: this.canvas, nomouse: true, antialias: true, disableFog: false,
         backgroundColor: "white", backgroundAlpha: 0, rows: 1, cols: 1, row: 0, col: 0 });
     } finally {
-      release();
+      forget();
     }
     this.renderer = this.viewer.getRenderer();
     // Draw straight to the canvas at twice its size: smooth edges at a third of the cost of 3Dmol's own two passes.
     this.renderer.initFrameBuffer = () => {};
     this.renderer._fb = null;
+    this.renderer.setViewport = () => this.setViewport();
     this.viewer.divwatcher?.disconnect();
     this.viewer.intwatcher?.disconnect();
-    this.models = [];
+    this.model = null;
     this.scenes = [];
     this.styles = new Map();
     this.grid = { rows: 1, cols: 1 };
+    this.sizes = [1];                                          // Å, radius of the crystal in each viewport
     this.sharp = true;
+    this.turn = 0;
+    this.band = 0;
     this.camera = null;
-  }
-
-  /** 3Dmol listens on the window for as long as the page lives; remember its listeners so that they can go. */
-  record(targets) {
-    for (const target of targets) {
-      target.addEventListener = (...args) => {
-        this.undo.push(() => target.removeEventListener(...args));
-        EventTarget.prototype.addEventListener.apply(target, args);
-      };
-    }
-    return () => targets.forEach((target) => { delete target.addEventListener; });
   }
 
   /** Colours of the page: background and ink as [r, g, b]; everything is styled anew. */
@@ -121,27 +157,40 @@ class CrystalView {
     this.viewer.setBackgroundColor(hexOf(page), 0);
   }
 
-  /** Size in CSS pixels and the grid of viewports. */
-  layOut(width, height, count) {
+  /** Size in CSS pixels, number of viewports, height of the band for a title below each of them. */
+  layOut(width, height, count, band) {
     const best = (cols) => {
       const rows = Math.ceil(count / cols);
-      return Math.min(width / cols, height / rows) - 1e-3 * (rows * cols - count);
+      return Math.min(width / cols, height / rows - band) - 1e-3 * (rows * cols - count);
     };
     let cols = 1;
-    for (let c = 2; c <= count; c++) if (best(c) > best(cols)) cols = c;
-    this.grid = { rows: Math.ceil(count / cols), cols };
-    this.width = width;
-    this.height = height;
+    const most = Math.min(count, Math.max(1, Math.floor(width / 84)));
+    for (let c = 2; c <= most; c++) if (best(c) > best(cols)) cols = c;
+    Object.assign(this, { grid: { rows: Math.ceil(count / cols), cols }, width, height, band });
     this.resize();
   }
 
   resize() {
-    const { renderer, viewer, grid } = this;
-    Object.assign(renderer, { ...grid, row: 0, col: 0, _upscale: this.sharp });
-    Object.assign(viewer, { ...grid, row: 0, col: 0, WIDTH: this.width, HEIGHT: this.height });
+    const { renderer, viewer } = this;
+    renderer._upscale = this.sharp;
     renderer.setSize(this.width, this.height);
-    viewer.ASPECT = renderer.getAspect(this.width, this.height);
-    viewer.camera.aspect = viewer.ASPECT;
+    const { w, h } = this.rect(0);
+    viewer.ASPECT = w / h;
+    viewer.camera.aspect = w / h;
+  }
+
+  /** 3Dmol asks for this before it draws: the viewport of the crystal whose turn it is. */
+  setViewport() {
+    const { gl, renderer, canvas } = this;
+    if (!this.width) return;
+    const { x, y, w, h } = this.rect(this.turn);
+    const ratio = canvas.width / this.width;
+    const box = [x * ratio, canvas.height - (y + h) * ratio, w * ratio, h * ratio].map(Math.round);
+    renderer._viewportWidth = box[2];
+    renderer._viewportHeight = box[3];
+    gl.enable(gl.SCISSOR_TEST);
+    gl.scissor(...box);
+    gl.viewport(...box);
   }
 
   /** Twice the pixels at rest; while something moves, fewer where drawing is slow. */
@@ -151,24 +200,29 @@ class CrystalView {
     this.resize();
   }
 
-  /** Rectangle of viewport k in CSS pixels: {x, y, w, h} from the top left corner. */
+  /** Rectangle of viewport k, without its title, in CSS pixels: {x, y, w, h} from the top left corner. */
   rect(k) {
     const { rows, cols } = this.grid;
     const w = this.width / cols;
     const h = this.height / rows;
-    return { x: (k % cols) * w, y: Math.floor(k / cols) * h, w, h };
+    return { x: (k % cols) * w, y: Math.floor(k / cols) * h, w, h: h - this.band };
   }
 
-  /** Distance of the camera at which a sphere of `radius` Å fills a viewport. */
+  /** Distance of the camera at which a crystal of `radius` Å fills a viewport. */
   distanceFor(radius) {
     const { w, h } = this.rect(0);
     const half = (FOV * Math.PI) / 360;
     const narrow = Math.atan(Math.tan(half) * Math.min(1, w / h));
-    return Math.max(4, (radius + 0.9) / Math.sin(narrow));
+    return Math.max(4, (0.86 * radius + 0.8) / Math.sin(narrow));
   }
 
+  /** See a crystal of `radius` Å whole; other viewports show theirs at the same share of their size. */
   fit(radius) {
-    this.camera = { q: this.camera?.q ?? FIRST_LOOK, pan: [0, 0], distance: this.distanceFor(radius) };
+    this.camera = { q: this.camera?.q ?? FIRST_LOOK, pan: [0, 0], distance: this.distanceFor(radius), radius };
+  }
+
+  distance(k) {
+    return (this.camera.distance * this.sizes[k]) / this.camera.radius;
   }
 
   styleOf(number, ghost) {
@@ -178,97 +232,101 @@ class CrystalView {
       let color = visible(rgb(ELEMENTS.rows[number][2]), this.page);
       if (ghost) color = mixed(color, this.page, 0.62);
       const hex = hexOf(color);
-      style = { sphere: { radius: ballRadius(number) * (ghost ? 0.8 : 1), color: hex }, stick: { radius: BOND_RADIUS, color: hex } };
+      style = { sphere: { radius: ballRadius(number) * (ghost ? 0.72 : 1), color: hex }, stick: { radius: BOND_RADIUS, color: hex } };
       this.styles.set(key, style);
     }
     return style;
   }
 
-  /** Put scene (from buildScene) into viewport k. */
-  setScene(k, scene, repeat) {
-    const frame = { stick: { radius: Math.max(0.018, scene.radius * 0.0042), color: hexOf(mixed(this.ink, this.page, 0.45)) } };
-    const atoms = scene.atoms.map(({ x, y, z, number, ghost }) => (
-      { elem: "C", x, y, z, bonds: [], bondOrder: [], style: this.styleOf(number, ghost) }));
+  /**
+   * Show scenes (from buildScene), one per viewport. They share one 3Dmol model, SPACING apart: every viewport's camera
+   * sees its own, the others lie beyond its far plane. One model per crystal would cost 16 times the memory traffic.
+   */
+  setScenes(scenes, repeat) {
+    const atoms = [];
     const link = (p, q) => {
       atoms[p].bonds.push(q);
       atoms[p].bondOrder.push(1);
       atoms[q].bonds.push(p);
       atoms[q].bondOrder.push(1);
     };
-    for (const [p, q] of scene.bonds) link(p, q);
-    const [A, B, C] = repeat;
-    const base = atoms.length;
+    scenes.forEach((scene, k) => {
+      const first = atoms.length;
+      const side = this.offset(k);
+      const put = (x, y, z, style) => atoms.push({ elem: "C", x: x + side, y, z, bonds: [], bondOrder: [], style });
+      for (const { x, y, z, number, ghost } of scene.atoms) put(x, y, z, this.styleOf(number, ghost));
+      for (const [p, q] of scene.bonds) link(first + p, first + q);
+      this.addFrame(scene, repeat, put, link, { first: atoms.length, k });
+    });
+    this.free();
+    this.model = this.viewer.addModel();
+    this.model.addAtoms(atoms);
+    this.model.globj(this.viewer.modelGroup, this.renderer.supportedExtensions());
+    slimGeometry(this.model);
+    this.scenes = scenes;
+  }
+
+  /** Edges of every cell as thin sticks between lattice points. */
+  addFrame(scene, [A, B, C], put, link, { first, k }) {
     const [o, a, b, c] = [scene.corners[0], ...scene.rows];
-    const at = (i, j, l) => base + (i * (B + 1) + j) * (C + 1) + l;
-    for (let i = 0; i <= A; i++) for (let j = 0; j <= B; j++) for (let l = 0; l <= C; l++) {
-      const [x, y, z] = o.map((v, m) => v + i * a[m] + j * b[m] + l * c[m]);
-      atoms.push({ elem: "C", x, y, z, bonds: [], bondOrder: [], style: frame });
-    }
-    for (let i = 0; i <= A; i++) for (let j = 0; j <= B; j++) for (let l = 0; l <= C; l++) {
+    const color = hexOf(mixed(this.ink, this.page, 0.45));
+    const fine = this.camera ? 0.7 / this.project(k, { x: 0, y: 0, z: 0 }).scale : 0;        // 1.4 pixels wide at least
+    const style = { stick: { radius: Math.min(0.09, Math.max(0.03, scene.radius * 0.005, fine)), color } };
+    const at = (i, j, l) => first + (i * (B + 1) + j) * (C + 1) + l;
+    const points = [];
+    for (let i = 0; i <= A; i++) for (let j = 0; j <= B; j++) for (let l = 0; l <= C; l++) points.push([i, j, l]);
+    for (const [i, j, l] of points) put(...o.map((v, m) => v + i * a[m] + j * b[m] + l * c[m]), style);
+    for (const [i, j, l] of points) {
       if (i < A) link(at(i, j, l), at(i + 1, j, l));
       if (j < B) link(at(i, j, l), at(i, j + 1, l));
       if (l < C) link(at(i, j, l), at(i, j, l + 1));
     }
-    this.free(k);
-    const model = this.viewer.addModel();
-    model.addAtoms(atoms);
-    this.models[k] = model;
-    this.scenes[k] = scene;
   }
 
-  free(k) {
-    const model = this.models[k];
-    if (!model) return;
-    for (const mesh of model.renderedMolObj?.children ?? []) {
-      mesh.geometry?.dispose?.();                              // not its material: that would recompile the shaders
-    }
-    this.viewer.removeModel(model);
-    this.models[k] = null;
-    this.scenes[k] = null;
+  offset(k) {
+    return SPACING * (k - 8);
   }
 
-  /** Draw `count` viewports; models not among them are freed. */
-  draw(count) {
-    const { viewer, renderer, camera, models } = this;
-    for (let k = count; k < models.length; k++) this.free(k);
-    models.length = count;
+  free() {
+    if (!this.model) return;
+    for (const mesh of this.model.renderedMolObj?.children ?? []) mesh.geometry?.dispose?.();
+    this.viewer.removeModel(this.model);                        // its materials stay: shaders would be compiled anew
+    this.model = null;
+  }
+
+  draw() {
+    const { viewer, camera, gl, scenes } = this;
     if (!camera || !this.width) return;
-    const view = this.getView();
-    const { rows, cols } = this.grid;
-    const { gl } = this;
     gl.disable(gl.SCISSOR_TEST);
     gl.clearColor(0, 0, 0, 0);
     gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);
-    for (let k = 0; k < count; k++) {
-      const row = rows - 1 - Math.floor(k / cols);
-      const col = k % cols;
-      Object.assign(renderer, { row, col });
-      Object.assign(viewer, { row, col });
-      models.forEach((model, m) => { if (model) { if (m === k) model.show(); else model.hide(); } });
-      const depth = this.scenes[k].radius + 2.5;
-      viewer.slabNear = -2 * depth;
-      viewer.slabFar = 3 * depth;
-      const model = models[k];
-      if (!model.renderedMolObj) model.globj(viewer.modelGroup, renderer.supportedExtensions());
+    scenes.forEach((scene, k) => {
+      this.turn = k;
+      viewer.slabNear = -2 * (scene.radius + 2.5);
+      viewer.slabFar = 3 * (scene.radius + 2.5);
+      const view = this.getView(k);
+      view[0] -= this.offset(k);
       viewer.setView(view);
-    }
+    });
   }
 
-  /** As 3Dmol's getView: position of the model, distance, rotation. */
-  getView() {
-    const { q, pan, distance } = this.camera;
+  /** As 3Dmol's getView, for viewport k: position of the model, distance, rotation. */
+  getView(k = 0) {
+    const { q, pan } = this.camera;
     const back = [-q[0], -q[1], -q[2], q[3]];
-    return [...rotated(back, [pan[0], pan[1], 0]), CAMERA - distance, ...q];
+    const unit = this.sizes[k];                                 // the pan is in units of the crystal's size
+    return [...rotated(back, [pan[0] * unit, pan[1] * unit, 0]), CAMERA - this.distance(k), ...q];
   }
 
   /** Model coordinates -> {x, y} CSS pixels in the host, depth (Å before the camera), scale (pixels per Å there). */
   project(k, { x, y, z }) {
-    const { q, pan, distance } = this.camera;
+    const { q, pan } = this.camera;
     const v = rotated(q, [x, y, z]);
-    const depth = distance - v[2];
+    const unit = this.sizes[k];
+    const depth = this.distance(k) - v[2];
     const { x: left, y: top, w, h } = this.rect(k);
     const scale = h / 2 / (depth * Math.tan((FOV * Math.PI) / 360));
-    return { x: left + w / 2 + (v[0] + pan[0]) * scale, y: top + h / 2 - (v[1] + pan[1]) * scale, depth, scale };
+    return { x: left + w / 2 + (v[0] + pan[0] * unit) * scale, y: top + h / 2 - (v[1] + pan[1] * unit) * scale, depth, scale };
   }
 
   rotate(dx, dy) {
@@ -278,7 +336,7 @@ class CrystalView {
   }
 
   shift(dx, dy) {
-    const scale = this.rect(0).h / 2 / (this.camera.distance * Math.tan((FOV * Math.PI) / 360));
+    const scale = (this.rect(0).h / 2 / (this.distance(0) * Math.tan((FOV * Math.PI) / 360))) * this.sizes[0];
     this.camera.pan = [this.camera.pan[0] + dx / scale, this.camera.pan[1] - dy / scale];
   }
 
@@ -286,25 +344,28 @@ class CrystalView {
     this.camera.distance = Math.min(600, Math.max(3, this.camera.distance * factor));
   }
 
-  /** The front-most atom under a point of the host, as {k, p, atom}, or null. */
-  pick(x, y) {
+  /** Number of the viewport under a point of the host. */
+  viewportAt(x, y) {
     const { rows, cols } = this.grid;
-    const k = Math.floor((y / this.height) * rows) * cols + Math.floor((x / this.width) * cols);
+    return Math.floor((y / this.height) * rows) * cols + Math.floor((x / this.width) * cols);
+  }
+
+  /** The front-most atom under a point of the host, as {k, p, atom, spot}, or null. */
+  pick(x, y) {
+    const k = this.viewportAt(x, y);
     const scene = this.scenes[k];
     if (!scene) return null;
     let best = null;
     scene.atoms.forEach((atom, p) => {
       const spot = this.project(k, atom);
-      const reach = Math.max(7, ballRadius(atom.number) * (atom.ghost ? 0.8 : 1) * spot.scale);
+      const reach = Math.max(7, ballRadius(atom.number) * (atom.ghost ? 0.72 : 1) * spot.scale);
       if (Math.hypot(spot.x - x, spot.y - y) <= reach && (!best || spot.depth < best.spot.depth)) best = { k, p, atom, spot };
     });
     return best;
   }
 
   dispose() {
-    for (const undo of this.undo) undo();
-    this.viewer.removeAllModels();
-    this.models = [];
+    this.free();
     this.scenes = [];
     this.gl.getExtension("WEBGL_lose_context")?.loseContext();
     this.canvas.remove();

@@ -1,0 +1,358 @@
+"""The crystal player in real Chromium: it draws the right atoms and bonds, moves, keeps its camera, fails in words."""
+
+import io
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from itertools import product
+from pathlib import Path
+from urllib.parse import quote
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from core.crystals.structures import STRUCTURES
+from core.crystals.types import Crystal
+from pages.kit.crystal_player import LIBRARY, PUBLIC_LIBRARY
+
+ROOT = Path(__file__).resolve().parents[2]
+PLAYER = ROOT / "assets" / "player"
+QUIET = ("WebGL", "GPU stall", "GL Driver", "favicon", "manifest", "_stcore")
+
+
+@pytest.fixture(scope="module")
+def server():
+    """Address of a Streamlit server that shows only the crystal player."""
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "streamlit", "run", str(ROOT / "tests/browser/harness/crystal_app.py"), "--server.port", str(port),
+         "--server.headless", "true", "--browser.gatherUsageStats", "false", "--server.fileWatcherType", "none"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    address = f"http://localhost:{port}"
+    for _ in range(120):
+        try:
+            urllib.request.urlopen(f"{address}/_stcore/health", timeout=1)
+            break
+        except OSError:
+            assert process.poll() is None, "the server died"
+            time.sleep(0.5)
+    yield address
+    process.terminate()
+    process.wait(10)
+
+
+@pytest.fixture
+def visit(browser, server):
+    """visit(scene, ...) -> a page with the player drawn; complaints of the page fail the test."""
+    contexts, complaints = [], []
+
+    def open_page(scene, *, query="", ready="[data-drawn-payload]", script="", route=None, width=1000, height=820, **options):
+        context = browser.new_context(viewport={"width": width, "height": height}, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda message: complaints.append(message.text) if message.type == "error"
+                and not any(word in message.text + message.location.get("url", "") for word in QUIET) else None)
+        if script:
+            page.add_init_script(script)
+        if route:
+            route(page)
+        page.goto(f"{server}/?scene={quote(scene)}{query}")
+        page.wait_for_selector(f".crystal{ready}", timeout=60_000)
+        return page
+
+    open_page.complaints = complaints
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+def facts(page) -> dict:
+    return page.eval_on_selector(".crystal", "e => ({...e.dataset})")
+
+
+def wait_for(page, test: str, argument=None):
+    """Wait until a JavaScript function of the player's root (and an argument) is true."""
+    page.wait_for_function(f"a => {{ const find = r => {{ for (const e of r.querySelectorAll('*')) {{ if (e.classList?.contains('crystal')) "
+                           f"return e; const s = e.shadowRoot && find(e.shadowRoot); if (s) return s; }} }}; const e = find(document); "
+                           f"return e && ({test})(e, a); }}", arg=argument, timeout=20_000)
+
+
+def camera(page) -> list[float]:
+    return json.loads(facts(page)["camera"])
+
+
+def drag(page, dx, dy):
+    box = page.locator(".crystal .stage").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + dx, y + dy, steps=4)
+    page.mouse.up()
+
+
+# Atoms within the closed cell and the bonds between them (plus neighbours outside of atoms inside), counted by hand.
+KNOWN = {
+    "rock salt NaCl": (27, 54),          # 3 x 3 x 3 sites; 3 directions x 9 lines x 2 bonds
+    "caesium chloride CsCl": (9, 8),     # eight corners around one centre
+    "perovskite SrTiO3": (15, 6),        # 8 Sr, 1 Ti, 6 O; one octahedron and no metal-metal or Sr-O line
+    "diamond C": (18, 16),               # 14 + 4 inside, each with its four bonds
+    "zinc blende ZnS": (18, 16),
+    "iron Fe": (9, 8),
+    "copper Cu": (14, 36),               # 12 bonds for each of 6 faces' centre to 4 corners, and 12 between the centres
+    "fluorite CaF2": (22, 32),           # 14 Ca, 8 F, four bonds each
+}
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_textbook_pictures(visit, name):
+    page = visit(f"still:{name}")
+    assert (int(facts(page)["atoms"]), int(facts(page)["bonds"])) == KNOWN[name]
+
+
+def test_supercell_of_rock_salt(visit):
+    page = visit("still:rock salt NaCl")
+    page.get_by_role("button", name="2\u00d7", exact=True).click()
+    wait_for(page, "e => e.dataset.atoms === '125'")
+    assert int(facts(page)["bonds"]) == 3 * 25 * 4
+
+
+def geometry(page, crystal: Crystal, repeat=(1, 1, 1)) -> dict:
+    """buildScene and findBonds of the player's own source, called on a crystal."""
+    source = (PLAYER / "crystal_cell.js").read_text().replace("/*PALETTE*/null", "{}")
+    source = source.replace("/*ELEMENTS*/null", (PLAYER / "elements.json").read_text())
+    return page.evaluate(
+        "([source, cell, repeat]) => { const { findBonds, buildScene } = new Function(source + '; return { findBonds, buildScene };')();"
+        " return { bonds: findBonds(cell), scene: buildScene(cell, repeat) }; }",
+        [source, {"lattice": crystal.lattice.ravel().tolist(), "frac": (crystal.frac_coords % 1).ravel().tolist(),
+                  "numbers": crystal.numbers.tolist(), "n": crystal.n_atoms}, list(repeat)])
+
+
+@pytest.mark.parametrize("name", STRUCTURES)
+def test_bonds_are_nearest_neighbours(visit, browser, name):
+    """Against pymatgen: bonds are contacts of the infinite crystal, and the same for a sheared choice of its cell."""
+    crystal = STRUCTURES[name]()
+    page = browser.new_page()
+    found = geometry(page, crystal)
+    structure = crystal.to_pymatgen()
+    shear = np.array([[1, 1, 0], [0, 1, -1], [0, 0, 1]])
+    sheared = Crystal(crystal.numbers, crystal.frac_coords @ np.linalg.inv(shear), shear @ crystal.lattice)
+    lengths = sorted(round(bond[5], 4) for bond in found["bonds"])
+    assert lengths == sorted(round(bond[5], 4) for bond in geometry(page, sheared)["bonds"])
+    assert lengths[0] == pytest.approx(crystal.nearest_distance, abs=2e-4)
+    degree = np.zeros(crystal.n_atoms, int)
+    for i, j, a, b, c, length in found["bonds"]:
+        assert structure.get_distance(i, j, jimage=[a, b, c] + np.floor(crystal.frac_coords[i]).astype(int)
+                                      - np.floor(crystal.frac_coords[j]).astype(int)) == pytest.approx(length, abs=1e-6)
+        degree[i] += 1
+        degree[j] += 1
+    expected = {"rock salt NaCl": {6}, "zinc blende ZnS": {4}, "wurtzite ZnS": {4}, "graphite C": {3}, "hexagonal BN": {3},
+                "copper Cu": {12}, "magnesium Mg": {12}, "iron Fe": {8}, "layered MoS2": {6, 3}, "spinel MgAl2O4": {4, 6},
+                "rutile TiO2": {6, 3}, "nickel arsenide NiAs": {6}, "caesium chloride CsCl": {8}, "perovskite SrTiO3": {0, 6, 2}}
+    if name in expected:
+        assert set(degree.tolist()) == expected[name]
+    page.close()
+
+
+def test_every_drawn_bond_is_short_and_every_inside_atom_is_complete(visit, browser):
+    """No line crosses the cell, whatever the crystal: ends are as far apart as the bond is long."""
+    page = browser.new_page()
+    rng = np.random.default_rng(3)
+    for trial in range(12):
+        lattice = np.diag(rng.uniform(3, 7, 3)) + rng.normal(0, 0.8, (3, 3))
+        crystal = Crystal(rng.choice([3, 8, 14, 22, 38], 9), rng.random((9, 3)), lattice)
+        repeat = (1, 1, 1) if trial % 2 else (2, 1, 3)
+        found = geometry(page, crystal, repeat)
+        atoms, longest = found["scene"]["atoms"], max((bond[5] for bond in found["bonds"]), default=0)
+        place = np.array([[atom[axis] for axis in "xyz"] for atom in atoms])
+        degree = np.zeros(len(atoms), int)
+        for p, q in found["scene"]["bonds"]:
+            assert np.linalg.norm(place[p] - place[q]) <= longest + 1e-6
+            degree[[p, q]] += 1
+        ends = np.zeros(9, int)
+        for i, j, *_ in found["bonds"]:
+            ends[[i, j]] += 1
+        for atom, count in zip(atoms, degree, strict=True):
+            if atom["inside"]:
+                assert count == ends[atom["site"]]
+        inside = {(atom["site"], *atom["shift"]) for atom in atoms if not atom["ghost"]}
+        assert all((site, *shift) in inside for site in range(9) for shift in product(*map(range, repeat)))
+        assert len({(atom["site"], *atom["shift"]) for atom in atoms}) == len(atoms)
+    page.close()
+
+
+def test_plays_steps_and_scrubs(visit):
+    page = visit("perovskite SrTiO3", query="&autoplay=0")
+    assert facts(page)["playing"] == "false" and facts(page)["frame"] == "0"
+    page.keyboard.press("Space")
+    wait_for(page, "e => e.dataset.playing === 'true' && Number(e.dataset.frame) > 2")
+    page.keyboard.press("Space")
+    wait_for(page, "e => e.dataset.playing === 'false'")
+    frame = int(facts(page)["frame"])
+    page.keyboard.press("ArrowRight")
+    wait_for(page, "(e, f) => Number(e.dataset.frame) === f", frame + 1)
+    page.get_by_text(f"frame={frame + 1} selected=None playing=False").wait_for()          # Python heard
+    page.locator(".crystal .scrub").fill("41")
+    wait_for(page, "e => e.dataset.frame === '41'")
+    page.keyboard.press("Escape")
+    page.get_by_label("note").fill("typing 1 2")                                          # keys in a text field are its own
+    page.get_by_label("note").press("Home")
+    assert facts(page)["frame"] == "41"
+
+
+def test_lattice_species_and_coordinates_move_together(visit):
+    page = visit("perovskite SrTiO3", query="&autoplay=0")
+    first = page.locator(".crystal .cell").inner_text()
+    assert page.locator(".crystal .labels .symbol").count() >= 5                          # all five undecided: "?"
+    page.keyboard.press("End")
+    wait_for(page, "e => e.dataset.frame === '59' && e.dataset.atoms === '15' && e.dataset.bonds === '6'")
+    last = page.locator(".crystal .cell").inner_text()
+    assert last != first and "a 3.9" in last and "90\u00b0 90\u00b0 90\u00b0" in last and "59.5" in last
+    assert page.locator(".crystal .labels .symbol").count() == 0
+
+
+def test_camera_survives_scrubs_reruns_and_new_samples_in_one_canvas(visit):
+    page = visit("perovskite SrTiO3", query="&autoplay=0")
+    start = camera(page)
+    drag(page, 90, -40)
+    wait_for(page, "(e, c) => e.dataset.camera !== c", facts(page)["camera"] if camera(page) == start else json.dumps(start))
+    turned = camera(page)
+    assert turned[:4] == start[:4] and max(abs(a - b) for a, b in zip(turned[4:], start[4:], strict=True)) > 0.1
+    page.eval_on_selector(".crystal canvas", "e => { e.dataset.mark = 'first'; }")
+    page.locator(".crystal .scrub").fill("30")
+    page.get_by_label("note").fill("rerun")
+    page.get_by_label("note").press("Enter")
+    payload = facts(page)["drawnPayload"]
+    page.get_by_label("seed").fill("5")
+    page.get_by_label("seed").press("Enter")
+    wait_for(page, "(e, p) => e.dataset.drawnPayload !== p", payload)
+    assert camera(page) == turned
+    assert page.locator(".crystal canvas").count() == 1 and page.locator(".crystal canvas[data-mark=first]").count() == 1
+    page.get_by_role("button", name="Fit").click()
+    drag(page, 0, 0)
+    assert camera(page)[3] == pytest.approx(start[3], abs=0.01)
+
+
+def test_gallery_opens_one_and_goes_back(visit):
+    page = visit("grid16", query="&autoplay=0")
+    page.keyboard.press("End")
+    wait_for(page, "e => Number(e.dataset.frame) === 59")
+    everything = int(facts(page)["atoms"])
+    assert page.locator(".crystal .title").count() == 16 and page.locator(".crystal canvas").count() == 1
+    box = page.locator(".crystal .stage").bounding_box()
+    page.mouse.click(box["x"] + 20, box["y"] + 30)
+    page.get_by_text("frame=59 selected=0 playing=False").wait_for()
+    wait_for(page, "e => e.dataset.selected === '0' && e.dataset.atoms === '27' && e.dataset.bonds === '54'")
+    page.get_by_role("button", name="All 16").click()
+    wait_for(page, "(e, n) => e.dataset.selected === '' && Number(e.dataset.atoms) === n", everything)
+    page.get_by_text("selected=None playing=False").wait_for()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_paints_each_atom_where_the_pointer_finds_it(visit, scheme):
+    """The picture (3Dmol) and the pointer (our projection) agree: red under O, green under Sr, page elsewhere."""
+    page = visit("still:perovskite SrTiO3", color_scheme=scheme)
+    page.wait_for_timeout(600)
+    stage = page.locator(".crystal .stage")
+    image = np.asarray(Image.open(io.BytesIO(stage.screenshot())).convert("RGB")).astype(int)
+    box = stage.bounding_box()
+    hits = {"O": 0, "Sr": 0, "": 0}
+    for x in np.linspace(0.22, 0.78, 29) * box["width"]:
+        for y in np.linspace(0.2, 0.9, 15) * box["height"]:
+            page.mouse.move(box["x"] + x, box["y"] + y)
+            tip = page.locator(".crystal .tip")
+            said = tip.inner_text().split(",")[0] if tip.is_visible() else ""
+            red, green, blue = image[int(y), int(x)]
+            if said == "Sr":
+                hits["Sr"] += green > 60 and green > 2 * max(red, blue)
+            elif said == "O":
+                hits["O"] += red > 60 and red > 2 * max(green, blue)
+            elif abs(int(y) - box["height"] / 2) < 0.5 * box["height"]:
+                hits[""] += abs(image[int(y), int(x)] - image[3, -3]).max() < 12
+    assert hits["Sr"] >= 20 and hits["O"] >= 8 and hits[""] >= 150, hits
+
+
+def test_light_page_and_phone(visit):
+    page = visit("grid4", width=390, height=844, reduced_motion="reduce")
+    assert page.evaluate("document.scrollingElement.scrollWidth") <= 390
+    assert facts(page)["playing"] == "false" and facts(page)["frame"] == "59"             # reduced motion: the last frame, at rest
+    small = page.eval_on_selector_all(".crystal button", "l => l.filter(e => e.offsetParent && e.offsetHeight < 44).map(e => e.className)")
+    assert small == []
+
+
+def test_library_comes_from_this_server_once(visit):
+    asked = []
+    page = visit("perovskite SrTiO3", route=lambda page: page.on("request", lambda request: asked.append(request.url)))
+    for seed in "12":
+        payload = facts(page)["drawnPayload"]
+        page.get_by_label("seed").fill(seed)
+        page.get_by_label("seed").press("Enter")
+        wait_for(page, "(e, p) => e.dataset.drawnPayload !== p", payload)
+    assert sum("3Dmol" in url for url in asked) == 1 and all("localhost" in url or url.startswith(("data:", "blob:")) for url in asked)
+
+
+def test_missing_library_falls_back_to_its_public_address(visit):
+    def route(page):
+        page.route(f"**/{LIBRARY}", lambda route: route.fulfill(status=404))
+        page.route(PUBLIC_LIBRARY, lambda route: route.fulfill(path=PLAYER / LIBRARY, content_type="text/javascript"))
+    page = visit("still:diamond C", route=route)
+    assert facts(page)["renderer"] == "3dmol" and facts(page)["bonds"] == "16"
+    visit.complaints[:] = [text for text in visit.complaints if "404" not in text]
+
+
+@pytest.mark.parametrize("cause", ["no library", "no webgl"])
+def test_without_a_picture_there_are_words_and_numbers(visit, cause):
+    def route(page):
+        page.route("**/*3Dmol*", lambda route: route.abort())
+    script = "const get = HTMLCanvasElement.prototype.getContext; HTMLCanvasElement.prototype.getContext = function (kind, ...rest) " \
+             "{ return kind.startsWith('webgl') ? null : get.call(this, kind, ...rest); }; delete window.OffscreenCanvas;"
+    page = visit("perovskite SrTiO3", **({"route": route} if cause == "no library" else {"script": script}))
+    assert facts(page)["renderer"] == "table"
+    words = page.locator(".crystal .notice").inner_text()
+    assert ("3Dmol.js" in words) if cause == "no library" else ("WebGL" in words)
+    rows = page.locator(".crystal .table tbody tr").all_inner_texts()
+    assert [row.split()[0] for row in rows] == ["Sr", "Ti", "O", "O", "O"]
+    assert rows[1].split()[1:] == ["0.5000", "0.5000", "0.5000"] and "3.905" in page.locator(".crystal .table p").inner_text()
+    assert not page.locator("[data-testid=stException]").count()
+    visit.complaints[:] = [text for text in visit.complaints if "ERR_FAILED" not in text]
+
+
+def test_leaving_frees_the_context(visit):
+    """Mounted and unmounted twenty times: never more than one live WebGL context, no listener of 3Dmol left behind."""
+    script = """window.contexts = []; const get = HTMLCanvasElement.prototype.getContext;
+      HTMLCanvasElement.prototype.getContext = function (...a) { const c = get.apply(this, a);
+        if (String(a[0]).startsWith('webgl') && c && !window.contexts.includes(c)) window.contexts.push(c); return c; };
+      window.resizes = 0; const add = window.addEventListener; const drop = window.removeEventListener;
+      EventTarget.prototype.addEventListener = new Proxy(EventTarget.prototype.addEventListener, { apply(f, t, a) {
+        if (t === window && a[0] === 'resize') window.resizes++; return Reflect.apply(f, t, a); } });
+      EventTarget.prototype.removeEventListener = new Proxy(EventTarget.prototype.removeEventListener, { apply(f, t, a) {
+        if (t === window && a[0] === 'resize') window.resizes--; return Reflect.apply(f, t, a); } });"""
+    page = visit("still:rock salt NaCl", script=script)
+    listening = page.evaluate("window.resizes")
+    toggle = page.locator("label", has_text="shown")
+    for _ in range(10):
+        toggle.click()
+        page.locator(".crystal").wait_for(state="detached")
+        assert page.evaluate("window.contexts.filter(c => !c.isContextLost()).length") == 0
+        toggle.click()
+        page.wait_for_selector(".crystal[data-drawn-payload]")
+        assert page.evaluate("window.contexts.filter(c => !c.isContextLost()).length") == 1
+    assert page.evaluate("window.contexts.length") == 11 and page.evaluate("window.resizes") == listening
+
+
+def test_a_lost_context_is_opened_again(visit):
+    page = visit("still:rock salt NaCl")
+    before = camera(page)
+    page.eval_on_selector(".crystal canvas", "e => e.getContext('webgl2').getExtension('WEBGL_lose_context').loseContext()")
+    page.wait_for_timeout(1500)
+    assert page.locator(".crystal canvas").count() == 1
+    assert page.eval_on_selector(".crystal canvas", "e => !e.getContext('webgl2').isContextLost()")
+    assert facts(page)["atoms"] == "27" and camera(page) == before
