@@ -38,11 +38,11 @@ function buildFrame(act) {
     element("button", { type: "button", class: `button ${name}`, "aria-label": label, title: label, onclick, ...extra }, icon(name));
   const dom = {};
   dom.legend = element("div", { class: "legend" });
-  dom.points = element("canvas", { class: "layer points" });
-  dom.axes = element("canvas", { class: "layer" });
-  dom.strips = element("canvas", { class: "layer" });
+  dom.points = element("canvas", { class: "points" });
+  dom.axes = svg("svg", { class: "axes", "aria-hidden": "true" });
+  dom.notes = element("div", { class: "notes" });
   dom.notice = element("div", { class: "notice", role: "status", hidden: true });
-  dom.stage = element("div", { class: "stage", role: "img" }, dom.axes, dom.points, dom.strips);
+  dom.stage = element("div", { class: "stage", role: "img", onclick: act.toggle }, dom.axes, dom.points, dom.notes);
   dom.play = button("play", "Play", act.toggle);
   dom.back = button("back", "Step back", () => act.step(-1));
   dom.next = button("next", "Step forward", () => act.step(1));

@@ -32,13 +32,19 @@ void main() {
   color = vec4(fill * alpha, alpha);
 }`;
 
-// Pieces of path from frame to frame as thin quads: instance = (frame - first) * n + particle.
-const PATH_VS = GLSL + PLACE + `
-layout(location=0) in vec2 a; layout(location=1) in vec2 b;
+// Everything below is one plain draw call of triangles: software WebGL pays for every instance of an instanced one.
+const CORNER = `
+int corner() { int k = gl_VertexID % 6; return k < 3 ? k : k == 3 ? 2 : k == 4 ? 1 : 3; }`;
+
+// Pieces of path from frame to frame as thin quads: piece = (frame - first) * n + particle, codes in a texture.
+const PATH_VS = GLSL + PLACE + CORNER + `
+uniform highp usampler2D u_codes;
+vec2 code(int i) { return vec2(texelFetch(u_codes, ivec2(i & 2047, i >> 11), 0).rg); }
 uniform int u_n, u_first, u_layers; uniform bool u_partial; uniform float u_width, u_fade; uniform vec2 u_pixels;
 uniform sampler2D u_times, u_ramp, u_colors; out vec4 v_color; out float v_side; out float v_fade;
 void main() {
-  int layer = gl_InstanceID / u_n, particle = gl_InstanceID - layer * u_n, frame = u_first + layer;
+  int piece = gl_VertexID / 6, layer = piece / u_n, particle = piece - layer * u_n, frame = u_first + layer;
+  vec2 a = code(frame * u_n + particle), b = code((frame + 1) * u_n + particle);
   vec2 d = step_to(a, b);
   if (u_partial && layer == u_layers - 1) d *= u_frac;
   vec2 p = clip(a), q = clip(a + d);
@@ -49,7 +55,8 @@ void main() {
   }
   vec2 along = (q - p) * u_pixels; float size = length(along);
   vec2 unit = size > 1e-4 ? along / size : vec2(1.0, 0.0);
-  float end = float(gl_VertexID >> 1), side = float(gl_VertexID & 1) * 2.0 - 1.0, reach = 0.5 * u_width + 1.0;
+  int k = corner();
+  float end = float(k >> 1), side = float(k & 1) * 2.0 - 1.0, reach = 0.5 * u_width + 1.0;
   vec2 at = mix(p, q, end) + vec2(-unit.y, unit.x) * side * reach / u_pixels;
   gl_Position = vec4(lost(a) || lost(b) ? vec2(9.0) : at, 0.0, 1.0);
   v_side = side * reach;
@@ -72,25 +79,27 @@ in vec2 v_uv; uniform sampler2D u_from, u_to; uniform float u_frac, u_fill, u_li
 void main() {
   float d = mix(texture(u_from, v_uv).r, texture(u_to, v_uv).r, u_frac);
   float level = d * 5.0 + 0.5, slope = fwidth(level);
-  float line = slope > 0.004 ? 1.0 - smoothstep(0.5, 1.4, abs(fract(level) - 0.5) < 0.5 ? min(fract(level), 1.0 - fract(level)) / slope : 2.0) : 0.0;
-  float alpha = u_fill * pow(d, 0.7) + u_line * line * smoothstep(0.04, 0.1, d);
+  float line = slope > 0.004 ? 1.0 - smoothstep(0.1, 1.1, min(fract(level), 1.0 - fract(level)) / slope) : 0.0;
+  float alpha = u_fill * sqrt(d) * (0.4 + 0.6 * d) + u_line * line * smoothstep(0.04, 0.1, d);
   color = vec4(u_tint * alpha, alpha);
 }`;
 const BLIT_FS = GLSL + `
 in vec2 v_uv; uniform sampler2D u_from; out vec4 color;
 void main() { color = texture(u_from, v_uv); }`;
 
-const ARROW_VS = GLSL + `
-layout(location=0) in vec2 a; layout(location=1) in vec2 b;
+const ARROW_VS = GLSL + CORNER + `
+uniform highp isampler2D u_field; uniform ivec2 u_keys, u_shown; uniform int u_stride;
 uniform float u_frac, u_cell, u_scale; uniform ivec2 u_grid; uniform vec2 u_pixels; out vec2 v_at; out vec2 v_shape;
 void main() {
+  int cell = gl_VertexID / 6, k = corner(), column = cell % u_shown.x * u_stride, row = cell / u_shown.x * u_stride;
+  vec2 a = vec2(texelFetch(u_field, ivec2(column, row + u_grid.y * u_keys.x), 0).rg);
+  vec2 b = vec2(texelFetch(u_field, ivec2(column, row + u_grid.y * u_keys.y), 0).rg);
   vec2 v = mix(a, b, u_frac) / 63.5; float size = length(v);
   float len = min(1.0, size) * u_cell;
   vec2 unit = size > 1e-4 ? v / size : vec2(1.0, 0.0);
   float head = min(0.5 * len, 5.0 * u_scale);
-  int column = gl_InstanceID % u_grid.x, row = gl_InstanceID / u_grid.x;
   vec2 center = (vec2(float(column), float(row)) + 0.5) / vec2(u_grid) * 2.0 - 1.0;
-  float along = (float(gl_VertexID >> 1) - 0.5) * (len + 2.0), across = (float(gl_VertexID & 1) - 0.5) * (1.2 * head + 4.0 * u_scale);
+  float along = (float(k >> 1) - 0.5) * (len + 2.0), across = (float(k & 1) - 0.5) * (1.2 * head + 4.0 * u_scale);
   v_at = vec2(along, across); v_shape = vec2(len, head);
   vec2 offset = unit * along + vec2(-unit.y, unit.x) * across;
   gl_Position = vec4(len < 2.0 ? vec2(9.0) : center + offset / u_pixels, 0.0, 1.0);
@@ -104,6 +113,52 @@ void main() {
   float alpha = max(shaft, head) * u_alpha;
   color = vec4(u_tint * alpha, alpha);
 }`;
+
+// Strips: triangles made in JavaScript, (x, y) in pixels of the strip and the distance from the middle of a line.
+const SHAPE_VS = GLSL + `
+layout(location=0) in vec3 v; uniform vec2 u_pixels; out float v_side;
+void main() { gl_Position = vec4(v.xy / u_pixels - 1.0, 0.0, 1.0); v_side = v.z; }`;
+const SHAPE_FS = GLSL + `
+in float v_side; uniform float u_width; uniform vec4 u_color; out vec4 color;
+void main() {
+  float alpha = u_color.a * clamp(0.5 * u_width + 0.5 - abs(v_side), 0.0, 1.0);
+  color = vec4(u_color.rgb * alpha, alpha);
+}`;
+
+/** Triangles of bars (heights 0..1) that stand on one side of a strip of w x h pixels. */
+function barTriangles(heights, { w, h }, upright, gap) {
+  const out = new Float32Array(18 * heights.length);
+  const step = (upright ? h : w) / heights.length;
+  heights.forEach((height, k) => {
+    const [from, to, tall] = [k * step, (k + 1) * step - gap, Math.min(1, height) * (upright ? w : h)];
+    [[from, 0], [from, tall], [to, 0], [to, 0], [from, tall], [to, tall]].forEach(([u, v], i) => {
+      out[18 * k + 3 * i] = upright ? v : u;
+      out[18 * k + 3 * i + 1] = upright ? u : v;
+    });
+  });
+  return out;
+}
+
+/** Triangles of a line through heights (0..1) at even distances. */
+function curveTriangles(heights, { w, h }, upright, width) {
+  const n = heights.length - 1;
+  const out = new Float32Array(18 * n);
+  const at = (k) => (upright ? [heights[k] * w, (k / n) * h] : [(k / n) * w, heights[k] * h]);
+  const reach = 0.5 * width + 1;
+  for (let k = 0; k < n; k++) {
+    const [[x0, y0], [x1, y1]] = [at(k), at(k + 1)];
+    const size = Math.hypot(x1 - x0, y1 - y0) || 1;
+    const [ux, uy] = [(x1 - x0) / size, (y1 - y0) / size];
+    const more = 0.3 * width;                                 // pieces overlap a little, so that bends have no gaps
+    [[0, -1], [0, 1], [1, -1], [1, -1], [0, 1], [1, 1]].forEach(([end, side], i) => {
+      const [x, y, s] = end ? [x1, y1, 1] : [x0, y0, -1];
+      out[18 * k + 3 * i] = x - uy * side * reach + s * ux * more;
+      out[18 * k + 3 * i + 1] = y + ux * side * reach + s * uy * more;
+      out[18 * k + 3 * i + 2] = side * reach;
+    });
+  }
+  return out;
+}
 
 const TRAIL_PIECES = 12000;                                   // pieces of trail drawn in one frame, all panels
 const PATH_PIECES = 60000;                                    // pieces of all paths of a 1-D movie, all panels
@@ -153,6 +208,8 @@ class GlRenderer {
     this.density = program(gl, COVER_VS, DENSITY_FS);
     this.blit = program(gl, COVER_VS, BLIT_FS);
     this.arrows = program(gl, ARROW_VS, ARROW_FS);
+    this.shapes = program(gl, SHAPE_VS, SHAPE_FS);
+    this.corners = gl.createBuffer();
     this.vao = gl.createVertexArray();
     gl.bindVertexArray(this.vao);
     gl.pixelStorei(gl.UNPACK_ALIGNMENT, 1);
@@ -201,19 +258,23 @@ class GlRenderer {
     const gl = this.gl;
     const { dim, frames } = this.movie;
     const share = PATH_PIECES / this.movie.panels.length;
-    const chosen = pick(panel.n, this.movie.flat ? Math.max(40, Math.floor(share / frames)) : 3000);
+    const chosen = pick(panel.n, this.movie.flat ? Math.max(40, Math.floor(share / frames)) : 800);
     const part = { panel, chosen, codes: this.buffer(panel.codes), ramp: this.texture(gl.NEAREST),
       color: this.buffer(new Uint8Array(panel.n)), colors: this.texture(gl.NEAREST), shown: null };
-    if (chosen.length === panel.n) part.paths = part.codes;
-    else {
-      const some = new Uint16Array(frames * chosen.length * dim);
-      for (let t = 0, to = 0; t < frames; t++) {
-        for (const i of chosen) for (let d = 0; d < dim; d++) some[to++] = panel.codes[(t * panel.n + i) * dim + d];
-      }
-      part.paths = this.buffer(some);
+    const rows = Math.ceil((frames * chosen.length) / 2048);
+    const some = new Uint16Array(2048 * rows * dim);
+    for (let t = 0, to = 0; t < frames; t++) {
+      for (const i of chosen) for (let d = 0; d < dim; d++) some[to++] = panel.codes[(t * panel.n + i) * dim + d];
     }
+    part.paths = this.texture(gl.NEAREST);
+    gl.texImage2D(gl.TEXTURE_2D, 0, dim === 2 ? gl.RG16UI : gl.R16UI, 2048, rows, 0, dim === 2 ? gl.RG_INTEGER : gl.RED_INTEGER,
+      gl.UNSIGNED_SHORT, some);
     if (panel.density) part.layers = [this.texture(gl.LINEAR), this.texture(gl.LINEAR)];
-    if (panel.arrows) part.arrows = this.buffer(panel.arrows.data);
+    if (panel.arrows) {
+      const { columns, rows: height, keys, data } = panel.arrows;
+      part.arrows = this.texture(gl.NEAREST);
+      gl.texImage2D(gl.TEXTURE_2D, 0, gl.RG8I, columns, height * keys.length, 0, gl.RG_INTEGER, gl.BYTE, data);
+    }
     return part;
   }
 
@@ -238,7 +299,7 @@ class GlRenderer {
     if (this.canvas.height !== height) this.canvas.height = height;
   }
 
-  /** Draw one moment. look: {frame, options, colors, rects (device pixels, origin at the bottom), pixelRatio, size}. */
+  /** Draw one moment. look: {frame, options, colors, rects and strips by panel (device pixels, origin at the bottom), ...}. */
   draw(look) {
     const gl = this.gl;
     if (gl.isContextLost() || !this.movie) return;
@@ -251,11 +312,12 @@ class GlRenderer {
       const rect = look.rects[i];
       if (rect.w < 2 || rect.h < 2) return;
       this.aim(rect);
-      if (look.options.background && part.layers) this.drawDensity(part, look);
+      if (look.options.background && part.layers && !this.movie.flat) this.drawDensity(part, look);
       if (look.options.arrows && part.arrows) this.drawArrows(part, look, rect);
       if (this.movie.flat) this.drawFilm(part, look, rect);
       else if (look.options.trail > 0) this.drawTrails(part, look, rect);
       this.drawPoints(part, look);
+      for (const strip of look.strips[i]) this.drawStrip(part.panel, strip, look, i);
     });
   }
 
@@ -295,12 +357,15 @@ class GlRenderer {
     gl.activeTexture(gl.TEXTURE0);
   }
 
-  attribute(slot, buffer, size, type, offset, divisor) {
+  /** Bind these arrays to attributes 0, 1, ...: [buffer, numbers each, type, offset]. */
+  attributes(arrays) {
     const gl = this.gl;
-    gl.bindBuffer(gl.ARRAY_BUFFER, buffer);
-    gl.enableVertexAttribArray(slot);
-    gl.vertexAttribPointer(slot, size, type, false, 0, offset);
-    gl.vertexAttribDivisor(slot, divisor);
+    arrays.forEach(([buffer, size, type, offset], slot) => {
+      gl.bindBuffer(gl.ARRAY_BUFFER, buffer);
+      gl.enableVertexAttribArray(slot);
+      gl.vertexAttribPointer(slot, size, type, false, 0, offset);
+    });
+    for (let slot = arrays.length; slot < 3; slot++) gl.disableVertexAttribArray(slot);
   }
 
   drawPoints(part, { frame, size, alpha, rim }) {
@@ -309,25 +374,21 @@ class GlRenderer {
     const now = Math.floor(frame);
     const next = Math.min(now + 1, frames - 1);
     const row = part.panel.n * dim * 2;
-    const crowd = 1 / Math.sqrt(1 + part.panel.n / 4000);
+    const crowd = 1 / Math.sqrt(1 + part.panel.n / (this.movie.flat ? 150 : 4000));      // many points let each other through
     const across = this.across[now] + (frame - now) * (this.across[next] - this.across[now]);
     const at = this.use(this.points, { u_frac: frame - now, u_size: size(part.panel.n), u_rim: rim(part.panel.n),
       u_alpha: alpha * crowd, u_now: across });
     this.place(at);
     this.sample(at, { u_ramp: part.ramp });
-    this.attribute(0, part.codes, dim, gl.UNSIGNED_SHORT, now * row, 0);
-    this.attribute(1, part.codes, dim, gl.UNSIGNED_SHORT, next * row, 0);
-    this.attribute(2, part.color, 1, gl.UNSIGNED_BYTE, 0, 0);
+    this.attributes([[part.codes, dim, gl.UNSIGNED_SHORT, now * row], [part.codes, dim, gl.UNSIGNED_SHORT, next * row],
+      [part.color, 1, gl.UNSIGNED_BYTE, 0]]);
     gl.drawArrays(gl.POINTS, 0, part.panel.n);
-    gl.disableVertexAttribArray(2);
   }
 
   /** The pieces from frame `first` on; `partial`: the last layer reaches only the fraction `frac`. */
   drawPieces(part, n, first, layers, { frac = 1, partial = false, width, alpha, fade, rect }) {
     if (layers < 1) return;
     const gl = this.gl;
-    const { dim } = this.movie;
-    const row = part.chosen.length * dim * 2;
     const at = this.use(this.paths, { u_frac: frac, u_width: width, u_alpha: alpha, u_fade: fade,
       u_pixels: [rect.w / 2, rect.h / 2] });
     this.place(at);
@@ -335,10 +396,9 @@ class GlRenderer {
     gl.uniform1i(at.u_first, first);
     gl.uniform1i(at.u_layers, layers);
     gl.uniform1i(at.u_partial, partial);
-    this.sample(at, { u_ramp: part.ramp, u_colors: part.colors, u_times: this.times });
-    this.attribute(0, part.paths, dim, gl.UNSIGNED_SHORT, first * row, 1);
-    this.attribute(1, part.paths, dim, gl.UNSIGNED_SHORT, (first + 1) * row, 1);
-    gl.drawArraysInstanced(gl.TRIANGLE_STRIP, 0, 4, layers * n);
+    this.sample(at, { u_ramp: part.ramp, u_colors: part.colors, u_times: this.times, u_codes: part.paths });
+    this.attributes([]);
+    gl.drawArrays(gl.TRIANGLES, 0, 6 * layers * n);
   }
 
   drawTrails(part, { frame, options, pixelRatio }, rect) {
@@ -354,21 +414,24 @@ class GlRenderer {
       { frac, partial, width: 1.1 * pixelRatio, alpha: 0.55, fade: 1.6, rect });
   }
 
-  /** 1-D paths pile up in a picture of their own; only what is new is drawn, all of it after a jump back. */
+  /** 1-D paths pile up in a picture of their own, over the exact density; only what is new is drawn, all of it after a jump back. */
   drawFilm(part, look, rect) {
     const gl = this.gl;
     const { frames } = this.movie;
     const now = Math.floor(look.frame);
     const n = part.chosen.length;
-    const ink = { width: (n > 100 ? 0.9 : 1.3) * look.pixelRatio, alpha: Math.min(0.85, Math.max(0.1, 2.6 / Math.sqrt(n))),
+    const ink = { width: (n > 100 ? 0.9 : 1.3) * look.pixelRatio, alpha: Math.min(0.85, Math.max(0.16, 4.5 / Math.sqrt(n))),
       fade: 0, rect };
     if (!part.film || part.film.w !== rect.w || part.film.h !== rect.h) this.openFilm(part, rect);
     const film = part.film;
+    if (film.background !== (look.options.background && Boolean(part.layers))) film.upTo = -1;
+    film.background = look.options.background && Boolean(part.layers);
     if (film.upTo !== now) {
       gl.bindFramebuffer(gl.FRAMEBUFFER, film.frame);
       this.aim({ x: 0, y: 0, w: rect.w, h: rect.h });
       if (film.upTo < 0 || film.upTo > now) {
         gl.clear(gl.COLOR_BUFFER_BIT);
+        if (film.background) this.drawDensity(part, look);
         film.upTo = 0;
       }
       this.drawPieces(part, n, film.upTo, now - film.upTo, ink);
@@ -401,8 +464,7 @@ class GlRenderer {
 
   cover() {
     const gl = this.gl;
-    gl.disableVertexAttribArray(0);
-    gl.disableVertexAttribArray(1);
+    this.attributes([]);
     gl.drawArrays(gl.TRIANGLE_STRIP, 0, 4);
   }
 
@@ -425,17 +487,39 @@ class GlRenderer {
     this.cover();
   }
 
+  drawStrip(panel, [rect, axis, upright], { frame, colors, pixelRatio }, index) {
+    const gl = this.gl;
+    const { bars, curve } = stripShapes(this.movie, panel, axis, frame);
+    this.aim(rect);
+    const width = 2 * pixelRatio;
+    const parts = [[barTriangles(bars, rect, upright, pixelRatio), [...colors.roles[index], colors.bar], 9]];
+    if (curve) parts.push([curveTriangles(curve, rect, upright, width), [...colors.exact, 1], width]);
+    for (const [triangles, color, thick] of parts) {
+      this.use(this.shapes, { u_pixels: [rect.w / 2, rect.h / 2], u_color: color, u_width: thick });
+      gl.bindBuffer(gl.ARRAY_BUFFER, this.corners);
+      gl.bufferData(gl.ARRAY_BUFFER, triangles, gl.STREAM_DRAW);
+      this.attributes([[this.corners, 3, gl.FLOAT, 0]]);
+      gl.drawArrays(gl.TRIANGLES, 0, triangles.length / 3);
+    }
+  }
+
   drawArrows(part, { frame, colors, pixelRatio }, rect) {
     const gl = this.gl;
     const { keys, rows, columns } = part.panel.arrows;
     const [from, to, frac] = between(keys, frame);
-    const cell = Math.min(rect.w / columns, rect.h / rows) * 0.95;
-    const at = this.use(this.arrows, { u_frac: frac, u_cell: cell, u_scale: pixelRatio, u_alpha: 0.8,
+    const room = Math.min(rect.w / columns, rect.h / rows);
+    const stride = Math.max(1, Math.ceil((20 * pixelRatio) / room));          // a small plot shows every second arrow
+    const shown = [Math.ceil(columns / stride), Math.ceil(rows / stride)];
+    const cell = 0.85 * room * stride;
+    const at = this.use(this.arrows, { u_frac: frac, u_cell: cell, u_scale: pixelRatio, u_alpha: colors.dark ? 0.8 : 0.65,
       u_tint: colors.force, u_pixels: [rect.w / 2, rect.h / 2] });
     gl.uniform2i(at.u_grid, columns, rows);
-    this.attribute(0, part.arrows, 2, gl.BYTE, from * rows * columns * 2, 1);
-    this.attribute(1, part.arrows, 2, gl.BYTE, to * rows * columns * 2, 1);
-    gl.drawArraysInstanced(gl.TRIANGLE_STRIP, 0, 4, rows * columns);
+    gl.uniform2i(at.u_shown, ...shown);
+    gl.uniform1i(at.u_stride, stride);
+    gl.uniform2i(at.u_keys, from, to);
+    this.sample(at, { u_field: part.arrows });
+    this.attributes([]);
+    gl.drawArrays(gl.TRIANGLES, 0, 6 * shown[0] * shown[1]);
   }
 
   /** After the browser gave the context back. */

@@ -2,7 +2,7 @@
 
 const MARKS = { light: ["#332288", "#CC6677", "#117733", "#997700", "#44AA99", "#882255", "#4477AA", "#6B7280"],
                 dark: ["#8FA8FF", "#F08C9B", "#7BD389", "#E5C45A", "#5FD0C5", "#E28BC8", "#7EC8F2", "#B6BEC9"] };
-const RAMP = ["#440154", "#472D7B", "#3B528B", "#2C728E", "#21918C", "#28AE80", "#5EC962", "#ADDC30", "#FDE725"];
+const RAMP = ["#0D0887", "#5B02A3", "#9A179B", "#CB4678", "#EB7852", "#FBB32F", "#F0F921"];      // plasma
 const HOLD_MS = 1100;                                         // rest on the last frame before a loop begins again
 const players = new Set();
 let touched = null;
@@ -21,7 +21,7 @@ function parseColor(text, fallback) {
 }
 
 function rampColor(part, dark) {
-  const at = (dark ? 0.25 + 0.75 * part : 0.88 * part) * (RAMP.length - 1);
+  const at = (dark ? 0.3 + 0.7 * part : 0.8 * part) * (RAMP.length - 1);
   const i = Math.min(RAMP.length - 2, Math.floor(at));
   return mixed(rgb(RAMP[i]), rgb(RAMP[i + 1]), at - i);
 }
@@ -63,7 +63,7 @@ class Player {
         this.wake();
       });
     } catch (error) {
-      const fresh = element("canvas", { class: "layer points" });
+      const fresh = element("canvas", { class: "points" });
       points.replaceWith(fresh);
       this.dom.points = fresh;
       this.renderer = new FlatRenderer(fresh);
@@ -137,7 +137,7 @@ class Player {
   settle() {
     const { movie } = this;
     const some = (test) => movie.panels.some(test);
-    const colors = [["role", "Meaning"]];
+    const colors = [["role", "One colour"]];
     if (some((p) => p.labels)) colors.push(["label", "Label"]);
     if (some((p) => p.values)) colors.push(["value", movie.panels.find((p) => p.values).value_label]);
     if (some((p) => p.starts)) colors.push(["start", "Start"]);
@@ -214,7 +214,7 @@ class Player {
   legend() {
     const { movie, options, choices, roles } = this;
     const entries = new Map();
-    const add = (kind, color, text) => entries.set(text, { kind, color, text });
+    const add = (kind, color, text) => entries.set(kind + text, { kind, color, text });
     const ramp = `linear-gradient(90deg, ${[0, 0.25, 0.5, 0.75, 1].map((p) => css(rampColor(p, this.dark))).join(",")})`;
     const number = (v) => (Math.abs(v) >= 1e4 || (v && Math.abs(v) < 1e-2) ? v.toExponential(1) : Number(v.toPrecision(3)).toString());
     for (const panel of movie.panels) {
@@ -227,9 +227,10 @@ class Player {
       } else if (options.color === "start" && panel.starts) {
         add("ramp", ramp, `start, ${movie.flat ? "low to high" : "left to right"}`);
       } else add("dot", roles[panel.role], who);
-      if (choices.has.background && panel.density && options.background) add("band", roles.exact, "exact density");
+      if (options.strips && !entries.has("dot" + who)) add("bars", roles[panel.role], `${who}, histogram`);
+      if (choices.has.background && panel.density && options.background) add("band", roles.exact, movie.flat ? "exact density over time" : "exact density");
       if (choices.has.arrows && panel.arrows && options.arrows) add("arrow", roles.force, panel.arrow_role);
-      if (options.strips && Object.keys(panel.exact).length) add("line", roles.exact, movie.flat ? "exact density" : "exact marginal");
+      if (options.strips && Object.keys(panel.exact).length) add("line", roles.exact, movie.flat ? "exact density now" : "exact marginal");
     }
     fillLegend(this.dom, [...entries.values()]);
   }
@@ -256,17 +257,19 @@ class Player {
     this.sizeKey = key;
     dom.stage.style.height = `${height}px`;
     this.ratio = ratio;
-    this.size = { w: width, h: height };
-    for (const canvas of [dom.axes, dom.strips]) {
-      canvas.width = Math.round(width * ratio);
-      canvas.height = Math.round(height * ratio);
-    }
-    this.renderer.resize(Math.round(width * ratio), Math.round(height * ratio));
     this.places = layOut(movie, width, height, this.type, this.options.strips);
-    this.rects = this.places.map(({ plot }) => glRect(plot, ratio, this.dom.points.height));
-    const ctx = dom.axes.getContext("2d");
-    ctx.setTransform(ratio, 0, 0, ratio, 0, 0);
-    drawAxes(ctx, movie, this.places, { ...this.roles, font: this.font, type: this.type });
+    const box = boundingBox(this.places);
+    for (const [name, at] of [["left", box.x], ["top", box.y], ["width", box.w], ["height", box.h]]) dom.points.style[name] = `${at}px`;
+    this.renderer.resize(Math.round(box.w * ratio), Math.round(box.h * ratio));
+    const place = (rect) => glRect(rect, ratio, box, dom.points.height);
+    this.rects = this.places.map(({ plot }) => place(plot));
+    this.strips = this.places.map((at) => stripsOf(movie, at).map(([rect, axis, upright]) => [place(rect), axis, upright]));
+    drawAxes(dom.axes, movie, this.places, { ...this.roles, type: this.type });
+    dom.notes.replaceChildren(...this.places.map(({ plot }) => {
+      const note = element("div", { class: "note", hidden: true });
+      Object.assign(note.style, { left: `${plot.x + 5}px`, top: `${plot.y + 5}px` });
+      return note;
+    }));
     this.dirtyAxes = false;
     this.stale = true;
     this.draw();
@@ -275,7 +278,7 @@ class Player {
 
   pointSize(n) {
     const plot = this.places[0].plot;
-    const base = Math.min(10, Math.max(2.6, (Math.sqrt(plot.w * plot.h) / Math.sqrt(n)) * 0.36));
+    const base = Math.min(8.5, Math.max(2.6, (Math.sqrt(plot.w * plot.h) / Math.sqrt(n)) * 0.48));
     return (this.movie.flat ? Math.min(base, 5) : base) * this.big * this.ratio;
   }
 
@@ -283,17 +286,18 @@ class Player {
     const { movie, dom, roles } = this;
     if (!movie || !this.places || this.lost) return;
     const frame = Math.min(movie.frames - 1, Math.max(0, this.frame));
-    const background = rgb(roles.background);
     this.renderer.draw({
-      frame, options: this.options, rects: this.rects, pixelRatio: this.ratio, alpha: this.dark ? 0.9 : 0.85,
-      colors: { exact: rgb(roles.exact), force: rgb(roles.force), dark: this.dark },
-      size: (n) => this.pointSize(n), rim: (n) => [...background, n <= 400 ? 0.75 : 0],
+      frame, options: this.options, rects: this.rects, strips: this.strips, pixelRatio: this.ratio, alpha: this.dark ? 0.9 : 0.85,
+      colors: { exact: rgb(roles.exact), force: rgb(roles.force), dark: this.dark, bar: this.dark ? 0.6 : 0.5,
+        roles: movie.panels.map((panel) => rgb(roles[panel.role])) },
+      size: (n) => this.pointSize(n), rim: (n) => [...rgb(roles.background), n <= 400 ? 0.75 : 0],
     });
-    const ctx = dom.strips.getContext("2d");
-    ctx.setTransform(this.ratio, 0, 0, this.ratio, 0, 0);
-    ctx.clearRect(0, 0, this.size.w, this.size.h);
-    drawStrips(ctx, movie, this.places, { frame, exact: roles.exact, muted: roles.muted, font: this.font, type: this.type, roles,
-      fills: movie.panels.map((panel) => css(rgb(roles[panel.role]), this.dark ? 0.6 : 0.5)) });
+    movie.panels.forEach((panel, i) => {
+      const note = dom.notes.children[i];
+      const text = missingNote(movie, panel, frame);
+      if (note.textContent !== text) note.textContent = text;
+      note.hidden = !text;
+    });
     this.readOut(frame);
     this.drawnFrame = frame;
     if (dom.root.dataset.drawnPayload !== movie.id) {
@@ -302,24 +306,32 @@ class Player {
     }
   }
 
+  /** Clock in words and on the time bar; while it plays, words ten times and the bar thirty times a second. */
   readOut(frame) {
     const { movie, dom } = this;
-    const now = Math.floor(frame);
-    const next = Math.min(now + 1, movie.frames - 1);
-    const value = movie.clock[now] + (frame - now) * (movie.clock[next] - movie.clock[now]);
-    const text = `${movie.time} = ${value.toFixed(this.digits).replace("-", "\u2212")}`;
-    if (dom.time.textContent !== text) dom.time.textContent = text;
+    const { dataset } = dom.root;
     const whole = Math.round(frame);
-    if (dom.root.dataset.frame !== String(whole)) {
-      dom.root.dataset.frame = whole;
-      if (!this.grabbed) dom.scrub.value = whole;
-      dom.scrub.style.setProperty("--part", movie.frames > 1 ? whole / (movie.frames - 1) : 1);
-      dom.scrub.setAttribute("aria-valuetext", `${text}, frame ${whole + 1} of ${movie.frames}`);
-    }
-    if (dom.root.dataset.playing !== String(this.playing)) {
-      dom.root.dataset.playing = this.playing;
+    dataset.frame = whole;
+    if (dataset.playing !== String(this.playing)) {
+      dataset.playing = this.playing;
       setPlaying(dom, this.playing);
     }
+    const now = performance.now();
+    const rest = !this.playing || whole === 0 || whole === movie.frames - 1;
+    if (rest || !(now - this.barAt < 30)) {
+      this.barAt = now;
+      if (!this.grabbed) dom.scrub.value = whole;
+      dom.scrub.style.setProperty("--part", movie.frames > 1 ? frame / (movie.frames - 1) : 1);
+    }
+    if (!rest && now - this.saidAt < 95) return;
+    this.saidAt = now;
+    const at = Math.floor(frame);
+    const next = Math.min(at + 1, movie.frames - 1);
+    const value = movie.clock[at] + (frame - at) * (movie.clock[next] - movie.clock[at]);
+    const text = `${movie.time} = ${value.toFixed(this.digits).replace("-", "\u2212")}`;
+    if (dom.time.textContent === text) return;
+    dom.time.textContent = text;
+    dom.scrub.setAttribute("aria-valuetext", `${text}, frame ${whole + 1} of ${movie.frames}`);
   }
 
   /** Ask for a frame; the loop runs only while something moves and is seen. */

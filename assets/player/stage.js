@@ -5,7 +5,7 @@ function ticks(low, high, wanted) {
   const [from, to] = low < high ? [low, high] : [high, low];
   const rough = (to - from) / Math.max(1, wanted);
   const power = 10 ** Math.floor(Math.log10(rough));
-  const step = power * ([1, 2, 5].find((m) => m * power >= rough * 0.999) ?? 10);
+  const step = power * ([1, 2, 5].find((m) => m * power >= rough * 0.75) ?? 10);
   const digits = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
   const found = [];
   for (let i = Math.ceil(from / step - 1e-9); i * step <= to + 1e-9 * step; i++) {
@@ -33,10 +33,10 @@ function layOut(movie, width, height, type, strips) {
   const { columns, rows } = gridShape(movie.panels.length, width);
   const cell = { w: width / columns, h: height / rows };
   const titled = movie.panels.some((panel) => panel.title);
-  const left = type * (movie.y ? 4.1 : 2.9);
-  const bottom = type * (movie.flat ? movie.x || movie.time : movie.x) ? type * 3.1 : type * 1.9;
+  const left = type * (movie.y ? 3.8 : 2.7);
+  const bottom = type * ((movie.flat ? movie.x || movie.time : movie.x) ? 3.1 : 1.9);
   const above = titled ? type * 1.9 : type * 0.7;
-  const side = strips ? Math.round(movie.flat ? Math.min(130, Math.max(64, cell.w * 0.18)) : Math.min(64, Math.max(40, cell.w * 0.09))) : 0;
+  const side = strips ? Math.round(movie.flat ? Math.min(130, Math.max(50, cell.w * 0.16)) : Math.min(64, Math.max(40, cell.w * 0.09))) : 0;
   const roof = strips && !movie.flat ? Math.min(64, Math.max(36, cell.h * 0.12)) : 0;
   const gap = strips ? 6 : 0;
   return movie.panels.map((panel, i) => {
@@ -65,71 +65,63 @@ function layOut(movie, width, height, type, strips) {
   });
 }
 
-/** Device-pixel rectangle with its origin at the bottom, for WebGL. */
-function glRect({ x, y, w, h }, ratio, canvasHeight) {
-  return { x: Math.round(x * ratio), y: canvasHeight - Math.round((y + h) * ratio), w: Math.round(w * ratio), h: Math.round(h * ratio) };
+/** The box around everything that moves, in CSS pixels on whole device pixels. */
+function boundingBox(places) {
+  const boxes = places.flatMap(({ plot, top, side }) => [plot, top, side].filter(Boolean));
+  const x = Math.min(...boxes.map((b) => b.x));
+  const y = Math.min(...boxes.map((b) => b.y));
+  return { x, y, w: Math.max(...boxes.map((b) => b.x + b.w)) - x, h: Math.max(...boxes.map((b) => b.y + b.h)) - y };
 }
 
-/** Axes, ticks, titles: drawn once per size, theme and payload. */
-function drawAxes(ctx, movie, places, { ink, muted, grid, font, type }) {
-  const times = movie.clock;
-  places.forEach(({ plot, title, top, side }, i) => {
-    const { x, y, w, h } = plot;
-    const flatTime = [times[0], times[times.length - 1]];
-    const [xl, xh] = movie.flat ? (flatTime[0] === flatTime[1] ? [flatTime[0], flatTime[0] + 1] : flatTime) : movie.bounds;
+/** Device-pixel rectangle in a canvas that covers `box`, origin at the bottom, for WebGL; null stays null. */
+function glRect(rect, ratio, box, canvasHeight) {
+  if (!rect) return null;
+  const x = Math.round((rect.x - box.x) * ratio);
+  const y = canvasHeight - Math.round((rect.y - box.y + rect.h) * ratio);
+  return { x, y, w: Math.round(rect.w * ratio), h: Math.round(rect.h * ratio) };
+}
+
+function svg(tag, attributes, text) {
+  const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  if (text !== undefined) made.textContent = text;
+  return made;
+}
+
+/** Axes, ticks, titles: an SVG under the canvas, built once per size, theme and payload. */
+function drawAxes(root, movie, places, { ink, muted, grid, type }) {
+  const parts = [];
+  const say = (text, x, y, more) => parts.push(svg("text", { x, y, "font-size": type, fill: muted, "text-anchor": "middle", ...more }, text));
+  const times = [movie.clock[0], movie.clock[movie.frames - 1]];
+  places.forEach(({ plot: { x, y, w, h }, title, top, side }, i) => {
+    const [xl, xh] = !movie.flat ? movie.bounds : times[0] === times[1] ? [times[0], times[0] + 1] : times;
     const [yl, yh] = movie.flat ? movie.bounds : movie.bounds.slice(2);
-    ctx.lineWidth = 1;
-    ctx.strokeStyle = grid;
-    ctx.fillStyle = muted;
-    ctx.font = `${type}px ${font}`;
-    ctx.textAlign = "center";
-    ctx.textBaseline = "top";
-    ctx.beginPath();
+    let lines = "";
     for (const tick of ticks(xl, xh, w / (type * 5.2))) {
       const at = Math.round(x + ((tick.value - xl) / (xh - xl)) * w) + 0.5;
-      ctx.moveTo(at, y);
-      ctx.lineTo(at, y + h + 4);
-      ctx.fillText(tick.text, at, y + h + 6);
+      lines += `M${at} ${y}V${y + h + 4}`;
+      say(tick.text, at, y + h + type * 1.35);
     }
-    ctx.textAlign = "right";
-    ctx.textBaseline = "middle";
     for (const tick of ticks(yl, yh, h / (type * 3.6))) {
       const at = Math.round(y + h - ((tick.value - yl) / (yh - yl)) * h) + 0.5;
-      ctx.moveTo(x - 4, at);
-      ctx.lineTo(x + w, at);
-      ctx.fillText(tick.text, x - 7, at);
+      lines += `M${x - 4} ${at}H${x + w}`;
+      say(tick.text, x - 7, at + type * 0.35, { "text-anchor": "end" });
     }
-    ctx.stroke();
-    ctx.beginPath();
-    if (top) { ctx.moveTo(top.x, top.y + top.h + 0.5); ctx.lineTo(top.x + top.w, top.y + top.h + 0.5); }
-    if (side) { ctx.moveTo(side.x - 0.5, side.y); ctx.lineTo(side.x - 0.5, side.y + side.h); }
-    ctx.rect(x - 0.5, y - 0.5, w + 1, h + 1);
-    ctx.stroke();
-    ctx.fillStyle = ink;
-    ctx.textAlign = "center";
-    ctx.textBaseline = "alphabetic";
+    if (top) lines += `M${top.x} ${top.y + top.h + 0.5}h${top.w}`;
+    if (side) lines += `M${side.x - 0.5} ${side.y}v${side.h}`;
+    lines += `M${x - 0.5} ${y - 0.5}h${w + 1}v${h + 1}h${-w - 1}z`;
+    parts.push(svg("path", { d: lines, stroke: grid, fill: "none" }));
     const bottom = movie.flat ? movie.x || movie.time : movie.x;
-    if (bottom) ctx.fillText(bottom, x + w / 2, y + h + type * 2.75);
-    if (movie.y) {
-      ctx.save();
-      ctx.translate(x - type * 3.1, y + h / 2);
-      ctx.rotate(-Math.PI / 2);
-      ctx.fillText(movie.y, 0, 0);
-      ctx.restore();
-    }
-    if (movie.panels[i].title) {
-      ctx.font = `600 ${type * 1.08}px ${font}`;
-      ctx.textAlign = "left";
-      ctx.fillText(fitText(ctx, movie.panels[i].title, w + (side ? side.w : 0)), title.x, title.y);
+    if (bottom) say(bottom, x + w / 2, y + h + type * 2.75, { fill: ink });
+    if (movie.y) say(movie.y, 0, 0, { fill: ink, transform: `translate(${x - type * 2.9} ${y + h / 2}) rotate(-90)` });
+    const { title: text } = movie.panels[i];
+    if (text) {
+      const room = Math.floor((w + (side ? side.w : 0)) / (type * 0.56));
+      say(text.length > room ? text.slice(0, room - 1).trimEnd() + "\u2026" : text, title.x, title.y,
+        { fill: ink, "text-anchor": "start", "font-weight": 600, "font-size": type * 1.08 });
     }
   });
-}
-
-function fitText(ctx, text, width) {
-  if (ctx.measureText(text).width <= width) return text;
-  let cut = text.length;
-  while (cut > 1 && ctx.measureText(text.slice(0, cut) + "\u2026").width > width) cut--;
-  return text.slice(0, cut).trimEnd() + "\u2026";
+  root.replaceChildren(...parts);
 }
 
 /** Heights of the exact curve of one axis at a stored frame, in units of 1 / view width. */
@@ -159,65 +151,35 @@ function stripScale(movie, panel, axis, frame) {
   return panel.scales[axis][frame];
 }
 
-/** What moves in the strips: bars of the sample, the exact curve over them. */
-function drawStrips(ctx, movie, places, { frame, fills, exact, muted, font, type, roles }) {
+/** What moves in one strip: heights (1 = full) of the sample's bars and of the exact curve, at any moment. */
+function stripShapes(movie, panel, axis, frame) {
   const now = Math.floor(frame);
   const next = Math.min(now + 1, movie.frames - 1);
   const part = frame - now;
-  const mix = (a, b) => a + part * (b - a);
-  movie.panels.forEach((panel, i) => {
-    const { plot, top, side } = places[i];
-    const from = histogram(movie, panel, now);
-    const to = histogram(movie, panel, next);
-    const strips = movie.flat ? [[side, 0, true]] : [[top, 0, false], [side, 1, true]];
-    for (const [box, axis, upright] of strips) {
-      if (!box) continue;
-      const name = axis ? "y" : "x";
-      const scale = mix(stripScale(movie, panel, axis, now), stripScale(movie, panel, axis, next));
-      const [long, tall] = upright ? [box.h, box.w] : [box.w, box.h];
-      const point = upright ? (u, v) => [box.x + v * tall, box.y + long * (1 - u)] : (u, v) => [box.x + u * long, box.y + tall * (1 - v)];
-      ctx.save();
-      ctx.beginPath();
-      ctx.rect(box.x, box.y - (upright ? 0 : 1), box.w + 1, box.h + 1);
-      ctx.clip();
-      ctx.beginPath();
-      for (let k = 0; k < from.bins; k++) {
-        const v = mix(from.axes[axis][k], to.axes[axis][k]) / scale;
-        if (v <= 0) continue;
-        const [xa, ya] = point(k / from.bins, v);
-        const [xb, yb] = point((k + 1) / from.bins, 0);
-        ctx.rect(Math.min(xa, xb), Math.min(ya, yb), Math.abs(xb - xa) - (upright ? 0 : 0.6), Math.abs(yb - ya) - (upright ? 0.6 : 0));
-      }
-      ctx.fillStyle = fills[i];
-      ctx.fill();
-      const a = exactCurve(movie, panel, name, now);
-      const b = exactCurve(movie, panel, name, next);
-      if (a) {
-        ctx.beginPath();
-        for (let k = 0; k < a.points; k++) ctx.lineTo(...point(k / (a.points - 1), mix(a.at(k), b.at(k)) / scale));
-        ctx.strokeStyle = exact;
-        ctx.lineWidth = 2;
-        ctx.lineJoin = "round";
-        ctx.stroke();
-      }
-      ctx.restore();
-    }
-    const notes = [];
-    if (from.outside) notes.push(`${from.outside.toLocaleString("en")} outside the view`);
-    if (from.missing) notes.push(`${from.missing.toLocaleString("en")} no longer a number`);
-    if (notes.length) {
-      ctx.font = `${type * 0.92}px ${font}`;
-      ctx.textAlign = "left";
-      ctx.textBaseline = "top";
-      const text = notes.join(", ");
-      ctx.fillStyle = roles.background;
-      ctx.globalAlpha = 0.8;
-      ctx.fillRect(plot.x + 4, plot.y + 4, ctx.measureText(text).width + 8, type * 1.45);
-      ctx.globalAlpha = 1;
-      ctx.fillStyle = muted;
-      ctx.fillText(text, plot.x + 8, plot.y + 4 + type * 0.3);
-    }
-  });
+  const name = axis ? "y" : "x";
+  const [scale, scaleNext] = [stripScale(movie, panel, axis, now), stripScale(movie, panel, axis, next)];
+  const full = scale + part * (scaleNext - scale);
+  const from = histogram(movie, panel, now).axes[axis];
+  const to = histogram(movie, panel, next).axes[axis];
+  const bars = from.map((v, k) => (v + part * (to[k] - v)) / full);
+  const a = exactCurve(movie, panel, name, now);
+  const b = exactCurve(movie, panel, name, next);
+  const curve = a && Float32Array.from({ length: a.points }, (_, k) => (a.at(k) + part * (b.at(k) - a.at(k))) / full);
+  return { bars, curve };
+}
+
+/** The strips of a panel: [rectangle, axis, upright]. */
+function stripsOf(movie, { top, side }) {
+  return (movie.flat ? [[side, 0, true]] : [[top, 0, false], [side, 1, true]]).filter(([rect]) => rect);
+}
+
+/** Particles that the frame does not show, in words; empty when all are in it. */
+function missingNote(movie, panel, frame) {
+  const { outside, missing } = histogram(movie, panel, Math.floor(frame));
+  const notes = [];
+  if (outside) notes.push(`${outside.toLocaleString("en")} outside the view`);
+  if (missing) notes.push(`${missing.toLocaleString("en")} no longer a number`);
+  return notes.join(", ");
 }
 
 /** Without WebGL2: the same moment with canvas arcs; no density, arrows or trails. */
@@ -238,7 +200,7 @@ class FlatRenderer {
     this.canvas.height = height;
   }
 
-  draw({ frame, rects, size, alpha, pixelRatio }) {
+  draw({ frame, rects, strips, colors, size, alpha, pixelRatio }) {
     const { ctx, movie } = this;
     const { dim, view, margin, lost, flat } = movie;
     const height = this.canvas.height;
@@ -280,6 +242,24 @@ class FlatRenderer {
         ctx.fill();
       }
       ctx.restore();
+      for (const [box, axis, upright] of strips[p]) {
+        const { bars, curve } = stripShapes(movie, panel, axis, frame);
+        const top = height - box.y - box.h;
+        const point = (u, v) => (upright ? [box.x + v * box.w, top + box.h * (1 - u)] : [box.x + u * box.w, top + box.h * (1 - v)]);
+        ctx.beginPath();
+        bars.forEach((v, k) => {
+          const [[x, y], [x1, y1]] = [point(k / bars.length, 0), point((k + 1) / bars.length, Math.min(1, v))];
+          ctx.rect(x, y, x1 - x, y1 - y);
+        });
+        ctx.fillStyle = css(colors.roles[p], colors.bar);
+        ctx.fill();
+        if (!curve) continue;
+        ctx.beginPath();
+        curve.forEach((v, k) => ctx.lineTo(...point(k / (curve.length - 1), Math.min(1, v))));
+        ctx.strokeStyle = css(colors.exact);
+        ctx.lineWidth = 2 * pixelRatio;
+        ctx.stroke();
+      }
     });
   }
 
