@@ -17,11 +17,12 @@ DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "4px 2px
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "cross", "star", "pentagon")
 
 
-def error_figure(curves: ErrorCurves, *, chosen: str | None = None, palette: Palette = LIGHT) -> go.Figure:
+def error_figure(curves: ErrorCurves, *, chosen: str | None = None, versus: str | None = None,
+                 palette: Palette = LIGHT) -> go.Figure:
     """Distance to the exact law against score evaluations, log-log, over the band that exact samples score in.
 
-    chosen: the method on the stage, drawn thick in the sample's colour; the others are muted and told apart by
-    dash and marker. Blown-up runs (infinite distance) leave a gap.
+    chosen, versus: the methods on the stage, drawn thick in the sample's and the accent colour and named; the others are
+    thin and tell their names under the pointer. Blown-up runs (infinite distance) leave a gap.
     """
     figure = go.Figure()
     everything = sorted({n for evaluations in curves.evaluations.values() for n in evaluations})
@@ -34,16 +35,17 @@ def error_figure(curves: ErrorCurves, *, chosen: str | None = None, palette: Pal
     figure.add_scatter(x=ends, y=[curves.floor.mean] * 2, mode="lines", line=dict(color=palette.exact, width=1.5),
                        showlegend=False, hovertemplate="floor %{y:.3f}<extra></extra>")
     for i, (name, values) in enumerate(curves.distances.items()):
-        colour = palette.sample if name == chosen else palette.muted
+        colour = {chosen: palette.sample, versus: palette.accent}.get(name, palette.muted)
+        staged = name in (chosen, versus)
         y = [v if math.isfinite(v) else None for v in values]
         figure.add_scatter(
             x=curves.evaluations[name], y=y, mode="lines+markers", name=METHODS[name].label, connectgaps=False,
-            line=dict(color=colour, width=3.5 if name == chosen else 1.5, dash=DASHES[i % len(DASHES)]),
-            marker=dict(symbol=SYMBOLS[i % len(SYMBOLS)], size=9 if name == chosen else 6),
+            showlegend=staged or chosen is None, line=dict(color=colour, width=3 if staged else 1.2, dash=DASHES[i % len(DASHES)]),
+            marker=dict(symbol=SYMBOLS[i % len(SYMBOLS)], size=9 if staged else 5),
             hovertemplate="%{x} evaluations: %{y:.3f}<extra>" + METHODS[name].label + "</extra>")
-    styled(figure, palette, x_title="score evaluations per sample", y_title="distance to the exact law (units of x)")
+    styled(figure, palette, x_title="score evaluations per sample", y_title="distance to the exact law / units of x")
     figure.update_xaxes(type="log", tickvals=everything)
-    figure.update_yaxes(type="log", exponentformat="power")
+    figure.update_yaxes(type="log", exponentformat="power", dtick=1)
     return figure
 
 

@@ -16,7 +16,7 @@ from core.figures import generation_tables as tables
 from core.figures.crystal_payload import pack_crystals
 from pages import kit
 from pages.kit.crystal_player import crystal_player
-from pages.kit.equation import number
+from pages.kit.equation import number, reverse_noise
 from pages.kit.jobs import job
 from pages.kit.verdict import verdict
 
@@ -30,7 +30,7 @@ page = kit.chapter("generation", [
     kit.Text("formula", "Content of the cell", "Sr1 Ti1 O3", max_chars=60, help="All atoms of one cell: Na4 Cl4, Sr1 Ti1 O3, Mg2Al4O8."),
     kit.Slider("n_steps", "Steps", 50, options=[5, 10, 20, 50, 100, 200, 500, 1000]),
     kit.Choice("method", "Sampler", "ddim", options=list(METHODS), labels=METHODS),
-    kit.Slider("temperature", "Temperature τ of the noise", 1.0, low=0.0, high=2.0, step=0.05),
+    kit.Slider("temperature", "Temperature τ of the noise", 1.0, low=0.0, high=2.0, step=0.05, term="noise"),
     kit.Choice("beside", "Beside it", "known", options=list(BESIDE), labels=BESIDE),
     kit.Number("seed", "Seed", 1, help="Another seed, another attempt."),
 ])
@@ -90,7 +90,8 @@ with stage:
     page.equation({"sigma_max": number(process.sigma_max) if process else r"\sigma_{\max}",
                    "sigma_min": number(process.sigma_min) if process else r"\sigma_{\min}",
                    "formula": rf"\text{{{''.join(c for c in values['formula'] if c.isalnum() or c in ' ()')}}}",
-                   "n_steps": str(values["n_steps"]), "temperature": number(values["temperature"])})
+                   "n_steps": str(values["n_steps"]), "share": r"\tfrac12" if values["method"] == "ddim" else "",
+                   "noise": reverse_noise(values["method"] != "ddim", values["temperature"])})
     if trouble:
         st.error(str(trouble), icon=":material/error:")
     elif values["n_steps"] <= QUICK:

@@ -19,6 +19,11 @@ def number(value: float, digits: int = 3) -> str:
     return text
 
 
+def reverse_noise(noisy: bool, temperature: float) -> str:
+    r"""The noise term of a reverse process, `+ \sqrt{\tau}\,g\,dB` with the temperature in force; a word if there is none."""
+    return rf"+\,\sqrt{{{number(temperature)}}}\;g\,\mathrm{{d}}\bar B" if noisy else r"\quad\text{(no noise)}"
+
+
 def substitute(template: str, terms: Mapping[str, str], moved: str | None, palette: Palette) -> str:
     """Fill `${name}` places of a LaTeX template.
 

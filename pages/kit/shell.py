@@ -43,7 +43,7 @@ def _keys() -> None:
 
 
 @st.cache_resource
-def _style(name: str, _modified: float) -> str:
+def _style(name: str, modified: float) -> str:
     return f"<style>{(ASSETS / 'kit' / name).read_text(encoding='utf-8')}</style>"
 
 

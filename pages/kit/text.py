@@ -12,7 +12,7 @@ ASSETS = Path(__file__).resolve().parents[2] / "assets"
 
 
 @lru_cache(maxsize=64)
-def _sections(path: Path, _modified: float) -> dict[str, str]:
+def _sections(path: Path, modified: float) -> dict[str, str]:
     parts = re.split(r"^## +(.+?) *$", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
     return {heading: body.strip() for heading, body in zip(parts[1::2], parts[2::2])}
 

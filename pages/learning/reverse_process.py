@@ -9,7 +9,7 @@ from core.numerics.densities import DATASETS
 from core.numerics.networks import ModelMissing
 from core.numerics.schedules import SCHEDULES
 from pages import kit
-from pages.kit.equation import number
+from pages.kit.equation import reverse_noise
 from pages.kit.player import player
 
 METHODS = {name: method.label for name, method in reverse_process.METHODS.items()}
@@ -23,13 +23,13 @@ def uses(*methods):
 NOISY = [name for name, method in reverse_process.METHODS.items() if method.noisy]
 page = kit.chapter("reverse_process", [
     kit.Choice("dataset", "Data", "three modes", options=list(DATASETS), wide=True),
-    kit.Choice("method", "Sampler", "reverse SDE", options=list(METHODS), labels=METHODS, wide=True),
+    kit.Choice("method", "Sampler", "reverse SDE", options=list(METHODS), labels=METHODS, wide=True, term="share"),
     kit.Choice("versus", "Beside it, same noise", "ODE Heun", options=["nothing", *METHODS], labels=METHODS, wide=True),
     kit.Slider("n_steps", "Steps", 50, options=[1, 2, 3, 5, 8, 10, 15, 20, 30, 50, 100, 200, 300, 500, 1000]),
     kit.Choice("score", "Score", "exact", options=list(reverse_process.SCORES),
                help="Exact: computed from the mixture. Learned: a small network trained on samples of it."),
     kit.Choice("schedule", "Schedule", "linear", options=list(SCHEDULES), wide=True),
-    kit.Slider("temperature", "Temperature τ of the noise", 1.0, low=0.0, high=2.0, step=0.05, when=uses(*NOISY),
+    kit.Slider("temperature", "Temperature τ of the noise", 1.0, low=0.0, high=2.0, step=0.05, term="noise", when=uses(*NOISY),
                help="Variance of the noise that is put back at each step, over what theory asks for. Only 1 is exact."),
     kit.Slider("eta", "η of DDIM", 0.5, low=0.0, high=1.0, step=0.05, more=True, when=uses("DDIM")),
     kit.Slider("churn", "Churn of EDM", 40.0, low=0.0, high=100.0, step=5.0, more=True, when=uses("EDM")),
@@ -105,8 +105,9 @@ except ModelMissing as missing:
 page.exports(params)
 method = reverse_process.METHODS[params["method"]]
 with stage:
-    page.equation({"method": rf"\text{{{params['method']}}}", "n_steps": str(params["n_steps"]), "evaluations": str(method.evaluations),
-                   "schedule": rf"\text{{{params['schedule']} schedule}}", "temperature": number(params["temperature"])})
+    page.equation({"n_steps": str(params["n_steps"]), "evaluations": str(method.evaluations),
+                   "schedule": rf"\text{{{params['schedule']} schedule}}", "share": "" if method.noisy else r"\tfrac12",
+                   "noise": reverse_noise(method.noisy, params["temperature"])})
     player(stage_payload(params, values["versus"]), key="stage", height=520, report=False)
     page.scenes(SCENES)
     shown = [name for name in (params["method"], values["versus"]) if name != "nothing"]
@@ -117,11 +118,11 @@ with stage:
 cost, density = st.columns(2)
 with cost:
     st.markdown("##### What an evaluation buys")
-    kit.figure(figures.error_against_evaluations(race(params["dataset"], params["schedule"], params["score"]), palette=kit.palette()),
+    kit.figure(figures.error_figure(race(params["dataset"], params["schedule"], params["score"]), chosen=params["method"], versus=values["versus"], palette=kit.palette()),
                key="race", alt="Distance to the exact law against the number of score evaluations for each sampler, with the floor.")
 with density:
     st.markdown("##### The likelihood comes for free")
-    kit.figure(figures.likelihood(likelihood(params["dataset"], params["schedule"], params["score"]), palette=kit.palette()),
+    kit.figure(figures.likelihood_figure(likelihood(params["dataset"], params["schedule"], params["score"]), palette=kit.palette()),
                key="likelihood", alt="Log-density from the probability-flow ODE against the exact log-density, with the identity line.")
 
 
