@@ -73,9 +73,9 @@ def table(result: Report) -> str:
             ("RMSE of the matches, unfiltered", f"{result.rmse:.4f}"),
             ("share with rms < 0.15", f"{100 * result.tight_share:.1f} %"),
             ("cRMSE (a miss counts 0.5)", f"{result.crmse:.4f}"),
-            ("structurally valid predictions", f"{100 * result.structure_valid:.1f} %"),
-            ("valid compositions (SMACT)", f"{100 * result.composition_valid:.1f} %"),
-            ("true structures that are valid: ceiling of the filtered rate", f"{100 * result.truth_valid:.1f} %"))
+            ("structurally valid predictions", f"{100 * result.structure_validity:.1f} %"),
+            ("valid compositions (SMACT)", f"{100 * result.composition_validity:.1f} %"),
+            ("true structures that are valid: ceiling of the filtered rate", f"{100 * result.truth_validity:.1f} %"))
     return "\n".join(["| measure | value |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])
 
 

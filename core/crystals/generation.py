@@ -34,7 +34,7 @@ class Cancelled(Exception):
 
 
 def generate(model_name: str | Model, compositions: Sequence[str | Sequence[int]], *, n_samples: int = 1,
-             n_steps: int = 50, method: str = "ddim", temperature: float = 1.0, seed: int = 0, n_frames: int = 100,
+             n_steps: int = 50, method: str = "ancestral", temperature: float = 1.0, seed: int = 0, n_frames: int = 100,
              settings: SamplerConfig | None = None, progress: Callable[[int, int], None] | None = None,
              cancelled: Callable[[], bool] | None = None) -> list[CrystalTrajectory]:
     """Crystals of the given cell contents, in their order, the samples of one composition next to each other.

@@ -52,9 +52,9 @@ class Report:
     rmse_filtered: float
     tight_share: float
     crmse: float
-    structure_valid: float
-    composition_valid: float
-    truth_valid: float
+    structure_validity: float
+    composition_validity: float
+    truth_validity: float
 
 
 def structure_valid(crystal: Crystal) -> bool:

@@ -108,7 +108,7 @@ def test_report_by_hand():
     assert result.rmse == pytest.approx(0.2) and result.rmse_filtered == pytest.approx(0.2)
     assert result.tight_share == 0.25
     assert result.crmse == pytest.approx((0.1 + 0.3 + 0.2 + 0.5) / 4)
-    assert result.structure_valid == 0.75 and result.truth_valid == 0.75
+    assert result.structure_validity == 0.75 and result.truth_validity == 0.75
 
 
 def rocksalt():
