@@ -72,28 +72,34 @@ def card(model: Model, result: Report) -> str:
 
 {MODELS[model.name]}. Given the content of a cell, it grows the cell and the places of the atoms from noise.
 
-- **Network**: attention over the atoms of one cell with pair bias and pair messages (`core/crystals/network.py`), width {sizes.width},
-  {sizes.depth} blocks, {n_parameters(model.network):,} parameters, float32. Invariant to origin, orientation and order of the atoms by construction.
-- **Process**: wrapped-normal noise on fractional coordinates, variance-preserving noise on the logarithm of the metric
-  (`core/crystals/diffusion.py`). The species are given.
+- **Network**: attention over the atoms of one cell with pair bias and pair messages (`core/crystals/network.py`),
+  width {sizes.width}, {sizes.depth} blocks, {n_parameters(model.network):,} parameters, float32. Invariant to origin, orientation and
+  order of the atoms by construction.
+- **Process**: wrapped-normal noise on fractional coordinates, variance-preserving noise on the logarithm of the
+  metric (`core/crystals/diffusion.py`). The species are given.
 - **Data**: {about["training_structures"]:,} crystals. {about["data_note"]}
-  {len(about["known"])} elements, cells of {about["atom_counts"][0]} to {about["atom_counts"][-1]} atoms. The rows marked `dev` were never trained on.
-- **Training**: {about["steps"]:,} steps, {about["training_seconds"] / 60:.0f} minutes of wall time. {about["training_note"]}
-- **Sampler of the numbers below**: {settings}, one sample per composition.
+  {len(about["known"])} elements, cells of {_span(about["atom_counts"])} atoms. The rows marked `dev` were never trained on.
+- **Training**: {about["steps"]:,} steps in {about["training_seconds"] / 60:.0f} minutes by the clock. {about["training_note"]}
+- **Sampler of the numbers below**: {settings}; one sample per composition.
 
 ## Measured on {result.n} held-out crystals
 
 {table(result)}
 | time per structure, batches of up to 64, one thread | {1000 * about["dev"]["seconds_per_structure"]:.0f} ms of processor time |
 
-Chance level, for scale: random places in the same generated cells are matched in {100 * chance["match_rate"]:.1f} % of cases, at an RMSE of
-{chance["rmse"]:.2f}, with {100 * chance["tight_share"]:.1f} % below 0.15. The matcher's tolerance is wide; read a match rate only together with its RMSE.
+Chance level, for scale: random places in the same generated cells are matched in {100 * chance["match_rate"]:.1f} % of
+cases, at an RMSE of {chance["rmse"]:.2f}, with {100 * chance["tight_share"]:.1f} % below 0.15. The matcher's tolerance is wide: read a match
+rate only together with its RMSE.
 
 ## Limits
 
-The formula must be the full content of the cell. Volumes are not scored by the protocol. The model has seen few crystals for a short
-time on a CPU: it is meant for teaching how such models work, not for predicting materials.
+The formula must be the full content of the cell. Volumes are not scored by the protocol. The model has seen few
+crystals for a short time on a CPU: it is meant for teaching how such models work, not for predicting materials.
 """
+
+
+def _span(counts: list[int]) -> str:
+    return f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else str(counts[0])
 
 
 def _rounded(result: Report) -> dict:

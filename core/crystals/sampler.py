@@ -20,7 +20,6 @@ from torch import Tensor
 from core.crystals.diffusion import Diffusion
 from core.crystals.network import Denoiser, Prediction
 from core.crystals.state import Cells
-from core.numerics.torus import wrap
 
 
 @dataclass(frozen=True)

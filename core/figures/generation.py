@@ -21,9 +21,10 @@ READ_OUTS = {"nearest_distance": "nearest distance (Å)", "volume_per_atom": "vo
 def noise_levels(process: Diffusion, *, now: float | None = None, palette: Palette = LIGHT) -> go.Figure:
     """sigma(t) of the coordinates (in cell edges, logarithmic axis) and of the cell, over t; a line at `now`."""
     t = torch.linspace(0, 1, 201, dtype=torch.float64)
+    sigma, cell = process.sigma(t).numpy(), (1 - process.alpha(t) ** 2).clamp(min=0).sqrt().numpy()
     figure = go.Figure()
-    figure.add_scatter(x=t, y=process.sigma(t), name="coordinates, σ(t)", line=dict(color=palette.noise, width=3))
-    figure.add_scatter(x=t, y=(1 - process.alpha(t) ** 2).clamp(min=0).sqrt(), name="cell, √(1 − α²)",
+    figure.add_scatter(x=t.numpy(), y=sigma, name="coordinates, σ(t)", line=dict(color=palette.noise, width=3))
+    figure.add_scatter(x=t.numpy(), y=cell, name="cell, √(1 − α²)",
                        line=dict(color=palette.accent, width=3, dash="dash"))
     if now is not None:
         figure.add_vline(x=now, line=dict(color=palette.muted, width=1, dash="dot"))
@@ -61,7 +62,7 @@ def read_out_histograms(read_outs: Sequence[ReadOut], reference: Mapping[str, Ma
     """
     reference = reference or {}
     figure = make_subplots(rows=1, cols=len(READ_OUTS), horizontal_spacing=0.08)
-    for column, (name, title) in enumerate(READ_OUTS.items(), start=1):
+    for column, name in enumerate(READ_OUTS, start=1):
         values = np.array([getattr(r, name) for r in read_outs])
         known = reference.get(name)
         edges = np.array(known["edges"]) if known else np.histogram_bin_edges(values, bins=20)
