@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from pathlib import Path
 
 import streamlit as st
@@ -57,16 +55,6 @@ def _key_listener(source: str):
     return st.components.v2.component("n2c_keys", js=source, html="<span></span>")
 
 
-@st.cache_resource(show_spinner=False)
-def _warm() -> None:
-    """Once a server, in the background: load what the crystal pages need, so that nobody waits for imports."""
-    def load():
-        time.sleep(3.0)
-        import pymatgen.analysis.structure_matcher  # noqa: F401
-        import smact.screening  # noqa: F401
-    threading.Thread(target=load, daemon=True).start()
-
-
 def _role_colours() -> None:
     st.html(f"<style>:root {{ --n2c-exact: {palette().exact}; --n2c-sample: {palette().sample}; }}</style>")
 
@@ -74,7 +62,6 @@ def _role_colours() -> None:
 def frame() -> None:
     """Everything that is the same on all pages; called once a run, before the page."""
     torch.set_num_threads(1)
-    _warm()
     style("kit.css")
     _role_colours()
     with st.sidebar, st.container(key="shell"):

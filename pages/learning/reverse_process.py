@@ -32,7 +32,8 @@ page = kit.chapter("reverse_process", [
     kit.Slider("temperature", "Temperature τ of the noise", 1.0, low=0.0, high=2.0, step=0.05, term="noise", when=uses(*NOISY),
                help="Variance of the noise that is put back at each step, over what theory asks for. Only 1 is exact."),
     kit.Slider("eta", "η of DDIM", 0.5, low=0.0, high=1.0, step=0.05, more=True, when=uses("DDIM")),
-    kit.Slider("churn", "Churn of EDM", 40.0, low=0.0, high=100.0, step=5.0, more=True, when=uses("EDM")),
+    kit.Slider("churn", "Churn γ of EDM, per step", 0.2, low=0.0, high=0.4, step=0.05, more=True, when=uses("EDM"),
+               help="Noise level is raised by this share before each step (Karras et al. allow up to √2 − 1)."),
     kit.Choice("order", "Corrector", "predictor-first", options=["predictor-first", "corrector-first"], more=True,
                when=uses("predictor-corrector")),
     kit.Slider("clip", "Clip the guess of x₀", 0.0, options=[0.0, 1.0, 1.5, 2.0, 3.0], more=True,
@@ -93,7 +94,7 @@ stage, side = st.columns([2.5, 1], gap="medium")
 with side:
     values = page.controls()
 params = {key: values[key] for key in ("dataset", "schedule", "method", "score", "n_steps", "n_particles", "seed")} | dict(
-    temperature=values.get("temperature", 1.0), eta=values.get("eta", 0.5), churn=values.get("churn", 40.0),
+    temperature=values.get("temperature", 1.0), eta=values.get("eta", 0.5), churn=values.get("churn", 0.2) * values["n_steps"],
     corrector_order=values.get("order", "predictor-first"), clip=values["clip"] or None, sign=-1.0 if values["against"] else 1.0)
 try:
     if params["score"] == "learned":
