@@ -1,0 +1,123 @@
+"""The particle player in software-rendered Chromium: `python -m tests.benchmarks.player [--url URL --slider NAME]`.
+
+Frames per second, bytes on the wire and the time from letting go of a slider to the first frame of the new data. Prints a table
+and writes it to tests/benchmarks/results/player.md. The peer in the same run is a Plotly figure with frames.
+With --url, the delay is measured on that page of a running app instead of on the bare harness.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import time
+from pathlib import Path
+
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.benchmarks.report import write
+from tests.browser.conftest import chromium_options, served
+
+HARNESS = Path(__file__).resolve().parents[1] / "browser" / "harness"
+FRAMES, REPEATS = 200, 20
+RELEASED = "addEventListener('pointerup', () => { window.released = performance.now(); }, true)"
+DRAWN = "(id) => performance.getEntriesByName(`player:drawn:${id}`)[0].startTime - window.released"
+
+
+def open_page(browser: Browser, url: str):
+    """A page with its player drawn, and a list that collects the sizes of the messages it receives."""
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    sizes: list[int] = []
+    page.on("websocket", lambda socket: socket.on("framereceived", lambda data: sizes.append(len(data))))
+    page.goto(url)
+    return page, sizes
+
+
+def frames_per_second(browser: Browser, url: str, seconds: float = 8.0) -> float:
+    """Median of the player's own half-second counts, while it plays."""
+    page, _ = open_page(browser, url)
+    root = page.locator(".player").first
+    page.wait_for_function("(root) => root.dataset.fps", arg=root.element_handle(timeout=60_000), timeout=60_000)
+    page.wait_for_timeout(1500)
+    seen, end = [], time.monotonic() + seconds
+    while time.monotonic() < end:
+        seen.append(float(root.get_attribute("data-fps")))
+        page.wait_for_timeout(500)
+    page.close()
+    return statistics.median(seen)
+
+
+def slider_delays(browser: Browser, url: str, name: str) -> tuple[list[float], int]:
+    """Milliseconds from the release of the slider to the first new frame, and the largest message."""
+    page, sizes = open_page(browser, url)
+    root = page.locator(".player").first
+    page.wait_for_function("(root) => root.dataset.drawnPayload", arg=root.element_handle(timeout=60_000), timeout=60_000)
+    page.evaluate(RELEASED)
+    thumb = page.get_by_role("slider", name=name).first
+    delays = []
+    sizes.clear()
+    for i in range(REPEATS + 2):
+        before = root.get_attribute("data-drawn-payload")
+        box = thumb.bounding_box()
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        page.mouse.move(x, y)
+        page.mouse.down()
+        page.mouse.move(x + (60 if i % 2 else -60), y, steps=3)
+        page.mouse.up()
+        page.wait_for_function("([root, old]) => root.dataset.drawnPayload !== old", arg=[root.element_handle(), before])
+        delays.append(page.evaluate(DRAWN, root.get_attribute("data-drawn-payload")))
+        page.wait_for_timeout(700)
+    page.close()
+    return delays[2:], max(sizes)
+
+
+def plotly_frames(browser: Browser, address: str, n: int) -> tuple[float, int]:
+    """Frames per second and bytes of the same walkers as a Plotly figure with frames."""
+    page, sizes = open_page(browser, f"{address}/?n={n}")
+    page.locator(".updatemenu-button").first.wait_for(timeout=120_000)
+    page.evaluate("""() => { window.shown = 0; const plot = document.querySelector('.js-plotly-plot');
+      plot.on('plotly_animatingframe', () => { shown++; }); }""")
+    page.locator(".updatemenu-button").first.click()
+    page.wait_for_timeout(1000)
+    before, start = page.evaluate("shown"), time.monotonic()
+    page.wait_for_timeout(5000)
+    rate = (page.evaluate("shown") - before) / (time.monotonic() - start)
+    page.close()
+    return rate, max(sizes)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--url", help="a page of a running app, for the delay")
+    parser.add_argument("--slider", default="spread", help="accessible name of the slider to move")
+    args = parser.parse_args()
+    rows = []
+    with sync_playwright() as playwright, served(HARNESS / "player_app.py") as address, served(HARNESS / "plotly_app.py") as peer:
+        browser = playwright.chromium.launch(**chromium_options())
+        plotly_rate, plotly_bytes = plotly_frames(browser, peer, 2000)
+        for scene, what in (("bare", "points only"), ("two-d", "points, density, arrows, histograms"), ("one-d", "paths, density, histogram")):
+            rate = frames_per_second(browser, f"{address}/?scene={scene}&n=10000&frames={FRAMES}")
+            rows.append((f"frames per second, 10,000 × {FRAMES}, {what}", f"{rate:.0f}", "≥ 50", ""))
+        rate = frames_per_second(browser, f"{address}/?scene=bare&n=2000&frames={FRAMES}")
+        rows.append((f"frames per second, 2,000 × {FRAMES}, points only", f"{rate:.0f}", "", f"{rate / plotly_rate:.1f} × Plotly ({plotly_rate:.0f})"))
+        for scene, what in (("bare", "points only"), ("two-d", "density, arrows, marginals too"), ("one-d", "1-D, all of it")):
+            delays, size = slider_delays(browser, f"{address}/?scene={scene}&n=2000&frames={FRAMES}", "spread")
+            per = size / (2000 * FRAMES)
+            rows.append((f"bytes on the wire per particle and frame, 2,000 × {FRAMES}, {what}", f"{per:.2f}", "≤ 4",
+                         f"{size / plotly_bytes:.2f} × Plotly ({plotly_bytes / 2000 / FRAMES:.1f})"))
+            rows.append(delay_row(f"slider release to new frame, {what}", delays))
+        if args.url:
+            delays, _ = slider_delays(browser, args.url, args.slider)
+            rows.append(delay_row(f"slider release to new frame, {args.url.split('/', 3)[-1] or 'home'}", delays))
+        browser.close()
+    busy = f"load average during the run {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
+    write("player", f"Particle player ({busy})", ("what", "measured", "wanted", "peer"), rows)
+
+
+def delay_row(what: str, delays: list[float]) -> tuple[str, str, str, str]:
+    late = sorted(delays)[min(len(delays) - 1, int(0.95 * len(delays)))]
+    return what, f"median {statistics.median(delays):.0f} ms, p95 {late:.0f} ms", "≤ 250, ≤ 500 ms", ""
+
+
+if __name__ == "__main__":
+    main()

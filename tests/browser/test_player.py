@@ -1,0 +1,321 @@
+"""The particle player in a real browser: it moves, obeys, reports, and survives what pages and browsers do to it."""
+
+from __future__ import annotations
+
+import io
+import json
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+HARNESS = Path(__file__).parent / "harness" / "player_app.py"
+PALETTE = json.loads((Path(__file__).resolve().parents[2] / "assets" / "palette.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def address(serve):
+    return serve(HARNESS)
+
+
+class Stage:
+    """One open page with its first player."""
+
+    def __init__(self, page):
+        self.page = page
+        self.root = page.locator(".player").first
+
+    def data(self, name: str) -> str | None:
+        return self.root.get_attribute(f"data-{name}")
+
+    @property
+    def frame(self) -> int:
+        return int(self.data("frame"))
+
+    def until(self, name: str, value, timeout: int = 20_000) -> None:
+        self.page.wait_for_function(
+            "([root, name, value]) => root.getAttribute('data-' + name) === value",
+            arg=[self.root.element_handle(), name, str(value)], timeout=timeout)
+
+    def until_drawn(self, other_than: str | None = None) -> str:
+        self.page.wait_for_function(
+            "([root, old]) => { const id = root.getAttribute('data-drawn-payload'); return id && id !== old; }",
+            arg=[self.root.element_handle(), other_than], timeout=30_000)
+        return self.data("drawn-payload")
+
+    def press(self, *keys: str) -> None:
+        for key in keys:
+            self.page.keyboard.press(key)
+
+    def pixels(self) -> np.ndarray:
+        """(h, w, 3) of the canvas as the reader sees it."""
+        image = Image.open(io.BytesIO(self.root.locator("canvas").first.screenshot()))
+        return np.asarray(image.convert("RGB")).astype(int)
+
+    def count_near(self, colour: str, within: int = 45) -> int:
+        wanted = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)])
+        return int((np.abs(self.pixels() - wanted).max(axis=-1) < within).sum())
+
+    def settle(self, playing: bool) -> None:
+        if self.data("playing") != str(playing).lower():
+            self.root.get_by_role("button", name="Pause" if not playing else "Play", exact=True).click()
+            self.until("playing", str(playing).lower())
+
+
+@pytest.fixture
+def open_stage(browser, address):
+    """open_stage(query, **context options) -> Stage; fails the test if the page logged an error."""
+    contexts, errors = [], []
+
+    @contextmanager
+    def opened(query: str = "scene=two-d", *, script: str = "", **options):
+        context = browser.new_context(**({"viewport": {"width": 1200, "height": 1000}} | options))
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
+        if script:
+            page.add_init_script(script)
+        page.goto(f"{address}/?{query}")
+        page.locator(".player").first.wait_for(timeout=30_000)
+        stage = Stage(page)
+        stage.until_drawn()
+        yield stage
+        context.close()
+
+    yield opened
+    assert errors == []
+
+
+def test_it_plays_by_itself_and_colours_mean_the_same_as_everywhere(open_stage):
+    with open_stage("scene=bare") as stage:
+        first = stage.frame
+        stage.page.wait_for_timeout(700)
+        assert stage.data("renderer") == "webgl2"
+        assert stage.frame > first
+        assert stage.count_near(PALETTE["light"]["sample"]) > 300
+
+
+def test_keys_work_everywhere_but_not_while_typing(open_stage):
+    with open_stage() as stage:
+        stage.page.locator("body").press(" ")
+        stage.until("playing", "false")
+        stage.press("Home")
+        stage.until("frame", 0)
+        stage.press("ArrowRight", "ArrowRight", "ArrowRight", "ArrowLeft")
+        stage.until("frame", 2)
+        stage.press("End")
+        stage.until("frame", 199)
+        stage.press(".")
+        assert stage.root.locator("select").input_value() == "2"
+        stage.press(",", ",")
+        assert stage.root.locator("select").input_value() == "0.5"
+        note = stage.page.get_by_role("textbox", name="a note")
+        note.click()
+        stage.press("a", " ", "b", "ArrowLeft", "Home")
+        assert note.input_value() == "a b"
+        assert (stage.data("playing"), stage.frame) == ("false", 199)
+
+
+def test_it_stops_at_the_end_without_loop_and_begins_again_with_it(open_stage):
+    with open_stage("scene=bare&frames=20&n=50") as stage:
+        stage.root.get_by_role("button", name="Loop").click()
+        stage.until("playing", "false")
+        assert stage.frame == 19
+        stage.root.get_by_role("button", name="Loop").click()
+        stage.root.get_by_role("button", name="Play", exact=True).click()
+        stage.until("frame", 19)
+        stage.page.wait_for_function("(root) => Number(root.dataset.frame) < 19", arg=stage.root.element_handle())
+        assert stage.data("playing") == "true"
+
+
+def test_python_hears_of_a_scrub_and_of_a_pause_only(open_stage):
+    with open_stage() as stage:
+        stage.settle(playing=True)
+        stage.page.wait_for_timeout(600)
+        assert stage.page.get_by_text("frame from the browser: None, playing: None").count() == 1
+        stage.settle(playing=False)
+        stage.page.get_by_text(f"frame from the browser: {stage.frame}, playing: False").wait_for()
+        box = stage.root.locator(".scrub").bounding_box()
+        stage.page.mouse.click(box["x"] + 0.75 * box["width"], box["y"] + box["height"] / 2)
+        stage.page.wait_for_function("(root) => Number(root.dataset.frame) >= 140", arg=stage.root.element_handle())
+        assert stage.frame <= 158
+        stage.page.get_by_text(f"frame from the browser: {stage.frame}, playing: False").wait_for()
+
+
+def test_new_data_keeps_canvas_height_clock_and_settings(open_stage):
+    with open_stage() as stage:
+        stage.settle(playing=False)
+        stage.press("Home", *["ArrowRight"] * 10, ".")
+        stage.until("frame", 10)
+        canvas = stage.root.locator("canvas").first.element_handle()
+        before, height = stage.data("drawn-payload"), stage.root.bounding_box()["height"]
+        old = stage.pixels()
+        stage.page.get_by_role("slider", name="spread").press("End")
+        stage.until_drawn(other_than=before)
+        assert stage.page.evaluate("([a, b]) => a === b", [canvas, stage.root.locator("canvas").first.element_handle()])
+        assert stage.root.bounding_box()["height"] == height
+        assert (stage.data("playing"), stage.frame, stage.root.locator("select").input_value()) == ("false", 10, "2")
+        assert (old != stage.pixels()).any()
+
+
+def test_a_rerun_with_the_same_data_changes_nothing(open_stage):
+    with open_stage() as stage:
+        stage.settle(playing=False)
+        frame, picture = stage.frame, stage.pixels()
+        note = stage.page.get_by_role("textbox", name="a note")
+        note.fill("again")
+        note.press("Enter")
+        stage.page.wait_for_timeout(1200)
+        marks = stage.page.evaluate("performance.getEntriesByType('mark').map((mark) => mark.name)")
+        assert sum(name.startswith("player:drawn") for name in marks) == 1
+        assert stage.frame == frame
+        assert (stage.pixels() == picture).all()
+
+
+def test_it_leaves_nothing_behind_and_comes_back(open_stage):
+    count = """(() => {
+      const { addEventListener: add, removeEventListener: remove } = document;
+      window.keyListeners = new Set();
+      document.addEventListener = function (type, f, options) {
+        if (type === 'keydown' && f.name === 'onKey') keyListeners.add(f);
+        return add.call(this, type, f, options);
+      };
+      document.removeEventListener = function (type, f, options) {
+        if (type === 'keydown') keyListeners.delete(f);
+        return remove.call(this, type, f, options);
+      };
+    })()"""
+    with open_stage(script=count) as stage:
+        assert stage.page.evaluate("keyListeners.size") == 1
+        gl = stage.root.locator("canvas").first.evaluate_handle("(canvas) => canvas.getContext('webgl2')")
+        stage.page.get_by_text("show the player").click()
+        stage.root.wait_for(state="detached")
+        assert stage.page.evaluate("keyListeners.size") == 0
+        assert stage.page.evaluate("(gl) => gl.isContextLost()", gl)
+        stage.page.get_by_text("show the player").click()
+        stage.root.wait_for()
+        stage.until_drawn()
+        assert stage.data("renderer") == "webgl2"
+
+
+def test_two_players_keys_go_to_the_one_touched_last(open_stage):
+    with open_stage("scene=pair&n=200", viewport={"width": 1200, "height": 1400}) as stage:
+        second = Stage(stage.page)
+        second.root = stage.page.locator(".player").nth(1)
+        second.until_drawn()
+        for one in (stage, second):
+            one.settle(playing=False)
+        stage.page.locator("body").press("Home")               # the pause button of the second was touched last
+        second.until("frame", 0)
+        assert stage.frame > 0
+        stage.root.locator(".legend").click()
+        stage.press("End")
+        stage.until("frame", 199)
+        assert second.frame == 0
+
+
+def test_reduced_motion_shows_the_end_at_rest(open_stage):
+    with open_stage(reduced_motion="reduce") as stage:
+        assert (stage.data("playing"), stage.frame) == ("false", 199)
+        stage.root.get_by_role("button", name="Play", exact=True).click()
+        stage.until("playing", "true")
+
+
+def test_without_webgl_the_last_frame_is_drawn_and_said(open_stage):
+    script = """(() => {
+      const get = HTMLCanvasElement.prototype.getContext;
+      HTMLCanvasElement.prototype.getContext = function (kind, ...rest) {
+        return kind === 'webgl2' ? null : get.call(this, kind, ...rest);
+      };
+    })()"""
+    for scene in ("two-d", "one-d"):
+        with open_stage(f"scene={scene}", script=script) as stage:
+            assert stage.data("renderer") == "2d"
+            assert (stage.data("playing"), stage.frame) == ("false", 199)
+            assert "no WebGL2" in stage.root.get_by_role("status").inner_text()
+            assert stage.count_near(PALETTE["light"]["sample"], 60) > 300
+            stage.press("Home")
+            stage.until("frame", 0)
+            stage.page.get_by_text("below the player").wait_for()
+
+
+def test_a_lost_context_comes_back(open_stage):
+    with open_stage("scene=two-d&trail=5") as stage:
+        stage.settle(playing=False)
+        before = stage.pixels()
+        canvas = stage.root.locator("canvas").first
+        canvas.evaluate("(c) => { window.lose = c.getContext('webgl2').getExtension('WEBGL_lose_context'); lose.loseContext(); }")
+        stage.page.wait_for_timeout(200)
+        canvas.evaluate("() => lose.restoreContext()")
+        stage.page.wait_for_timeout(800)
+        assert (np.abs(stage.pixels() - before).max(axis=-1) > 8).mean() < 0.002
+
+
+def test_particles_that_are_gone_are_counted(open_stage):
+    with open_stage("scene=bad") as stage:
+        assert stage.data("playing") == "false"
+        assert stage.root.locator(".note").first.is_hidden()
+        stage.press("End")
+        stage.until("frame", 199)
+        assert stage.root.locator(".note").first.inner_text() == "12 no longer a number"
+
+
+def test_view_menu_switches_layers(open_stage):
+    with open_stage() as stage:
+        stage.settle(playing=False)
+        stage.press("Home")
+        stage.until("frame", 0)
+        full = stage.pixels()
+        stage.root.get_by_role("button", name="View options").click()
+        for layer in ("Force arrows", "Exact density"):
+            stage.root.get_by_label(layer).uncheck()
+        stage.press("Escape")
+        stage.page.wait_for_timeout(300)
+        bare = stage.pixels()
+        assert (np.abs(full - bare).max(axis=-1) > 20).mean() > 0.03
+        legend = stage.root.locator(".legend").inner_text()
+        assert "force" not in legend and "exact density" not in legend and "exact marginal" in legend
+        width = full.shape[1]
+        stage.root.get_by_role("button", name="View options").click()
+        stage.root.get_by_label("Histograms").uncheck()
+        stage.press("Escape")
+        assert stage.root.locator("canvas").first.bounding_box()["width"] != width
+
+
+def test_dark_pages_get_the_dark_palette(open_stage):
+    with open_stage("scene=bare", color_scheme="dark") as stage:
+        assert stage.root.evaluate("(root) => root.style.getPropertyValue('--role-sample')") == PALETTE["dark"]["sample"]
+        assert stage.count_near(PALETTE["dark"]["sample"]) > 300
+        assert stage.pixels().reshape(-1, 3).mean() < 90
+
+
+@pytest.mark.parametrize("width", [360, 390])
+def test_on_a_phone_panels_stack_and_nothing_sticks_out(open_stage, width):
+    with open_stage("scene=two-panels", viewport={"width": width, "height": 800}) as stage:
+        assert stage.page.evaluate("document.documentElement.scrollWidth") <= width
+        box = stage.root.bounding_box()
+        assert box["x"] >= 0 and box["x"] + box["width"] <= width and box["height"] > 1.5 * box["width"]
+        for button in stage.root.locator(".bar button, .bar select").all():
+            size = button.bounding_box()
+            assert size["width"] >= 44 and size["height"] >= 44
+        stage.root.get_by_role("button", name="View options").click()
+        menu = stage.root.get_by_role("dialog").bounding_box()
+        assert menu["x"] >= 0 and menu["x"] + menu["width"] <= width
+
+
+def test_lecture_mode_is_larger(open_stage):
+    with open_stage("scene=bare&n=200") as plain, open_stage("scene=bare&n=200&mode=lecture") as lecture:
+        sizes = [float(s.root.locator("svg.axes text").first.get_attribute("font-size")) for s in (plain, lecture)]
+        assert sizes[1] > 1.3 * sizes[0]
+
+
+def test_readers_without_the_picture_get_words(open_stage):
+    with open_stage() as stage:
+        assert stage.root.get_by_role("img", name="Three modes melt into one bell.").count() == 1
+        stage.settle(playing=False)
+        stage.press("End")
+        stage.until("frame", 199)
+        assert stage.root.get_by_role("slider", name="Time").get_attribute("aria-valuetext") == "t / τ = 1.00, frame 200 of 200"
