@@ -1,6 +1,7 @@
 """Pages are tested through app.py, the way a reader meets them."""
 
 import hashlib
+import re
 from pathlib import Path
 
 import pytest
@@ -67,8 +68,6 @@ class Visit:
     @property
     def truth(self):
         """The number on the truth meter."""
-        import re
-
         for element in self.app.get("html"):
             if found := re.search(r'data-testid="truth-value">([-+.\deinf]+)', element.proto.body):
                 return float(found[1])
@@ -78,3 +77,11 @@ class Visit:
 @pytest.fixture(params=CHAPTERS, ids=lambda chapter: chapter.slug)
 def chapter(request):
     return request.param
+
+
+def reading(visit, name):
+    """A number from the page's read-outs, by its name."""
+    for element in visit.app.get("html"):
+        if found := re.search(rf"<dt>{re.escape(name)}</dt><dd>([-+.\d]+)", element.proto.body):
+            return float(found[1])
+    raise AssertionError(f"no reading {name!r} on the page")

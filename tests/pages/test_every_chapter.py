@@ -107,7 +107,7 @@ def test_garbage_in_every_url_parameter(chapter, garbage):
     visit = Visit(chapter, {control.key: garbage for control in declared} | {"mode": garbage, "unknown": garbage})
     assert visit.failures == []
     for control in declared:
-        if control.key in visit.values:
+        if control.key in visit.values and not isinstance(control, kit.Text):  # a text field keeps what fits
             assert visit.values[control.key] == control.default, control.key
     assert len(visit.app.warning) >= len([c for c in declared if c.key in visit.values])
 
@@ -180,8 +180,3 @@ def test_registry_and_folders_agree():
     on_disk = {path.stem for path in Path(ROOT / "pages").glob("*/*.py")} - {"__init__"}
     kit_files = {path.stem for path in Path(ROOT / "pages" / "kit").glob("*.py")}
     assert on_disk - kit_files == {chapter.slug for chapter in CHAPTERS}
-
-
-def test_truth_is_a_number_of_this_sample(chapter):
-    first, second = Visit(chapter, {"seed": "1"}), Visit(chapter, {"seed": "2"})
-    assert math.isfinite(first.truth) and first.truth != second.truth

@@ -1,0 +1,58 @@
+"""One physical direction a chapter: when a control moves, the number on the page must move the right way."""
+
+import pytest
+
+from core.chapters import find
+from tests.pages.conftest import Visit, reading
+
+
+def test_brownian_levy_flights_never_become_gaussian_and_coins_do():
+    visit = Visit(find("brownian"))
+    bell = visit.truth
+    assert visit.put(step="levy").truth > 5 * bell
+    few = visit.put(step="coin", n_steps=2).truth
+    assert visit.put(n_steps=1000).truth < few / 4
+
+
+def test_brownian_a_smaller_grain_spreads_faster():
+    visit = Visit(find("brownian"), {"world": "pollen grain"})
+    large = reading(visit, "Diffusion constant D")
+    small = reading(visit.put(radius=0.25), "Diffusion constant D")
+    assert small == pytest.approx(2 * large, rel=0.01)  # D = kT / (6 pi eta r), three digits shown
+
+
+def test_reverse_process_more_steps_land_closer_and_the_wrong_sign_flees():
+    visit = Visit(find("reverse_process"), {"versus": "nothing", "method": "Probability-flow ODE (Euler)"})
+    fine = visit.truth
+    assert visit.put(n_steps=3).truth > 2 * fine
+    assert visit.put(n_steps=50, against=True).truth > 5 * fine
+
+
+def test_generation_another_seed_is_another_crystal_and_the_same_seed_the_same():
+    visit = Visit(find("generation"))
+    first = reading(visit, "Density")
+    other = reading(visit.put(seed=2), "Density")
+    assert other != first
+    assert reading(visit.put(seed=1), "Density") == first
+
+
+def test_generation_more_steps_bring_the_atoms_to_rest():
+    """With five steps the last jump is long; with a hundred the crystal of the same seed has settled: no two atoms overlap."""
+    visit = Visit(find("generation"), {"model": "Perov-5"})
+    assert reading(visit.put(n_steps=100), "Nearest distance") > 1.0
+
+
+@pytest.mark.parametrize("formula, words", [("Xx3", "not an element"), ("", "empty"), ("H400", "400"), ("Sr1 Ti1 O0", "0 atoms")])
+def test_generation_says_what_is_wrong_with_a_formula(formula, words):
+    visit = Visit(find("generation")).put(formula=formula)
+    assert visit.failures == []
+    assert any(words in error.value for error in visit.app.error), [error.value for error in visit.app.error]
+    assert not visit.put(formula="Na4 Cl4").app.error
+
+
+def test_generation_says_what_is_wrong_with_a_file():
+    visit = Visit(find("generation"))
+    visit.app.file_uploader(key="upload").set_value(("broken.cif", b"data_\n_cell_length_a banana\nloop_\n", "text/plain")).run()
+    assert visit.failures == []
+    assert any("broken.cif" in error.value for error in visit.app.error)
+    assert visit.app.get("bidi_component"), "the crystal on the stage stays"
