@@ -14,8 +14,10 @@ run: $(VENV)/.app $(VENDOR)
 test: $(VENV)/.test $(VENDOR) lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
+BENCHES := app generation player reverse
+
 bench: $(VENV)/.test $(VENDOR)
-	for bench in $(filter-out tests/benchmarks/report.py,$(wildcard tests/benchmarks/*.py)); do echo "== $$bench"; $(BIN)/python $$bench || exit 1; done
+	for bench in $(BENCHES); do $(BIN)/python -m tests.benchmarks.$$bench || exit 1; done
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

@@ -30,7 +30,7 @@ class CrystalPlayer {
       all: () => this.select(null, true),
       fit: () => this.fit(),
     });
-    parent.append(this.dom.root);
+    parent.append(this.dom.root); this.dom.root.debugPlayer = this;
     this.still = matchMedia("(prefers-reduced-motion: reduce)");
     this.listen();
   }
@@ -267,7 +267,7 @@ class CrystalPlayer {
     if (key !== this.sceneKey) {
       this.sceneKey = key;
       const share = movie.frames > 1 ? this.frame / (movie.frames - 1) : 1;
-      view.sizes = shown.map((i) => this.sizes[i] * Math.cbrt(options.repeat[0] * options.repeat[1] * options.repeat[2]));
+      view.sizes = shown.map((i) => this.radii[i] * Math.cbrt(options.repeat[0] * options.repeat[1] * options.repeat[2]));
       if (!view.camera) view.fit(view.sizes[0]);
       const cells = shown.map((i) => cellAt(movie.crystals[i], share * (movie.crystals[i].frames - 1)));
       view.setScenes(cells.map((cell) => buildScene(cell, options.repeat, options)), options.repeat);
@@ -288,7 +288,7 @@ class CrystalPlayer {
   measureCrystals(before) {
     const kind = ({ crystals }) => JSON.stringify(crystals.map((crystal) => formulaOf(crystal.numbers.subarray(-crystal.n)).sort()));
     if (before && kind(before) === kind(this.movie)) return;
-    this.sizes = this.movie.crystals.map((crystal) => {
+    this.radii = this.movie.crystals.map((crystal) => {
       const radius = (frame) => buildScene(cellAt(crystal, frame), [1, 1, 1], { bonds: false }).radius;
       const last = radius(crystal.frames - 1);
       return Math.max(last, Math.min(radius(0), 1.15 * last));

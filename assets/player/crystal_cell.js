@@ -81,8 +81,8 @@ const radiusOf = (number) => ELEMENTS.rows[number][3];
 const isMetal = (number) => Boolean(ELEMENTS.rows[number][4]);
 
 /**
- * Bonds of the infinite crystal as [i, j, sa, sb, sc, length]: atom i to the image of atom j shifted by whole
- * lattice vectors, each bond once. Two atoms bond when their distance, in units of the sum of their covalent
+ * Bonds of the infinite crystal as [i, j, sa, sb, sc, length, ratio]: atom i to the image of atom j shifted by whole
+ * lattice vectors, each bond once; ratio is the length over the sum of covalent radii. Two atoms bond when their distance, in units of the sum of their covalent
  * radii, is at most REACH and, for both of them, within SHELL of their shortest contact. Two metal atoms do not bond
  * when both have a non-metal within REACH: in a salt they only lie close. Undecided atoms have no bonds.
  */

@@ -1,4 +1,4 @@
-"""Start-up, first pictures and memory of the whole app: `python tests/benchmarks/app.py`.
+"""Start-up, first pictures and memory of the whole app: `python -m tests.benchmarks.app`.
 
 Prints a table and writes it to tests/benchmarks/results/app.md. First pictures are server time, measured by running each page
 through Streamlit's own test runner in a warm process; the peer in the same run is Streamlit's bare "hello" page.
@@ -15,7 +15,6 @@ from pathlib import Path
 import psutil
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
 PORT = 8599
 
 
