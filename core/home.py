@@ -43,9 +43,9 @@ def chain_payload(*, seed: int, n_particles: int = 1500, n_frames: int = 120) ->
     back = reverse_process.sample(dataset=DATASET, schedule="cosine", method="ODE Heun", score="exact", n_steps=n_frames - 1,
                                   n_particles=n_particles, seed=seed, n_frames=n_frames)
     panels = [
-        Panel(walk.positions, title="1 · A random walk forgets", role="noise"),
-        Panel(settle.positions, title="2 · A force makes it settle", role="sample"),
-        Panel(back.positions, title="3 · The score brings it back", role="sample"),
+        Panel(walk.positions, title="1 · A walk forgets", role="noise"),
+        Panel(settle.positions, title="2 · A force orders", role="sample"),
+        Panel(back.positions, title="3 · The score returns", role="sample"),
     ]
     return pack_player(panels, times=walk.times, mode="2d", bounds=BOUNDS, x_label="x", y_label="y", time_label="clock",
                        alt="Three clouds of particles on one clock: diffusing, settling on a lattice by Langevin dynamics, and "

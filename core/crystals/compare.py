@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 
@@ -60,7 +60,7 @@ class Comparison:
         return f"Of random arrangements of the same atoms in the same box, {matched} pass as a match{mean}."
 
 
-@lru_cache(maxsize=None)
+@cache
 def _built(name: str) -> Crystal:
     return STRUCTURES[name]()
 

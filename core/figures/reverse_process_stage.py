@@ -27,7 +27,8 @@ def background(dataset: str, schedule: str, times: torch.Tensor, *, score: str =
     density = exact_density_frames(dataset, schedule, moments, BOUNDS, CELLS, on_stage=True)
     arrows = exact_score_frames(dataset, schedule, moments, BOUNDS, ARROWS, on_stage=True, score=score) * sign
     cell = 2 * HALF / CELLS
-    return {"density": density[held], "arrows": arrows[held], "marginals_exact": ((density.sum(1) * cell)[held], (density.sum(2) * cell)[held])}
+    marginals = (density.sum(1) * cell)[held], (density.sum(2) * cell)[held]
+    return {"density": density[held], "arrows": arrows[held], "marginals_exact": marginals}
 
 
 def payload(runs: Sequence[tuple[str, Trajectory]], scene: dict) -> bytes:

@@ -6,9 +6,9 @@ import streamlit as st
 
 from core.crystals import generation
 from core.crystals.compare import compare, known_like, same_content
-from core.crystals.structures import STRUCTURES
 from core.crystals.formula import FormulaError
 from core.crystals.settling import settling
+from core.crystals.structures import STRUCTURES
 from core.crystals.types import Crystal
 from core.crystals.upload import CrystalFileError, read_cif
 from core.figures import generation as figures
@@ -39,7 +39,8 @@ SCENES = [
     kit.Scene("Rock salt", {"formula": "Na4 Cl4"}, "Eight atoms find the checkerboard. Press 2× in the player to see it continue."),
     kit.Scene("Perov-5 model", {"model": "perov5", "formula": "Ba1 Ti1 O3", "beside": "forward"},
               "A model that knows nothing but perovskites, beside a known one dissolving by the same noise."),
-    kit.Scene("Too hot", {"temperature": 2.0, "method": "ancestral"}, "Twice the noise that theory asks for: atoms settle, but where?", breaks=True),
+    kit.Scene("Too hot", {"temperature": 2.0, "method": "ancestral"},
+              "Twice the noise that theory asks for: atoms settle, but where?", breaks=True),
     kit.Scene("Five steps", {"n_steps": 5}, "The run ends while the atoms are still on their way.", breaks=True),
 ]
 
@@ -104,8 +105,9 @@ with stage:
         known = known_like(crystal) | same_content(crystal, own)
         if values["beside"] != "nothing" and known:
             name = list(known)[-1]
-            shown.append(known[name] if values["beside"] == "known" else melt(known[name], values["model"], values["seed"], trajectory.n_frames))
-            titles.append(name if values["beside"] == "known" else f"{name}, melting")
+            still = values["beside"] == "known"
+            shown.append(known[name] if still else melt(known[name], values["model"], values["seed"], trajectory.n_frames))
+            titles.append(name if still else f"{name}, melting")
         crystal_player(pack_crystals(shown, titles=titles, time_label="noise level t",
                                      alt=f"{crystal.formula} growing from noise in {values['n_steps']} steps."), key="stage", height=500)
     page.scenes(SCENES)
@@ -117,9 +119,10 @@ with stage:
         with table:
             kit.readings(tables.read_out_table(facts))
             with st.popover("Download", icon=":material/download:", width="stretch"):
-                for label, kind, text in (("CIF", "cif", crystal.to_cif), ("extxyz", "extxyz", crystal.to_extxyz), ("POSCAR", "vasp", crystal.to_poscar)):
-                    st.download_button(label, text(), f"{crystal.formula.replace(' ', '')}.{kind}", key=f"download_{kind}", on_click="ignore",
-                                       width="stretch")
+                for label, kind, text in (("CIF", "cif", crystal.to_cif), ("extxyz", "extxyz", crystal.to_extxyz),
+                                          ("POSCAR", "vasp", crystal.to_poscar)):
+                    st.download_button(label, text(), f"{crystal.formula.replace(' ', '')}.{kind}", key=f"download_{kind}",
+                                       on_click="ignore", width="stretch")
 if trajectory:
     rest, scores = st.columns(2)
     with rest:
@@ -142,7 +145,7 @@ if trajectory:
 def grade():
     counts = []
     for steps in (5, 50):
-        grown = grow(**params | {"compositions": ["Sr1 Ti1 O3"], "n_steps": steps, "n_samples": 8, "n_frames": 2, "method": "ddim", "temperature": 1.0})
+        grown = grow(**params | dict(compositions=["Sr1 Ti1 O3"], n_steps=steps, n_samples=8, n_frames=2, method="ddim", temperature=1.0))
         counts.append(sum(c.tight for c in (judge(one.final, known_like(one.final))[1] for one in grown)))
     few, many = counts
     return 0 if few < many / 2 else 1 if few <= many else 2, f"Of eight crystals, {few} come out right with five steps, {many} with fifty."

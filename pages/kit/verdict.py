@@ -12,8 +12,9 @@ from core.crystals.compare import MISS, TIGHT, Comparison
 def verdict(comparison: Comparison | None) -> None:
     """rms distance to the known one, on a linear bar that ends where the matcher gives up."""
     if comparison is None:
-        st.html("""<div class="truth"><div class="truth-head"><span>Truth meter</span><span class="truth-value" data-testid="truth-value">–</span>
-        </div><div class="truth-words">No crystal with this content is built in. Upload one to compare.</div></div>""")
+        st.html("""<div class="truth"><div class="truth-head"><span>Truth meter</span>
+        <span class="truth-value" data-testid="truth-value">–</span></div>
+        <div class="truth-words">No crystal with this content is built in. Upload one to compare.</div></div>""")
         return
     at, tight = 100 * comparison.score / MISS, 100 * TIGHT / MISS
     st.html(

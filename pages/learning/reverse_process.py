@@ -119,8 +119,9 @@ with stage:
 cost, density = st.columns(2)
 with cost:
     st.markdown("##### What an evaluation buys")
-    kit.figure(figures.error_figure(race(params["dataset"], params["schedule"], params["score"]), chosen=params["method"], versus=values["versus"], palette=kit.palette()),
-               key="race", alt="Distance to the exact law against the number of score evaluations for each sampler, with the floor.")
+    curves = race(params["dataset"], params["schedule"], params["score"])
+    kit.figure(figures.error_figure(curves, chosen=params["method"], versus=values["versus"], palette=kit.palette()), key="race",
+               alt="Distance to the exact law against the number of score evaluations for each sampler, with the floor.")
 with density:
     st.markdown("##### The likelihood comes for free")
     kit.figure(figures.likelihood_figure(likelihood(params["dataset"], params["schedule"], params["score"]), palette=kit.palette()),

@@ -1,6 +1,5 @@
 """What every chapter must do, read from the registry: a new chapter is tested by being registered."""
 
-import math
 import subprocess
 import sys
 from pathlib import Path

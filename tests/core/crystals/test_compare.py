@@ -37,8 +37,8 @@ def test_a_wrong_arrangement_is_no_match_and_chance_is_reported():
 
 def test_only_crystals_of_the_same_content_are_asked():
     crystal = perovskite()
-    double = Crystal(np.tile(crystal.numbers, 2), np.vstack([crystal.frac_coords * [1, 1, 0.5], crystal.frac_coords * [1, 1, 0.5] + [0, 0, 0.5]]),
-                     crystal.lattice * np.array([[1], [1], [2]]))
+    half = crystal.frac_coords * [1, 1, 0.5]
+    double = Crystal(np.tile(crystal.numbers, 2), np.vstack([half, half + [0, 0, 0.5]]), crystal.lattice * np.array([[1], [1], [2]]))
     assert list(known_like(double)) == list(known_like(crystal))
     assert same_content(double, {"one": crystal, "other": Crystal([11], [[0, 0, 0]], np.eye(3) * 4)}) == {"one": crystal}
     assert compare(double, known_like(double)).rms < 1e-6
