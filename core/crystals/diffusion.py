@@ -43,11 +43,13 @@ class Diffusion:
         """What is left of the cell's signal."""
         return Cosine(self.offset).alpha(t)
 
-    def noise(self, clean: Cells, t: Tensor, *, generator: torch.Generator) -> tuple[Cells, Prediction]:
-        """A draw of x_t given x_0, and what the network should say about it; t (B,)."""
+    def noise(self, clean: Cells, t: Tensor, *, generator: torch.Generator,
+              shared: bool = False) -> tuple[Cells, Prediction]:
+        """A draw of x_t given x_0, and what the network should say about it; t (B,). shared: one eps for all cells."""
         sigma, alpha = self.sigma(t)[:, None, None], self.alpha(t)[:, None]
-        eps = torch.randn(clean.frac.shape, generator=generator)
-        eps_cell = torch.randn(clean.cell.shape, generator=generator)
+        batch = 1 if shared else len(clean.frac)
+        eps = torch.randn(batch, *clean.frac.shape[1:], generator=generator).expand_as(clean.frac)
+        eps_cell = torch.randn(batch, 6, generator=generator).expand_as(clean.cell)
         target = wrapped_normal_score(sigma * eps, sigma) / wrapped_normal_score_rms(sigma)
         target = target - target.mean(1, keepdim=True)  # the density does not depend on the origin
         beta = (1 - alpha**2).sqrt()

@@ -19,7 +19,7 @@ from core.crystals.lattice import lattice_to_vector, vector_to_lattice
 from core.crystals.metrics import composition_valid, match_rms, structure_valid
 from core.crystals.models import MODELS, Model, ModelMissing, load_model
 from core.crystals.network import Denoiser
-from core.crystals.sampler import METHODS, Noise, SamplerConfig, sample, times
+from core.crystals.sampler import METHODS, Noise, SamplerConfig, candidate_seeds, least_surprising, sample, times
 from core.crystals.state import Cells
 from core.crystals.types import Crystal, CrystalTrajectory
 from core.numerics.trajectory import frame_indices
@@ -49,19 +49,21 @@ def generate(model_name: str | Model, compositions: Sequence[str | Sequence[int]
     """
     model = load_model(model_name) if isinstance(model_name, str) else model_name
     config = settings or replace(METHODS[method], steps=n_steps, temperature=temperature)
-    if config.steps < 1 or config.temperature < 0 or n_samples < 1 or n_frames < 1:
+    if min(config.steps, config.candidates, n_samples, n_frames) < 1 or config.temperature < 0:
         raise ValueError("steps, samples and frames must be at least 1, the temperature at least 0")
     cells = [numbers for formula in compositions for numbers in [model.composition(formula)] * n_samples]
     seeds = structure_seeds(cells, seed)
+    size = max(1, BATCH // config.candidates)
     batches = [rows for n in sorted({len(c) for c in cells})
-               for rows in _chunks([i for i, c in enumerate(cells) if len(c) == n])]
+               for rows in _chunks([i for i, c in enumerate(cells) if len(c) == n], size)]
     keep = frame_indices(config.steps + 1, n_frames).tolist()
     done, total = 0, len(batches) * config.steps
     results: list[CrystalTrajectory | None] = [None] * len(cells)
     for rows in batches:
-        numbers = torch.tensor([cells[i] for i in rows])
+        numbers = torch.tensor([cells[i] for i in rows]).repeat_interleave(config.candidates, dim=0)
+        own = candidate_seeds([seeds[i] for i in rows], config.candidates)
         frames = []
-        for i, state in enumerate(sample(model.network, model.process, numbers, config, seeds=[seeds[r] for r in rows])):
+        for i, state in enumerate(sample(model.network, model.process, numbers, config, seeds=own)):
             if cancelled is not None and cancelled():
                 raise Cancelled
             if i in keep:
@@ -69,6 +71,9 @@ def generate(model_name: str | Model, compositions: Sequence[str | Sequence[int]
             done += i > 0
             if progress is not None:
                 progress(done, total)
+        if config.candidates > 1:
+            best = least_surprising(model.network, model.process, frames[-1], config.candidates)
+            frames = [Cells(*(part[best] for part in frame)) for frame in frames]
         for row, trajectory in zip(rows, _trajectories(model.network, frames, times(config)[keep]), strict=True):
             results[row] = trajectory
     return results
@@ -108,8 +113,8 @@ def structure_seeds(cells: Sequence[Sequence[int]], seed: int) -> list[int]:
     return seeds
 
 
-def _chunks(rows: list[int]) -> list[list[int]]:
-    return [list(part) for part in np.array_split(rows, -(-len(rows) // BATCH))]
+def _chunks(rows: list[int], size: int) -> list[list[int]]:
+    return [list(part) for part in np.array_split(rows, -(-len(rows) // size))]
 
 
 def _trajectories(network: Denoiser, frames: list[Cells], frame_times: Tensor) -> list[CrystalTrajectory]:

@@ -65,17 +65,31 @@ class PairFeatures(nn.Module):
         self.size = 6 * frequencies + 4 * 6
 
     def forward(self, frac: Tensor, metric: Tensor) -> Tensor:
-        """frac (B, N, 3), metric (B, 3, 3) in Å^2 -> (B, N, N, size)."""
-        difference = frac.unsqueeze(1) - frac.unsqueeze(2)
+        """frac (B, N, 3), metric (B, 3, 3) in Å^2 -> (B, N, N, size).
+
+        Only i <= j is computed: for (j, i) the odd functions (sin, pull) change sign, the even ones stay.
+        """
+        b, n, _ = frac.shape
+        i, j = torch.triu_indices(n, n, device=frac.device)
+        difference = frac[:, j] - frac[:, i]                                               # (B, P, 3)
         phase = (difference.unsqueeze(-1) * self.k).flatten(-2)
         shortest = difference - difference.round()
-        vectors = (shortest.unsqueeze(-2) + self.images).flatten(1, 3)                     # (B, N N 27, 3)
-        squared = ((vectors @ metric) * vectors).sum(-1).view(*difference.shape[:3], 1, 27)
-        weight = torch.exp(-squared / (2 * self.scales.unsqueeze(-1) ** 2))                # (B, N, N, S, 27)
-        pull = weight @ vectors.view(*difference.shape[:3], 27, 3)                         # (B, N, N, S, 3)
-        length = metric.diagonal(dim1=-2, dim2=-1).mean(-1).sqrt().view(-1, 1, 1, 1, 1)    # brings pull to order 1
-        pull = pull * length / self.scales.unsqueeze(-1)
-        return torch.cat([phase.sin(), phase.cos(), weight.sum(-1), pull.flatten(-2)], dim=-1)
+        lowered = shortest @ metric                                                        # G d
+        squared = ((lowered * shortest).sum(-1, keepdim=True) + 2 * lowered @ self.images.T
+                   + ((self.images @ metric) * self.images).sum(-1).unsqueeze(1))          # |d + n|^2, (B, P, 27)
+        weight = (squared.unsqueeze(-2) * (-0.5 / self.scales**2).unsqueeze(-1)).exp_()    # (B, P, S, 27)
+        total = weight.sum(-1)
+        pull = weight @ self.images + total.unsqueeze(-1) * shortest.unsqueeze(-2)         # (B, P, S, 3)
+        length = metric.diagonal(dim1=-2, dim2=-1).mean(-1).sqrt().view(-1, 1, 1, 1)       # brings pull to order 1
+        pull = (pull * (length / self.scales.unsqueeze(-1))).flatten(-2)
+        half = torch.cat([phase.sin(), phase.cos(), total, pull], dim=-1)                  # (B, P, size)
+        place = torch.empty(n, n, dtype=torch.long, device=frac.device)
+        place[i, j] = place[j, i] = torch.arange(len(i), device=frac.device)
+        sign = torch.ones(n, n, self.size, dtype=frac.dtype, device=frac.device)
+        odd = torch.ones(self.size, dtype=torch.bool, device=frac.device)
+        odd[phase.shape[-1] : 2 * phase.shape[-1] + len(self.scales)] = False
+        sign[torch.ones(n, n, dtype=torch.bool, device=frac.device).tril(-1)] -= 2 * odd.to(sign)
+        return half[:, place] * sign
 
 
 class Block(nn.Module):

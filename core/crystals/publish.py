@@ -28,7 +28,8 @@ from core.crystals.types import Crystal
 from core.crystals.weights import load_weights, n_parameters, save_weights
 
 
-def measure(model: Model, truths: list[Crystal], *, settings: SamplerConfig, seed: int, workers: int) -> tuple[Report, dict]:
+def measure(model: Model, truths: list[Crystal], *, settings: SamplerConfig, seed: int,
+            workers: int) -> tuple[Report, dict]:
     """One sample per composition: the report, and the time and chance level that belong to it.
 
     chance: the same generated cells with atoms at random places, scored by the same matcher.
@@ -73,8 +74,8 @@ def card(model: Model, result: Report) -> str:
 {MODELS[model.name]}. Given the content of a cell, it grows the cell and the places of the atoms from noise.
 
 - **Network**: attention over the atoms of one cell with pair bias and pair messages (`core/crystals/network.py`),
-  width {sizes.width}, {sizes.depth} blocks, {n_parameters(model.network):,} parameters, float32. Invariant to origin, orientation and
-  order of the atoms by construction.
+  width {sizes.width}, {sizes.depth} blocks, {n_parameters(model.network):,} parameters, float32. Invariant to origin,
+  orientation and order of the atoms by construction.
 - **Process**: wrapped-normal noise on fractional coordinates, variance-preserving noise on the logarithm of the
   metric (`core/crystals/diffusion.py`). The species are given.
 - **Data**: {about["training_structures"]:,} crystals. {about["data_note"]}
@@ -88,8 +89,8 @@ def card(model: Model, result: Report) -> str:
 | time per structure, batches of up to 64, one thread | {1000 * about["dev"]["seconds_per_structure"]:.0f} ms of processor time |
 
 Chance level, for scale: random places in the same generated cells are matched in {100 * chance["match_rate"]:.1f} % of
-cases, at an RMSE of {chance["rmse"]:.2f}, with {100 * chance["tight_share"]:.1f} % below 0.15. The matcher's tolerance is wide: read a match
-rate only together with its RMSE.
+cases, at an RMSE of {chance["rmse"]:.2f}, with {100 * chance["tight_share"]:.1f} % below 0.15.
+The matcher's tolerance is wide: read a match rate only together with its RMSE.
 
 ## Limits
 

@@ -27,7 +27,8 @@ class SamplerConfig:
     """steps: network calls of the predictor. temperature: multiplies the variance of all noise drawn.
     start: the time of the first state; above it the wrapped normal is uniform already.
     power: times are start * (1 - i / steps) ** power; larger spends more steps near the crystal.
-    sharpen: the score is multiplied by 1 + sharpen (1 - t), never overshooting the denoised place.
+    sharpen: the score is multiplied by 1 + sharpen (1 - t).
+    candidates: so many crystals are grown for each one asked for; the one that surprises the model least is kept.
     """
 
     steps: int = 50
@@ -38,9 +39,11 @@ class SamplerConfig:
     start: float = 1.0
     power: float = 1.0
     sharpen: float = 0.0
+    candidates: int = 1
 
 
 DEFAULT_STEPS = 50
+RANKING_TIMES = (0.4, 0.6, 0.7)
 METHODS = {"ddim": SamplerConfig(eta=0.0), "ancestral": SamplerConfig(eta=1.0),
            "langevin": SamplerConfig(eta=1.0, corrector=1)}
 
@@ -66,7 +69,7 @@ def times(config: SamplerConfig) -> Tensor:
 @torch.no_grad()
 def sample(network: Denoiser, process: Diffusion, numbers: Tensor, config: SamplerConfig, *,
            seeds: Sequence[int]) -> Iterator[Cells]:
-    """Yields the state at each of `times(config)`; numbers (B, N). The first is noise, the last the crystals."""
+    """Yields the state at each of `times(config)`; numbers (B, N), one seed each. First noise, last the crystals."""
     noise = Noise(seeds)
     state = start(numbers, noise, config)
     yield state
@@ -79,6 +82,34 @@ def sample(network: Denoiser, process: Diffusion, numbers: Tensor, config: Sampl
         said = Prediction(said.coords * (1 + config.sharpen * (1 - t)), said.lattice, said.species)
         state = process.step(state, said, t, t_next, eta=config.eta, temperature=config.temperature, noise=noise)
         yield state
+
+
+@torch.no_grad()
+def surprise(network: Denoiser, process: Diffusion, crystals: Cells) -> Tensor:
+    """(B,): mean squared error of the network when these crystals are noised a little, the same noise for all.
+
+    A crystal that the model believes in is one to which it can find back. The error, averaged over t with the right
+    weights, is the variational bound on -log p (Ho et al. 2020, eq. 12); here it serves to rank crystals of one
+    composition, at the three times of RANKING_TIMES.
+    """
+    generator = torch.Generator().manual_seed(0)
+    total = torch.zeros(len(crystals.numbers))
+    for t in torch.tensor(RANKING_TIMES).unsqueeze(1).expand(-1, len(total)):
+        noised, target = process.noise(crystals, t, generator=generator, shared=True)
+        said = network(*noised, t)
+        total += (said.coords - target.coords).square().mean((1, 2)) + 0.2 * (said.lattice - target.lattice).square().mean(1)
+    return total / len(RANKING_TIMES)
+
+
+def candidate_seeds(seeds: Sequence[int], candidates: int) -> list[int]:
+    """`candidates` seeds for each seed, next to each other; the first is the seed itself."""
+    return [(seed + 0x9E3779B97F4A7C15 * i) % 2**63 for seed in seeds for i in range(candidates)]
+
+
+def least_surprising(network: Denoiser, process: Diffusion, crystals: Cells, candidates: int) -> Tensor:
+    """Rows of the best candidate of each group of `candidates` neighbours."""
+    groups = surprise(network, process, crystals).view(-1, candidates)
+    return groups.argmin(1) + candidates * torch.arange(len(groups))
 
 
 def start(numbers: Tensor, noise: Noise, config: SamplerConfig) -> Cells:

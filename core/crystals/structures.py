@@ -9,6 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from core.crystals.types import Crystal
+from core.crystals.upload import CrystalFileError, read_cif
+
+__all__ = ["PROTOTYPES", "STRUCTURES", "CrystalFileError", "Prototype", "read_cif"]
 
 
 @dataclass(frozen=True)

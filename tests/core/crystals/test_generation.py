@@ -47,6 +47,28 @@ def test_repeated_lines_are_different_draws():
     assert structure_seeds([(6,), (11, 17)], 0)[1] == structure_seeds([(11, 17)], 0)[0]
 
 
+def test_candidates_are_ranked_by_the_models_own_surprise(model):
+    """Of three candidates the least surprising one is kept, and it is one of the three."""
+    from core.crystals.sampler import SamplerConfig, surprise
+    from core.crystals.state import Cells
+
+    def grown(**options):
+        return generate(model, ["SrTiO3", "NaCl"], n_samples=2, seed=4, n_frames=2, settings=SamplerConfig(steps=6, **options))
+
+    ranked, plain = grown(candidates=3), grown()
+    changed = [not np.allclose(a.final.frac_coords, b.final.frac_coords, atol=1e-4) for a, b in zip(ranked, plain)]
+    assert any(changed)
+
+    def cells(trajectory):
+        crystal = trajectory.final
+        numbers = torch.tensor(crystal.numbers)[None]
+        cell = model.network.to_cell(numbers, generation.lattice_to_vector(torch.tensor(crystal.lattice)[None]))
+        return Cells(numbers, torch.tensor(crystal.frac_coords)[None].float(), cell.float())
+
+    for a, b in zip(ranked, plain):
+        assert surprise(model.network, model.process, cells(a)) <= surprise(model.network, model.process, cells(b)) + 1e-4
+
+
 def test_progress_and_cancel(model):
     seen = []
     generate(model, ["NaCl", "SrTiO3"], n_steps=5, progress=lambda done, total: seen.append((done, total)))
