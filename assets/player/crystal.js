@@ -30,7 +30,7 @@ class CrystalPlayer {
       all: () => this.select(null, true),
       fit: () => this.fit(),
     });
-    parent.append(this.dom.root); this.dom.root.debugPlayer = this;
+    parent.append(this.dom.root);
     this.still = matchMedia("(prefers-reduced-motion: reduce)");
     this.listen();
   }
@@ -87,6 +87,7 @@ class CrystalPlayer {
     this.options = { loop: movie.loop, repeat: movie.supercell, bonds: movie.bonds, ghosts: true, cell: true, symbols: false, ...this.chosen };
     if (this.selected !== null && this.selected >= movie.crystals.length) this.selected = null;
     this.sceneKey = null;
+    delete dom.root.dataset.frame;
     this.measureCrystals(before);
     dom.stage.setAttribute("aria-label", movie.alt);
     dom.root.setAttribute("aria-label", movie.alt);
@@ -339,28 +340,44 @@ class CrystalPlayer {
     const next = Math.min(now + 1, movie.frames - 1);
     const value = movie.times[now] + (frame - now) * (movie.times[next] - movie.times[now]);
     const text = movie.frames > 1 ? `${movie.time} = ${number(value, this.digits)}` : "";
-    if (dom.time.textContent !== text) dom.time.textContent = text;
     const whole = Math.round(frame);
-    if (dom.root.dataset.frame !== String(whole)) {
-      dom.root.dataset.frame = whole;
+    const { scenes } = view;
+    const changed = this.note({
+      frame: whole, playing: this.playing,
+      atoms: scenes.reduce((sum, scene) => sum + scene.atoms.length, 0),
+      bonds: scenes.reduce((sum, scene) => sum + scene.bonds.length, 0),
+      camera: JSON.stringify(view.getView().map((v) => Number(v.toFixed(5)))),
+    });
+    if (changed.has("frame")) {
       if (!this.grabbed) dom.scrub.value = whole;
+      dom.scrub.style.setProperty("--part", movie.frames > 1 ? whole / (movie.frames - 1) : 1);
       dom.scrub.setAttribute("aria-valuetext", `${text}, frame ${whole + 1} of ${movie.frames}`);
     }
-    dom.scrub.style.setProperty("--part", movie.frames > 1 ? whole / (movie.frames - 1) : 1);
-    if (dom.root.dataset.playing !== String(this.playing)) {
-      dom.root.dataset.playing = this.playing;
-      setPlaying(dom, this.playing);
-    }
-    const { scenes } = view;
-    dom.root.dataset.atoms = scenes.reduce((sum, scene) => sum + scene.atoms.length, 0);
-    dom.root.dataset.bonds = scenes.reduce((sum, scene) => sum + scene.bonds.length, 0);
-    dom.root.dataset.camera = JSON.stringify(view.getView().map((v) => Number(v.toFixed(5))));
+    if (changed.has("playing")) setPlaying(dom, this.playing);
+    const clock = performance.now();
+    if (this.playing && clock - (this.said || 0) < 90) return;    // numbers nobody could read faster
+    this.said = clock;
+    if (dom.time.textContent !== text) dom.time.textContent = text;
     dom.cell.hidden = !this.options.cell || scenes.length > 1;
     if (!dom.cell.hidden) {
       const { lengths, rows, volume } = scenes[0];
-      const angles = cellAngles(rows).map((angle) => number(angle, 0)).join("\u00b0 ");
-      dom.cell.textContent = `${["a", "b", "c"].map((name, m) => `${name} ${number(lengths[m], 2)}`).join("  ")} \u00c5\n${angles}\u00b0\n${number(volume, 1)} \u00c5\u00b3`;
+      const angles = cellAngles(rows).map((angle) => `${number(angle, 0)}\u00b0`).join(" ");
+      const edges = ["a", "b", "c"].map((name, m) => `${name} ${number(lengths[m], 2)}`).join("  ");
+      const words = `${edges} \u00c5\n${angles}\n${number(volume, 1)} \u00c5\u00b3`;
+      if (dom.cell.textContent !== words) dom.cell.textContent = words;
     }
+  }
+
+  /** Write data-* attributes of the root, only those that changed; returns their names. */
+  note(values) {
+    const { dataset } = this.dom.root;
+    const changed = new Set();
+    for (const [name, value] of Object.entries(values)) {
+      if (dataset[name] === String(value)) continue;
+      dataset[name] = value;
+      changed.add(name);
+    }
+    return changed;
   }
 
   /** Say what lies under the pointer. */

@@ -63,6 +63,6 @@ def _bound_work(parser, max_atoms: int) -> None:
     except Exception as error:
         raise CrystalFileError("The symmetry operations of this CIF file cannot be read.") from error
     # An orbit of a group of 192 operations has at least 4 members in the groups that occur.
-    if n_sites > max_atoms or n_sites * n_operations > 50 * max_atoms:
+    if n_sites > max_atoms or n_sites * n_operations > 20 * max_atoms:
         raise CrystalFileError(f"The file lists {n_sites} sites and {n_operations} symmetry operations, more "
                                f"than a cell of {max_atoms} atoms can need.")

@@ -79,11 +79,17 @@ def facts(page) -> dict:
     return page.eval_on_selector(".crystal", "e => ({...e.dataset})")
 
 
+# Playwright's own waiting does not look into shadow roots; this does.
+FIND = """const find = root => { for (const e of root.querySelectorAll('*')) {
+  if (e.classList?.contains('crystal')) return e;
+  const inner = e.shadowRoot && find(e.shadowRoot);
+  if (inner) return inner; } };"""
+
+
 def wait_for(page, test: str, argument=None):
     """Wait until a JavaScript function of the player's root (and an argument) is true."""
-    page.wait_for_function(f"a => {{ const find = r => {{ for (const e of r.querySelectorAll('*')) {{ if (e.classList?.contains('crystal')) "
-                           f"return e; const s = e.shadowRoot && find(e.shadowRoot); if (s) return s; }} }}; const e = find(document); "
-                           f"return e && ({test})(e, a); }}", arg=argument, timeout=20_000)
+    script = f"a => {{ {FIND} const e = find(document); return e && ({test})(e, a); }}"
+    page.wait_for_function(script, arg=argument, timeout=20_000)
 
 
 def camera(page) -> list[float]:
@@ -125,31 +131,37 @@ def test_supercell_of_rock_salt(visit):
     assert int(facts(page)["bonds"]) == 3 * 25 * 4
 
 
-def geometry(page, crystal: Crystal, repeat=(1, 1, 1)) -> dict:
-    """buildScene and findBonds of the player's own source, called on a crystal."""
+@pytest.fixture(scope="module")
+def geometry(browser):
+    """geometry(crystal, repeat) -> {bonds, scene}: findBonds and buildScene of the player's own source."""
     source = (PLAYER / "crystal_cell.js").read_text().replace("/*PALETTE*/null", "{}")
     source = source.replace("/*ELEMENTS*/null", (PLAYER / "elements.json").read_text())
-    return page.evaluate(
-        "([source, cell, repeat]) => { const { findBonds, buildScene } = new Function(source + '; return { findBonds, buildScene };')();"
-        " return { bonds: findBonds(cell), scene: buildScene(cell, repeat) }; }",
-        [source, {"lattice": crystal.lattice.ravel().tolist(), "frac": (crystal.frac_coords % 1).ravel().tolist(),
-                  "numbers": crystal.numbers.tolist(), "n": crystal.n_atoms}, list(repeat)])
+    page = browser.new_page()
+    page.evaluate("source => { window.cells = new Function(source + '; return { findBonds, buildScene };')(); }", source)
+
+    def call(crystal: Crystal, repeat=(1, 1, 1)) -> dict:
+        cell = {"lattice": crystal.lattice.ravel().tolist(), "frac": (crystal.frac_coords % 1).ravel().tolist(),
+                "numbers": crystal.numbers.tolist(), "n": crystal.n_atoms}
+        return page.evaluate("([cell, repeat]) => ({ bonds: cells.findBonds(cell), scene: cells.buildScene(cell, repeat) })",
+                             [cell, list(repeat)])
+
+    yield call
+    page.close()
 
 
 @pytest.mark.parametrize("name", STRUCTURES)
-def test_bonds_are_nearest_neighbours(visit, browser, name):
+def test_bonds_are_nearest_neighbours(geometry, name):
     """Against pymatgen: bonds are contacts of the infinite crystal, and the same for a sheared choice of its cell."""
     crystal = STRUCTURES[name]()
-    page = browser.new_page()
-    found = geometry(page, crystal)
+    found = geometry(crystal)
     structure = crystal.to_pymatgen()
     shear = np.array([[1, 1, 0], [0, 1, -1], [0, 0, 1]])
     sheared = Crystal(crystal.numbers, crystal.frac_coords @ np.linalg.inv(shear), shear @ crystal.lattice)
-    lengths = sorted(round(bond[5], 4) for bond in found["bonds"])
-    assert lengths == sorted(round(bond[5], 4) for bond in geometry(page, sheared)["bonds"])
+    lengths = sorted(bond[5] for bond in found["bonds"])
+    assert lengths == pytest.approx(sorted(bond[5] for bond in geometry(sheared)["bonds"]), abs=1e-6)
     assert lengths[0] == pytest.approx(crystal.nearest_distance, abs=2e-4)
     degree = np.zeros(crystal.n_atoms, int)
-    for i, j, a, b, c, length in found["bonds"]:
+    for i, j, a, b, c, length, _ in found["bonds"]:
         assert structure.get_distance(i, j, jimage=[a, b, c] + np.floor(crystal.frac_coords[i]).astype(int)
                                       - np.floor(crystal.frac_coords[j]).astype(int)) == pytest.approx(length, abs=1e-6)
         degree[i] += 1
@@ -159,18 +171,16 @@ def test_bonds_are_nearest_neighbours(visit, browser, name):
                 "rutile TiO2": {6, 3}, "nickel arsenide NiAs": {6}, "caesium chloride CsCl": {8}, "perovskite SrTiO3": {0, 6, 2}}
     if name in expected:
         assert set(degree.tolist()) == expected[name]
-    page.close()
 
 
-def test_every_drawn_bond_is_short_and_every_inside_atom_is_complete(visit, browser):
+def test_every_drawn_bond_is_short_and_every_inside_atom_is_complete(geometry):
     """No line crosses the cell, whatever the crystal: ends are as far apart as the bond is long."""
-    page = browser.new_page()
     rng = np.random.default_rng(3)
     for trial in range(12):
         lattice = np.diag(rng.uniform(3, 7, 3)) + rng.normal(0, 0.8, (3, 3))
         crystal = Crystal(rng.choice([3, 8, 14, 22, 38], 9), rng.random((9, 3)), lattice)
         repeat = (1, 1, 1) if trial % 2 else (2, 1, 3)
-        found = geometry(page, crystal, repeat)
+        found = geometry(crystal, repeat)
         atoms, longest = found["scene"]["atoms"], max((bond[5] for bond in found["bonds"]), default=0)
         place = np.array([[atom[axis] for axis in "xyz"] for atom in atoms])
         degree = np.zeros(len(atoms), int)
@@ -179,14 +189,14 @@ def test_every_drawn_bond_is_short_and_every_inside_atom_is_complete(visit, brow
             degree[[p, q]] += 1
         ends = np.zeros(9, int)
         for i, j, *_ in found["bonds"]:
-            ends[[i, j]] += 1
+            ends[i] += 1
+            ends[j] += 1                                  # a bond to an atom's own image has both ends there
         for atom, count in zip(atoms, degree, strict=True):
             if atom["inside"]:
                 assert count == ends[atom["site"]]
         inside = {(atom["site"], *atom["shift"]) for atom in atoms if not atom["ghost"]}
         assert all((site, *shift) in inside for site in range(9) for shift in product(*map(range, repeat)))
         assert len({(atom["site"], *atom["shift"]) for atom in atoms}) == len(atoms)
-    page.close()
 
 
 def test_plays_steps_and_scrubs(visit):
@@ -265,8 +275,8 @@ def test_paints_each_atom_where_the_pointer_finds_it(visit, scheme):
     image = np.asarray(Image.open(io.BytesIO(stage.screenshot())).convert("RGB")).astype(int)
     box = stage.bounding_box()
     hits = {"O": 0, "Sr": 0, "": 0}
-    for x in np.linspace(0.22, 0.78, 29) * box["width"]:
-        for y in np.linspace(0.2, 0.9, 15) * box["height"]:
+    for x in np.linspace(0.27, 0.73, 17) * box["width"]:
+        for y in np.linspace(0.1, 0.88, 11) * box["height"]:
             page.mouse.move(box["x"] + x, box["y"] + y)
             tip = page.locator(".crystal .tip")
             said = tip.inner_text().split(",")[0] if tip.is_visible() else ""
@@ -275,17 +285,17 @@ def test_paints_each_atom_where_the_pointer_finds_it(visit, scheme):
                 hits["Sr"] += green > 60 and green > 2 * max(red, blue)
             elif said == "O":
                 hits["O"] += red > 60 and red > 2 * max(green, blue)
-            elif abs(int(y) - box["height"] / 2) < 0.5 * box["height"]:
+            elif not said:
                 hits[""] += abs(image[int(y), int(x)] - image[3, -3]).max() < 12
-    assert hits["Sr"] >= 20 and hits["O"] >= 8 and hits[""] >= 150, hits
+    assert hits["Sr"] >= 10 and hits["O"] >= 4 and hits[""] >= 40, hits
 
 
 def test_light_page_and_phone(visit):
     page = visit("grid4", width=390, height=844, reduced_motion="reduce")
     assert page.evaluate("document.scrollingElement.scrollWidth") <= 390
-    assert facts(page)["playing"] == "false" and facts(page)["frame"] == "59"             # reduced motion: the last frame, at rest
-    small = page.eval_on_selector_all(".crystal button", "l => l.filter(e => e.offsetParent && e.offsetHeight < 44).map(e => e.className)")
-    assert small == []
+    assert facts(page)["playing"] == "false" and facts(page)["frame"] == "59"      # reduced motion: the last frame, at rest
+    low = "all => all.filter(e => e.offsetParent && e.offsetHeight < 44).map(e => e.className)"
+    assert page.eval_on_selector_all(".crystal button", low) == []
 
 
 def test_library_comes_from_this_server_once(visit):
@@ -296,7 +306,8 @@ def test_library_comes_from_this_server_once(visit):
         page.get_by_label("seed").fill(seed)
         page.get_by_label("seed").press("Enter")
         wait_for(page, "(e, p) => e.dataset.drawnPayload !== p", payload)
-    assert sum("3Dmol" in url for url in asked) == 1 and all("localhost" in url or url.startswith(("data:", "blob:")) for url in asked)
+    assert sum("3Dmol" in url for url in asked) == 1
+    assert [url for url in asked if "localhost" not in url and not url.startswith(("data:", "blob:"))] == []
 
 
 def test_missing_library_falls_back_to_its_public_address(visit):
@@ -312,8 +323,9 @@ def test_missing_library_falls_back_to_its_public_address(visit):
 def test_without_a_picture_there_are_words_and_numbers(visit, cause):
     def route(page):
         page.route("**/*3Dmol*", lambda route: route.abort())
-    script = "const get = HTMLCanvasElement.prototype.getContext; HTMLCanvasElement.prototype.getContext = function (kind, ...rest) " \
-             "{ return kind.startsWith('webgl') ? null : get.call(this, kind, ...rest); }; delete window.OffscreenCanvas;"
+    script = """const get = HTMLCanvasElement.prototype.getContext; delete window.OffscreenCanvas;
+      HTMLCanvasElement.prototype.getContext = function (kind, ...rest) {
+        return kind.startsWith('webgl') ? null : get.call(this, kind, ...rest); };"""
     page = visit("perovskite SrTiO3", **({"route": route} if cause == "no library" else {"script": script}))
     assert facts(page)["renderer"] == "table"
     words = page.locator(".crystal .notice").inner_text()
@@ -326,7 +338,7 @@ def test_without_a_picture_there_are_words_and_numbers(visit, cause):
 
 
 def test_leaving_frees_the_context(visit):
-    """Mounted and unmounted twenty times: never more than one live WebGL context, no listener of 3Dmol left behind."""
+    """Mounted and unmounted ten times: never more than one live WebGL context, no listener of 3Dmol left behind."""
     script = """window.contexts = []; const get = HTMLCanvasElement.prototype.getContext;
       HTMLCanvasElement.prototype.getContext = function (...a) { const c = get.apply(this, a);
         if (String(a[0]).startsWith('webgl') && c && !window.contexts.includes(c)) window.contexts.push(c); return c; };

@@ -33,26 +33,27 @@ def relaxing(name: str, seed: int, n_frames: int = 60) -> CrystalTrajectory:
 
 
 @st.cache_data
-def payload(scene: str, seed: int) -> bytes:
+def payload(scene: str, seed: int, autoplay: bool) -> bytes:
     names = list(STRUCTURES)
     if scene == "grid4":
         chosen = ["rock salt NaCl", "perovskite SrTiO3", "spinel MgAl2O4", "layered MoS2"]
         return pack_crystals([relaxing(name, seed + i) for i, name in enumerate(chosen)], titles=chosen,
-                             alt="Four crystals form from noise.", time_label="t")
+                             alt="Four crystals form from noise.", time_label="t", autoplay=autoplay)
     if scene == "grid16":
         return pack_crystals([relaxing(name, seed + i) for i, name in enumerate(names[:16])], titles=names[:16],
-                             alt="Sixteen crystals form from noise.", time_label="t")
+                             alt="Sixteen crystals form from noise.", time_label="t", autoplay=autoplay)
     if scene.startswith("still:"):
         name = scene.removeprefix("still:")
         return pack_crystals(STRUCTURES[name](), title=name, alt=f"The crystal structure of {name}.")
     return pack_crystals(relaxing(scene, seed), title=scene, alt=f"{scene} forms from noise.", time_label="t",
-                         loop=True, autoplay=st.query_params.get("autoplay", "1") == "1")
+                         loop=True, autoplay=autoplay)
 
 
 st.set_page_config(layout="wide")
 scene = st.query_params.get("scene", "spinel MgAl2O4")
+autoplay = st.query_params.get("autoplay", "1") == "1"
 seed = st.number_input("seed", value=0)
 st.text_input("note", key="note")
 if st.toggle("shown", value=True):
-    state = crystal_player(payload(scene, int(seed)), key="crystal")
+    state = crystal_player(payload(scene, int(seed), autoplay), key="crystal")
     st.write(f"frame={state.frame} selected={state.selected} playing={state.playing}")

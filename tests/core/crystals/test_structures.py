@@ -158,12 +158,13 @@ def rows(n):
     (NACL[: len(NACL) - 20], "CIF"),
     ("x" * 1_000_001, "1 MB"),
     (BIG.format(symmetry="", rows=rows(201)), "201 sites"),
-    (BIG.format(symmetry=FACE_CENTRED, rows=rows(40)), "atoms|sites"),
+    (BIG.format(symmetry=FACE_CENTRED, rows=rows(20)), "cell holds 3840 atoms"),
+    (BIG.format(symmetry=FACE_CENTRED, rows=rows(40)), "symmetry operations"),
     (BIG.format(symmetry=FACE_CENTRED, rows=rows(190)), "symmetry operations"),
 ])
 def test_bad_uploads_get_plain_words_quickly(text, words):
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(CrystalFileError, match=words) as caught:
         read_cif(text)
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < 10
     assert "Traceback" not in str(caught.value) and len(str(caught.value)) < 200
