@@ -178,5 +178,7 @@ class Queue:
         """Stop the workers; queued jobs are cancelled."""
         with self._lock:
             if self._executor is not None:
-                self._executor.shutdown(wait=False, cancel_futures=True)
+                for job in self._waiting:
+                    job.cancel()
+                self._executor.shutdown(wait=False)
                 self._executor = None
