@@ -2,12 +2,6 @@
 
 import io
 import json
-import os
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from itertools import product
 from pathlib import Path
 from urllib.parse import quote
@@ -26,26 +20,9 @@ QUIET = ("WebGL", "GPU stall", "GL Driver", "favicon", "manifest", "_stcore")
 
 
 @pytest.fixture(scope="module")
-def server():
+def server(serve):
     """Address of a Streamlit server that shows only the crystal player."""
-    with socket.socket() as probe:
-        probe.bind(("localhost", 0))
-        port = probe.getsockname()[1]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "streamlit", "run", str(ROOT / "tests/browser/harness/crystal_app.py"), "--server.port", str(port),
-         "--server.headless", "true", "--browser.gatherUsageStats", "false", "--server.fileWatcherType", "none"],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    address = f"http://localhost:{port}"
-    for _ in range(120):
-        try:
-            urllib.request.urlopen(f"{address}/_stcore/health", timeout=1)
-            break
-        except OSError:
-            assert process.poll() is None, "the server died"
-            time.sleep(0.5)
-    yield address
-    process.terminate()
-    process.wait(10)
+    return serve(ROOT / "tests/browser/harness/crystal_app.py")
 
 
 @pytest.fixture
@@ -298,7 +275,7 @@ def test_light_page_and_phone(visit):
     assert page.eval_on_selector_all(".crystal button", low) == []
 
 
-def test_library_comes_from_this_server_once(visit):
+def test_library_comes_from_this_server_once(visit, server):
     asked = []
     page = visit("perovskite SrTiO3", route=lambda page: page.on("request", lambda request: asked.append(request.url)))
     for seed in "12":
@@ -307,7 +284,7 @@ def test_library_comes_from_this_server_once(visit):
         page.get_by_label("seed").press("Enter")
         wait_for(page, "(e, p) => e.dataset.drawnPayload !== p", payload)
     assert sum("3Dmol" in url for url in asked) == 1
-    assert [url for url in asked if "localhost" not in url and not url.startswith(("data:", "blob:"))] == []
+    assert [url for url in asked if not url.startswith((server, server.replace("http", "ws"), "data:", "blob:"))] == []
 
 
 def test_missing_library_falls_back_to_its_public_address(visit):
