@@ -1,7 +1,11 @@
 """Pages are tested through app.py, the way a reader meets them."""
 
 import hashlib
+import os
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -72,6 +76,17 @@ class Visit:
             if found := re.search(r'data-testid="truth-value">([-+.\deinf]+)', element.proto.body):
                 return float(found[1])
         raise AssertionError("no truth meter on the page")
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory):
+    """Environment variables of a reader who has installed the project (not this checkout) and nothing else of it."""
+    target = tmp_path_factory.mktemp("installed")
+    source = tmp_path_factory.mktemp("source") / "project"
+    shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(".git", ".venv", "build", "runs", "tests", "*.egg-info"))
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--target", str(target),
+                    str(source)], check=True, stderr=subprocess.PIPE)
+    return os.environ | {"PYTHONPATH": str(target), "OMP_NUM_THREADS": "1"}
 
 
 @pytest.fixture(params=CHAPTERS, ids=lambda chapter: chapter.slug)

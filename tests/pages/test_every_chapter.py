@@ -155,17 +155,17 @@ def recipe(chapter):
     return text.sections(chapter)["Reproduce"], visit.app.session_state["_controls"][chapter.slug]["params"]
 
 
-def test_exported_script_runs(chapter, tmp_path):
-    source = export.script(chapter, *recipe(chapter))
-    (tmp_path / "figure.py").write_text(source)
-    ran = subprocess.run([sys.executable, "figure.py"], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+def test_exported_script_runs(chapter, tmp_path, installed):
+    (tmp_path / "figure.py").write_text(export.script(chapter, *recipe(chapter)) + "import core\nprint(core.__file__)\n")
+    ran = subprocess.run([sys.executable, "figure.py"], cwd=tmp_path, capture_output=True, text=True, timeout=120, env=installed)
     assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.splitlines()[-1].startswith(installed["PYTHONPATH"])
     assert (tmp_path / f"{chapter.slug}.html").stat().st_size > 1000
 
 
-def test_exported_notebook_runs(chapter, tmp_path):
+def test_exported_notebook_runs(chapter, tmp_path, installed):
     made = nbformat.reads(export.notebook(chapter, *recipe(chapter)).decode(), as_version=4)
-    NotebookClient(made, timeout=120, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    NotebookClient(made, timeout=120, resources={"metadata": {"path": str(tmp_path)}}).execute(env=installed)
     outputs = [output for cell in made.cells if cell.cell_type == "code" for output in cell.outputs]
     assert any("application/vnd.plotly.v1+json" in output.get("data", {}) for output in outputs)
 
