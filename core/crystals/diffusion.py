@@ -2,7 +2,7 @@
 
 part          forward law at time t                                          reference
 coordinates   f_t = f_0 + sigma(t) eps mod 1, sigma = .005 (.5/.005)^t       Jiao et al. 2023 (DiffCSP), eq. 5
-cell          x_t = alpha(t) x_0 + sqrt(1 - alpha^2) eps on log(L L^T)/2     Ho et al. 2020, eq. 4
+cell          x_t = alpha(t^p) x_0 + sqrt(1 - alpha^2) eps on log(L L^T)/2   Ho et al. 2020, eq. 4
 species       kept (the formula is given)                                    DiffCSP's CSP task
 
 The network's `coords` is the score divided by its root-mean-square (DiffCSP, eq. 6), `lattice` is the velocity
@@ -28,12 +28,16 @@ from core.numerics.torus import wrap, wrapped_normal_score, wrapped_normal_score
 
 @dataclass(frozen=True)
 class Diffusion:
-    """sigma_min, sigma_max in units of the cell edge; offset s of the cosine schedule."""
+    """sigma_min, sigma_max in units of the cell edge; offset s of the cosine schedule.
+
+    lattice_power p: the cell's clock is t^p. With p > 1 the cell takes shape before the atoms find their places.
+    """
 
     sigma_min: float = 0.005
     sigma_max: float = 0.5
     offset: float = 0.008
     lattice_weight: float = 0.5
+    lattice_power: float = 1.0
 
     def sigma(self, t: Tensor) -> Tensor:
         """Noise of the coordinates, in units of the cell edge; sigma(0) = sigma_min."""
@@ -41,7 +45,7 @@ class Diffusion:
 
     def alpha(self, t: Tensor) -> Tensor:
         """What is left of the cell's signal."""
-        return Cosine(self.offset).alpha(t)
+        return Cosine(self.offset).alpha(t**self.lattice_power)
 
     def noise(self, clean: Cells, t: Tensor, *, generator: torch.Generator,
               shared: bool = False) -> tuple[Cells, Prediction]:

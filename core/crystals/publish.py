@@ -68,7 +68,8 @@ def card(model: Model, result: Report) -> str:
     """The model card, in Markdown."""
     about, chance = model.about, model.about["dev"]["chance"]
     sizes = model.network.config
-    settings = ", ".join(f"{k}={v:g}" for k, v in about["scoring"].items())
+    standard = asdict(SamplerConfig(steps=0))
+    settings = ", ".join(f"{k} {v:g}" for k, v in about["scoring"].items() if v != standard[k])
     return f"""# {model.name}: a diffusion model of crystals
 
 {MODELS[model.name]}. Given the content of a cell, it grows the cell and the places of the atoms from noise.
@@ -81,7 +82,8 @@ def card(model: Model, result: Report) -> str:
 - **Data**: {about["training_structures"]:,} crystals. {about["data_note"]}
   {len(about["known"])} elements, cells of {_span(about["atom_counts"])} atoms. The rows marked `dev` were never trained on.
 - **Training**: {about["steps"]:,} steps in {about["training_seconds"] / 60:.0f} minutes by the clock. {about["training_note"]}
-- **Sampler of the numbers below**: {settings}; one sample per composition.
+- **Sampler of the numbers below**: {settings}; one sample per composition. These settings were chosen on the same
+  held-out crystals.
 
 ## Measured on {result.n} held-out crystals
 

@@ -43,7 +43,7 @@ class SamplerConfig:
 
 
 DEFAULT_STEPS = 50
-RANKING_TIMES = (0.4, 0.6, 0.7)
+RANKING_TIMES = (0.2, 0.4, 0.2, 0.4)
 METHODS = {"ddim": SamplerConfig(eta=0.0), "ancestral": SamplerConfig(eta=1.0),
            "langevin": SamplerConfig(eta=1.0, corrector=1)}
 
@@ -90,7 +90,7 @@ def surprise(network: Denoiser, process: Diffusion, crystals: Cells) -> Tensor:
 
     A crystal that the model believes in is one to which it can find back. The error, averaged over t with the right
     weights, is the variational bound on -log p (Ho et al. 2020, eq. 12); here it serves to rank crystals of one
-    composition, at the three times of RANKING_TIMES.
+    composition, at each of RANKING_TIMES.
     """
     generator = torch.Generator().manual_seed(0)
     total = torch.zeros(len(crystals.numbers))

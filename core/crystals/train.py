@@ -44,6 +44,7 @@ class TrainConfig:
 
 SIZES = {"perov5": NetworkConfig(width=128, pair_width=32, depth=4, max_atoms=5),
          "mp20": NetworkConfig(width=128, pair_width=32, depth=5, max_atoms=20)}
+PROCESSES = {"perov5": Diffusion(), "mp20": Diffusion(lattice_power=2.0, lattice_weight=1.0)}
 
 
 class Run:
@@ -132,7 +133,7 @@ def train(data: Path, model: str, out: Path, *, minutes: float | None, steps: in
     arrays = arrays.select(~dev)
     fit_units(network, arrays)
     buckets = make_buckets(arrays, augment=config.augment)
-    run = Run(network, Diffusion(), config)
+    run = Run(network, PROCESSES[model], config)
     out.mkdir(parents=True, exist_ok=True)
     if resume and (out / "state.pt").exists():
         run.load(out)
