@@ -83,10 +83,6 @@ void main() {
   float alpha = u_fill * sqrt(d) * (0.4 + 0.6 * d) + u_line * line * smoothstep(0.04, 0.1, d);
   color = vec4(u_tint * alpha, alpha);
 }`;
-const BLIT_FS = GLSL + `
-in vec2 v_uv; uniform sampler2D u_from; out vec4 color;
-void main() { color = texture(u_from, v_uv); }`;
-
 const ARROW_VS = GLSL + CORNER + `
 uniform highp isampler2D u_field; uniform ivec2 u_keys, u_shown; uniform int u_stride;
 uniform float u_frac, u_cell, u_scale; uniform ivec2 u_grid; uniform vec2 u_pixels; out vec2 v_at; out vec2 v_shape;
@@ -160,7 +156,7 @@ function curveTriangles(heights, { w, h }, upright, width) {
   return out;
 }
 
-const TRAIL_PIECES = 12000;                                   // pieces of trail drawn in one frame, all panels
+const TRAIL_PIECES = 6000;                                    // pieces of trail drawn in one frame, all panels
 const PATH_PIECES = 60000;                                    // pieces of all paths of a 1-D movie, all panels
 
 function program(gl, vertex, fragment) {
@@ -206,7 +202,6 @@ class GlRenderer {
     this.points = program(gl, POINT_VS, POINT_FS);
     this.paths = program(gl, PATH_VS, PATH_FS);
     this.density = program(gl, COVER_VS, DENSITY_FS);
-    this.blit = program(gl, COVER_VS, BLIT_FS);
     this.arrows = program(gl, ARROW_VS, ARROW_FS);
     this.shapes = program(gl, SHAPE_VS, SHAPE_FS);
     this.corners = gl.createBuffer();
@@ -258,7 +253,7 @@ class GlRenderer {
     const gl = this.gl;
     const { dim, frames } = this.movie;
     const share = PATH_PIECES / this.movie.panels.length;
-    const chosen = pick(panel.n, this.movie.flat ? Math.max(40, Math.floor(share / frames)) : 800);
+    const chosen = pick(panel.n, this.movie.flat ? Math.max(40, Math.floor(share / frames)) : 500);
     const part = { panel, chosen, codes: this.buffer(panel.codes), ramp: this.texture(gl.NEAREST),
       color: this.buffer(new Uint8Array(panel.n)), colors: this.texture(gl.NEAREST), shown: null };
     const rows = Math.ceil((frames * chosen.length) / 2048);
@@ -311,11 +306,8 @@ class GlRenderer {
     this.parts.forEach((part, i) => {
       const rect = look.rects[i];
       if (rect.w < 2 || rect.h < 2) return;
-      this.aim(rect);
-      if (look.options.background && part.layers && !this.movie.flat) this.drawDensity(part, look);
-      if (look.options.arrows && part.arrows) this.drawArrows(part, look, rect);
-      if (this.movie.flat) this.drawFilm(part, look, rect);
-      else if (look.options.trail > 0) this.drawTrails(part, look, rect);
+      this.drawFilm(part, look, rect);
+      if (!this.movie.flat && look.options.trail > 0) this.drawTrails(part, look, rect);
       this.drawPoints(part, look);
       for (const strip of look.strips[i]) this.drawStrip(part.panel, strip, look, i);
     });
@@ -357,32 +349,34 @@ class GlRenderer {
     gl.activeTexture(gl.TEXTURE0);
   }
 
-  /** Bind these arrays to attributes 0, 1, ...: [buffer, numbers each, type, offset]. */
+  /** Bind these arrays to attributes 0, 1, ...: [buffer, numbers each, type, offset, bytes from one to the next]. */
   attributes(arrays) {
     const gl = this.gl;
-    arrays.forEach(([buffer, size, type, offset], slot) => {
+    arrays.forEach(([buffer, size, type, offset, step = 0], slot) => {
       gl.bindBuffer(gl.ARRAY_BUFFER, buffer);
       gl.enableVertexAttribArray(slot);
-      gl.vertexAttribPointer(slot, size, type, false, 0, offset);
+      gl.vertexAttribPointer(slot, size, type, false, step, offset);
     });
     for (let slot = arrays.length; slot < 3; slot++) gl.disableVertexAttribArray(slot);
   }
 
   drawPoints(part, { frame, size, alpha, rim }) {
     const gl = this.gl;
-    const { dim, frames } = this.movie;
+    const { dim, frames, flat } = this.movie;
     const now = Math.floor(frame);
     const next = Math.min(now + 1, frames - 1);
     const row = part.panel.n * dim * 2;
-    const crowd = 1 / Math.sqrt(1 + part.panel.n / (this.movie.flat ? 150 : 4000));      // many points let each other through
+    const every = flat ? Math.min(100, Math.ceil(part.panel.n / 1500)) : 1;    // heads of paths lie on one line: some stand for all
+    const crowd = 1 / Math.sqrt(1 + part.panel.n / (flat ? 150 : 4000));      // many points let each other through
     const across = this.across[now] + (frame - now) * (this.across[next] - this.across[now]);
     const at = this.use(this.points, { u_frac: frame - now, u_size: size(part.panel.n), u_rim: rim(part.panel.n),
       u_alpha: alpha * crowd, u_now: across });
     this.place(at);
     this.sample(at, { u_ramp: part.ramp });
-    this.attributes([[part.codes, dim, gl.UNSIGNED_SHORT, now * row], [part.codes, dim, gl.UNSIGNED_SHORT, next * row],
-      [part.color, 1, gl.UNSIGNED_BYTE, 0]]);
-    gl.drawArrays(gl.POINTS, 0, part.panel.n);
+    const step = dim * 2 * every;
+    this.attributes([[part.codes, dim, gl.UNSIGNED_SHORT, now * row, step], [part.codes, dim, gl.UNSIGNED_SHORT, next * row, step],
+      [part.color, 1, gl.UNSIGNED_BYTE, 0, every]]);
+    gl.drawArrays(gl.POINTS, 0, Math.floor((part.panel.n - 1) / every) + 1);
   }
 
   /** The pieces from frame `first` on; `partial`: the last layer reaches only the fraction `frac`. */
@@ -414,36 +408,74 @@ class GlRenderer {
       { frac, partial, width: 1.1 * pixelRatio, alpha: 0.55, fade: 1.6, rect });
   }
 
-  /** 1-D paths pile up in a picture of their own, over the exact density; only what is new is drawn, all of it after a jump back. */
+  /** What lies under the particles is a picture of its own, copied in every frame and redrawn only when it must be. */
   drawFilm(part, look, rect) {
     const gl = this.gl;
-    const { frames } = this.movie;
-    const now = Math.floor(look.frame);
-    const n = part.chosen.length;
-    const ink = { width: (n > 100 ? 0.9 : 1.3) * look.pixelRatio, alpha: Math.min(0.85, Math.max(0.16, 4.5 / Math.sqrt(n))),
-      fade: 0, rect };
+    const { background, arrows } = look.options;
+    const layers = `${background && Boolean(part.layers)} ${arrows && Boolean(part.arrows)}`;
+    this.aim(rect);
+    if (!this.movie.flat && layers === "false false") return;
     if (!part.film || part.film.w !== rect.w || part.film.h !== rect.h) this.openFilm(part, rect);
     const film = part.film;
-    if (film.background !== (look.options.background && Boolean(part.layers))) film.upTo = -1;
-    film.background = look.options.background && Boolean(part.layers);
-    if (film.upTo !== now) {
-      gl.bindFramebuffer(gl.FRAMEBUFFER, film.frame);
-      this.aim({ x: 0, y: 0, w: rect.w, h: rect.h });
+    if (film.layers !== layers) film.upTo = -1;
+    film.layers = layers;
+    if (this.movie.flat) this.addPaths(part, look, rect);
+    else this.refreshFilm(part, look, rect);
+    gl.bindFramebuffer(gl.READ_FRAMEBUFFER, film.frame);
+    gl.blitFramebuffer(0, 0, rect.w, rect.h, rect.x, rect.y, rect.x + rect.w, rect.y + rect.h, gl.COLOR_BUFFER_BIT, gl.NEAREST);
+    gl.bindFramebuffer(gl.READ_FRAMEBUFFER, null);
+    const { frame } = look;
+    const now = Math.floor(frame);
+    if (this.movie.flat && frame > now && now < this.movie.frames - 1) {
+      this.drawPieces(part, part.chosen.length, now, 1, { ...this.pathInk(part, look, rect), frac: frame - now, partial: true });
+    }
+  }
+
+  onFilm(film, rect, draw) {
+    const gl = this.gl;
+    gl.bindFramebuffer(gl.FRAMEBUFFER, film.frame);
+    this.aim({ x: 0, y: 0, w: rect.w, h: rect.h });
+    draw();
+    gl.bindFramebuffer(gl.FRAMEBUFFER, null);
+    this.aim(rect);
+  }
+
+  /** 2-D: exact density and arrows of this moment; at most thirty times a second while the movie plays. */
+  refreshFilm(part, look, rect) {
+    const gl = this.gl;
+    const { film } = part;
+    const still = [part.panel.density, part.panel.arrows].every((layer) => !layer || layer.keys.length === 1);
+    const now = performance.now();
+    if (film.upTo === look.frame || (film.upTo >= 0 && (still || (look.playing && now - film.drawnAt < 32)))) return;
+    this.onFilm(film, rect, () => {
+      gl.clear(gl.COLOR_BUFFER_BIT);
+      if (look.options.background && part.layers) this.drawDensity(part, look);
+      if (look.options.arrows && part.arrows) this.drawArrows(part, look, rect);
+    });
+    film.upTo = look.frame;
+    film.drawnAt = now;
+  }
+
+  pathInk(part, { pixelRatio }, rect) {
+    const n = part.chosen.length;
+    return { width: (n > 100 ? 0.9 : 1.3) * pixelRatio, alpha: Math.min(0.85, Math.max(0.16, 4.5 / Math.sqrt(n))), fade: 0, rect };
+  }
+
+  /** 1-D: paths pile up over the exact density; only what is new is drawn, all of it after a jump back. */
+  addPaths(part, look, rect) {
+    const gl = this.gl;
+    const { film } = part;
+    const now = Math.floor(look.frame);
+    if (film.upTo === now) return;
+    this.onFilm(film, rect, () => {
       if (film.upTo < 0 || film.upTo > now) {
         gl.clear(gl.COLOR_BUFFER_BIT);
-        if (film.background) this.drawDensity(part, look);
+        if (look.options.background && part.layers) this.drawDensity(part, look);
         film.upTo = 0;
       }
-      this.drawPieces(part, n, film.upTo, now - film.upTo, ink);
-      film.upTo = now;
-      gl.bindFramebuffer(gl.FRAMEBUFFER, null);
-      this.aim(rect);
-    }
-    const at = this.use(this.blit, {});
-    this.sample(at, { u_from: film.texture });
-    this.cover();
-    const frac = look.frame - now;
-    if (frac > 0 && now < frames - 1) this.drawPieces(part, n, now, 1, { ...ink, frac, partial: true });
+      this.drawPieces(part, part.chosen.length, film.upTo, now - film.upTo, this.pathInk(part, look, rect));
+    });
+    film.upTo = now;
   }
 
   openFilm(part, rect) {

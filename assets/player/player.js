@@ -287,7 +287,7 @@ class Player {
     if (!movie || !this.places || this.lost) return;
     const frame = Math.min(movie.frames - 1, Math.max(0, this.frame));
     this.renderer.draw({
-      frame, options: this.options, rects: this.rects, strips: this.strips, pixelRatio: this.ratio, alpha: this.dark ? 0.9 : 0.85,
+      frame, playing: this.playing, options: this.options, rects: this.rects, strips: this.strips, pixelRatio: this.ratio, alpha: this.dark ? 0.9 : 0.85,
       colors: { exact: rgb(roles.exact), force: rgb(roles.force), dark: this.dark, bar: this.dark ? 0.6 : 0.5,
         roles: movie.panels.map((panel) => rgb(roles[panel.role])) },
       size: (n) => this.pointSize(n), rim: (n) => [...rgb(roles.background), n <= 400 ? 0.75 : 0],

@@ -54,19 +54,26 @@ def slider_delays(browser: Browser, url: str, name: str) -> tuple[list[float], i
     page.wait_for_function("(root) => root.dataset.drawnPayload", arg=root.element_handle(timeout=60_000), timeout=60_000)
     page.evaluate(RELEASED)
     thumb = page.get_by_role("slider", name=name).first
-    delays = []
+    delays, stride = [], 110
     sizes.clear()
-    for i in range(REPEATS + 2):
-        before = root.get_attribute("data-drawn-payload")
+    for _ in range(4 * REPEATS):
+        before, value = root.get_attribute("data-drawn-payload"), thumb.input_value()
         box = thumb.bounding_box()
         x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
         page.mouse.move(x, y)
         page.mouse.down()
-        page.mouse.move(x + (60 if i % 2 else -60), y, steps=3)
+        page.mouse.move(x + stride, y, steps=3)
         page.mouse.up()
+        page.wait_for_timeout(20)
+        stride = -stride
+        if thumb.input_value() == value:                     # too short a way for this slider's steps
+            stride = stride * 5 // 4
+            continue
         page.wait_for_function("([root, old]) => root.dataset.drawnPayload !== old", arg=[root.element_handle(), before])
         delays.append(page.evaluate(DRAWN, root.get_attribute("data-drawn-payload")))
         page.wait_for_timeout(700)
+        if len(delays) == REPEATS + 2:
+            break
     page.close()
     return delays[2:], max(sizes)
 
@@ -95,11 +102,12 @@ def main() -> None:
     with sync_playwright() as playwright, served(HARNESS / "player_app.py") as address, served(HARNESS / "plotly_app.py") as peer:
         browser = playwright.chromium.launch(**chromium_options())
         plotly_rate, plotly_bytes = plotly_frames(browser, peer, 2000)
-        for scene, what in (("bare", "points only"), ("two-d", "points, density, arrows, histograms"), ("one-d", "paths, density, histogram")):
+        for scene, what in (("bare", "points only"), ("two-d", "density, arrows, marginals too"), ("one-d", "1-D, all of it")):
             rate = frames_per_second(browser, f"{address}/?scene={scene}&n=10000&frames={FRAMES}")
             rows.append((f"frames per second, 10,000 × {FRAMES}, {what}", f"{rate:.0f}", "≥ 50", ""))
         rate = frames_per_second(browser, f"{address}/?scene=bare&n=2000&frames={FRAMES}")
-        rows.append((f"frames per second, 2,000 × {FRAMES}, points only", f"{rate:.0f}", "", f"{rate / plotly_rate:.1f} × Plotly ({plotly_rate:.0f})"))
+        rows.append((f"frames per second, 2,000 × {FRAMES}, points only", f"{rate:.0f}", "",
+                     f"{rate / plotly_rate:.1f} × Plotly ({plotly_rate:.0f})"))
         for scene, what in (("bare", "points only"), ("two-d", "density, arrows, marginals too"), ("one-d", "1-D, all of it")):
             delays, size = slider_delays(browser, f"{address}/?scene={scene}&n=2000&frames={FRAMES}", "spread")
             per = size / (2000 * FRAMES)
