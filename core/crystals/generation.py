@@ -72,7 +72,7 @@ def generate(model_name: str | Model, compositions: Sequence[str | Sequence[int]
             if progress is not None:
                 progress(done, total)
         if config.candidates > 1:
-            best = least_surprising(model.network, model.process, frames[-1], config.candidates)
+            best = least_surprising(model.network, model.process, frames[-1], config)
             frames = [Cells(*(part[best] for part in frame)) for frame in frames]
         for row, trajectory in zip(rows, _trajectories(model.network, frames, times(config)[keep]), strict=True):
             results[row] = trajectory

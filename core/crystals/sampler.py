@@ -12,7 +12,7 @@ share its batch, nor on their number, to rounding of the matrix products.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -28,7 +28,8 @@ class SamplerConfig:
     start: the time of the first state; above it the wrapped normal is uniform already.
     power: times are start * (1 - i / steps) ** power; larger spends more steps near the crystal.
     sharpen: the score is multiplied by 1 + sharpen (1 - t).
-    candidates: so many crystals are grown for each one asked for; the one that surprises the model least is kept.
+    candidates: so many crystals are grown for each one asked for; the one that surprises the model least, when it is
+    noised to times from rank_from to rank_to, is kept.
     """
 
     steps: int = 50
@@ -40,10 +41,12 @@ class SamplerConfig:
     power: float = 1.0
     sharpen: float = 0.0
     candidates: int = 1
+    rank_from: float = 0.2
+    rank_to: float = 0.4
 
 
 DEFAULT_STEPS = 50
-RANKING_TIMES = (0.2, 0.4, 0.2, 0.4)
+RANKING_CALLS = 4
 METHODS = {"ddim": SamplerConfig(eta=0.0), "ancestral": SamplerConfig(eta=1.0),
            "langevin": SamplerConfig(eta=1.0, corrector=1)}
 
@@ -85,20 +88,21 @@ def sample(network: Denoiser, process: Diffusion, numbers: Tensor, config: Sampl
 
 
 @torch.no_grad()
-def surprise(network: Denoiser, process: Diffusion, crystals: Cells) -> Tensor:
+def surprise(network: Denoiser, process: Diffusion, crystals: Cells, config: SamplerConfig) -> Tensor:
     """(B,): mean squared error of the network when these crystals are noised a little, the same noise for all.
 
     A crystal that the model believes in is one to which it can find back. The error, averaged over t with the right
     weights, is the variational bound on -log p (Ho et al. 2020, eq. 12); here it serves to rank crystals of one
-    composition, at each of RANKING_TIMES.
+    composition, at RANKING_CALLS times from rank_from to rank_to.
     """
     generator = torch.Generator().manual_seed(0)
     total = torch.zeros(len(crystals.numbers))
-    for t in torch.tensor(RANKING_TIMES).unsqueeze(1).expand(-1, len(total)):
+    for t in torch.linspace(config.rank_from, config.rank_to, RANKING_CALLS):
+        t = t.expand(len(total))
         noised, target = process.noise(crystals, t, generator=generator, shared=True)
         said = network(*noised, t)
         total += (said.coords - target.coords).square().mean((1, 2)) + 0.2 * (said.lattice - target.lattice).square().mean(1)
-    return total / len(RANKING_TIMES)
+    return total / RANKING_CALLS
 
 
 def candidate_seeds(seeds: Sequence[int], candidates: int) -> list[int]:
@@ -106,17 +110,12 @@ def candidate_seeds(seeds: Sequence[int], candidates: int) -> list[int]:
     return [(seed + 0x9E3779B97F4A7C15 * i) % 2**63 for seed in seeds for i in range(candidates)]
 
 
-def least_surprising(network: Denoiser, process: Diffusion, crystals: Cells, candidates: int) -> Tensor:
-    """Rows of the best candidate of each group of `candidates` neighbours."""
-    groups = surprise(network, process, crystals).view(-1, candidates)
-    return groups.argmin(1) + candidates * torch.arange(len(groups))
+def least_surprising(network: Denoiser, process: Diffusion, crystals: Cells, config: SamplerConfig) -> Tensor:
+    """Rows of the best candidate of each group of `config.candidates` neighbours."""
+    groups = surprise(network, process, crystals, config).view(-1, config.candidates)
+    return groups.argmin(1) + config.candidates * torch.arange(len(groups))
 
 
 def start(numbers: Tensor, noise: Noise, config: SamplerConfig) -> Cells:
     """Atoms anywhere, a cell of the standard normal law (at the given temperature)."""
     return Cells(numbers, noise.uniform(numbers.shape[1], 3), config.temperature**0.5 * noise.normal(6))
-
-
-def with_steps(config: SamplerConfig, steps: int) -> SamplerConfig:
-    """The same schedule, discretised anew."""
-    return replace(config, steps=steps)
