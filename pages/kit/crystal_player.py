@@ -20,7 +20,8 @@ from streamlit.components.v1 import declare_component
 from core.figures.crystal_payload import payload_header
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
-PARTS = ("crystal_frame.js", "crystal_color.js", "crystal_cell.js", "crystal_view.js", "crystal.js")    # one module
+PARTS = ("crystal_frame.js", "crystal_color.js", "crystal_cell.js", "crystal_view.js", "crystal_hands.js",
+         "crystal.js")                                                              # one module, in this order
 LIBRARY = "vendor/3Dmol-min.js"
 PUBLIC_LIBRARY = "https://cdn.jsdelivr.net/npm/3dmol@2.5.5/build/3Dmol-min.js"    # py3Dmol's default
 
