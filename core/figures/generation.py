@@ -50,7 +50,7 @@ def coming_to_rest(runs: Sequence[Settling], *, palette: Palette = LIGHT) -> go.
                     height=300)
     figure.update_xaxes(autorange="reversed")
     figure.update_yaxes(rangemode="tozero")
-    figure.update_yaxes(title_text="cell: strain to rest", showgrid=False, secondary_y=True)
+    figure.update_yaxes(title_text="cell: strain to rest", showgrid=False, tickformat=".2g", rangemode="tozero", secondary_y=True)
     return figure
 
 

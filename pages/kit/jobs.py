@@ -117,9 +117,11 @@ def job(key: str, label: str, function: Callable, kwargs: dict, *, start: bool =
             st.error(f"{label} stopped: {note.get('message')}", icon=":material/error:")
         elif ended == "cancelled":
             st.info("Cancelled.", icon=":material/cancel:")
-        begin = (start and not ended) or st.button(label, key=f"start_{key}", type="primary", icon=":material/play_arrow:")
-        if not begin:
-            return None
+        place = st.empty()
+        if not (start and not ended):
+            if not place.button(label, key=f"start_{key}", type="primary", icon=":material/play_arrow:"):
+                return None
+            place.empty()
         st.session_state[f"_job_{key}"] = {"work": work}
         desk().ask(work, _reader(), function, kwargs)
     _wait(work, key, label)
