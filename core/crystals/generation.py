@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from core.crystals.elements import MAX_NUMBER
 from core.crystals.lattice import lattice_to_vector, vector_to_lattice
 from core.crystals.metrics import composition_valid, match_rms, structure_valid
 from core.crystals.models import MODELS, Model, ModelMissing, load_model
@@ -84,10 +85,12 @@ def forward(crystal: Crystal, *, model_name: str | Model = "mp20", n_frames: int
 
     The increments are those of the process's SDE, so that each frame has the law on which the model was trained and
     neighbouring frames belong together. The cell is drawn in the canonical orientation (c along z).
-    Raises ValueError for masked atoms or fewer than two frames, ModelMissing.
+    Raises ValueError for masked atoms, elements beyond 103 or fewer than two frames, ModelMissing.
     """
     if (crystal.numbers == 0).any() or n_frames < 2:
         raise ValueError("the forward process starts from a crystal with all elements and needs two frames or more")
+    if crystal.numbers.max() > MAX_NUMBER:
+        raise ValueError(f"the forward process knows the elements up to number {MAX_NUMBER}")
     model = load_model(model_name) if isinstance(model_name, str) else model_name
     numbers = torch.tensor(crystal.numbers)[None]
     vector = lattice_to_vector(torch.tensor(crystal.lattice)[None])

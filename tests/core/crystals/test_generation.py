@@ -109,6 +109,8 @@ def test_forward_begins_at_the_crystal_and_ends_in_noise(model):
     assert abs(np.exp(2j * np.pi * end).mean()) < 4 / np.sqrt(180)
     with pytest.raises(ValueError, match="all elements"):
         forward(Crystal([0, 17], ROCKSALT.frac_coords, ROCKSALT.lattice), model_name=model)
+    with pytest.raises(ValueError, match="up to number 103"):
+        forward(Crystal([110, 17], ROCKSALT.frac_coords, ROCKSALT.lattice), model_name=model)
 
 
 def test_read_outs():
