@@ -51,7 +51,7 @@ function buildFrame(act) {
     type: "range", class: "scrub", min: 0, step: 1, "aria-label": "Time",
     oninput: () => act.scrub(Number(dom.scrub.value)), onchange: () => act.release(), onpointerdown: () => act.grab(),
   });
-  dom.time = element("output", { class: "time" });
+  dom.time = element("span", { class: "time" });               // no live region: it changes ten times a second
   dom.speed = element("select", { class: "speed", "aria-label": "Speed", title: "Speed", onchange: () => act.speed(Number(dom.speed.value)) },
     ...SPEEDS.map((speed) => element("option", { value: speed }, `${speed}\u00d7`)));
   dom.menu = element("div", { class: "menu", role: "dialog", "aria-label": "View", hidden: true });

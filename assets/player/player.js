@@ -250,7 +250,8 @@ class Player {
     dom.legend.style.minHeight = `${legend}px`;
     const around = legend + dom.bar.offsetHeight + (dom.notice.hidden ? 0 : dom.notice.offsetHeight);
     const { rows } = gridShape(movie.panels.length, width);
-    const height = narrow ? narrowHeight(movie, width, this.type) : Math.max(220, this.mount.height * (rows > 1 ? 1.6 : 1) - around);
+    const room = narrow ? narrowHeight(movie, width, this.type) : Math.max(220, this.mount.height * (rows > 1 ? 1.6 : 1) - around);
+    const height = usedHeight(movie, width, room, this.type, this.options.strips);
     const key = `${shape} ${height} ${ratio}`;
     this.shape = shape;
     if (!force && key === this.sizeKey && !this.dirtyAxes) return;

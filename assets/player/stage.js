@@ -5,7 +5,7 @@ function ticks(low, high, wanted) {
   const [from, to] = low < high ? [low, high] : [high, low];
   const rough = (to - from) / Math.max(1, wanted);
   const power = 10 ** Math.floor(Math.log10(rough));
-  const step = power * ([1, 2, 5].find((m) => m * power >= rough * 0.75) ?? 10);
+  const step = power * ([1, 2, 5].find((m) => m * power >= rough * 0.62) ?? 10);
   const digits = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
   const found = [];
   for (let i = Math.ceil(from / step - 1e-9); i * step <= to + 1e-9 * step; i++) {
@@ -28,23 +28,38 @@ function narrowHeight(movie, width, type) {
   return Math.round(one * movie.panels.length);
 }
 
+/** Space around the plots of one cell, in CSS pixels. */
+function margins(movie, cell, type, strips) {
+  const gap = strips ? 6 : 0;
+  const side = movie.flat ? Math.min(130, Math.max(50, cell.w * 0.16)) : Math.min(64, Math.max(40, cell.w * 0.09));
+  const roof = strips && !movie.flat ? Math.min(64, Math.max(36, cell.h * 0.12)) : 0;
+  return {
+    left: type * (movie.y ? 3.8 : 2.7), right: type * 0.9, gap, side: strips ? Math.round(side) : 0, roof,
+    above: movie.panels.some((panel) => panel.title) ? type * 1.9 : type * 0.7, over: roof ? roof + gap : 0,
+    bottom: type * ((movie.flat ? movie.x || movie.time : movie.x) ? 3.1 : 1.9),
+  };
+}
+
+/** Height that plots of true proportions can use at this width; at most what there is. */
+function usedHeight(movie, width, height, type, strips) {
+  if (movie.flat || !movie.equal) return height;
+  const { columns, rows } = gridShape(movie.panels.length, width);
+  const m = margins(movie, { w: width / columns, h: height / rows }, type, strips);
+  const [xl, xh, yl, yh] = movie.bounds;
+  const plot = ((width / columns - m.left - m.side - m.gap - m.right) * (yh - yl)) / (xh - xl);
+  return Math.min(height, Math.ceil(rows * (m.above + m.over + plot + m.bottom)));
+}
+
 /** Rectangles in CSS pixels for every panel: plot, top and side strips (null when hidden). */
 function layOut(movie, width, height, type, strips) {
   const { columns, rows } = gridShape(movie.panels.length, width);
   const cell = { w: width / columns, h: height / rows };
-  const titled = movie.panels.some((panel) => panel.title);
-  const left = type * (movie.y ? 3.8 : 2.7);
-  const bottom = type * ((movie.flat ? movie.x || movie.time : movie.x) ? 3.1 : 1.9);
-  const above = titled ? type * 1.9 : type * 0.7;
-  const side = strips ? Math.round(movie.flat ? Math.min(130, Math.max(50, cell.w * 0.16)) : Math.min(64, Math.max(40, cell.w * 0.09))) : 0;
-  const roof = strips && !movie.flat ? Math.min(64, Math.max(36, cell.h * 0.12)) : 0;
-  const gap = strips ? 6 : 0;
+  const { left, right, bottom, above, side, roof, gap, over } = margins(movie, cell, type, strips);
   return movie.panels.map((panel, i) => {
     const x0 = (i % columns) * cell.w;
     const y0 = Math.floor(i / columns) * cell.h;
-    const right = type * 0.9;
     let w = Math.max(40, cell.w - left - side - gap - right);
-    let h = Math.max(40, cell.h - above - roof - (roof ? gap : 0) - bottom);
+    let h = Math.max(40, cell.h - above - over - bottom);
     if (movie.equal && !movie.flat) {
       const [xl, xh, yl, yh] = movie.bounds;
       const unit = Math.min(w / (xh - xl), h / (yh - yl));
@@ -52,15 +67,15 @@ function layOut(movie, width, height, type, strips) {
       h = unit * (yh - yl);
     }
     const spare = cell.w - left - side - gap - right - w;
-    const low = cell.h - above - roof - (roof ? gap : 0) - bottom - h;
+    const low = cell.h - above - over - bottom - h;
     const x = Math.round(x0 + left + spare / 2);
-    const y = Math.round(y0 + above + roof + (roof ? gap : 0) + low / 2);
+    const y = Math.round(y0 + above + over + low / 2);
     const plot = { x, y, w: Math.round(w), h: Math.round(h) };
     return {
       plot,
       top: roof ? { x: plot.x, y: plot.y - gap - roof, w: plot.w, h: roof } : null,
       side: side ? { x: plot.x + plot.w + gap, y: plot.y, w: side, h: plot.h } : null,
-      title: { x: plot.x, y: plot.y - (roof ? gap + roof : 0) - type * 0.7 },
+      title: { x: plot.x, y: plot.y - over - type * 0.7 },
     };
   });
 }
@@ -97,12 +112,12 @@ function drawAxes(root, movie, places, { ink, muted, grid, type }) {
     const [xl, xh] = !movie.flat ? movie.bounds : times[0] === times[1] ? [times[0], times[0] + 1] : times;
     const [yl, yh] = movie.flat ? movie.bounds : movie.bounds.slice(2);
     let lines = "";
-    for (const tick of ticks(xl, xh, w / (type * 5.2))) {
+    for (const tick of ticks(xl, xh, Math.min(9, w / (type * 5.2)))) {
       const at = Math.round(x + ((tick.value - xl) / (xh - xl)) * w) + 0.5;
       lines += `M${at} ${y}V${y + h + 4}`;
       say(tick.text, at, y + h + type * 1.35);
     }
-    for (const tick of ticks(yl, yh, h / (type * 3.6))) {
+    for (const tick of ticks(yl, yh, Math.min(8, h / (type * 3.6)))) {
       const at = Math.round(y + h - ((tick.value - yl) / (yh - yl)) * h) + 0.5;
       lines += `M${x - 4} ${at}H${x + w}`;
       say(tick.text, x - 7, at + type * 0.35, { "text-anchor": "end" });
