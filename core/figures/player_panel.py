@@ -93,19 +93,23 @@ def pack_panel(panel: Panel, index: int, clock: np.ndarray, view: list[float], m
 
 def _quantise(positions: np.ndarray, bounds: np.ndarray, bits: int, wrap: bool) -> tuple[np.ndarray, int, int]:
     """Codes (T, N, D) and how many particles are, at some frame, not finite / outside the view."""
-    scale = 1 << (bits - 12)
-    low, span = bounds[:, 0], bounds[:, 1] - bounds[:, 0]
-    positions = positions.astype(np.promote_types(positions.dtype, np.float32), copy=False)
-    low, span = low.astype(positions.dtype), span.astype(positions.dtype)
+    view, margin = VIEW << (bits - 12), MARGIN << (bits - 12)
+    kind = np.promote_types(positions.dtype, np.float32)
+    low, span = bounds[:, 0].astype(kind), (bounds[:, 1] - bounds[:, 0]).astype(kind)
     with np.errstate(invalid="ignore", over="ignore"):
-        unit = (positions - low) / span
+        level = (positions.astype(kind, copy=False) - low) / span                       # 0..1 across the view
         if wrap:
-            unit = unit - np.floor(unit)
-        finite = np.isfinite(unit).all(axis=2)
-        outside = ~(np.abs(unit - 0.5) <= 0.5).all(axis=2)
-        level = np.clip(unit * (VIEW * scale) + (MARGIN * scale + 0.5), 0, LOST[bits] - 1)
-        codes = np.where(finite[..., None], level, LOST[bits]).astype("<u2")
-    return codes, int((~finite).any(axis=0).sum()), int(outside.any(axis=0).sum())
+            level -= np.floor(level)
+        finite = np.isfinite(level.sum(axis=2))
+        level *= view
+        level += margin + 0.5
+        np.clip(level, 0, LOST[bits] - 1, out=level)
+        codes = level.astype("<u2")
+    inside = codes - np.uint16(margin) <= view                                         # below the view wraps to large
+    inside = inside[..., 0] & inside[..., -1] & finite
+    if not finite.all():
+        codes[~finite] = LOST[bits]
+    return codes, int((~finite).any(axis=0).sum()), int((~inside).any(axis=0).sum())
 
 
 def _keys(n_frames: int) -> np.ndarray:
