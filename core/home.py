@@ -47,7 +47,7 @@ def chain_payload(*, seed: int, n_particles: int = 1500, n_frames: int = 120) ->
         Panel(settle.positions, title="2 · A force orders", role="sample"),
         Panel(back.positions, title="3 · The score returns", role="sample"),
     ]
-    return pack_player(panels, times=walk.times, mode="2d", bounds=BOUNDS, x_label="x", y_label="y", time_label="clock",
+    return pack_player(panels, times=walk.times, mode="2d", bounds=BOUNDS, time_label="clock", marginals=False,
                        alt="Three clouds of particles on one clock: diffusing, settling on a lattice by Langevin dynamics, and "
                            "returning from noise to the lattice by the reverse process.")
 
@@ -55,4 +55,4 @@ def chain_payload(*, seed: int, n_particles: int = 1500, n_frames: int = 120) ->
 def crystal_payload(*, seed: int, formula: str = "Sr1 Ti1 O3") -> bytes:
     """Crystal-player payload of the last link: one structure grown by the shipped model. Raises ModelMissing."""
     trajectories = generation.generate("perov5", [formula], n_samples=1, n_steps=50, seed=seed, n_frames=51)
-    return pack_crystals(trajectories, titles=["4 · A crystal grows"], alt=f"{formula} growing from noise")
+    return pack_crystals(trajectories, titles=["4 · A crystal grows"], alt=f"{formula} growing from noise", loop=True)

@@ -145,7 +145,7 @@ class Player {
     this.choices = { colors, arrows: some((p) => p.arrows && p.arrow_role === "score") ? "Score arrows" : "Force arrows",
       has: { trails: gl && !movie.flat && movie.frames > 1, background: gl && some((p) => p.density), arrows: gl && some((p) => p.arrows), strips: true } };
     const color = some((p) => p.labels) ? "label" : some((p) => p.values) ? "value" : "role";
-    this.options = { trail: movie.trail, loop: movie.loop, background: true, arrows: true, strips: true, color, ...this.chosen };
+    this.options = { trail: movie.trail, loop: movie.loop, background: true, arrows: true, strips: movie.strips, color, ...this.chosen };
     if (!colors.some(([id]) => id === this.options.color)) this.options.color = color;
     this.dom.loop.setAttribute("aria-pressed", String(this.options.loop));
     fillMenu(this.dom, this.options, this.choices, (change) => this.choose(change));

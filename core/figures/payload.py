@@ -63,13 +63,14 @@ def pack_player(
     trail: int = 0,
     wrap: bool = False,
     equal_aspect: bool = True,
+    marginals: bool = True,
 ) -> bytes:
     """Everything the player shows, as bytes. Panels run side by side on one clock.
 
     times: (T,), the reading of the clock at each frame, rising or falling (not both in mode "1d", where it is x).
     bounds: the view, (x_low, x_high, y_low, y_high) or, in mode "1d", (low, high) of the position axis.
     alt: one sentence for readers who do not see the picture. fps: frames of the payload per second at speed 1.
-    trail: frames of path drawn behind each particle. wrap: the view is one period of a torus.
+    trail: frames of path drawn behind each particle. wrap: the view is one period of a torus. marginals: histograms at first.
     Raises ValueError with the offending shape or name.
     """
     if mode not in ("1d", "2d"):
@@ -92,7 +93,8 @@ def pack_player(
     blocks = Blocks()
     header = {
         "mode": mode, "frames": len(clock), "bounds": view, "fps": float(fps), "autoplay": bool(autoplay),
-        "loop": bool(loop), "trail": int(trail), "wrap": bool(wrap), "equal": bool(equal_aspect), "alt": alt,
+        "loop": bool(loop), "trail": int(trail), "wrap": bool(wrap), "equal": bool(equal_aspect), "strips": bool(marginals),
+        "alt": alt,
         "x": x_label, "y": y_label, "time": time_label, "view": VIEW, "margin": MARGIN,
         "times": blocks.add(clock),
         "panels": [pack_panel(panel, i, clock, view, mode, wrap, blocks) for i, panel in enumerate(panels)],
