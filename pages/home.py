@@ -31,9 +31,9 @@ with st.container(key="head"):
     st.title("From Noise to Crystals", anchor=False)
     st.markdown("#### One chain of ideas, from a random walk to a crystal that never existed. Every picture is computed while you watch.")
 
-walk, crystal = st.columns([1.75, 1], gap="small")
+walk, crystal = st.columns([1.9, 1], gap="small")
 with walk:
-    player(chain_payload(seed=1), key="home_chain", height=400)
+    player(chain_payload(seed=1), key="home_chain", height=420)
 with crystal:
     try:
         crystal_player(crystal_payload(seed=1), key="home_crystal", height=380)

@@ -194,6 +194,7 @@ class GlRenderer {
     this.canvas = canvas;
     this.gl = canvas.getContext("webgl2", { alpha: true, antialias: false, depth: false, premultipliedAlpha: true });
     if (!this.gl) throw new Error("no WebGL2");
+    this.software = /swiftshader|llvmpipe|software/i.test(this.gl.getParameter(this.gl.RENDERER));
     this.build();
   }
 

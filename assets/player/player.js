@@ -249,7 +249,7 @@ class Player {
     const legend = dom.legend.offsetHeight;                   // grows with its entries, never shrinks again
     dom.legend.style.minHeight = `${legend}px`;
     const around = legend + dom.bar.offsetHeight + (dom.notice.hidden ? 0 : dom.notice.offsetHeight);
-    const { rows } = gridShape(movie.panels.length, width);
+    const { rows } = gridShape(movie, width);
     const room = narrow ? narrowHeight(movie, width, this.type) : Math.max(220, this.mount.height * (rows > 1 ? 1.6 : 1) - around);
     const height = usedHeight(movie, width, room, this.type, this.options.strips);
     const key = `${shape} ${height} ${ratio}`;
@@ -351,13 +351,23 @@ class Player {
     const dt = this.before ? Math.min(100, now - this.before) : 0;
     this.before = now;
     if (this.playing && !this.grabbed) this.advance(dt);
-    if (this.stale || this.playing) {
+    if ((this.stale || this.playing) && !this.yields(now)) {
       this.stale = false;
+      this.drawnAt = now;
       this.draw();
       this.count(now);
     }
-    if (this.playing && movie.frames > 1) this.request = requestAnimationFrame((then) => this.tick(then));
+    if ((this.playing && movie.frames > 1) || this.stale) this.request = requestAnimationFrame((then) => this.tick(then));
     else this.counted = null;
+  }
+
+  /** Drawn by the processor, on a machine that also computes the new data: step back while it begins to do so. */
+  yields(now) {
+    if (!this.renderer.software) return false;
+    const busy = document.querySelector("[data-test-script-state='running']") !== null;
+    if (!busy) this.busySince = null;
+    else this.busySince ??= now;
+    return busy && now - this.busySince < 600 && now - this.drawnAt < 120;
   }
 
   advance(dt) {

@@ -16,9 +16,10 @@ function ticks(low, high, wanted) {
   return found;
 }
 
-/** Rows and columns for `count` panels on a stage of this width. */
-function gridShape(count, width) {
-  const columns = width < 640 ? 1 : count === 4 ? 2 : count;
+/** Rows and columns of panels on a stage of this width; panels without histograms can be small. */
+function gridShape(movie, width) {
+  const count = movie.panels.length;
+  const columns = width < (movie.strips ? 640 : 160 * count) ? 1 : count === 4 ? 2 : count;
   return { columns, rows: Math.ceil(count / columns) };
 }
 
@@ -43,7 +44,7 @@ function margins(movie, cell, type, strips) {
 /** Height that plots of true proportions can use at this width; at most what there is. */
 function usedHeight(movie, width, height, type, strips) {
   if (movie.flat || !movie.equal) return height;
-  const { columns, rows } = gridShape(movie.panels.length, width);
+  const { columns, rows } = gridShape(movie, width);
   const m = margins(movie, { w: width / columns, h: height / rows }, type, strips);
   const [xl, xh, yl, yh] = movie.bounds;
   const plot = ((width / columns - m.left - m.side - m.gap - m.right) * (yh - yl)) / (xh - xl);
@@ -52,7 +53,7 @@ function usedHeight(movie, width, height, type, strips) {
 
 /** Rectangles in CSS pixels for every panel: plot, top and side strips (null when hidden). */
 function layOut(movie, width, height, type, strips) {
-  const { columns, rows } = gridShape(movie.panels.length, width);
+  const { columns, rows } = gridShape(movie, width);
   const cell = { w: width / columns, h: height / rows };
   const { left, right, bottom, above, side, roof, gap, over } = margins(movie, cell, type, strips);
   return movie.panels.map((panel, i) => {
