@@ -1,7 +1,7 @@
 """Start-up, first pictures and memory of the whole app: `python -m tests.benchmarks.app`.
 
 Prints a table and writes it to tests/benchmarks/results/app.md. First pictures are server time, measured by running each page
-through Streamlit's own test runner in a warm process; the peer in the same run is Streamlit's bare "hello" page.
+through Streamlit's own test runner, in a process that has loaded the libraries that the server loads before its first visitor.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ ROOT = Path(__file__).resolve().parents[2]
 PORT = 8599
 
 
-def serve(script: str) -> tuple[subprocess.Popen, float]:
-    """Start a server; seconds until it answers its health check."""
+def serve() -> tuple[subprocess.Popen, float]:
+    """Start the app as `make run` does; seconds until it answers its health check."""
     start = time.perf_counter()
-    server = subprocess.Popen([sys.executable, "-m", "streamlit", "run", script, "--server.port", str(PORT)], cwd=ROOT,
+    server = subprocess.Popen([sys.executable, "-m", "pages.kit.serve", "--server.port", str(PORT)], cwd=ROOT,
                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while True:
         try:
@@ -49,7 +49,7 @@ def browse() -> list[tuple[str, str, str]]:
         browser = playwright.chromium.launch(**chromium_options())
         page = browser.new_page(viewport={"width": 1440, "height": 900})
         start = time.perf_counter()
-        server, healthy = serve("app.py")
+        server, healthy = serve()
         try:
             page.goto(f"http://localhost:{PORT}/")
             page.wait_for_selector("[data-frame]", timeout=60_000)
@@ -77,7 +77,9 @@ def first_pictures() -> list[tuple[str, str, str]]:
 import sys, time
 from streamlit.testing.v1 import AppTest
 app = AppTest.from_file("app.py", default_timeout=60)
-import torch
+import importlib
+from pages.kit.serve import SLOW
+for library in SLOW: importlib.import_module(library)
 app.run(); app.switch_page(sys.argv[1]); start = time.perf_counter(); app.run(); assert not app.exception
 print(time.perf_counter() - start)
 """
