@@ -16,22 +16,24 @@ from core.figures import generation_tables as tables
 from core.figures.crystal_payload import pack_crystals
 from pages import kit
 from pages.kit.crystal_player import crystal_player
-from pages.kit.equation import number, reverse_noise
+from pages.kit.equation import number, reverse_drift, reverse_noise
 from pages.kit.jobs import job
 from pages.kit.verdict import verdict
 
 MODELS = {"mp20": "MP-20", "perov5": "Perov-5"}
-METHODS = {"ddim": "smooth (ODE)", "ancestral": "ancestral", "langevin": "with corrector"}
-BESIDE = {"known": "known crystal", "forward": "its melting", "nothing": "nothing"}
+METHODS = {"ddim": "ODE", "ancestral": "SDE", "langevin": "+ corrector"}
+BESIDE = {"known": "known", "forward": "melting", "nothing": "nothing"}
 QUICK = 100  # network calls that are answered while you wait; more goes to the queue
 page = kit.chapter("generation", [
     kit.Choice("model", "Trained on", "mp20", options=list(MODELS), labels=MODELS,
                help="MP-20: Materials Project, up to 20 atoms a cell. Perov-5: cubic perovskites, five atoms."),
     kit.Text("formula", "Content of the cell", "Sr1 Ti1 O3", max_chars=60, help="All atoms of one cell: Na4 Cl4, Sr1 Ti1 O3, Mg2Al4O8."),
     kit.Slider("n_steps", "Steps", 50, options=[5, 10, 20, 50, 100, 200, 500, 1000]),
-    kit.Choice("method", "Sampler", "ddim", options=list(METHODS), labels=METHODS),
+    kit.Choice("method", "Sampler", "ddim", options=list(METHODS), labels=METHODS, term="share",
+               help="ODE: probability flow, all chance is in the start. SDE: fresh noise at each step. + corrector: a Langevin step before each."),
     kit.Slider("temperature", "Temperature τ of the noise", 1.0, low=0.0, high=2.0, step=0.05, term="noise"),
-    kit.Choice("beside", "Beside it", "known", options=list(BESIDE), labels=BESIDE),
+    kit.Choice("beside", "Beside it", "known", options=list(BESIDE), labels=BESIDE,
+               help="A crystal of this content that is built in or yours: as it is, or dissolving by the same noise."),
     kit.Number("seed", "Seed", 1, help="Another seed, another attempt."),
 ])
 SCENES = [
@@ -91,7 +93,7 @@ with stage:
     page.equation({"sigma_max": number(process.sigma_max) if process else r"\sigma_{\max}",
                    "sigma_min": number(process.sigma_min) if process else r"\sigma_{\min}",
                    "formula": rf"\text{{{''.join(c for c in values['formula'] if c.isalnum() or c in ' ()')}}}",
-                   "n_steps": str(values["n_steps"]), "share": r"\tfrac12" if values["method"] == "ddim" else "",
+                   "n_steps": str(values["n_steps"]), "share": reverse_drift(values["method"] != "ddim"),
                    "noise": reverse_noise(values["method"] != "ddim", values["temperature"])})
     if trouble:
         st.error(str(trouble), icon=":material/error:")

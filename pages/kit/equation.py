@@ -19,6 +19,11 @@ def number(value: float, digits: int = 3) -> str:
     return text
 
 
+def reverse_drift(noisy: bool, sign: float = 1.0) -> str:
+    r"""Sign and share of the score in a reverse process: - with noise, -\tfrac12 for the probability flow, + against the score."""
+    return ("-" if sign > 0 else "+") + ("" if noisy else r"\tfrac12")
+
+
 def reverse_noise(noisy: bool, temperature: float) -> str:
     r"""The noise term of a reverse process, `+ \sqrt{\tau}\,g\,dB` with the temperature in force; a word if there is none."""
     return rf"+\,\sqrt{{{number(temperature)}}}\;g\,\mathrm{{d}}\bar B" if noisy else r"\quad\text{(no noise)}"

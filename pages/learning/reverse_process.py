@@ -9,7 +9,7 @@ from core.numerics.densities import DATASETS
 from core.numerics.networks import ModelMissing
 from core.numerics.schedules import SCHEDULES
 from pages import kit
-from pages.kit.equation import reverse_noise
+from pages.kit.equation import reverse_drift, reverse_noise
 from pages.kit.player import player
 
 METHODS = {name: method.label for name, method in reverse_process.METHODS.items()}
@@ -38,7 +38,7 @@ page = kit.chapter("reverse_process", [
                when=uses("predictor-corrector")),
     kit.Slider("clip", "Clip the guess of x₀", 0.0, options=[0.0, 1.0, 1.5, 2.0, 3.0], more=True,
                format=lambda value: f"±{value:g}" if value else "off"),
-    kit.Toggle("against", "Walk against the score", False, more=True),
+    kit.Toggle("against", "Walk against the score", False, more=True, term="share"),
     kit.Slider("n_particles", "Particles", 2000, options=[200, 500, 1000, 2000, 5000], more=True),
     kit.Number("seed", "Seed", 1, more=True, help="Everyone with the same seed sees the same noise."),
 ])
@@ -107,7 +107,7 @@ page.exports(params)
 method = reverse_process.METHODS[params["method"]]
 with stage:
     page.equation({"n_steps": str(params["n_steps"]), "evaluations": str(method.evaluations),
-                   "schedule": rf"\text{{{params['schedule']} schedule}}", "share": "" if method.noisy else r"\tfrac12",
+                   "schedule": rf"\text{{{params['schedule']} schedule}}", "share": reverse_drift(method.noisy, params["sign"]),
                    "noise": reverse_noise(method.noisy, params["temperature"])})
     player(stage_payload(params, values["versus"]), key="stage", height=520, report=False)
     page.scenes(SCENES)
