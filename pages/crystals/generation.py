@@ -30,7 +30,7 @@ page = kit.chapter("generation", [
     kit.Text("formula", "Content of the cell", "Sr1 Ti1 O3", max_chars=60, help="All atoms of one cell: Na4 Cl4, Sr1 Ti1 O3, Mg2Al4O8."),
     kit.Slider("n_steps", "Steps", 50, options=[5, 10, 20, 50, 100, 200, 500, 1000]),
     kit.Choice("method", "Sampler", "ddim", options=list(METHODS), labels=METHODS, term="share",
-               help="ODE: probability flow, all chance is in the start. SDE: fresh noise at each step. + corrector: a Langevin step before each."),
+               help="ODE: all chance is in the start. SDE: fresh noise at each step. + corrector: a Langevin step before each."),
     kit.Slider("temperature", "Temperature τ of the noise", 1.0, low=0.0, high=2.0, step=0.05, term="noise"),
     kit.Choice("beside", "Beside it", "known", options=list(BESIDE), labels=BESIDE,
                help="A crystal of this content that is built in or yours: as it is, or dissolving by the same noise."),
