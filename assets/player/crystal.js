@@ -1,94 +1,42 @@
-// One crystal player: a clock, up to 16 crystals and the options its reader chose. Streamlit calls the default export
+// The crystal player: up to 16 crystals on a clock and the options its reader chose. Streamlit calls the default export
 // on every change.
 
-const HOLD_MS = 1100;                                         // rest on the last frame before a loop begins again
 const LABELS_MAX = 90;                                        // more element symbols than this would hide the crystal
-class CrystalPlayer {
-  constructor(parent) {
-    this.frame = 0;
-    this.playing = false;
-    this.speed = 1;
-    this.selected = null;                                     // one of several crystals, shown alone
-    this.chosen = {};                                         // only what the reader set; survives a new payload
-    this.calls = 0;
-    this.dom = buildFrame({
-      toggle: () => this.setPlaying(!this.playing, true),
-      step: (by) => this.step(by),
-      loop: () => this.choose({ loop: !this.options.loop }),
-      scrub: (frame) => { this.frame = frame; this.held = 0; this.wake(); },
-      grab: () => { this.grabbed = true; },
-      release: () => { this.grabbed = false; this.report(); this.wake(); },
-      speed: (speed) => this.setSpeed(speed),
-      menu: (open) => this.openMenu(open),
-      repeat: (n) => this.choose({ repeat: [n, n, n] }),
-      all: () => this.select(null, true),
-      fit: () => this.fit(),
-    });
-    parent.append(this.dom.root);
-    this.still = matchMedia("(prefers-reduced-motion: reduce)");
-    this.listen();
+
+class CrystalPlayer extends Player {
+  selected = null;                                            // one of several crystals, shown alone
+
+  build(act) {
+    return crystalFrame({ ...act, repeat: (n) => this.choose({ repeat: [n, n, n] }), all: () => this.select(null, true),
+      fit: () => this.fit() });
   }
 
   listen() {
-    this.stop = new AbortController();
+    super.listen();
     const { signal } = this.stop;
-    const { root, stage } = this.dom;
-    root.addEventListener("pointerdown", () => { touched = this; }, { signal, capture: true });
-    root.addEventListener("focusin", () => { touched = this; }, { signal });
-    document.addEventListener("pointerdown", (event) => {
-      const path = event.composedPath();
-      if (!path.includes(this.dom.bar)) this.openMenu(false);
-      this.engaged = path.includes(stage);
-    }, { signal });
-    document.addEventListener("visibilitychange", () => this.wake(), { signal });
-    this.sizes = new ResizeObserver(() => this.measure());
-    this.sizes.observe(root);
-    this.sight = new IntersectionObserver(([entry]) => { this.inSight = entry.isIntersecting; this.wake(); });
-    this.sight.observe(root);
-    this.inSight = true;
-    this.lecture = new MutationObserver(() => { this.style(); this.measure(true); });
-    this.lecture.observe(document.documentElement, { attributes: true, attributeFilter: ["data-lecture"] });
+    const { stage } = this.dom;
+    document.addEventListener("pointerdown", (event) => { this.engaged = event.composedPath().includes(stage); }, { signal });
     handleGestures(this, stage, signal);
   }
 
   /** Take what Python sent. The same payload again changes nothing; a new one keeps camera, clock and choices. */
   load(component) {
     this.tell = component.setStateValue;
-    const { mount, header, body } = readEnvelope(component.data);
+    const { mount, header, body } = readEnvelope(component.data, "N2CX", "crystal");
     this.mount = mount;
-    if (this.movie?.id !== header.id) {
-      const before = this.movie;
-      this.movie = decodeCrystals({ header, body });
-      this.begin(before);
-    }
+    if (this.movie?.id !== header.id) this.take(decodeCrystals({ header, body }));
     this.style();
     this.measure(true);
   }
 
-  begin(before) {
-    const { movie, dom } = this;
-    const last = movie.frames - 1;
-    this.digits = movie.frames > 1
-      ? Math.min(5, Math.max(0, Math.ceil(-Math.log10(Math.abs(movie.times[last] - movie.times[0]) / last || 1) - 0.3))) : 0;
-    if (before) this.frame = before.frames > 1 ? (this.frame / (before.frames - 1)) * last : last;
-    else {
-      this.frame = this.still.matches ? last : 0;
-      this.playing = movie.autoplay && !this.still.matches && last > 0;
-    }
-    if (last === 0) this.playing = false;
-    if (!this.playing) this.frame = Math.round(this.frame);
-    this.held = 0;
+  take(movie) {
+    const before = this.movie;
+    this.begin(movie, this.still.matches);
     this.options = { loop: movie.loop, repeat: movie.supercell, bonds: movie.bonds, ghosts: true, cell: true, symbols: false, ...this.chosen };
     if (this.selected !== null && this.selected >= movie.crystals.length) this.selected = null;
     this.sceneKey = null;
-    delete dom.root.dataset.frame;
     this.measureCrystals(before);
-    dom.stage.setAttribute("aria-label", movie.alt);
-    dom.root.setAttribute("aria-label", movie.alt);
-    dom.scrub.max = last;
-    for (const control of [dom.scrub, dom.play, dom.back, dom.next]) control.disabled = last === 0;
-    dom.bar.classList.toggle("static", last === 0);
-    dom.speed.value = String(this.speed);
+    this.dom.bar.classList.toggle("static", movie.frames === 1);
     this.settle();
     if (this.failed) this.fillTable();
   }
@@ -195,20 +143,9 @@ class CrystalPlayer {
   /** Read theme and lecture mode off the page. */
   style() {
     if (!this.movie) return;
-    const { root } = this.dom;
-    const page = getComputedStyle(root);
-    const background = parseColor(page.getPropertyValue("--st-background-color"), "#ffffff");
-    const dark = 0.2126 * background[0] + 0.7152 * background[1] + 0.0722 * background[2] < 0.4;
-    const lecture = document.documentElement.dataset.lecture === "1" || new URLSearchParams(location.search).get("mode") === "lecture";
-    const look = JSON.stringify([background, dark, lecture, page.getPropertyValue("--st-text-color")]);
-    if (look !== this.lookKey) {
-      this.lookKey = look;
-      this.roles = PALETTE[dark ? "dark" : "light"];
-      this.page = background;
-      root.classList.toggle("dark", dark);
-      root.classList.toggle("lecture", lecture);
-      for (const [role, color] of Object.entries(this.roles)) root.style.setProperty(`--role-${role}`, color);
-      this.view?.setLook({ page: background, ink: parseColor(page.getPropertyValue("--st-text-color"), this.roles.ink) });
+    if (this.readTheme()) {
+      const { background, text } = this.look;
+      this.view?.setLook({ page: background, ink: parseColor(text, this.roles.ink) });
       this.sceneKey = null;
     }
     this.legend();
@@ -216,7 +153,7 @@ class CrystalPlayer {
 
   /** The elements on stage, undecided atoms among them if there ever are any. */
   legend() {
-    const { movie, page } = this;
+    const { movie, look: { background: page } } = this;
     const seen = new Set();
     for (const i of this.shown()) for (const z of movie.crystals[i].numbers) seen.add(z);
     const entries = [...seen].sort((a, b) => a - b).map((z) => ({
@@ -256,7 +193,7 @@ class CrystalPlayer {
 
   draw() {
     const { movie, view, dom, options } = this;
-    if (!movie || !view?.width || !this.page) return;
+    if (!movie || !view?.width || !this.look) return;
     const shown = this.shown();
     const key = `${movie.id} ${this.frame.toFixed(3)} ${shown} ${JSON.stringify(options)} ${this.lookKey}`;
     if (key !== this.sceneKey) {
@@ -270,10 +207,7 @@ class CrystalPlayer {
     view.draw();
     this.placeLabels(shown);
     this.readOut();
-    if (dom.root.dataset.drawnPayload !== movie.id) {
-      dom.root.dataset.drawnPayload = movie.id;
-      performance.mark(`crystal:drawn:${movie.id}`);
-    }
+    this.markDrawn("crystal");
   }
 
   /**
@@ -329,29 +263,13 @@ class CrystalPlayer {
   }
 
   readOut() {
-    const { movie, dom, view, frame } = this;
-    const now = Math.min(movie.frames - 1, Math.floor(frame));
-    const next = Math.min(now + 1, movie.frames - 1);
-    const value = movie.times[now] + (frame - now) * (movie.times[next] - movie.times[now]);
-    const text = movie.frames > 1 ? `${movie.time} = ${number(value, this.digits)}` : "";
-    const whole = Math.round(frame);
-    const { scenes } = view;
-    const changed = this.note({
-      frame: whole, playing: this.playing,
+    const { dom, view: { scenes } } = this;
+    this.note({
       atoms: scenes.reduce((sum, scene) => sum + scene.atoms.length, 0),
       bonds: scenes.reduce((sum, scene) => sum + scene.bonds.length, 0),
-      camera: JSON.stringify(view.getView().map((v) => Number(v.toFixed(5)))),
+      camera: JSON.stringify(this.view.getView().map((v) => Number(v.toFixed(5)))),
     });
-    if (changed.has("frame")) {
-      if (!this.grabbed) dom.scrub.value = whole;
-      dom.scrub.style.setProperty("--part", movie.frames > 1 ? whole / (movie.frames - 1) : 1);
-      dom.scrub.setAttribute("aria-valuetext", `${text}, frame ${whole + 1} of ${movie.frames}`);
-    }
-    if (changed.has("playing")) setPlaying(dom, this.playing);
-    const clock = performance.now();
-    if (this.playing && clock - (this.said || 0) < 90) return;    // numbers nobody could read faster
-    this.said = clock;
-    if (dom.time.textContent !== text) dom.time.textContent = text;
+    if (!this.readClock(this.frame)) return;
     dom.cell.hidden = !this.options.cell || scenes.length > 1;
     if (!dom.cell.hidden) {
       const { lengths, rows, volume } = scenes[0];
@@ -362,16 +280,10 @@ class CrystalPlayer {
     }
   }
 
-  /** Write data-* attributes of the root, only those that changed; returns their names. */
+  /** Write data-* attributes of the root, only those that changed. */
   note(values) {
     const { dataset } = this.dom.root;
-    const changed = new Set();
-    for (const [name, value] of Object.entries(values)) {
-      if (dataset[name] === String(value)) continue;
-      dataset[name] = value;
-      changed.add(name);
-    }
-    return changed;
+    for (const [name, value] of Object.entries(values)) if (dataset[name] !== String(value)) dataset[name] = value;
   }
 
   /** Say what lies under the pointer. */
@@ -390,27 +302,7 @@ class CrystalPlayer {
     dom.tip.style.transform = `translate(${Math.max(0, left).toFixed(0)}px, ${Math.max(0, hit.spot.y - 50).toFixed(0)}px)`;
   }
 
-  /** Ask for a frame; the loop runs only while something moves and is seen. */
-  wake() {
-    if (!this.request && !this.closed && this.movie && this.view) {
-      this.before = null;
-      this.request = requestAnimationFrame((now) => this.tick(now));
-    }
-  }
-
-  tick(now) {
-    this.request = 0;
-    if (this.closed || document.hidden || !this.inSight) return;
-    const dt = this.before ? Math.min(100, now - this.before) : 0;
-    this.before = now;
-    if (this.playing && !this.grabbed) this.advance(dt);
-    this.pace(now);
-    this.draw();
-    if (this.playing && this.movie.frames > 1) {
-      this.count(now);
-      this.request = requestAnimationFrame((then) => this.tick(then));
-    } else this.counted = null;
-  }
+  canDraw() { return Boolean(this.movie && this.view); }
 
   /** While moving, drop to single resolution where double is too slow; come back at rest. */
   pace(now) {
@@ -425,131 +317,26 @@ class CrystalPlayer {
       this.view.setSharp(true);
       this.draw();
     }, 220);
-  }
-
-  advance(dt) {
-    const last = this.movie.frames - 1;
-    if (this.frame >= last) {
-      this.held = (this.held || 0) + dt;
-      if (!this.options.loop) this.setPlaying(false);
-      else if (this.held > HOLD_MS) { this.frame = 0; this.held = 0; }
-      return;
-    }
-    this.frame = Math.min(last, this.frame + (dt / 1000) * this.movie.fps * this.speed);
-  }
-
-  count(now) {
-    if (!this.counted) this.counted = { from: now, frames: 0 };
-    else if (++this.counted.frames && now - this.counted.from >= 500) {
-      this.dom.root.dataset.fps = ((1000 * this.counted.frames) / (now - this.counted.from)).toFixed(1);
-      this.counted = { from: now, frames: 0 };
-    }
-  }
-
-  setPlaying(playing, byReader = false) {
-    if (!this.movie || this.movie.frames < 2 || this.failed) return;
-    if (playing && this.frame >= this.movie.frames - 1) { this.frame = 0; this.held = 0; }
-    this.playing = playing;
-    if (!playing) this.frame = Math.round(this.frame);
-    if (!playing && byReader) this.report();
-    this.wake();
-  }
-
-  step(by) {
-    if (!this.movie) return;
-    this.playing = false;
-    this.goTo(by > 0 ? Math.floor(this.frame + 1e-6) + by : Math.ceil(this.frame - 1e-6) + by);
-  }
-
-  goTo(frame) {
-    this.frame = Math.min(this.movie.frames - 1, Math.max(0, frame));
-    this.held = 0;
-    this.wake();
-    clearTimeout(this.soon);
-    this.soon = setTimeout(() => this.report(), 400);         // one report for a burst of steps
-  }
-
-  setSpeed(speed) {
-    this.speed = speed;
-    this.dom.speed.value = String(speed);
-  }
-
-  openMenu(open) {
-    if (this.dom.menu.hidden === !open) return;
-    this.dom.menu.hidden = !open;
-    this.dom.view.setAttribute("aria-expanded", String(open));
-  }
-
-  report() {
-    if (this.closed || !this.mount.report) return;
-    const moment = { frame: Math.round(this.frame), selected: this.selected, playing: this.playing, payload: this.movie.id };
-    const text = JSON.stringify(moment);
-    if (text === this.reported) return;
-    this.reported = text;
-    this.tell("moment", moment);
-  }
-
-  /** One key of the keyboard; true when it meant something. */
-  key(name) {
-    const last = this.movie.frames - 1;
-    if (name === "Escape" && !this.dom.menu.hidden) { this.openMenu(false); this.dom.view.focus(); return true; }
-    if (name === "Escape" && this.selected !== null) { this.select(null, true); return true; }
-    if (last === 0) return false;
-    const faster = (by) => this.setSpeed(SPEEDS[Math.min(SPEEDS.length - 1, Math.max(0, SPEEDS.indexOf(this.speed) + by))]);
-    const keys = {
-      " ": () => this.setPlaying(!this.playing, true), ArrowRight: () => this.step(1), ArrowLeft: () => this.step(-1),
-      Home: () => { this.playing = false; this.goTo(0); }, End: () => { this.playing = false; this.goTo(last); },
-      ",": () => faster(-1), ".": () => faster(1),
-    };
-    if (!Object.hasOwn(keys, name)) return false;
-    keys[name]();
     return true;
   }
 
-  seen() {
-    const box = this.dom.root.getBoundingClientRect();
-    return this.dom.root.isConnected && box.width > 0 && box.bottom > 0 && box.top < window.innerHeight;
+  end() { this.setPlaying(false); }
+
+  moment() { return { ...super.moment(), selected: this.selected }; }
+
+  key(name) {
+    if (name === "Escape" && this.dom.menu.hidden && this.selected !== null) { this.select(null, true); return true; }
+    if (name === "Home") this.playing = false;
+    return super.key(name);
   }
 
-  close() {
-    this.closed = true;
-    cancelAnimationFrame(this.request);
-    for (const timer of [this.soon, this.rest, this.revival]) clearTimeout(timer);
-    this.stop.abort();
-    this.sizes.disconnect();
-    this.sight.disconnect();
-    this.lecture.disconnect();
+  dispose() {
+    for (const timer of [this.rest, this.revival]) clearTimeout(timer);
     this.view?.dispose();
     this.view = null;
-    this.dom.root.remove();
-    players.delete(this);
-    if (touched === this) touched = null;
-    if (!players.size) document.removeEventListener("keydown", onKey);
   }
 }
 
-const mounted = new WeakMap();                                // parent element -> its player
-
 export default function (component) {
-  const { parentElement } = component;
-  let entry = mounted.get(parentElement);
-  if (!entry) {
-    entry = { player: new CrystalPlayer(parentElement), calls: 0 };
-    mounted.set(parentElement, entry);
-    if (!players.size) document.addEventListener("keydown", onKey);
-    players.add(entry.player);
-  }
-  const call = ++entry.calls;
-  try {
-    entry.player.load(component);
-  } catch (error) {
-    entry.player.dom.notice.textContent = `The crystal player could not read its data: ${error.message}`;
-    entry.player.dom.notice.hidden = false;
-    console.warn("crystal player:", error);
-  }
-  return () => {
-    if (call !== entry.calls || mounted.get(parentElement) !== entry) return;      // a later call took over
-    mounted.delete(parentElement);
-    entry.player.close();
-  };
+  return mountPlayer(component, CrystalPlayer, "crystal player");
 }

@@ -1,41 +1,22 @@
 // From bytes to atoms and bonds of a periodic cell; no drawing here. The layout is described in
 // core/figures/crystal_payload.py.
 
-const PALETTE = /*PALETTE*/null;
 const ELEMENTS = /*ELEMENTS*/null;            // rows by atomic number: [symbol, name, colour, covalent radius, metal]
 
 const REACH = 1.2;                            // longest bond, as a multiple of the sum of covalent radii
 const SHELL = 1.12;                           // and no longer than this multiple of either atom's shortest contact
 const FACE = 0.12;                            // Å: an atom this near to a face of the cell is drawn on both faces
 
-/** Split what Python mounted: {mount, header, body}. Throws when the bytes are no crystals. */
-function readEnvelope(data) {
-  const bytes = data instanceof Uint8Array ? data : new Uint8Array(data);
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const text = (from, to) => new TextDecoder().decode(bytes.subarray(from, to));
-  const start = 4 + view.getUint32(0, true);
-  const mount = JSON.parse(text(4, start));
-  if (text(start, start + 4) !== "N2CX" || view.getUint16(start + 4, true) !== 1) {
-    throw new Error("this is not a crystal payload of version 1");
-  }
-  const head = start + 12;
-  const end = head + view.getUint32(start + 8, true);
-  return { mount, header: JSON.parse(text(head, end)), body: bytes.subarray(end) };
-}
-
 /** {header, body} -> movie with typed arrays per crystal. */
 function decodeCrystals({ header, body }) {
-  const block = (Type, at, count) => {
-    const raw = body.slice(at, at + count * Type.BYTES_PER_ELEMENT);       // a copy is aligned for every type
-    return new Type(raw.buffer, 0, count);
-  };
+  const block = (Type, at, count) => typed(Type, body.subarray(at, at + count * Type.BYTES_PER_ELEMENT));
   const crystals = header.crystals.map((spec) => ({
     ...spec,
     lattice: block(Float32Array, spec.lattice, spec.frames * 9),
     coords: block(Uint16Array, spec.coords, spec.frames * spec.n * 3),
     numbers: block(Uint8Array, spec.numbers, spec.numbers_frames * spec.n),
   }));
-  return { ...header, times: block(Float32Array, header.times, header.frames), crystals };
+  return { ...header, clock: block(Float32Array, header.times, header.frames), crystals };
 }
 
 /**

@@ -1,44 +1,9 @@
 // The frame of the crystal player: legend, tools, stage, control bar, view menu. It wears the particle player's style
-// sheet, so that both look and work alike. Buttons only call back; they hold no state.
+// sheet, so that both look and work alike.
 
-const ICONS = {
-  play: "M7 4.8v14.4c0 .8.9 1.3 1.6.8l11-7.2c.6-.4.6-1.2 0-1.6l-11-7.2C7.9 3.6 7 4 7 4.8z",
-  pause: "M7 4h3.5v16H7zM13.5 4H17v16h-3.5z",
-  back: "M6 5h2.2v14H6zM18.5 5.6v12.8L9.3 12z",
-  next: "M15.8 5H18v14h-2.2zM5.5 5.6v12.8l9.2-6.4z",
-  loop: "M17 2.5l4 4-4 4v-3H8a3.5 3.5 0 0 0-3.5 3.5v1H2.5v-1A5.5 5.5 0 0 1 8 5.5h9zM7 21.5l-4-4 4-4v3h9a3.5 3.5 0 0 0 3.5-3.5v-1h2v1a5.5 5.5 0 0 1-5.5 5.5H7z",
-  view: "M4 6.5h9.5M18 6.5h2M4 12h2.5M11 12h9M4 17.5h7.5M16 17.5h4M15.8 4.2v4.6M8.7 9.7v4.6M13.7 15.2v4.6",
-};
-const SPEEDS = [0.1, 0.25, 0.5, 1, 2, 4];
-const KEYS_HELP = [["Space", "play or pause"], ["\u2190 \u2192", "step"], ["Home End", "first, last"], [", .", "slower, faster"]];
-
-function element(tag, attributes = {}, ...children) {
-  const made = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
-    else if (value !== null && value !== false) made.setAttribute(name, value === true ? "" : value);
-  }
-  made.append(...children);
-  return made;
-}
-
-function icon(name) {
-  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-  svg.setAttribute("viewBox", "0 0 24 24");
-  svg.setAttribute("aria-hidden", "true");
-  if (name === "view") svg.classList.add("stroked");
-  const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
-  path.setAttribute("d", ICONS[name]);
-  svg.append(path);
-  return svg;
-}
-
-/** Build the player's DOM; `act` holds what the controls do. Returns the pieces by name. */
-function buildFrame(act) {
-  const button = (name, label, onclick, extra = {}) =>
-    element("button", { type: "button", class: `button ${name}`, "aria-label": label, title: label, onclick, ...extra }, icon(name));
+function crystalFrame(act) {
   const chip = (text, title, onclick) => element("button", { type: "button", class: "chip", title, "aria-pressed": "false", onclick }, text);
-  const dom = {};
+  const dom = buildBar(act);
   dom.legend = element("div", { class: "legend" });
   dom.all = element("button", { type: "button", class: "chip", onclick: act.all });
   dom.cells = element("div", { class: "segments", role: "group", "aria-label": "Unit cells along each edge" },
@@ -52,51 +17,12 @@ function buildFrame(act) {
   dom.tip = element("div", { class: "tip", role: "tooltip", hidden: true });
   dom.stage = element("div", { class: "stage", role: "img" }, dom.labels, dom.cell, dom.tip);
   dom.table = element("div", { class: "table", hidden: true });
-  dom.play = button("play", "Play", act.toggle);
-  dom.back = button("back", "Step back", () => act.step(-1));
-  dom.next = button("next", "Step forward", () => act.step(1));
-  dom.loop = button("loop", "Loop", act.loop, { "aria-pressed": "false" });
-  dom.scrub = element("input", {
-    type: "range", class: "scrub", min: 0, step: 1, "aria-label": "Time",
-    oninput: () => act.scrub(Number(dom.scrub.value)), onchange: () => act.release(), onpointerdown: () => act.grab(),
-  });
-  dom.time = element("output", { class: "time" });
-  dom.speed = element("select", { class: "speed", "aria-label": "Speed", title: "Speed", onchange: () => act.speed(Number(dom.speed.value)) },
-    ...SPEEDS.map((speed) => element("option", { value: speed }, `${speed}\u00d7`)));
-  dom.menu = element("div", { class: "menu", role: "dialog", "aria-label": "View", hidden: true });
-  dom.view = button("view", "View options", () => act.menu(dom.menu.hidden), { "aria-expanded": "false", "aria-haspopup": "dialog" });
-  dom.bar = element("div", { class: "bar" },
-    element("div", { class: "transport" }, dom.back, dom.play, dom.next),
-    element("div", { class: "track" }, dom.scrub, dom.time),
-    element("div", { class: "extras" }, dom.speed, dom.loop, dom.view), dom.menu);
   dom.root = element("div", { class: "player crystal", role: "group", "aria-roledescription": "player" },
     dom.head, dom.notice, dom.stage, dom.table, dom.bar);
   return dom;
 }
 
-function setPlaying(dom, playing) {
-  const label = playing ? "Pause" : "Play";
-  if (dom.play.title === label) return;
-  dom.play.replaceChildren(icon(playing ? "pause" : "play"));
-  dom.play.title = label;
-  dom.play.setAttribute("aria-label", label);
-}
-
 /** The view menu: check boxes for `options` named in rows [[name, label]], then keys and gestures [[keys, does]]. */
 function fillMenu(dom, options, rows, gestures, change) {
-  const help = element("dl", { class: "keys" });
-  for (const [keys, does] of [...gestures, ...KEYS_HELP]) help.append(element("dt", {}, keys), element("dd", {}, does));
-  dom.menu.replaceChildren(...rows.map(([name, label]) => {
-    const box = element("input", { type: "checkbox", name, checked: options[name], onchange: () => change({ [name]: box.checked }) });
-    return element("label", { class: "row" }, box, element("span", {}, label));
-  }), help);
-}
-
-/** Legend entries: {color, text}. */
-function fillLegend(dom, entries) {
-  dom.legend.replaceChildren(...entries.map(({ color, text }) => {
-    const swatch = element("i", { class: "swatch dot", "aria-hidden": "true" });
-    swatch.style.setProperty("--swatch", color);
-    return element("span", { class: "entry" }, swatch, text);
-  }));
+  dom.menu.replaceChildren(...rows.map(([name, label]) => checkRow(name, label, options, change)), keysHelp(gestures));
 }

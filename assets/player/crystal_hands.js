@@ -1,9 +1,5 @@
-// What the reader's hands do (pointer, wheel, keys), and the crystal as a table for those who get no picture.
+// What the reader's hands do (pointer, wheel), and the crystal as a table for those who get no picture.
 
-const players = new Set();
-let touched = null;                                           // the player that was used last: keys go to it
-
-const number = (value, digits) => value.toFixed(digits).replace("-", "\u2212");
 const symbolOf = (z) => ELEMENTS.rows[z][0];
 
 /** Drag to turn, shift or right drag or two fingers to move and zoom, wheel after a click, double click to fit. */
@@ -69,24 +65,6 @@ function handleGestures(player, stage, signal) {
     player.view.zoom(Math.exp(Math.max(-0.3, Math.min(0.3, event.deltaY * lines * (event.ctrlKey ? 0.01 : 0.0012)))));
     player.wake();
   }, { passive: false });
-}
-
-const WRITING = "input, textarea, select, [contenteditable], [role=slider], [role=textbox], [role=combobox], [role=spinbutton], "
-  + "[role=listbox], [role=option], [role=menu], [role=tab], [role=radio], [role=grid]";
-const PRESSING = "button, a[href], summary, [role=button], [role=checkbox], [role=switch]";
-
-/** Keys work wherever the focus is, unless it is on something that uses them itself. */
-function onKey(event) {
-  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
-  const focus = event.composedPath()[0];
-  if (focus instanceof Element && event.key !== "Escape") {
-    if (focus.closest(WRITING)) return;
-    if (event.key === " " && focus.closest(PRESSING)) return;
-  }
-  const inOrder = [...players].filter((p) => p.movie && !p.failed && p.seen())
-    .sort((a, b) => a.dom.root.getBoundingClientRect().top - b.dom.root.getBoundingClientRect().top);
-  const target = inOrder.includes(touched) ? touched : inOrder[0];
-  if (target?.key(event.key)) event.preventDefault();
 }
 
 /** The last frame of a crystal in words and numbers. */

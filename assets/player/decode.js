@@ -1,23 +1,7 @@
 // From bytes to a movie: the layout is described in core/figures/payload.py.
 
-const PALETTE = /*PALETTE*/null;
 const LOST = { 12: 4095, 16: 65535 };
 const ELEMENTS = { u1: Uint8Array, i1: Int8Array, u2: Uint16Array, f4: Float32Array };
-
-/** Split what Python mounted: {mount, header, body}. Cheap; throws when the bytes are no payload. */
-function readEnvelope(data) {
-  const bytes = data instanceof Uint8Array ? data : new Uint8Array(data);
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const text = (from, to) => new TextDecoder().decode(bytes.subarray(from, to));
-  const start = 4 + view.getUint32(0, true);
-  const mount = JSON.parse(text(4, start));
-  if (text(start, start + 4) !== "N2CP" || view.getUint16(start + 4, true) !== 1) {
-    throw new Error("this is not a player payload of version 1");
-  }
-  const head = start + 12;
-  const end = head + view.getUint32(start + 8, true);
-  return { mount, header: JSON.parse(text(head, end)), body: bytes.subarray(end) };
-}
 
 async function inflate(raw) {
   const stream = new Blob([raw]).stream().pipeThrough(new DecompressionStream("deflate"));
@@ -37,9 +21,7 @@ async function readBlock(body, spec) {
   let raw = body.subarray(spec.at, spec.at + spec.bytes);
   if (spec.deflate) raw = await inflate(raw);
   if (spec.type === "xy12") return unpackPairs(raw, spec.shape[0] * spec.shape[1]);
-  const Type = ELEMENTS[spec.type];
-  const copy = raw.slice();                                  // a copy starts at offset 0: aligned for every type
-  return new Type(copy.buffer, 0, copy.byteLength / Type.BYTES_PER_ELEMENT);
+  return typed(ELEMENTS[spec.type], raw);
 }
 
 /** {header, body} -> movie: typed arrays by panel, plus what only the browser needs. */

@@ -1,19 +1,25 @@
-"""The particle player on a page: mounts the browser component of `assets/player` and hears back from it."""
+"""The particle player on a page: mounts the browser component of `assets/player` and hears back from it.
+
+What the crystal player needs too is here: the parts that their scripts share, and how a payload travels.
+"""
 
 from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
 from core.figures.payload import payload_id
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
-PARTS = ("decode.js", "gl.js", "stage.js", "controls.js", "player.js")        # one module, in this order
+SHARED = ("theme.js", "bytes.js", "controls.js", "keys.js", "clock.js")       # of every player; first in its script
+PARTS = ("decode.js", "shaders.js", "gl.js", "stage.js", "particle_frame.js", "player.js")       # after them, in this order
 
 
 @dataclass(frozen=True)
@@ -24,25 +30,32 @@ class PlayerState:
     playing: bool | None = None
 
 
-@cache
-def player_assets() -> tuple[str, str]:
-    """(script, style) of the component: the parts joined, the app's colours put in place."""
+def assemble(parts: Sequence[str], styles: Sequence[str], **values: Any) -> tuple[str, str]:
+    """(script, style) of a player: the shared parts and its own joined to one module, palette and `values` put in place."""
     folder = ASSETS / "player"
-    script = "\n".join((folder / part).read_text(encoding="utf-8") for part in PARTS)
-    colours = json.dumps(json.loads((ASSETS / "palette.json").read_text(encoding="utf-8")))
-    if script.count("/*PALETTE*/null") != 1:
-        raise ValueError("the player's script must name its palette exactly once")
-    return script.replace("/*PALETTE*/null", colours), (folder / "player.css").read_text(encoding="utf-8")
+    script = "\n".join((folder / part).read_text(encoding="utf-8") for part in (*SHARED, *parts))
+    palette = json.loads((ASSETS / "palette.json").read_text(encoding="utf-8"))
+    for name, value in {"PALETTE": palette, **values}.items():
+        if script.count(f"/*{name}*/null") != 1:
+            raise ValueError(f"the script of {parts[-1]} must name {name} exactly once")
+        script = script.replace(f"/*{name}*/null", json.dumps(value, ensure_ascii=False))
+    return script, "\n".join((folder / style).read_text(encoding="utf-8") for style in styles)
+
+
+def envelope(payload: bytes, height: int, report: bool) -> bytes:
+    """What a player's script is given: how it is mounted, then the payload."""
+    mount = json.dumps({"height": int(height), "report": bool(report)}).encode()
+    return struct.pack("<I", len(mount)) + mount + payload
+
+
+def ignore() -> None:
+    """The state is read from the result; nothing happens on change."""
 
 
 @cache
 def _component():
-    script, style = player_assets()
+    script, style = assemble(PARTS, ("player.css",))
     return st.components.v2.component("particle_player", js=script, css=style)
-
-
-def _ignore() -> None:
-    """The state is read from the result; nothing happens on change."""
 
 
 def player(payload: bytes, *, key: str, height: int = 520, report: bool = True) -> PlayerState:
@@ -51,9 +64,7 @@ def player(payload: bytes, *, key: str, height: int = 520, report: bool = True) 
     height: pixels of the whole player on a wide screen; on a narrow one its height follows from the width.
     report: send the frame to Python on pause and at the end of a scrub (a rerun of the page).
     """
-    mount = json.dumps({"height": int(height), "report": bool(report)}).encode()
-    data = struct.pack("<I", len(mount)) + mount + payload
-    result = _component()(key=key, data=data, on_moment_change=_ignore)
+    result = _component()(key=key, data=envelope(payload, height, report), on_moment_change=ignore)
     moment = result.get("moment") or {}
     if moment.get("payload") != payload_id(payload):
         return PlayerState()

@@ -111,8 +111,7 @@ def test_supercell_of_rock_salt(visit):
 @pytest.fixture(scope="module")
 def geometry(browser):
     """geometry(crystal, repeat) -> {bonds, scene}: findBonds and buildScene of the player's own source."""
-    source = (PLAYER / "crystal_cell.js").read_text().replace("/*PALETTE*/null", "{}")
-    source = source.replace("/*ELEMENTS*/null", (PLAYER / "elements.json").read_text())
+    source = (PLAYER / "crystal_cell.js").read_text().replace("/*ELEMENTS*/null", (PLAYER / "elements.json").read_text())
     page = browser.new_page()
     page.evaluate("source => { window.cells = new Function(source + '; return { findBonds, buildScene };')(); }", source)
 
@@ -193,6 +192,32 @@ def test_plays_steps_and_scrubs(visit):
     page.get_by_label("note").fill("typing 1 2")                                          # keys in a text field are its own
     page.get_by_label("note").press("Home")
     assert facts(page)["frame"] == "41"
+
+
+def test_a_key_moves_one_player_of_a_page(visit):
+    """The two kinds are separate scripts and share one keyboard: the most visible player at first, then the one touched last."""
+    page = visit("perovskite SrTiO3", query="&autoplay=0&beside=particles", height=1400)
+    particles = page.locator(".player:not(.crystal)")
+    page.locator(".player:not(.crystal)[data-drawn-payload]").wait_for()
+    frames = lambda: (int(facts(page)["frame"]), int(particles.get_attribute("data-frame")))  # noqa: E731
+
+    def press(key, seen):
+        page.keyboard.press(key)
+        page.wait_for_timeout(500)
+        assert frames() == seen
+
+    assert frames() == (0, 0)
+    press("End", (59, 0))                                      # the crystal is the larger one
+    particles.locator(".legend").click()
+    press("End", (59, 19))
+    press("ArrowLeft", (59, 18))
+    page.locator(".crystal .legend").click()
+    press("ArrowLeft", (58, 18))
+    page.locator("label", has_text="shown").click()
+    page.locator(".crystal").wait_for(state="detached")
+    particles.locator(".legend").click()                       # off the switch, whose keys are its own
+    page.keyboard.press("Home")
+    page.wait_for_function("e => e.dataset.frame === '0'", arg=particles.element_handle())
 
 
 def test_lattice_species_and_coordinates_move_together(visit):

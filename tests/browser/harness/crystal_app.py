@@ -11,7 +11,9 @@ import streamlit as st
 from core.crystals.structures import STRUCTURES
 from core.crystals.types import CrystalTrajectory
 from core.figures.crystal_payload import pack_crystals
+from core.figures.payload import Panel, pack_player
 from pages.kit.crystal_player import crystal_player
+from pages.kit.player import player
 
 
 def relaxing(name: str, seed: int, n_frames: int = 60) -> CrystalTrajectory:
@@ -57,3 +59,7 @@ st.text_input("note", key="note")
 if st.toggle("shown", value=True):
     state = crystal_player(payload(scene, int(seed), autoplay), key="crystal")
     st.write(f"frame={state.frame} selected={state.selected} playing={state.playing}")
+if st.query_params.get("beside") == "particles":
+    walk = np.random.default_rng(0).normal(0, 0.2, (20, 100, 2)).cumsum(axis=0)
+    player(pack_player([Panel(walk)], times=np.linspace(0, 1, 20), bounds=(-4, 4, -4, 4), alt="Walkers.", autoplay=False),
+           key="particles", height=300)
