@@ -81,9 +81,10 @@ function keysHelp(gestures = []) {
   return help;
 }
 
-/** Legend entries: {color, text, kind: dot|bars|band|line|arrow|ramp}. */
+/** Legend entries: {color, text, kind: dot|bars|band|line|arrow|ramp}; an entry of kind "remark" is words alone. */
 function fillLegend(dom, entries) {
   dom.legend.replaceChildren(...entries.map(({ kind = "dot", color, text }) => {
+    if (kind === "remark") return element("span", { class: "entry remark" }, text);
     const swatch = element("i", { class: `swatch ${kind}`, "aria-hidden": "true" });
     swatch.style.setProperty("--swatch", color);
     return element("span", { class: "entry" }, swatch, text);

@@ -218,11 +218,19 @@ class GlRenderer {
     gl.drawArrays(gl.TRIANGLES, 0, 6 * layers * n);
   }
 
+  /** Frames of trail there is room for: whole layers only, so that a long trail of a crowd is shortened. */
+  trailRoom({ chosen }) { return Math.max(1, Math.floor(TRAIL_PIECES / this.movie.panels.length / chosen.length)); }
+
+  /** What is drawn of the paths or trails of a panel: how many, and how many frames of each at most. */
+  drawnPaths(index) {
+    const part = this.parts[index];
+    return { count: part.chosen.length, frames: this.movie.flat ? Infinity : this.trailRoom(part) };
+  }
+
   drawTrails(part, { frame, options, pixelRatio }, rect) {
-    const { frames, panels } = this.movie;
+    const { frames } = this.movie;
     const now = Math.floor(frame);
-    const room = Math.max(1, Math.floor(TRAIL_PIECES / panels.length / part.chosen.length));
-    const length = Math.min(options.trail, room);             // whole layers only: a long trail of a crowd is shortened
+    const length = Math.min(options.trail, this.trailRoom(part));
     const frac = frame - now;
     const partial = frac > 0 && now < frames - 1;
     const first = Math.max(0, now - length + (partial ? 1 : 0));

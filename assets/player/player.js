@@ -151,7 +151,20 @@ class ParticlePlayer extends Player {
       if (choices.has.arrows && panel.arrows && options.arrows) add("arrow", roles.force, panel.arrow_role);
       if (options.strips && Object.keys(panel.exact).length) add("line", roles.exact, movie.flat ? "exact density now" : "exact marginal");
     }
-    fillLegend(this.dom, [...entries.values()]);
+    const remarks = new Set(movie.panels.map((panel, i) => this.subset(panel, i)).filter(Boolean));
+    fillLegend(this.dom, [...entries.values(), ...[...remarks].map((text) => ({ kind: "remark", text }))]);
+  }
+
+  /** How much of a panel's paths or trails is drawn, in words; empty when all of it is. */
+  subset({ n }, index) {
+    const { movie, options, choices } = this;
+    const trails = choices.has.trails && options.trail > 0;
+    if (!trails && !(movie.flat && movie.frames > 1)) return "";
+    const { count, frames } = this.renderer.drawnPaths(index);
+    const kind = trails ? "trails" : "paths";
+    const some = count < n ? `${count.toLocaleString("en")} of ${n.toLocaleString("en")} ${kind} drawn` : "";
+    const short = trails && frames < Math.min(options.trail, movie.frames - 1) ? `${some ? "" : "trails "}${frames} frames long` : "";
+    return [some, short, some && options.strips ? "all counted" : ""].filter(Boolean).join(", ");
   }
 
   /** Fit canvases to the space. A new payload never changes the height while width and panel count stay. */

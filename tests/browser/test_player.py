@@ -285,6 +285,26 @@ def test_view_menu_switches_layers(open_stage):
         assert stage.root.locator("canvas").first.bounding_box()["width"] != width
 
 
+def test_it_says_when_only_some_paths_are_drawn(open_stage):
+    with open_stage("scene=one-d") as stage:
+        remark = stage.root.locator(".legend .remark")
+        assert remark.all_inner_texts() == ["300 of 2,000 paths drawn, all counted"]
+        stage.root.get_by_role("button", name="View options").click()
+        stage.root.get_by_label("Histograms").uncheck()
+        assert remark.all_inner_texts() == ["300 of 2,000 paths drawn"]
+    with open_stage("scene=one-d&n=300") as stage:
+        assert stage.root.locator(".legend .remark").count() == 0
+    with open_stage("scene=two-d&trail=8") as stage:
+        remark = stage.root.locator(".legend .remark")
+        assert remark.all_inner_texts() == ["500 of 2,000 trails drawn, all counted"]
+        stage.root.get_by_role("button", name="View options").click()
+        trail = stage.root.get_by_role("slider", name="Trail length in frames")
+        trail.fill("40")
+        assert remark.all_inner_texts() == ["500 of 2,000 trails drawn, 12 frames long, all counted"]
+        trail.fill("0")
+        assert remark.count() == 0
+
+
 def test_dark_pages_get_the_dark_palette(open_stage):
     with open_stage("scene=bare", color_scheme="dark") as stage:
         assert stage.root.evaluate("(root) => root.style.getPropertyValue('--role-sample')") == PALETTE["dark"]["sample"]
