@@ -35,21 +35,23 @@ class Cancelled(Exception):
 
 
 def generate(model_name: str | Model, compositions: Sequence[str | Sequence[int]], *, n_samples: int = 1,
-             n_steps: int = 50, method: str = "ancestral", temperature: float = 1.0, seed: int = 0, n_frames: int = 100,
-             settings: SamplerConfig | None = None, progress: Callable[[int, int], None] | None = None,
-             cancelled: Callable[[], bool] | None = None) -> list[CrystalTrajectory]:
+             n_steps: int = 50, method: str = "ancestral", temperature: float = 1.0, candidates: int = 1, seed: int = 0,
+             n_frames: int = 100, settings: SamplerConfig | None = None,
+             progress: Callable[[int, int], None] | None = None, cancelled: Callable[[], bool] | None = None) -> list[CrystalTrajectory]:
     """Crystals of the given cell contents, in their order, the samples of one composition next to each other.
 
     compositions: formulas ("Sr1 Ti1 O3") or atomic numbers; atoms keep the order written. n_steps: network calls.
-    temperature multiplies the variance of all noise drawn (of the starting cell too). n_frames: states kept, first
-    and last among them; never changes the crystals. settings: all sampler constants at once, instead of method,
-    n_steps and temperature. progress(done, total) counts steps of batches; cancelled() is asked at every step.
+    temperature multiplies the variance of all noise drawn (of the starting cell too). candidates: crystals grown for each
+    one asked for; the one that surprises the model least is kept. n_frames: states kept, first and last among them; never
+    changes the crystals. settings: all sampler constants at once, instead of method, n_steps, temperature and candidates.
+    progress(done, total) counts steps of batches; cancelled() is asked at every step.
 
     The k-th cell of one composition has the same random numbers whatever else is asked for in the same call.
     Raises FormulaError, ModelMissing, Cancelled; KeyError for an unknown model or method; ValueError for steps < 1.
     """
     model = load_model(model_name) if isinstance(model_name, str) else model_name
-    config = settings or replace(METHODS[method], steps=n_steps, temperature=temperature)
+    config = settings or replace(METHODS[method], steps=n_steps, temperature=temperature, candidates=candidates,
+                                 rank_from=model.scoring.rank_from, rank_to=model.scoring.rank_to)
     if min(config.steps, config.candidates, n_samples, n_frames) < 1 or config.temperature < 0:
         raise ValueError("steps, samples and frames must be at least 1, the temperature at least 0")
     cells = [numbers for formula in compositions for numbers in [model.composition(formula)] * n_samples]

@@ -18,32 +18,33 @@ from pages import kit
 from pages.kit.crystal_player import crystal_player
 from pages.kit.equation import number, reverse_drift, reverse_noise
 from pages.kit.jobs import job
-from pages.kit.verdict import verdict
+from pages.kit.verdict import downloads, verdict
 
 MODELS = {"mp20": "MP-20", "perov5": "Perov-5"}
 METHODS = {"ddim": "ODE", "ancestral": "SDE", "langevin": "+ corrector"}
 BESIDE = {"known": "known", "forward": "melting", "nothing": "nothing"}
-QUICK = 100  # network calls that are answered while you wait; more goes to the queue
+QUICK = 400  # steps times candidates that are answered while you wait; more goes to the queue
 page = kit.chapter("generation", [
     kit.Choice("model", "Trained on", "mp20", options=list(MODELS), labels=MODELS,
-               help="MP-20: Materials Project, up to 20 atoms a cell. Perov-5: cubic perovskites, five atoms."),
-    kit.Text("formula", "Content of the cell", "Sr1 Ti1 O3", max_chars=60, help="All atoms of one cell: Na4 Cl4, Sr1 Ti1 O3, Mg2Al4O8."),
+               help="MP-20: Materials Project, primitive cells of up to 20 atoms. Perov-5: cubic perovskites, five atoms."),
+    kit.Text("formula", "Content of the cell", "Sr1 Ti1 O3", max_chars=60, help="All atoms of one cell: Na1 Cl1, Sr1 Ti1 O3, Mg2 Al4 O8."),
     kit.Slider("n_steps", "Steps", 50, options=[5, 10, 20, 50, 100, 200, 500, 1000]),
-    kit.Choice("method", "Sampler", "ddim", options=list(METHODS), labels=METHODS, term="share",
+    kit.Choice("method", "Sampler", "ancestral", options=list(METHODS), labels=METHODS, term="share",
                help="ODE: all chance is in the start. SDE: fresh noise at each step. + corrector: a Langevin step before each."),
     kit.Slider("temperature", "Temperature τ of the noise", 1.0, low=0.0, high=2.0, step=0.05, term="noise"),
+    kit.Slider("candidates", "Attempts, best kept", 4, options=[1, 2, 4, 8],
+               help="So many crystals are grown; the one that surprises the model least is kept. It never sees the truth."),
     kit.Choice("beside", "Beside it", "known", options=list(BESIDE), labels=BESIDE,
                help="A crystal of this content that is built in or yours: as it is, or dissolving by the same noise."),
-    kit.Number("seed", "Seed", 1, help="Another seed, another attempt."),
+    kit.Number("seed", "Seed", 1, more=True, help="Everyone with the same seed sees the same crystal."),
 ])
 SCENES = [
-    kit.Scene("Strontium titanate", {}, "The most famous perovskite, from noise. The box settles first, the octahedron closes last."),
-    kit.Scene("Rock salt", {"formula": "Na4 Cl4"}, "Eight atoms find the checkerboard. Press 2× in the player to see it continue."),
-    kit.Scene("Perov-5 model", {"model": "perov5", "formula": "Ba1 Ti1 O3", "beside": "forward"},
+    kit.Scene("Strontium titanate", {}, "The most famous perovskite, from noise. First the box takes shape, then the octahedron closes."),
+    kit.Scene("Rock salt", {"formula": "Na1 Cl1"}, "Two atoms are the whole crystal. Press 3× in the player and the checkerboard appears."),
+    kit.Scene("Perov-5 model", {"model": "perov5", "beside": "forward"},
               "A model that knows nothing but perovskites, beside a known one dissolving by the same noise."),
-    kit.Scene("Too hot", {"temperature": 2.0, "method": "ancestral"},
-              "Twice the noise that theory asks for: atoms settle, but where?", breaks=True),
-    kit.Scene("Five steps", {"n_steps": 5}, "The run ends while the atoms are still on their way.", breaks=True),
+    kit.Scene("Too hot", {"temperature": 2.0}, "Twice the noise that theory asks for: atoms settle, but where?", breaks=True),
+    kit.Scene("Five steps", {"n_steps": 5, "candidates": 1}, "The run ends while the atoms are still on their way.", breaks=True),
 ]
 
 
@@ -62,17 +63,23 @@ def judge(crystal: Crystal, known: dict):
     return generation.read_out(crystal), compare(crystal, known)
 
 
+def another():
+    st.session_state["seed"] = random.randrange(10_000)
+
+
 def surprise():
     st.session_state["formula"] = random.choice([cell for build in STRUCTURES.values() if (cell := build()).n_atoms <= 20]).formula
-    st.session_state["seed"] = random.randrange(10_000)
     st.session_state["model"] = "mp20"
+    another()
 
 
 stage, side = st.columns([2.5, 1], gap="medium")
 own = {}
 with side:
     values = page.controls()
-    st.button("Surprise me", icon=":material/casino:", on_click=surprise, key="surprise")
+    with st.container(horizontal=True):
+        st.button("Try again", icon=":material/replay:", on_click=another, key="another", help="The same formula, another seed.")
+        st.button("Surprise me", icon=":material/casino:", on_click=surprise, key="surprise")
     with st.expander("Compare with your own crystal"):
         file = st.file_uploader("A CIF file with the same content", type=["cif"], key="upload")
     try:
@@ -80,7 +87,8 @@ with side:
     except CrystalFileError as error:
         st.error(f"{file.name}: {error}", icon=":material/error:")
 params = dict(model_name=values["model"], compositions=[values["formula"]], n_samples=1, n_steps=values["n_steps"],
-              method=values["method"], temperature=values["temperature"], seed=values["seed"], n_frames=101)
+              method=values["method"], temperature=values["temperature"], candidates=values["candidates"], seed=values["seed"],
+              n_frames=101)
 page.exports(params)
 trouble, trajectory = None, None
 try:
@@ -97,7 +105,7 @@ with stage:
                    "noise": reverse_noise(values["method"] != "ddim", values["temperature"])})
     if trouble:
         st.error(str(trouble), icon=":material/error:")
-    elif values["n_steps"] <= QUICK:
+    elif values["n_steps"] * values["candidates"] <= QUICK:
         trajectory = grow(**params)[0]
     elif grown := job("grow", f"Grow {values['formula']} in {values['n_steps']} steps", generation.generate, params, start=True):
         trajectory = grown[0]
@@ -120,11 +128,7 @@ with stage:
             verdict(comparison)
         with table:
             kit.readings(tables.read_out_table(facts))
-            with st.popover("Download", icon=":material/download:", width="stretch"):
-                for label, kind, text in (("CIF", "cif", crystal.to_cif), ("extxyz", "extxyz", crystal.to_extxyz),
-                                          ("POSCAR", "vasp", crystal.to_poscar)):
-                    st.download_button(label, text(), f"{crystal.formula.replace(' ', '')}.{kind}", key=f"download_{kind}",
-                                       on_click="ignore", width="stretch")
+            downloads(crystal)
 if trajectory:
     rest, scores = st.columns(2)
     with rest:
@@ -136,7 +140,7 @@ if trajectory:
         kit.readings(tables.score_table(model.about))
     st.markdown("##### A gallery of sixteen")
     gallery = job("gallery", f"Grow 16 × {values['formula']}", generation.generate,
-                  params | {"n_samples": 16, "n_steps": min(values["n_steps"], QUICK), "n_frames": 26})
+                  params | {"n_samples": 16, "candidates": 1, "n_frames": 26})
     if gallery:
         verdicts = [judge(one.final, known) for one in gallery]
         crystal_player(pack_crystals(gallery, titles=[c.label if c else ("valid" if f.structure_valid else "atoms too close")
@@ -145,11 +149,8 @@ if trajectory:
 
 
 def grade():
-    counts = []
-    for steps in (5, 50):
-        grown = grow(**params | dict(compositions=["Sr1 Ti1 O3"], n_steps=steps, n_samples=8, n_frames=2, method="ddim", temperature=1.0))
-        counts.append(sum(c.tight for c in (judge(one.final, known_like(one.final))[1] for one in grown)))
-    few, many = counts
+    eight = params | dict(compositions=["Sr1 Ti1 O3"], n_samples=8, n_frames=2, candidates=1, temperature=1.0)
+    few, many = (sum(judge(one.final, known_like(one.final))[1].tight for one in grow(**eight | {"n_steps": steps})) for steps in (5, 50))
     return 0 if few < many / 2 else 1 if few <= many else 2, f"Of eight crystals, {few} come out right with five steps, {many} with fifty."
 
 

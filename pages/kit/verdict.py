@@ -1,4 +1,4 @@
-"""The truth meter of a crystal."""
+"""The truth meter of a crystal, and its files."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import html
 import streamlit as st
 
 from core.crystals.compare import MISS, TIGHT, Comparison
+from core.crystals.types import Crystal
 
 
 def verdict(comparison: Comparison | None) -> None:
@@ -27,3 +28,12 @@ def verdict(comparison: Comparison | None) -> None:
         <span style="left:100%">none</span></div>
         <div class="truth-words"><b>{html.escape(comparison.verdict)}</b> {html.escape(comparison.chance)}</div></div>"""
     )
+
+
+def downloads(crystal: Crystal) -> None:
+    """The crystal as CIF, extended XYZ and POSCAR."""
+    name = crystal.formula.replace(" ", "")
+    with st.popover("Download", icon=":material/download:", width="stretch"):
+        for label, ending, text in (("CIF", "cif", crystal.to_cif()), ("extxyz", "extxyz", crystal.to_extxyz()),
+                                    ("POSCAR", "vasp", crystal.to_poscar())):
+            st.download_button(label, text, f"{name}.{ending}", key=f"download_{ending}", on_click="ignore", width="stretch")

@@ -1,4 +1,4 @@
-"""How long the page waits for crystals: python tests/benchmarks/generation.py
+"""How long the page waits for crystals: python -m tests.benchmarks.generation
 
 The sampler with the page's own default settings, one thread as in the app: one structure, 16 of the largest size the
 model takes, 64 of mixed sizes; the frames for the player included. Must reach: 16 structures of up to 20 atoms in 10 s.
@@ -10,7 +10,7 @@ import statistics
 import time
 
 import torch
-from report import write
+from tests.benchmarks.report import write
 
 from core.crystals.generation import generate, load_model
 
