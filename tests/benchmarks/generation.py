@@ -10,9 +10,9 @@ import statistics
 import time
 
 import torch
-from tests.benchmarks.report import write
 
 from core.crystals.generation import generate, load_model
+from tests.benchmarks.report import write
 
 REPEATS = 3
 CASES = (
