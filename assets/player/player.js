@@ -62,6 +62,7 @@ class ParticlePlayer extends Player {
     this.renderer.setMovie(movie);
     this.settle();
     this.measure(true);
+    if (this.inSight && !document.hidden && this.rects) this.draw();      // now: the page may keep the next frame waiting
   }
 
   /** Options in force: the reader's choices over the payload's own wishes. */

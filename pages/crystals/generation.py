@@ -130,6 +130,7 @@ with stage:
             kit.readings(tables.read_out_table(facts))
             downloads(crystal)
 if trajectory:
+    kit.below_the_stage()
     rest, scores = st.columns(2)
     with rest:
         st.markdown("##### How it settles")

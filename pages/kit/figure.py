@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 
 import plotly.graph_objects as go
 import streamlit as st
+
+HEAD_START = 0.12  # seconds in which the browser draws the stage before figures keep it busy
+
+
+def below_the_stage() -> None:
+    """Call once between the stage and the figures under it: drawing a Plotly figure would hold up the player's first frame."""
+    time.sleep(HEAD_START)
 
 
 def figure(drawn: go.Figure, *, key: str, alt: str) -> None:

@@ -116,6 +116,7 @@ with stage:
         with column:
             kit.truth_meter(truth(params | {"method": name}), note=f"Between {METHODS[name]} at the end and fresh exact samples.")
 
+kit.below_the_stage()
 cost, density = st.columns(2)
 with cost:
     st.markdown("##### What an evaluation buys")

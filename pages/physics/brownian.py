@@ -78,6 +78,7 @@ with stage:
         with table:
             kit.readings(figures.grain_table(grain))
 
+kit.below_the_stage()
 spread, speed = st.columns(2)
 with spread:
     st.markdown("##### The width grows like √t")

@@ -54,28 +54,25 @@ def slider_delays(browser: Browser, url: str, name: str) -> tuple[list[float], i
     page.wait_for_function("(root) => root.dataset.drawnPayload", arg=root.element_handle(timeout=60_000), timeout=60_000)
     page.evaluate(RELEASED)
     thumb = page.get_by_role("slider", name=name).first
-    delays, stride = [], 110
+    track = thumb.locator("xpath=ancestor::*[@data-orientation='horizontal'][1]")
+    page.wait_for_timeout(2000)                                  # the rest of the page
+    delays = []
     sizes.clear()
-    for _ in range(4 * REPEATS):
-        before, value = root.get_attribute("data-drawn-payload"), thumb.input_value()
-        box = thumb.bounding_box()
-        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    for i in range(REPEATS + 2):
+        before, box = root.get_attribute("data-drawn-payload"), track.bounding_box()
+        # never twice at the same place: a payload seen before would be found already drawn
+        x, y = box["x"] + box["width"] * (0.45 + 0.02 * i if i % 2 else 0.4 - 0.015 * i), box["y"] + box["height"] / 2
         page.mouse.move(x, y)
         page.mouse.down()
-        page.mouse.move(x + stride, y, steps=3)
+        page.mouse.move(x + 2, y, steps=2)
+        page.wait_for_timeout(100)
         page.mouse.up()
-        page.wait_for_timeout(20)
-        stride = -stride
-        if thumb.input_value() == value:                     # too short a way for this slider's steps
-            stride = stride * 5 // 4
-            continue
         page.wait_for_function("([root, old]) => root.dataset.drawnPayload !== old", arg=[root.element_handle(), before])
         delays.append(page.evaluate(DRAWN, root.get_attribute("data-drawn-payload")))
-        page.wait_for_timeout(700)
-        if len(delays) == REPEATS + 2:
-            break
+        page.wait_for_timeout(900)
     page.close()
-    return delays[2:], max(sizes)
+    # a value met a second time has its mark from the first: not counted
+    return [delay for delay in delays[2:] if delay > 0], max(sizes)
 
 
 def plotly_frames(browser: Browser, address: str, n: int) -> tuple[float, int]:
