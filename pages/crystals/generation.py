@@ -10,7 +10,6 @@ from core.crystals.formula import FormulaError
 from core.crystals.settling import settling
 from core.crystals.structures import STRUCTURES
 from core.crystals.types import Crystal
-from core.crystals.upload import CrystalFileError, read_cif
 from core.figures import generation as figures
 from core.figures import generation_tables as tables
 from core.figures.crystal_payload import pack_crystals
@@ -18,7 +17,7 @@ from pages import kit
 from pages.kit.crystal_player import crystal_player
 from pages.kit.equation import number, reverse_drift, reverse_noise
 from pages.kit.jobs import job
-from pages.kit.verdict import downloads, verdict
+from pages.kit.verdict import downloads, own_crystal, verdict
 
 MODELS = {"mp20": "MP-20", "perov5": "Perov-5"}
 METHODS = {"ddim": "ODE", "ancestral": "SDE", "langevin": "+ corrector"}
@@ -74,18 +73,12 @@ def surprise():
 
 
 stage, side = st.columns([2.5, 1], gap="medium")
-own = {}
 with side:
     values = page.controls()
     with st.container(horizontal=True):
         st.button("Try again", icon=":material/replay:", on_click=another, key="another", help="The same formula, another seed.")
         st.button("Surprise me", icon=":material/casino:", on_click=surprise, key="surprise")
-    with st.expander("Compare with your own crystal"):
-        file = st.file_uploader("A CIF file with the same content", type=["cif"], key="upload")
-    try:
-        own = {"your crystal": read_cif(file.getvalue().decode("utf-8", "replace"))} if file else {}
-    except CrystalFileError as error:
-        st.error(f"{file.name}: {error}", icon=":material/error:")
+    own = own_crystal()
 params = dict(model_name=values["model"], compositions=[values["formula"]], n_samples=1, n_steps=values["n_steps"],
               method=values["method"], temperature=values["temperature"], candidates=values["candidates"], seed=values["seed"],
               n_frames=101)

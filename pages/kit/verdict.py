@@ -1,4 +1,4 @@
-"""The truth meter of a crystal, and its files."""
+"""The truth meter of a crystal, and crystal files in and out."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import streamlit as st
 
 from core.crystals.compare import MISS, TIGHT, Comparison
 from core.crystals.types import Crystal
+from core.crystals.upload import CrystalFileError, read_cif
 
 
 def verdict(comparison: Comparison | None) -> None:
@@ -37,3 +38,16 @@ def downloads(crystal: Crystal) -> None:
         for label, ending, text in (("CIF", "cif", crystal.to_cif()), ("extxyz", "extxyz", crystal.to_extxyz()),
                                     ("POSCAR", "vasp", crystal.to_poscar())):
             st.download_button(label, text, f"{name}.{ending}", key=f"download_{ending}", on_click="ignore", width="stretch")
+
+
+def own_crystal() -> dict[str, Crystal]:
+    """A place to upload a CIF; {"your crystal": it}, or nothing and, for a file that cannot be used, the reason in words."""
+    with st.expander("Compare with your own crystal"):
+        file = st.file_uploader("A CIF file with the same content", type=["cif"], key="upload")
+    if not file:
+        return {}
+    try:
+        return {"your crystal": read_cif(file.getvalue().decode("utf-8", "replace"))}
+    except CrystalFileError as error:
+        st.error(f"{file.name}: {error}", icon=":material/error:")
+        return {}
