@@ -53,7 +53,8 @@ SCENES = [
     kit.Scene("Five steps", {"n_steps": 5, "versus": "DDPM"}, "The steps are longer than the picture is fine: a blur, and outliers that "
               "no later step brings home.", breaks=True),
     kit.Scene("Wrong sign", {"against": True, "n_steps": 100, "versus": "nothing"}, "One minus sign. The particles flee from the data, "
-              "faster and faster; nothing in the code complains.", breaks=True),
+              "faster and faster; nothing in the code complains. Clipping the guess of x₀ (under More) hides the damage, not the bug.",
+              breaks=True),
 ]
 
 
