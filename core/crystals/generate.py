@@ -5,7 +5,8 @@
 FILE has one full cell content a line (`Na4 Cl4`, `Sr1 Ti1 O3`); empty lines and lines that begin with # are skipped.
 OUT.npz has the layout of core/crystals/arrays.py: structures in the order of the file, the samples of one line next
 to each other, the atoms of a structure in the order of its line. Every line is checked before anything is
-generated; a bad one is named with its number, and nothing is written (exit code 2).
+generated; a bad one is named with its number, and nothing is written (exit code 2). An element that the model never saw
+is no mistake of the line: the most similar one that it saw stands in for it while the crystal grows, and this is said.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from core.crystals.formula import FormulaError
 from core.crystals.generation import METHODS, generate
 from core.crystals.models import FOLDER, MODELS, Model, ModelMissing, load_model
 from core.crystals.sampler import DEFAULT_STEPS
+from core.crystals.types import Crystal, symbol
 
 
 class CompositionsError(ValueError):
@@ -40,7 +42,7 @@ def read_compositions(path: Path, model: Model) -> list[tuple[int, ...]]:
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         try:
-            cells.append(model.composition(line))
+            cells.append(model.composition(line, unseen=True))
         except FormulaError as error:
             bad.append(f"{path}, line {number} ({line.strip()[:60]}): {error}")
     if bad:
@@ -81,8 +83,13 @@ def main(arguments: list[str] | None = None) -> int:
             bar.total = total
             bar.update(done - bar.n)
 
-        grown = generate(model, cells, n_samples=args.samples, seed=args.seed, n_frames=1, settings=settings, progress=show)
-    from_crystals([trajectory.final for trajectory in grown]).save(args.out)
+        stand_ins = [tuple(model.stand_in(z) for z in cell) for cell in cells]
+        grown = generate(model, stand_ins, n_samples=args.samples, seed=args.seed, n_frames=1, settings=settings, progress=show)
+    wanted = [cell for cell in cells for _ in range(args.samples)]
+    finals = [path.final for path in grown]
+    from_crystals([Crystal(cell, one.frac_coords, one.lattice) for cell, one in zip(wanted, finals, strict=True)]).save(args.out)
+    for z in sorted({z for cell in cells for z in cell} - model.known):
+        print(f"{symbol(z)} was not in the training data: {symbol(model.stand_in(z))} stood in for it.", file=sys.stderr)
     return 0
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+import torch
+
 from core.crystals.diffusion import Diffusion
 from core.crystals.formula import FormulaError, check_composition, parse_formula
 from core.crystals.network import Denoiser
@@ -46,13 +48,25 @@ class Model:
         """The sampler's constants chosen on the dev set for the published numbers."""
         return SamplerConfig(**self.about.get("scoring", {}))
 
-    def composition(self, formula: str | Sequence[int]) -> tuple[int, ...]:
-        """Atomic numbers of the cell, checked against what the model was trained on. Raises FormulaError."""
+    def composition(self, formula: str | Sequence[int], *, unseen: bool = False) -> tuple[int, ...]:
+        """Atomic numbers of the cell, checked against what the model was trained on. Raises FormulaError.
+
+        unseen: accept elements that were not in the training data; `stand_in` says what the model can take for them.
+        """
         numbers = parse_formula(formula) if isinstance(formula, str) else tuple(int(z) for z in formula)
         if not numbers:
             raise FormulaError("The cell has no atoms.")
-        check_composition(numbers, model=self.name, atom_counts=self.atom_counts, known=self.known)
+        check_composition(numbers, model=self.name, atom_counts=self.atom_counts, known=numbers if unseen else self.known)
         return numbers
+
+    def stand_in(self, number: int) -> int:
+        """The element of the training data whose properties (`elements.FEATURES`) are nearest; `number` itself if it was there."""
+        if number in self.known:
+            return number
+        seen = torch.tensor(sorted(self.known))
+        table = self.network.properties
+        nearest = (table[seen] - table[min(number, len(table) - 1)]).norm(dim=1).argmin()
+        return int(seen[nearest])
 
 
 def load_model(name: str, folder: Path = FOLDER) -> Model:
