@@ -12,7 +12,7 @@ from functools import cache
 
 import numpy as np
 
-from core.crystals.generation import match_known
+from core.crystals.generation import match_known, reduced_content
 from core.crystals.structures import STRUCTURES
 from core.crystals.types import Crystal, symbol
 
@@ -77,12 +77,7 @@ def known_like(crystal: Crystal) -> dict[str, Crystal]:
 
 def same_content(crystal: Crystal, known: Mapping[str, Crystal]) -> dict[str, Crystal]:
     """Those of `known` with the same reduced formula."""
-    return {name: other for name, other in known.items() if _reduced(other) == _reduced(crystal)}
-
-
-def _reduced(crystal: Crystal) -> tuple[list[int], list[int]]:
-    kinds, counts = np.unique(crystal.numbers, return_counts=True)
-    return kinds.tolist(), (counts // np.gcd.reduce(counts)).tolist()
+    return {name: other for name, other in known.items() if reduced_content(other) == reduced_content(crystal)}
 
 
 def compare(crystal: Crystal, known: Mapping[str, Crystal], *, n_random: int = 12, seed: int = 0) -> Comparison | None:

@@ -159,13 +159,14 @@ def match_known(crystal: Crystal, known: Sequence[Crystal]) -> tuple[int, float]
 
     rms in units of (V/N)^(1/3), after both are brought to one volume.
     """
-    content = _reduced(crystal)
-    found = [(rms, i) for i, other in enumerate(known) if _reduced(other) == content
+    content = reduced_content(crystal)
+    found = [(rms, i) for i, other in enumerate(known) if reduced_content(other) == content
              and (rms := match_rms(crystal, other)) is not None]
     return (min(found)[1], min(found)[0]) if found else None
 
 
-def _reduced(crystal: Crystal) -> dict[int, int]:
+def reduced_content(crystal: Crystal) -> dict[int, int]:
+    """Atomic number -> count in the reduced formula."""
     counts = Counter(crystal.numbers.tolist())
     divisor = np.gcd.reduce(list(counts.values()))
     return {z: n // divisor for z, n in counts.items()}

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from core.numerics.densities import Density, get_dataset
-from core.numerics.distances import Distance, Floor, Truth, floor, measure, sliced_wasserstein
+from core.numerics.distances import Distance, Floor, Truth, floor, measure, sliced
 from core.numerics.likelihood import log_likelihood
 from core.numerics.methods import METHODS, Knobs, Problem
 from core.numerics.networks import load_score_network
@@ -152,11 +152,6 @@ class ErrorCurves:
     distances: dict[str, list[float]]
     floor: Floor
     n_particles: int
-
-
-def sliced(x: Tensor, y: Tensor) -> float:
-    """Sliced Wasserstein distance along 32 directions that are the same in every call."""
-    return sliced_wasserstein(x, y, generator=torch.Generator().manual_seed(0), n_directions=32)
 
 
 def error_against_evaluations(*, dataset: str = "three modes", schedule: str = "linear", variant: str | None = None,

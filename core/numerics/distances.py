@@ -123,6 +123,11 @@ def sliced_wasserstein(x: Tensor, y: Tensor, *, generator: torch.Generator, n_di
     return math.sqrt(float((x - y).square().mean()))
 
 
+def sliced(x: Tensor, y: Tensor) -> float:
+    """`sliced_wasserstein` along the same 32 directions in every call: n log n, so 10,000 particles are measured at once."""
+    return sliced_wasserstein(x, y, generator=torch.Generator().manual_seed(0), n_directions=32)
+
+
 def ks_1d(x: Tensor, cdf: Callable[[Tensor], Tensor]) -> float:
     """Kolmogorov-Smirnov distance max |F_n - F| of a sample x (N,) or (N, 1) to an exact, continuous `cdf`."""
     x = as_points(x)

@@ -20,7 +20,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from core.numerics.distances import Floor, Truth, floor, ks_1d, ks_floor, measure, sliced_wasserstein
+from core.numerics.distances import Floor, Truth, floor, ks_1d, ks_floor, measure, sliced
 from core.numerics.steps import STEPS, StepLaw
 from core.numerics.trajectory import Trajectory, collect
 
@@ -161,7 +161,7 @@ def truth(trajectory: Trajectory, *, sigma: float, seed: int = 0) -> Truth:
     if dim == 1:
         exact = ks_floor(n)
         return Truth("Kolmogorov–Smirnov distance", ks_1d(scaled, torch.special.ndtr), exact.mean, exact.std, n)
-    return measure(_sliced, scaled, _gaussian_sampler(dim), seed=seed, name="sliced Wasserstein distance",
+    return measure(sliced, scaled, _gaussian_sampler(dim), seed=seed, name="sliced Wasserstein distance",
                    known_floor=_gaussian_floor(n, dim))
 
 
@@ -209,15 +209,10 @@ def _error(values: Tensor) -> Tensor:
     return values.std(-1) / math.sqrt(n) if n > 1 else torch.full_like(values[..., 0], math.inf)
 
 
-def _sliced(x: Tensor, y: Tensor) -> float:
-    """Sliced Wasserstein along the same 32 directions in every call: n log n, so that 10,000 walkers are measured at once."""
-    return sliced_wasserstein(x, y, generator=torch.Generator().manual_seed(0), n_directions=32)
-
-
 def _gaussian_sampler(dim: int):
     return lambda n, generator: torch.randn(n, dim, generator=generator)
 
 
 @lru_cache(maxsize=64)
 def _gaussian_floor(n: int, dim: int) -> Floor:
-    return floor(_sliced, _gaussian_sampler(dim), n)
+    return floor(sliced, _gaussian_sampler(dim), n)
