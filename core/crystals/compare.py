@@ -13,11 +13,9 @@ from functools import cache
 import numpy as np
 
 from core.crystals.generation import match_known, reduced_content
+from core.crystals.metrics import MISS, TIGHT
 from core.crystals.structures import STRUCTURES
 from core.crystals.types import Crystal, symbol
-
-MISS = 0.5  # what a crystal that cannot be matched counts, the matcher's own limit
-TIGHT = 0.15  # rms below which a match is one to the eye
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ import html
 
 import streamlit as st
 
-from core.crystals.compare import MISS, TIGHT, Comparison
+from core.crystals.compare import Comparison
+from core.crystals.metrics import MISS, TIGHT
 from core.crystals.types import Crystal
 from core.crystals.upload import CrystalFileError, read_cif
 

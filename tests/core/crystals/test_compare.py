@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from core.crystals.compare import MISS, TIGHT, compare, known_like, same_content
+from core.crystals.compare import compare, known_like, same_content
+from core.crystals.metrics import MISS, TIGHT
 from core.crystals.structures import STRUCTURES
 from core.crystals.types import Crystal
 
