@@ -85,6 +85,10 @@ def _work(folder: Path, function: Callable, args: tuple, kwargs: dict) -> Any:
             raise Stopped
         progress(0, 0)
         return function(*args, progress=progress, cancelled=cancelled, **kwargs)
+    except Exception:
+        if cancelled():  # whatever a function raises to get out when it is asked to stop
+            raise Stopped from None
+        raise
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

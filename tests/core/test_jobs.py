@@ -27,6 +27,13 @@ def pid(*, flag, progress, cancelled):
     time.sleep(60)
 
 
+def leave_in_its_own_way(*, progress, cancelled):
+    while not cancelled():
+        progress(1, 2)
+        time.sleep(0.02)
+    raise KeyError("the function's own way out")
+
+
 def fail(*, progress, cancelled):
     raise ValueError("the cell has no volume")
 
@@ -84,6 +91,15 @@ def test_nobody_asking_stops_the_work(queue):
     wait(queue, job, "running")
     long_ago = time.time() - 2 * jobs.PATIENCE
     os.utime(job.folder / "asked", (long_ago, long_ago))
+    with pytest.raises(jobs.Stopped):
+        job.future.result(timeout=10)
+    assert queue.status(job).state == "cancelled"
+
+
+def test_a_cancelled_function_may_leave_in_its_own_way(queue):
+    job = queue.submit(leave_in_its_own_way)
+    wait(queue, job, "running")
+    job.cancel()
     with pytest.raises(jobs.Stopped):
         job.future.result(timeout=10)
     assert queue.status(job).state == "cancelled"
