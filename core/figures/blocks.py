@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import struct
 import zlib
 
 import numpy as np
@@ -48,3 +50,13 @@ def read_block(body: memoryview, spec: dict) -> np.ndarray:
         codes = np.stack([three[:, 0] | ((three[:, 1] & 15) << 8), (three[:, 1] >> 4) | (three[:, 2] << 4)], axis=-1)
         return codes.reshape(spec["shape"])
     return np.frombuffer(raw, "<" + spec["type"]).reshape(spec["shape"])
+
+
+def split(payload: bytes, magic: bytes, version: int, what: str) -> tuple[dict, memoryview]:
+    """(JSON header, body) of magic | u16 version | u16 zero | u32 header length | header | body. ValueError if it is not that."""
+    if len(payload) < 12 or payload[:4] != magic:
+        raise ValueError(f"not a {what} payload")
+    found, _, length = struct.unpack_from("<HHI", payload, 4)
+    if found != version or len(payload) < 12 + length:
+        raise ValueError(f"{what} payload of version {found} with {len(payload)} bytes cannot be read")
+    return json.loads(payload[12 : 12 + length]), memoryview(payload)[12 + length :]

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.crystals.types import Crystal, CrystalTrajectory
+from core.figures.blocks import split
 
 MAGIC, VERSION = b"N2CX", 1
 MAX_CRYSTALS, MAX_ATOMS, MAX_FRAMES = 16, 400, 2048
@@ -140,9 +141,4 @@ def unpack_crystals(payload: bytes) -> UnpackedCrystals:
 
 
 def _split(payload: bytes) -> tuple[dict, memoryview]:
-    if len(payload) < 12 or payload[:4] != MAGIC:
-        raise ValueError("not a crystal player payload")
-    version, _, length = struct.unpack_from("<HHI", payload, 4)
-    if version != VERSION or len(payload) < 12 + length:
-        raise ValueError(f"crystal payload of version {version} with {len(payload)} bytes cannot be read")
-    return json.loads(payload[12 : 12 + length]), memoryview(payload)[12 + length :]
+    return split(payload, MAGIC, VERSION, "crystal player")

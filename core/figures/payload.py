@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from core.figures.blocks import Blocks, read_block
+from core.figures.blocks import Blocks, read_block, split
 from core.figures.player_panel import LOST, MARGIN, VIEW, Panel, as_numbers, pack_panel
 
 __all__ = ["Panel", "Unpacked", "grid_points", "pack_player", "payload_id", "unpack"]
@@ -157,12 +157,7 @@ def unpack(payload: bytes) -> Unpacked:
 
 
 def _header(payload: bytes) -> tuple[dict, memoryview]:
-    if len(payload) < 12 or payload[:4] != MAGIC:
-        raise ValueError("not a player payload")
-    version, _, length = struct.unpack_from("<HHI", payload, 4)
-    if version != VERSION or len(payload) < 12 + length:
-        raise ValueError(f"player payload of version {version} with {len(payload)} bytes cannot be read")
-    return json.loads(payload[12 : 12 + length]), memoryview(payload)[12 + length :]
+    return split(payload, MAGIC, VERSION, "player")
 
 
 def _bounds(bounds: Sequence[float], mode: str) -> list[float]:
