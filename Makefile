@@ -12,9 +12,9 @@ run: $(VENV)/.app $(VENDOR)
 	$(BIN)/python -m pages.kit.serve --server.port $(PORT)
 
 test: $(VENV)/.test $(VENDOR) lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
-BENCHES := app generation player reverse
+BENCHES := $(filter-out report,$(basename $(notdir $(wildcard tests/benchmarks/*.py))))
 
 bench: $(VENV)/.test $(VENDOR)
 	for bench in $(BENCHES); do $(BIN)/python -m tests.benchmarks.$$bench || exit 1; done

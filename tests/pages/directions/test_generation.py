@@ -1,31 +1,9 @@
-"""One physical direction a chapter: when a control moves, the number on the page must move the right way."""
+"""Growing crystals: when a control moves, the number on the page must move the right way."""
 
 import pytest
 
 from core.chapters import find
 from tests.pages.conftest import Visit, reading
-
-
-def test_brownian_levy_flights_never_become_gaussian_and_coins_do():
-    visit = Visit(find("brownian"))
-    bell = visit.truth
-    assert visit.put(step="levy").truth > 5 * bell
-    few = visit.put(step="coin", n_steps=2).truth
-    assert visit.put(n_steps=1000).truth < few / 4
-
-
-def test_brownian_a_smaller_grain_spreads_faster():
-    visit = Visit(find("brownian"), {"world": "pollen grain"})
-    large = reading(visit, "Diffusion constant D")
-    small = reading(visit.put(radius=0.25), "Diffusion constant D")
-    assert small == pytest.approx(2 * large, rel=0.01)  # D = kT / (6 pi eta r), three digits shown
-
-
-def test_reverse_process_more_steps_land_closer_and_the_wrong_sign_flees():
-    visit = Visit(find("reverse_process"), {"versus": "nothing", "method": "Probability-flow ODE (Euler)"})
-    fine = visit.truth
-    assert visit.put(n_steps=3).truth > 2 * fine
-    assert visit.put(n_steps=50, against=True).truth > 5 * fine
 
 
 def test_generation_another_seed_is_another_crystal_and_the_same_seed_the_same():
