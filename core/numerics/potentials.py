@@ -62,9 +62,12 @@ class DoubleWell:
         return self.barrier * (u.square() - 1).square() + self.tilt * u + 0.5 * self.stiffness * x[..., 1:].square().sum(-1)
 
     def force(self, x: Tensor) -> Tensor:
-        u = x[..., :1] / self.half_distance
-        along = -(4 * self.barrier * u * (u.square() - 1) + self.tilt) / self.half_distance
-        return torch.cat([along, -self.stiffness * x[..., 1:]], dim=-1)
+        slope, a = 4 * self.barrier / self.half_distance**2, self.half_distance
+        first = x if x.shape[-1] == 1 else x[..., :1]
+        along = torch.addcmul(x.new_tensor(slope), first, first, value=-slope / a**2).mul_(first)  # a hot loop: few passes
+        if self.tilt:
+            along.sub_(self.tilt / a)
+        return along if first is x else torch.cat([along, -self.stiffness * x[..., 1:]], dim=-1)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,183 @@
+"""Langevin dynamics with and without inertia, as generators over a stream of unit normals.
+
+    dx = v dt,   m dv = force(x) dt - gamma m v dt + sqrt(2 gamma m kT) dB          -> splitting, euler_kinetic
+    dx = mobility force(x) dt + sqrt(2 mobility kT) dB,  mobility = 1/(gamma m)     -> overdamped
+
+`noise` yields one (N, D) tensor of standard normals per draw and is the only source of randomness; a run ends with it.
+A yielded tensor is never written to again, and neither are the caller's x and v.
+
+equation -> name
+    B: v += dt force/m      A: x += dt v      O: v <- c v + sqrt((1 - c^2) kT/m) R, c = exp(-gamma dt)   -> splitting
+    BAOAB, ABOBA, OBABO     Leimkuhler & Matthews, Appl. Math. Res. Express 2013, 34 (2013); OBABO: Bussi & Parrinello,
+                            Phys. Rev. E 75, 056707 (2007). Letters that occur twice act for dt/2 each.
+    <x^2>, <v^2> in a harmonic well at this dt                                                           -> bias
+    the same Brownian path in finer steps                                                                -> refined
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+import torch
+from torch import Tensor
+
+from core.numerics.potentials import Potential
+
+BLOCK = 1 << 16  # numbers drawn at a time; fixed, so that the same seed gives the same noise to every sampler
+SPLITTINGS = ("BAOAB", "OBABO", "ABOBA")
+KINETIC = (*SPLITTINGS, "Euler–Maruyama")
+
+
+def normals(shape: tuple[int, ...], n: int, generator: torch.Generator, dtype: torch.dtype = torch.float32) -> Iterator[Tensor]:
+    """n tensors of standard normals, drawn a block at a time."""
+    block = max(1, BLOCK // max(1, math.prod(shape)))
+    while n > 0:
+        drawn = min(block, n)
+        yield from torch.randn((drawn, *shape), generator=generator, dtype=dtype)
+        n -= drawn
+
+
+def draws(method: str) -> int:
+    """Normals per particle and step that `method` of KINETIC takes."""
+    return method.count("O") if method in SPLITTINGS else 1
+
+
+def splitting(scheme: str, potential: Potential, x: Tensor, v: Tensor, noise: Iterable[Tensor], *, dt: float, mass: float,
+              friction: float | Tensor, kT: float) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield (x, v), (N, D) each, after every step of a splitting spelled in B, A and O; the first pair is the start.
+
+    friction gamma, 1/time: a number, or one per particle (N, 1). One force evaluation per step. The normal of an O step is,
+    but for a term of order (gamma dt)^2, the increment of the Brownian path: `overdamped` on the same noise follows the same path.
+    Raises ValueError unless all three letters and no others occur.
+    """
+    if set(scheme) != set("BAO"):
+        raise ValueError(f"a scheme is spelled with B, A and O, not {scheme!r}")
+    kick, drift, rest = (dt / scheme.count(letter) for letter in "BAO")
+    c = torch.exp(-torch.as_tensor(friction, dtype=x.dtype) * rest)
+    width = torch.sqrt((1 - c * c) * (kT / mass))
+    source, n_kicks = iter(noise), scheme.count("O")
+    force = None
+    yield x, v
+    while len(kicks := list(islice(source, n_kicks))) == n_kicks:
+        x, v = x.clone(), v.clone()
+        for letter in scheme:
+            if letter == "B":
+                force = potential.force(x) if force is None else force
+                v.add_(force, alpha=kick / mass)
+            elif letter == "A":
+                x.add_(v, alpha=drift)
+                force = None
+            else:
+                v.mul_(c).addcmul_(kicks.pop(0), width)
+        yield x, v
+
+
+def euler_kinetic(potential: Potential, x: Tensor, v: Tensor, noise: Iterable[Tensor], *, dt: float, mass: float,
+                  friction: float, kT: float) -> Iterator[tuple[Tensor, Tensor]]:
+    """Euler-Maruyama of the same equation: everything from the old state. Here to be compared with, not to be used."""
+    width = math.sqrt(2 * friction * kT / mass * dt)
+    yield x, v
+    for R in noise:
+        force = potential.force(x)
+        x, v = torch.add(x, v, alpha=dt), torch.mul(v, 1 - friction * dt).add_(force, alpha=dt / mass).add_(R, alpha=width)
+        yield x, v
+
+
+def kinetic(method: str, potential: Potential, x: Tensor, v: Tensor, noise: Iterable[Tensor], **knobs) -> Iterator[tuple[Tensor, Tensor]]:
+    """One of KINETIC by name; knobs dt, mass, friction, kT. Raises ValueError for another name."""
+    if method not in KINETIC:
+        raise ValueError(f"method {method!r} is not one of {', '.join(KINETIC)}")
+    if method in SPLITTINGS:
+        return splitting(method, potential, x, v, noise, **knobs)
+    return euler_kinetic(potential, x, v, noise, **knobs)
+
+
+def overdamped(potential: Potential, x: Tensor, noise: Iterable[Tensor], *, dt: float, kT: float,
+               mobility: float | Tensor = 1.0) -> Iterator[Tensor]:
+    """Euler-Maruyama of Brownian dynamics: x += mobility force dt + sqrt(2 mobility kT dt) R. Yields x first.
+
+    mobility 1/(gamma m), time/mass: a number, or one per particle (N, 1).
+    """
+    yield x
+    if isinstance(mobility, Tensor):
+        step, width = mobility * dt, torch.sqrt(2 * kT * dt * mobility)
+        for R in noise:
+            x = torch.addcmul(x, potential.force(x), step).addcmul_(R, width)
+            yield x
+        return
+    step, width = mobility * dt, math.sqrt(2 * mobility * kT * dt)
+    for R in noise:
+        x = torch.add(x, potential.force(x), alpha=step).add_(R, alpha=width)
+        yield x
+
+
+def refined(noise: Iterable[Tensor], k: int, generator: torch.Generator) -> Iterator[Tensor]:
+    """The same Brownian path in k times as many steps: unit normals whose k-fold sums are sqrt(k) R (a Brownian bridge)."""
+    if k == 1:
+        yield from noise
+        return
+    for R in noise:
+        z = torch.randn((k, *R.shape), generator=generator, dtype=R.dtype)
+        yield from z.add_(R / math.sqrt(k) - z.mean(0))
+
+
+@dataclass(frozen=True)
+class Bias:
+    """What a method samples in a harmonic well, over what it should: position = <x^2> k/kT, velocity = <v^2> m/kT.
+
+    Both infinite where the method is unstable.
+    """
+
+    position: float
+    velocity: float
+
+
+def bias(method: str, *, dt: float, omega: float, friction: float) -> Bias:
+    """Stationary variances of `method` at this dt in closed form; h = omega dt.
+
+    | method         | <x^2> k/kT                                       | <v^2> m/kT                                 |
+    |----------------|--------------------------------------------------|--------------------------------------------|
+    | BAOAB          | 1                                                | 1 - h^2/4                                  |
+    | ABOBA          | 1                                                | 1/(1 - h^2/4)                              |
+    | OBABO          | 1/(1 - h^2/4)                                    | 1                                          |
+    | Euler–Maruyama | 2g(2 - g dt + h^2)/((g - w^2 dt)(4 - 2g dt + h^2)) | 4g/((g - w^2 dt)(4 - 2 g dt + h^2))      |
+    | overdamped     | 1/(1 - w^2 dt/2g)                                | 1 (no velocity)                            |
+
+    From Sigma = M Sigma M^T + Q of the linear map (Leimkuhler & Matthews 2013, sec. 3, for the splittings).
+    """
+    if dt >= stability_limit(method, omega=omega, friction=friction):
+        return Bias(math.inf, math.inf)
+    quarter = (omega * dt) ** 2 / 4
+    if method == "overdamped":
+        return Bias(1 / (1 - omega**2 * dt / (2 * friction)), 1.0)
+    if method == "Euler–Maruyama":
+        rest = (friction - omega**2 * dt) * (4 - 2 * friction * dt + 4 * quarter)
+        return Bias(2 * friction * (2 - friction * dt + 4 * quarter) / rest, 4 * friction / rest)
+    return {"BAOAB": Bias(1.0, 1 - quarter), "ABOBA": Bias(1.0, 1 / (1 - quarter)), "OBABO": Bias(1 / (1 - quarter), 1.0)}[method]
+
+
+def stability_limit(method: str, *, omega: float, friction: float) -> float:
+    """The dt at which `method` blows up in a harmonic well of frequency omega: 2/omega for the splittings, whatever the friction.
+
+    Euler-Maruyama: the first of dt = gamma/omega^2 and the smaller root of omega^2 dt^2 - 2 gamma dt + 4 = 0 (both from the
+    eigenvalues of its map). Overdamped: 2 gamma/omega^2.
+    """
+    if method == "overdamped":
+        return 2 * friction / omega**2 if omega else math.inf
+    if method != "Euler–Maruyama":
+        return 2 / omega if omega else math.inf
+    if not omega:
+        return 2 / friction
+    under = friction**2 - 4 * omega**2
+    return min(friction / omega**2, (friction - math.sqrt(under)) / omega**2 if under >= 0 else math.inf)
+
+
+def free_diffusion(method: str, gdt: float) -> float:
+    """Long-time diffusion constant of a free particle at this dt, over the exact kT/(gamma m); gdt = gamma dt.
+
+    The splittings move by dt times the mean of two velocities with correlation c: (gdt/2) coth(gdt/2). Euler-Maruyama: 1.
+    """
+    return 0.5 * gdt / math.tanh(0.5 * gdt) if method in SPLITTINGS else 1.0
