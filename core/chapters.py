@@ -37,6 +37,7 @@ class Chapter:
 
 
 CHAPTERS = (
+    Chapter(1, "foundations", "microstates", "Counting microstates", "Why does chance, thrown often enough, look like a law?", "casino"),
     Chapter(5, "physics", "brownian", "Brownian motion", "How far does a walker get that has no idea where it is going?",
             "scatter_plot"),
     Chapter(12, "learning", "reverse_process", "The reverse process",

@@ -9,6 +9,7 @@ equation -> name
     sqrt(mean over directions of W_2^2)     -> sliced_wasserstein (Bonneel et al. 2015, eq. 9)
     max |F_n - F|                           -> ks_1d
     sum p_n ln(p_n / p)                     -> histogram_kl
+    sum |p_n - p| / 2                       -> total_variation
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -31,7 +33,7 @@ ExactSampler = Callable[[int, torch.Generator], Tensor]
 class Truth:
     """A distance to the exact answer beside what an exact sampler of the same size would score.
 
-    value, floor_mean, floor_std: in `unit` (empty for a pure number); n: particles in the sample.
+    value, floor_mean, floor_std: in `unit` (empty for a pure number); n: particles in the sample, or what `of` calls them.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Truth:
     floor_std: float
     n: int
     unit: str = ""
+    of: str = "particles"
 
     @property
     def ratio(self) -> float:
@@ -61,7 +64,7 @@ class Truth:
     def verdict(self) -> str:
         """One sentence for the page."""
         unit = f" {self.unit}" if self.unit else ""
-        exact = f"an exact sampler with {self.n:,} particles scores {_plus_minus(self.floor_mean, self.floor_std)}{unit}"
+        exact = f"an exact sampler with {self.n:,} {self.of} scores {_plus_minus(self.floor_mean, self.floor_std)}{unit}"
         if not math.isfinite(self.value):
             return f"Blown up: some particles are no longer finite numbers, while {exact}."
         if self.within:
@@ -161,6 +164,24 @@ def histogram_kl(counts: Tensor, probabilities: Tensor) -> float:
 def histogram_kl_floor(n: int, n_bins: int) -> Floor:
     """Floor of `histogram_kl`: 2 n KL follows chi-square with n_bins - 1 degrees of freedom (n p >> 1 in each bin)."""
     return Floor((n_bins - 1) / (2 * n), math.sqrt((n_bins - 1) / 2) / n, n)
+
+
+def total_variation(counts: Tensor, probabilities: Tensor) -> float:
+    """Total variation distance sum |p_n - p| / 2 of counted outcomes to their exact probabilities (same shape); 0 to 1.
+
+    Raises ValueError for shapes or an empty count.
+    """
+    if counts.shape != probabilities.shape or counts.sum() <= 0:
+        raise ValueError("counts and probabilities need one shape, and something must have been counted")
+    return float((counts.double() / counts.sum() - probabilities.double()).abs().sum()) / 2
+
+
+def total_variation_floor(n: int, probabilities: Tensor, *, n_repeats: int = 400, seed: int = 0) -> Floor:
+    """Floor of `total_variation`: `n_repeats` multinomial counts of n exact draws. Rare outcomes need no care."""
+    p = probabilities.double().flatten().numpy()
+    counts = np.random.default_rng(seed).multinomial(n, p / p.sum(), size=n_repeats)
+    scores = np.abs(counts / n - p).sum(1) / 2
+    return Floor(float(scores.mean()), float(scores.std(ddof=1)), n)
 
 
 def floor(distance: Distance, exact_sampler: ExactSampler, n: int, *, n_repeats: int = 8, seed: int = 0,

@@ -23,7 +23,7 @@ def truth_meter(truth: Truth, *, note: str = "") -> None:
     low, high = place(max(truth.floor_mean - 2 * truth.floor_std, 1e-15)), place(truth.floor_mean + 2 * truth.floor_std)
     at = place(truth.value)
     unit = f" {truth.unit}" if truth.unit else ""
-    label = (f"{truth.name}: {truth.value:.3g}{unit}. An exact sampler with {truth.n:,} particles scores "
+    label = (f"{truth.name}: {truth.value:.3g}{unit}. An exact sampler with {truth.n:,} {truth.of} scores "
              f"{truth.floor_mean:.3g} ± {truth.floor_std:.2g}.")
     st.html(
         f"""<div class="truth" role="img" aria-label="{html.escape(label)}">

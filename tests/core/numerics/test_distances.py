@@ -16,6 +16,8 @@ from core.numerics.distances import (
     ks_floor,
     measure,
     sliced_wasserstein,
+    total_variation,
+    total_variation_floor,
 )
 
 
@@ -138,3 +140,18 @@ def test_bad_samples():
         energy_distance(x[:0], x)
     with pytest.raises(ValueError, match="floor is for"):
         measure(energy_distance, x, gaussian(2), seed=0, known_floor=ks_floor(7))
+
+
+def test_total_variation_and_its_floor_against_de_moivre():
+    """E|K - np| of a binomial count (de Moivre 1730): 2 (1-p)^(n-m+1) p^m m C(n, m), m = floor(np) + 1."""
+    p, n = torch.tensor([0.5, 0.3, 0.15, 0.05], dtype=torch.float64), 57
+    mean = 0.0
+    for q in p.tolist():
+        m = math.floor(n * q) + 1
+        mean += 2 * (1 - q) ** (n - m + 1) * q**m * m * math.comb(n, m) / (2 * n)
+    limit = total_variation_floor(n, p, n_repeats=2000)
+    error = limit.std / math.sqrt(2000)
+    assert abs(limit.mean - mean) < 4 * error < abs(limit.mean - 1.2 * mean)
+    assert total_variation(torch.tensor([1, 0]), torch.tensor([0.25, 0.75])) == pytest.approx(0.75)
+    with pytest.raises(ValueError):
+        total_variation(torch.zeros(2), torch.tensor([0.5, 0.5]))
