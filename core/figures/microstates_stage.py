@@ -62,7 +62,7 @@ def payload(throws: Throws, *, view: str = "all") -> bytes:
     low, high = -0.6, throws.n_coins + 0.6
     if view == "zoom":
         ends = _zoom(throws.n_coins, 0.5), _zoom(throws.n_coins, throws.p)
-        low, high = max(low, min(e[0] for e in ends)), min(high, max(e[1] for e in ends))
+        low, high = min(e[0] for e in ends), max(e[1] for e in ends)
     elif view != "all":
         raise ValueError(f"view is 'all' or 'zoom', not {view!r}")
     shown = len(throws.tosses)
