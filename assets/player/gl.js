@@ -112,6 +112,18 @@ class GlRenderer {
     if (part.film) part.film.upTo = -1;
   }
 
+  /** The density or the arrows of a panel were written anew by a hand on the stage. */
+  fieldChanged(index) {
+    const gl = this.gl;
+    const part = this.parts[index];
+    part.shown = null;
+    if (part.film) part.film.upTo = -1;
+    if (!part.arrows || gl.isContextLost()) return;
+    const { columns, rows, data } = part.panel.arrows;
+    gl.bindTexture(gl.TEXTURE_2D, part.arrows);
+    gl.texImage2D(gl.TEXTURE_2D, 0, gl.RG8I, columns, rows, 0, gl.RG_INTEGER, gl.BYTE, data);
+  }
+
   resize(width, height) {
     if (this.canvas.width !== width) this.canvas.width = width;
     if (this.canvas.height !== height) this.canvas.height = height;

@@ -7,7 +7,8 @@ function particleFrame(act) {
   dom.axes = svg("svg", { class: "axes", "aria-hidden": "true" });
   dom.notes = element("div", { class: "notes" });
   dom.notice = element("div", { class: "notice", role: "status", hidden: true });
-  dom.stage = element("div", { class: "stage", role: "img", onclick: act.toggle }, dom.axes, dom.points, dom.notes);
+  dom.said = element("div", { class: "note said", hidden: true });
+  dom.stage = element("div", { class: "stage", role: "img", onclick: act.toggle }, dom.axes, dom.points, dom.notes, dom.said);
   dom.root = element("div", { class: "player", role: "group", "aria-roledescription": "player" }, dom.legend, dom.notice, dom.stage, dom.bar);
   return dom;
 }

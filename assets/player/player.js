@@ -15,6 +15,7 @@ class ParticlePlayer extends Player {
     super(parent);
     this.turn = 0;
     this.startRenderer();
+    this.handles = new Handles(this);
   }
 
   build(act) { return particleFrame(act); }
@@ -47,6 +48,7 @@ class ParticlePlayer extends Player {
   /** Take what Python sent. The same payload again changes nothing; a new one keeps clock, speed and choices. */
   async load(component) {
     this.tell = component.setStateValue;
+    this.trigger = component.setTriggerValue;
     const turn = ++this.turn;
     const envelope = readEnvelope(component.data, "N2CP", "player");
     this.mount = envelope.mount;
@@ -60,6 +62,7 @@ class ParticlePlayer extends Player {
     this.options ??= {};
     this.begin(movie, this.still.matches || this.renderer.name === "2d");
     this.renderer.setMovie(movie);
+    this.handles.load(movie.handles);
     this.settle();
     this.measure(true);
     if (this.inSight && !document.hidden && this.rects) this.draw();      // now: the page may keep the next frame waiting
@@ -199,6 +202,7 @@ class ParticlePlayer extends Player {
     this.rects = this.places.map(({ plot }) => place(plot));
     this.strips = this.places.map((at) => stripsOf(movie, at).map(([rect, axis, upright]) => [place(rect), axis, upright]));
     drawAxes(dom.axes, movie, this.places, { ...this.roles, type: this.type });
+    this.handles.place(this.places, movie.bounds);
     dom.notes.replaceChildren(...this.places.map(({ plot }) => {
       const note = element("div", { class: "note", hidden: true });
       Object.assign(note.style, { left: `${plot.x + 5}px`, top: `${plot.y + 5}px` });
@@ -208,6 +212,13 @@ class ParticlePlayer extends Player {
     this.stale = true;
     this.draw();
     this.wake();
+  }
+
+  /** A line of words over the stage while a hand is on a handle. */
+  say(words) {
+    const { said } = this.dom;
+    if (said.textContent !== words) said.textContent = words;
+    said.hidden = !words;
   }
 
   pointSize(n) {

@@ -29,10 +29,24 @@ import numpy as np
 from core.figures.blocks import Blocks, read_block, split
 from core.figures.player_panel import LOST, MARGIN, VIEW, Panel, as_numbers, pack_panel
 
-__all__ = ["Panel", "Unpacked", "grid_points", "pack_player", "payload_id", "unpack"]
+__all__ = ["Handles", "Panel", "Unpacked", "grid_points", "pack_player", "payload_id", "unpack"]
 
 MAGIC, VERSION = b"N2CP", 1
 MAX_FRAMES, MAX_PANELS = 2048, 4
+
+
+@dataclass(frozen=True)
+class Handles:
+    """Modes of a Gaussian mixture that the reader can move, widen and weigh by hand on the stage.
+
+    modes: (x, y, weight, width) each. limits: (low, high) of those four. sigma: noise added to every width. powers: per panel,
+    the power of the mixture that its density shows. While a hand is on them, the browser draws the mixture itself.
+    """
+
+    modes: Sequence[Sequence[float]]
+    limits: Sequence[tuple[float, float]]
+    sigma: float = 0.0
+    powers: Sequence[float] = ()
 
 
 def grid_points(bounds: Sequence[float], shape: tuple[int, int]) -> np.ndarray:
@@ -64,6 +78,7 @@ def pack_player(
     wrap: bool = False,
     equal_aspect: bool = True,
     marginals: bool = True,
+    handles: Handles | None = None,
 ) -> bytes:
     """Everything the player shows, as bytes. Panels run side by side on one clock.
 
@@ -71,6 +86,7 @@ def pack_player(
     bounds: the view, (x_low, x_high, y_low, y_high) or, in mode "1d", (low, high) of the position axis.
     alt: one sentence for readers who do not see the picture. fps: frames of the payload per second at speed 1.
     trail: frames of path drawn behind each particle. wrap: the view is one period of a torus. marginals: histograms at first.
+    handles: modes to be dragged, in mode "2d".
     Raises ValueError with the offending shape or name.
     """
     if mode not in ("1d", "2d"):
@@ -90,6 +106,8 @@ def pack_player(
     if mode == "1d" and len(clock) > 1 and (clock[0] == clock[-1] or (steps.min() < 0 < steps.max())):
         raise ValueError("times must rise or fall throughout in mode '1d', where time is the horizontal axis")
 
+    if handles is not None and mode == "1d":
+        raise ValueError("handles need mode '2d'")
     blocks = Blocks()
     header = {
         "mode": mode, "frames": len(clock), "bounds": view, "fps": float(fps), "autoplay": bool(autoplay),
@@ -99,6 +117,10 @@ def pack_player(
         "times": blocks.add(clock),
         "panels": [pack_panel(panel, i, clock, view, mode, wrap, blocks) for i, panel in enumerate(panels)],
     }
+    if handles is not None:
+        header["handles"] = {"modes": [[float(v) for v in m] for m in handles.modes], "sigma": float(handles.sigma),
+                             "limits": [[float(v) for v in pair] for pair in handles.limits],
+                             "powers": [float(p) for p in handles.powers]}
     body = blocks.bytes()
     text = json.dumps(header, separators=(",", ":"), allow_nan=False)
     identity = hashlib.blake2b(text.encode() + body, digest_size=8).hexdigest()

@@ -126,16 +126,21 @@ class Choice(Control):
 
 @dataclass(frozen=True)
 class Text(Control):
-    """A line of text; what it means is checked where it is used."""
+    """A line of text; what it means is checked where it is used.
+
+    check: would this text, found in a link, make sense? expected: what does, for the notice under a bad link.
+    """
 
     max_chars: int = 60
     placeholder: str | None = None
+    check: Callable[[str], bool] | None = None
+    expected: str = ""
 
     def valid(self, raw):
-        return len(raw) <= self.max_chars
+        return len(raw) <= self.max_chars and (self.check is None or self.check(raw))
 
     def expects(self):
-        return f"at most {self.max_chars} characters"
+        return self.expected or f"at most {self.max_chars} characters"
 
     def draw(self):
         return st.text_input(self.label, self.default, self.max_chars, key=self.key, help=self.help, bind="query-params",

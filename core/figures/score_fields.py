@@ -1,0 +1,88 @@
+"""Figures of the score-field chapter: who ends on which mode, and what multiplying p by a constant changes."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from core.figures.theme import LIGHT, Palette, rgba, styled
+from core.numerics.trajectory import Trajectory
+from core.physics.basins import Basins
+from core.physics.score_fields import Rescaled
+
+MOST = 10  # basins with a bar of their own
+
+
+def mode_figure(basins: Basins, greedy: Trajectory, thermal: Trajectory, *, palette: Palette = LIGHT) -> go.Figure:
+    """Share of the walkers at the end in each basin, greedy and Langevin, beside the exact share of the law.
+
+    Error bars: two standard errors of a counted share. Basins past the MOST heaviest are counted together.
+    """
+    names = [f"mode {i + 1}" for i in range(len(basins.mass))]
+    places = [f"({x:.1f}, {y:.1f})".replace("-", "−") for x, y in basins.peaks.tolist()]
+    labels = [f"{name}<br>{place}" for name, place in zip(names, places)]
+
+    def grouped(shares):
+        head, rest = shares[:MOST].tolist(), float(shares[MOST:].sum())
+        return head + ([rest] if len(shares) > MOST else [])
+
+    labels = labels[:MOST] + (["all others"] if len(labels) > MOST else [])
+    figure = go.Figure()
+    for name, run, colour, pattern in (("greedy", greedy, palette.noise, "/"), ("Langevin", thermal, palette.sample, "")):
+        share = np.array(grouped(basins.shares(run.final)))
+        error = 2 * np.sqrt(share * (1 - share) / run.n_particles)
+        figure.add_bar(x=labels, y=share, name=name, marker=dict(color=rgba(colour, 0.75), line_width=0, pattern_shape=pattern),
+                       error_y=dict(array=error, color=palette.muted, thickness=1.4, width=3),
+                       hovertemplate="%{y:.3f}<extra>" + name + "</extra>")
+    figure.add_scatter(x=labels, y=grouped(basins.mass), mode="markers", name="exact share", hovertemplate="%{y:.3f}<extra>exact</extra>",
+                       marker=dict(symbol="line-ew", size=46 if len(labels) < 6 else 22, line=dict(color=palette.exact, width=3.5)))
+    figure.update_layout(bargap=0.35)
+    styled(figure, palette, x_title="mode and where it is highest", y_title="share of the walkers")
+    figure.update_yaxes(rangemode="tozero")
+    return figure
+
+
+def constant_figure(cut: Rescaled, constant: float, *, palette: Palette = LIGHT) -> go.Figure:
+    """ln p and ln(c p) along a line above, their slopes below: the curves part, the slopes fall on each other."""
+    figure = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.07)
+    x = cut.x.numpy()
+    lines = ((cut.log_p, cut.score, "p", palette.exact, "solid", 5), (cut.log_cp, cut.score_c, "c p", palette.accent, "dash", 2))
+    for log, slope, name, colour, dash, width in lines:
+        line = dict(color=colour, width=width, dash=dash)
+        figure.add_scatter(x=x, y=log.numpy(), mode="lines", name=name, line=line, row=1, col=1)
+        figure.add_scatter(x=x, y=slope.numpy(), mode="lines", name=name, line=line, showlegend=False, row=2, col=1)
+    styled(figure, palette, x_title="", y_title="", height=400)
+    figure.update_xaxes(title_text=f"x₁ along x₂ = {cut.y:.2f}".replace("-", "−"), row=2, col=1)
+    figure.update_yaxes(title_text="logarithm", row=1, col=1)
+    figure.update_yaxes(title_text="score along x₁", row=2, col=1)
+    figure.add_annotation(x=0.99, y=0.03, xref="paper", yref="paper", xanchor="right", yanchor="bottom", showarrow=False,
+                          text=f"largest difference of the arrows: {cut.deviation:.1e}", bgcolor=rgba(palette.background, 0.8))
+    if constant != 1:
+        figure.add_annotation(x=0.99, y=0.98, xref="paper", yref="paper", xanchor="right", yanchor="top", showarrow=False,
+                              text=f"ln c = {math.log(constant):.2f}".replace("-", "−"), bgcolor=rgba(palette.background, 0.8))
+    return figure
+
+
+def final_figure(trajectory: Trajectory, basins: Basins, *, palette: Palette = LIGHT) -> go.Figure:
+    """The walkers at the end on the exact law, for the exported script."""
+    law = basins.law
+    axis = (np.arange(law.n) + 0.5) * law.cell - law.half
+    figure = go.Figure()
+    figure.add_contour(x=axis, y=axis, z=law.log_p.exp().numpy(), contours_coloring="lines", ncontours=10, showscale=False, line_width=1.5,
+                       colorscale=[[0, palette.exact], [1, palette.exact]], name="exact", showlegend=True, hoverinfo="skip")
+    x = trajectory.final.numpy()
+    figure.add_scattergl(x=x[:, 0], y=x[:, 1], mode="markers", marker=dict(color=palette.sample, size=4), name="walkers")
+    styled(figure, palette, x_title="x₁", y_title="x₂", height=480)
+    figure.update_xaxes(range=[-3, 3], scaleanchor="y")
+    figure.update_yaxes(range=[-3, 3])
+    return figure
+
+
+def readings(cut: Rescaled, constant: float, kT: float) -> list[tuple[str, str]]:
+    """(quantity, value) of the multiplication by a constant."""
+    what = "∫ c p dx by quadrature" if kT == 1 else "∫ c p^(1/kT) dx by quadrature"
+    return [("c", f"{constant:g}"), (what, f"{cut.integral:.6g}"),
+            ("Largest difference of the score fields", f"{cut.deviation:.1e} of the longest arrow")]

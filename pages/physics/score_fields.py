@@ -1,0 +1,167 @@
+"""Chapter 8, score fields."""
+
+import math
+
+import pandas as pd
+import streamlit as st
+
+from core.figures import score_fields as figures
+from core.figures import score_fields_stage
+from core.physics import score_fields
+from pages import kit
+from pages.kit import controls
+from pages.kit.equation import number
+from pages.kit.player import player
+
+DEFAULT = score_fields.format_modes(score_fields.MODES)
+COLUMNS = {"x": (-3.0, 3.0, 0.0), "y": (-3.0, 3.0, 0.0), "weight": (*score_fields.WEIGHTS, 0.3), "width": (*score_fields.WIDTHS, 0.4)}
+POWERS = (1e-12, 1e-6, 1e-3, 0.1, 1.0, 10.0, 1e3, 1e6, 1e12)
+
+
+def readable(text):
+    try:
+        return bool(score_fields.parse_modes(text))
+    except ValueError:
+        return False
+
+
+page = kit.chapter("score_fields", [
+    kit.Choice("source", "Density p", "by hand", options=list(score_fields.SOURCES), wide=True, term="sigma"),
+    kit.Slider("sigma", "Noise σ added to the data", 0.0, low=0.0, high=2.0, step=0.05),
+    kit.Slider("kT", "Temperature kT", 1.0, low=0.1, high=3.0, step=0.1),
+    kit.Slider("constant", "Multiply p by", 1.0, options=POWERS, format=lambda c: f"10^{round(math.log10(c))}" if c != 1 else "1"),
+    kit.Choice("start", "Starting points", "spread", options=list(score_fields.STARTS)),
+    kit.Slider("step", "Time step, in finest width²", 0.2, options=[0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 1.8, 2.2], more=True,
+               help="Euler's method is stable below 2."),
+    kit.Slider("n_steps", "Steps", 800, options=[50, 100, 200, 400, 800, 1600, 3200], more=True),
+    kit.Slider("n_particles", "Walkers", 1000, options=[100, 200, 500, 1000, 2000], more=True),
+    kit.Number("seed", "Seed", 1, more=True, help="Everyone with the same seed sees the same walkers."),
+    kit.Text("modes", "Modes of “by hand”: x y weight width; …", DEFAULT, more=True, max_chars=380, check=readable,
+             expected=f"1 to {score_fields.MAX_MODES} modes of four numbers, such as {DEFAULT}"),
+])
+SCENES = [
+    kit.Scene("Climb or wander", {}, "Same points, same arrows. Left they stop on the hilltops, right the shares come right."),
+    kit.Scene("A million times p", {"constant": 1e6},
+              "The logarithm is lifted by the same amount everywhere, its slope is not: no arrow moves."),
+    kit.Scene("Ring", {"source": "ring"}, "Greedy shrinks the crowd onto the ridge; Langevin gives the ridge its width back."),
+    kit.Scene("Board in noise", {"source": "checkerboard", "sigma": 0.2}, "Sharp edges have no score. A little noise gives them one."),
+    kit.Scene("Cold", {"kT": 0.1}, "Little noise: Langevin is nearly greedy, and its own law p^10 sits on the tops."),
+    kit.Scene("Stuck", {"modes": "-1.7 -1.7 0.3 0.3; 1.7 1.7 0.7 0.3", "start": "one corner"},
+              "The far hill holds 70 % of p and nobody gets there: the arrows in between are too steep to climb down. Now raise σ to 0.8.",
+              breaks=True),
+    kit.Scene("Step too long", {"step": 2.2}, "Past twice the width squared every step overshoots the mode it aims at: nobody settles, "
+              "with noise or without.", breaks=True),
+]
+
+
+@st.cache_data(max_entries=32, max_size="128MB", show_spinner=False)
+def walk(**params):
+    return score_fields.sample(**params)
+
+
+@st.cache_data(max_entries=32, max_size="96MB", show_spinner=False)
+def stage_payload(params):
+    spec = {key: params[key] for key in ("source", "modes", "points", "sigma")}
+    return score_fields_stage.payload(walk(**params | {"kT": 0.0}), walk(**params), kT=params["kT"], **spec)
+
+
+@st.cache_data(max_entries=16, max_size="48MB", show_spinner=False)
+def noise_payload(**spec):
+    return score_fields_stage.noise_payload(**spec)
+
+
+def edit(rows):
+    """Put modes from the stage or the table into the control that the link carries."""
+    try:
+        controls.put({"modes": score_fields.format_modes(rows)})
+    except (TypeError, ValueError):
+        st.toast("These values make no modes; nothing was changed.")
+
+
+def table_edited(modes, key):
+    changes = st.session_state[key]
+    rows = [dict(zip(COLUMNS, mode)) | changes["edited_rows"].get(i, {}) for i, mode in enumerate(modes)]
+    rows = [row for i, row in enumerate(rows) if i not in changes["deleted_rows"]] + changes["added_rows"]
+    kept = [[default if row.get(name) is None else row[name] for name, (_, _, default) in COLUMNS.items()] for row in rows]
+    edit(kept or modes)
+
+
+def table(modes):
+    """The modes with exact values; rows can be added and deleted."""
+    key = f"table_{hash(modes)}"
+    st.data_editor(pd.DataFrame(list(modes), columns=list(COLUMNS), index=range(1, len(modes) + 1)).reset_index(drop=True), key=key,
+                   num_rows="dynamic", width="stretch", on_change=table_edited, args=(modes, key),
+                   column_config={name: st.column_config.NumberColumn(name, min_value=low, max_value=high, format="%.2f")
+                                  for name, (low, high, _) in COLUMNS.items()})
+
+
+def own_points():
+    """Pasted or uploaded points; () and the reason in words when they cannot be used."""
+    file = st.file_uploader("A CSV file, two columns", type=["csv", "txt", "tsv"], key="points_file", max_upload_size=2)
+    pasted = st.text_area("or paste: two numbers a line", key="points_text", height=120, placeholder="0.5, 1.2\n-0.3, 0.8\n…")
+    text = file.getvalue().decode("utf-8", "replace") if file else pasted
+    if not text.strip():
+        st.caption("Until then: sixty points on a heart.")
+        return ()
+    try:
+        return score_fields.parse_points(text)
+    except ValueError as error:
+        st.error(f"These points cannot be used: {error}. The heart is shown instead.", icon=":material/error:")
+        return ()
+
+
+stage, side = st.columns([2.5, 1], gap="medium")
+with side:
+    values = page.controls()
+    modes, points = score_fields.MODES, ()
+    try:
+        modes = score_fields.parse_modes(values["modes"])
+    except ValueError as error:
+        st.warning(f"The modes cannot be used: {error}. Those of the beginning are shown.", icon=":material/edit_off:")
+    if values["source"] == "by hand":
+        table(modes)
+    elif values["source"] == "your points":
+        points = own_points()
+spec = dict(source=values["source"], modes=modes, points=points, sigma=values["sigma"])
+params = spec | {key: values[key] for key in ("kT", "start", "step", "n_steps", "n_particles", "seed")}
+page.exports(params)
+greedy, thermal = walk(**params | {"kT": 0.0}), walk(**params)
+with stage:
+    page.equation({"constant": f"10^{{{round(math.log10(values['constant']))}}}" if values["constant"] != 1 else "1",
+                   "kT": number(values["kT"]), "sigma": number(score_fields.noise_in_force(values["source"], values["sigma"]))})
+    player(stage_payload(params), key="stage", height=500, report=False, on_edit=edit)
+    page.scenes(SCENES)
+    for column, run, name in zip(st.columns(2), (greedy, thermal), ("greedy", "Langevin")):
+        with column:
+            kit.truth_meter(score_fields.truth(run, kT=values["kT"], **spec),
+                            note=f"Between the {name} walkers at the end and exact draws from {'p' if values['kT'] == 1 else 'p^(1/kT)'}.")
+
+kit.below_the_stage()
+shares, scale = st.columns(2)
+with shares:
+    st.markdown("##### Who ends on which mode")
+    counted = score_fields.basins(kT=values["kT"], **spec)
+    kit.figure(figures.mode_figure(counted, greedy, thermal, palette=kit.palette()), key="modes_figure",
+               alt="Share of greedy and Langevin walkers on each mode beside the exact share.")
+with scale:
+    st.markdown("##### p times a constant: the same arrows")
+    cut = score_fields.rescaled(values["constant"], kT=values["kT"], **spec)
+    kit.figure(figures.constant_figure(cut, values["constant"], palette=kit.palette()), key="constant_figure",
+               alt="Logarithm of p and of c p along a line, and below it their slopes, which coincide.")
+    kit.readings(figures.readings(cut, values["constant"], values["kT"]))
+st.markdown("##### How noise smooths the score")
+player(noise_payload(**spec | {"sigma": 0.0}), key="noise", height=460, report=False)
+
+
+def grade():
+    share, true = float(counted.shares(greedy.final)[0]), float(counted.mass[0])
+    error = 2 * math.sqrt(share * (1 - share) / greedy.n_particles)
+    right = 1 if abs(share - true) <= error else 0 if share < true else 2
+    return right, f"It holds {true:.3f} of the law; {share:.3f} ± {error:.3f} of the greedy walkers ended in its basin."
+
+
+kit.predict("score_fields", "Greedy walkers from these starting points: what share of them ends on the heaviest mode?",
+            ["less than its share of p", "its share of p", "more than its share of p"], grade)
+page.prose("What to look at")
+page.prose("Questions people ask", expanded=False)
+page.footer(score_fields.sample, values)
