@@ -29,7 +29,7 @@ class Handles {
     this.places = places;
     this.bounds = bounds;
     if (this.held) return this.update();
-    this.groups = !this.spec ? [] : places.flatMap(({ plot }) => this.modes.map((_, k) => this.group(plot, k)));
+    this.groups = !this.spec ? [] : places.slice(0, plotCount(this.player.movie)).flatMap(({ plot }) => this.modes.map((_, k) => this.group(plot, k)));
     this.layer.replaceChildren(...this.groups.map(({ root }) => root));
     this.update();
   }

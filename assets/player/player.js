@@ -203,9 +203,9 @@ class ParticlePlayer extends Player {
     this.strips = this.places.map((at) => stripsOf(movie, at).map(([rect, axis, upright]) => [place(rect), axis, upright]));
     drawAxes(dom.axes, movie, this.places, { ...this.roles, type: this.type });
     this.handles.place(this.places, movie.bounds);
-    dom.notes.replaceChildren(...this.places.map(({ plot }) => {
+    dom.notes.replaceChildren(...this.places.map(({ plot }, i) => {
       const note = element("div", { class: "note", hidden: true });
-      Object.assign(note.style, { left: `${plot.x + 5}px`, top: `${plot.y + 5}px` });
+      Object.assign(note.style, { left: `${plot.x + 5}px`, top: `${plot.y + 5 + (movie.overlay ? 1.7 * i * this.type : 0)}px` });
       return note;
     }));
     this.dirtyAxes = false;
@@ -239,7 +239,8 @@ class ParticlePlayer extends Player {
     });
     movie.panels.forEach((panel, i) => {
       const note = dom.notes.children[i];
-      const text = missingNote(movie, panel, frame);
+      const missed = missingNote(movie, panel, frame);
+      const text = missed && movie.overlay ? `${panel.name}: ${missed}` : missed;
       if (note.textContent !== text) note.textContent = text;
       note.hidden = !text;
     });

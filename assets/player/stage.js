@@ -16,9 +16,12 @@ function ticks(low, high, wanted) {
   return found;
 }
 
+/** Places on the stage: one for each panel, or one for all. */
+const plotCount = (movie) => (movie.overlay ? 1 : movie.panels.length);
+
 /** Rows and columns of panels on a stage of this width; panels without histograms can be small. */
 function gridShape(movie, width) {
-  const count = movie.panels.length;
+  const count = plotCount(movie);
   const columns = width < (movie.strips ? 640 : 160 * count) ? 1 : count === 4 ? 2 : count;
   return { columns, rows: Math.ceil(count / columns) };
 }
@@ -26,7 +29,7 @@ function gridShape(movie, width) {
 /** Height the panels want on a narrow screen, where the page decides nothing but the width. */
 function narrowHeight(movie, width, type) {
   const one = movie.flat ? Math.max(260, width * 0.78) : Math.min(width, 460) * 0.86 + 4 * type;
-  return Math.round(one * movie.panels.length);
+  return Math.round(one * plotCount(movie));
 }
 
 /** Space around the plots of one cell, in CSS pixels. */
@@ -56,7 +59,8 @@ function layOut(movie, width, height, type, strips) {
   const { columns, rows } = gridShape(movie, width);
   const cell = { w: width / columns, h: height / rows };
   const { left, right, bottom, above, side, roof, gap, over } = margins(movie, cell, type, strips);
-  return movie.panels.map((panel, i) => {
+  return movie.panels.map((panel, k) => {
+    const i = movie.overlay ? 0 : k;
     const x0 = (i % columns) * cell.w;
     const y0 = Math.floor(i / columns) * cell.h;
     let w = Math.max(40, cell.w - left - side - gap - right);
@@ -109,7 +113,7 @@ function drawAxes(root, movie, places, { ink, muted, grid, type }) {
   const parts = [];
   const say = (text, x, y, more) => parts.push(svg("text", { x, y, "font-size": type, fill: muted, "text-anchor": "middle", ...more }, text));
   const times = [movie.clock[0], movie.clock[movie.frames - 1]];
-  places.forEach(({ plot: { x, y, w, h }, title, top, side }, i) => {
+  places.slice(0, plotCount(movie)).forEach(({ plot: { x, y, w, h }, title, top, side }, i) => {
     const [xl, xh] = !movie.flat ? movie.bounds : times[0] === times[1] ? [times[0], times[0] + 1] : times;
     const [yl, yh] = movie.flat ? movie.bounds : movie.bounds.slice(2);
     let lines = "";

@@ -79,6 +79,7 @@ def pack_player(
     equal_aspect: bool = True,
     marginals: bool = True,
     handles: Handles | None = None,
+    overlay: bool = False,
 ) -> bytes:
     """Everything the player shows, as bytes. Panels run side by side on one clock.
 
@@ -86,7 +87,8 @@ def pack_player(
     bounds: the view, (x_low, x_high, y_low, y_high) or, in mode "1d", (low, high) of the position axis.
     alt: one sentence for readers who do not see the picture. fps: frames of the payload per second at speed 1.
     trail: frames of path drawn behind each particle. wrap: the view is one period of a torus. marginals: histograms at first.
-    handles: modes to be dragged, in mode "2d".
+    handles: modes to be dragged, in mode "2d". overlay: all panels in one place, the first one below; mode "2d", and only the first may
+    have density or arrows.
     Raises ValueError with the offending shape or name.
     """
     if mode not in ("1d", "2d"):
@@ -108,11 +110,13 @@ def pack_player(
 
     if handles is not None and mode == "1d":
         raise ValueError("handles need mode '2d'")
+    if overlay and (mode == "1d" or any(panel.density is not None or panel.arrows is not None for panel in panels[1:])):
+        raise ValueError("an overlay needs mode '2d', and density and arrows only in its first panel")
     blocks = Blocks()
     header = {
         "mode": mode, "frames": len(clock), "bounds": view, "fps": float(fps), "autoplay": bool(autoplay),
         "loop": bool(loop), "trail": int(trail), "wrap": bool(wrap), "equal": bool(equal_aspect), "strips": bool(marginals),
-        "alt": alt,
+        "alt": alt, "overlay": bool(overlay),
         "x": x_label, "y": y_label, "time": time_label, "view": VIEW, "margin": MARGIN,
         "times": blocks.add(clock),
         "panels": [pack_panel(panel, i, clock, view, mode, wrap, blocks) for i, panel in enumerate(panels)],

@@ -58,7 +58,7 @@ def constant_figure(cut: Rescaled, constant: float, *, palette: Palette = LIGHT)
     figure.update_xaxes(title_text=f"x₁ along x₂ = {cut.y:.2f}".replace("-", "−"), row=2, col=1)
     figure.update_yaxes(title_text="logarithm", row=1, col=1)
     figure.update_yaxes(title_text="score along x₁", row=2, col=1)
-    figure.add_annotation(x=0.99, y=0.03, xref="paper", yref="paper", xanchor="right", yanchor="bottom", showarrow=False,
+    figure.add_annotation(x=0.99, y=0.44, xref="paper", yref="paper", xanchor="right", yanchor="top", showarrow=False,
                           text=f"largest difference of the arrows: {cut.deviation:.1e}", bgcolor=rgba(palette.background, 0.8))
     if constant != 1:
         figure.add_annotation(x=0.99, y=0.98, xref="paper", yref="paper", xanchor="right", yanchor="top", showarrow=False,

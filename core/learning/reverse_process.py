@@ -10,6 +10,7 @@ from torch import Tensor
 
 from core.numerics.densities import Density, get_dataset
 from core.numerics.distances import Distance, Floor, Truth, floor, measure, sliced
+from core.numerics.frames import cell_centres, density_frames, stage_scale
 from core.numerics.likelihood import log_likelihood
 from core.numerics.methods import METHODS, Knobs, Problem
 from core.numerics.networks import load_score_network
@@ -38,11 +39,6 @@ def score_model(dataset: str, schedule: Schedule, kind: str = "exact",
 def prior(schedule: Schedule, n_particles: int, generator: torch.Generator, dim: int = 2) -> Tensor:
     """(n_particles, dim): x_1 ~ N(0, sigma(1)^2), which stands in for the exact law at t = 1."""
     return torch.randn(n_particles, dim, generator=generator).mul_(schedule.sigma(1.0))
-
-
-def stage_scale(schedule: Schedule, times: Tensor) -> Tensor:
-    """(T,): sqrt(alpha^2 + sigma^2), the width of x_t for data of unit variance; 1 everywhere for VP."""
-    return torch.sqrt(schedule.alpha(times) ** 2 + schedule.sigma(times) ** 2)
 
 
 def sample(*, dataset: str = "three modes", schedule: str = "linear", variant: str | None = None,
@@ -110,27 +106,14 @@ def exact_density_frames(dataset: str, schedule: str, times: Tensor, bounds: tup
 
     bounds: (x_min, x_max, y_min, y_max); size: W = H, or (W, H). on_stage: the density of x_t / stage_scale.
     """
-    width, height = (size, size) if isinstance(size, int) else size
-    x_min, x_max, y_min, y_max = bounds
-    x = x_min + (torch.arange(width) + 0.5) * (x_max - x_min) / width
-    y = y_min + (torch.arange(height) + 0.5) * (y_max - y_min) / height
-    grid = torch.stack(torch.meshgrid(x, y, indexing="xy"), -1).reshape(-1, 2)
-    path, data = get_schedule(schedule, variant), get_dataset(dataset)
-    frames = []
-    for t in times.tolist():
-        scale = float(stage_scale(path, torch.tensor(t, dtype=torch.float64))) if on_stage else 1.0
-        frames.append(data.diffused(path, t).log_prob(grid * scale).exp_().mul_(scale**2))
-    return torch.stack(frames).reshape(len(frames), height, width)
+    return density_frames(get_dataset(dataset), get_schedule(schedule, variant), times, bounds, size, on_stage=on_stage)
 
 
 def exact_score_frames(dataset: str, schedule: str, times: Tensor, bounds: tuple[float, float, float, float],
                        size: int = 16, *, variant: str | None = None, on_stage: bool = False,
                        score: str = "exact") -> Tensor:
     """(T, h, w, 2) float32: the score field at the cell centres, for the player's arrows."""
-    x_min, x_max, y_min, y_max = bounds
-    x = x_min + (torch.arange(size) + 0.5) * (x_max - x_min) / size
-    y = y_min + (torch.arange(size) + 0.5) * (y_max - y_min) / size
-    grid = torch.stack(torch.meshgrid(x, y, indexing="xy"), -1).reshape(-1, 2)
+    grid = cell_centres(bounds, size)
     path = get_schedule(schedule, variant)
     model = score_model(dataset, path, score)
     frames = []

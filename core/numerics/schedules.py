@@ -293,6 +293,34 @@ class Geometric(Schedule):
         return "uniform"
 
 
+@dataclass(frozen=True)
+class FiniteTime(Schedule):
+    """t = 1 - exp(-s): all of the infinite time s of dx = -x ds + sqrt(2) dB in one unit. beta = 2 ds/dt = 2 / (1 - t).
+
+    beta diverges at t = 1, where nothing of x_0 would be left, and is clipped at beta_max like the cosine's.
+    """
+
+    beta_max: float = 1000.0
+    variant: str = "VP"
+
+    @property
+    def _clip_time(self) -> float:
+        return 1 - 2 / self.beta_max
+
+    def beta(self, t):
+        inside = _where(t < self._clip_time, t, 0 * t)
+        return _where(t < self._clip_time, 2 / (1 - inside), 0 * t + self.beta_max)
+
+    def integral(self, t):
+        inside = _where(t < self._clip_time, t, 0 * t + self._clip_time)
+        return -2 * _lib(t).log1p(-inside) + self.beta_max * (t - inside)
+
+    def time_of_integral(self, total):
+        at_clip = self.integral(self._clip_time)
+        inside = _where(total < at_clip, total, 0 * total + at_clip)
+        return -_lib(total).expm1(-inside / 2) + (total - inside) / self.beta_max
+
+
 SCHEDULES: dict[str, Schedule] = {
     "linear": Linear(), "cosine": Cosine(), "exponential": Exponential(), "sigmoid": Sigmoid(),
     "EDM": EDM(), "geometric": Geometric(),

@@ -29,7 +29,7 @@ page = kit.chapter("score_fields", [
     kit.Choice("source", "Density p", "by hand", options=list(score_fields.SOURCES), wide=True, term="sigma"),
     kit.Slider("sigma", "Noise σ added to the data", 0.0, low=0.0, high=2.0, step=0.05),
     kit.Slider("kT", "Temperature kT", 1.0, low=0.1, high=3.0, step=0.1),
-    kit.Slider("constant", "Multiply p by", 1.0, options=POWERS, format=lambda c: f"10^{round(math.log10(c))}" if c != 1 else "1"),
+    kit.Slider("constant", "Multiply p by", 1e3, options=POWERS, format=lambda c: f"10^{round(math.log10(c))}" if c != 1 else "1"),
     kit.Choice("start", "Starting points", "spread", options=list(score_fields.STARTS)),
     kit.Slider("step", "Time step, in finest width²", 0.2, options=[0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 1.8, 2.2], more=True,
                help="Euler's method is stable below 2."),
@@ -89,9 +89,9 @@ def table_edited(modes, key):
 def table(modes):
     """The modes with exact values; rows can be added and deleted."""
     key = f"table_{hash(modes)}"
-    st.data_editor(pd.DataFrame(list(modes), columns=list(COLUMNS), index=range(1, len(modes) + 1)).reset_index(drop=True), key=key,
-                   num_rows="dynamic", width="stretch", on_change=table_edited, args=(modes, key),
-                   column_config={name: st.column_config.NumberColumn(name, min_value=low, max_value=high, format="%.2f")
+    st.data_editor(pd.DataFrame(list(modes), columns=list(COLUMNS)), key=key,
+                   num_rows="dynamic", width="stretch", hide_index=True, on_change=table_edited, args=(modes, key),
+                   column_config={name: st.column_config.NumberColumn(name, min_value=low, max_value=high, format="%.2f", width=54)
                                   for name, (low, high, _) in COLUMNS.items()})
 
 
