@@ -42,6 +42,8 @@ CHAPTERS = (
             "scatter_plot"),
     Chapter(8, "physics", "score_fields", "Score fields", "Which way is denser, and what happens to those who only ever walk that way?",
             "explore"),
+    Chapter(10, "learning", "forward_process", "Forward process and schedules",
+            "How do you forget a picture so evenly that every moment of forgetting is known?", "blur_on"),
     Chapter(12, "learning", "reverse_process", "The reverse process",
             "If every step forward destroyed information, how can a walk backwards bring it back?", "fast_rewind"),
     Chapter(19, "crystals", "generation", "Growing crystals", "Can a crystal be grown out of noise, atom by atom?", "diamond"),

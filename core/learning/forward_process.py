@@ -165,7 +165,7 @@ def _gaussian_floor(n: int) -> Floor:
 
 @dataclass(frozen=True)
 class Collapse:
-    """Relative entropy of one coordinate of x_t (on stage) to N(0, 1), in nats, for every clock of one variant.
+    """Relative entropy of one coordinate of x_t to N(0, 1), in nats, for every clock of one variant. (VE: of x_t on stage.)
 
     log_snr (L,), on_path: name -> (L,) at those log-SNR; times (T,), in_time: name -> (T,) at those t.
     deviation: the largest difference of on_path between any two clocks, over the largest value; density_deviation: the same for the
@@ -190,7 +190,7 @@ def collapse(*, dataset: str = "three modes", variant: str = "VP", n: int = 33) 
     gaussian = -0.5 * (x[:, 0] ** 2 + LOG_2PI)
 
     def law(path: Schedule, t: float) -> Tensor:
-        scale = float(stage_scale(path, torch.tensor(t, dtype=torch.float64)))
+        scale = float(stage_scale(path, torch.tensor(t, dtype=torch.float64))) if variant == "VE" else 1.0
         return marginal.diffused(path, t).log_prob(x * scale) + math.log(scale)
 
     def entropy(log_p: Tensor) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from core.figures.payload import Panel, grid_points, pack_player, payload_id, unpack
+from core.figures.payload import Handles, Panel, grid_points, pack_player, payload_id, unpack
 from core.figures.player_panel import VIEW
 
 VIEW_2D = (-2.0, 4.0, -1.0, 1.0)
@@ -196,3 +196,17 @@ def test_panel_count_and_foreign_bytes():
     payload[4] = 9
     with pytest.raises(ValueError, match="version 9"):
         unpack(bytes(payload))
+
+
+def test_handles_and_overlay_are_written_into_the_header(walk):
+    handles = Handles([(0, 1, 0.5, 0.2)], [(-2, 4), (-1, 1), (0.1, 2), (0.1, 1)], sigma=0.3, powers=(1, 0.5))
+    header = unpack(pack(Panel(walk), handles=handles)).header
+    assert header["handles"] == {"modes": [[0, 1, 0.5, 0.2]], "sigma": 0.3, "powers": [1, 0.5],
+                                 "limits": [[-2, 4], [-1, 1], [0.1, 2], [0.1, 1]]}
+    assert "handles" not in unpack(pack(Panel(walk))).header
+    two = [Panel(walk, density=np.ones((1, 3, 3))), Panel(walk, role="data")]
+    assert unpack(pack_player(two, times=TIMES, bounds=VIEW_2D, alt="two", overlay=True)).header["overlay"]
+    with pytest.raises(ValueError, match="overlay"):
+        pack_player(two[::-1], times=TIMES, bounds=VIEW_2D, alt="two", overlay=True)
+    with pytest.raises(ValueError, match="handles"):
+        pack_player([Panel(walk[..., :1])], times=TIMES, bounds=(-2, 4), mode="1d", alt="one", handles=handles)

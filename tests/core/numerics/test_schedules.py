@@ -4,9 +4,10 @@ import pytest
 import torch
 from scipy.integrate import quad
 
-from core.numerics.schedules import EDM, SCHEDULES, SPACINGS, VARIANTS, Cosine, Linear, Schedule, get_schedule
+from core.numerics.schedules import EDM, SCHEDULES, SPACINGS, VARIANTS, Cosine, FiniteTime, Linear, Schedule, get_schedule
 
 ALL = [pytest.param(get_schedule(name, v), id=f"{name}-{v}") for name in SCHEDULES for v in VARIANTS]
+ALL += [pytest.param(FiniteTime(variant=v), id=f"finite-{v}") for v in VARIANTS]
 T = torch.linspace(0.03, 0.97, 41, dtype=torch.float64)
 
 
@@ -91,6 +92,17 @@ def test_edm_grid_is_equation_5_of_karras():
     i, n, rho = torch.arange(11, dtype=torch.float64), 11, 7
     expected = (80 ** (1 / rho) + i / (n - 1) * (0.002 ** (1 / rho) - 80 ** (1 / rho))) ** rho
     assert close(EDM().sigma(EDM().time_grid(10)), expected, rtol=1e-7)
+
+
+def test_finite_time_is_the_slides_clock():
+    """alpha(1 - exp(-s)) = exp(-s) of dx = -x ds + sqrt(2) dB, and the rate is clipped where the cosine's is: near the end."""
+    s = torch.linspace(0, 5, 21, dtype=torch.float64)
+    path = FiniteTime()
+    assert close(path.alpha(-torch.expm1(-s)), torch.exp(-s))
+    assert not close(path.alpha(-torch.expm1(-1.2 * s)), torch.exp(-s))
+    assert close(path.beta(T), 2 / (1 - T)) and path.beta(1.0) == 1000 and 0 < path.alpha(1.0) < 1e-3
+    exact, error = quad(path.beta, 0, 1, points=[path._clip_time], epsabs=1e-10, limit=400)
+    assert abs(path.integral(1.0) - exact) < 1e-7 + 10 * error
 
 
 def test_log_snr_grid_is_even():

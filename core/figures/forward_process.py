@@ -1,0 +1,125 @@
+"""Figures of the forward-process chapter: schedules, their one path, where steps are too long, what too little noise costs."""
+
+from __future__ import annotations
+
+import numpy as np
+import plotly.graph_objects as go
+import torch
+from plotly.subplots import make_subplots
+
+from core.figures.theme import LIGHT, Palette, rgba, styled
+from core.learning.forward_process import CLOCKS, Chain, Collapse, Price, chain_moments, clock
+from core.numerics.trajectory import Trajectory
+
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+
+
+def _lines(chosen: str, palette: Palette):
+    """(name, line) of every clock: the chosen one thick and last, so that it lies on top."""
+    for i, name in sorted(enumerate(CLOCKS), key=lambda pair: pair[1] == chosen):
+        here = name == chosen
+        yield name, dict(color=palette.noise if not here else palette.accent, width=3.2 if here else 1.4, dash=DASHES[i])
+
+
+def schedule_figure(chosen: str, variant: str, *, t_end: float = 1.0, palette: Palette = LIGHT) -> go.Figure:
+    """alpha, sigma and log-SNR against t for every clock in `variant`; t_end is marked when it is not 1."""
+    figure = make_subplots(rows=1, cols=3, horizontal_spacing=0.08)
+    t = torch.linspace(1e-3, 1, 241, dtype=torch.float64)
+    for name, line in _lines(chosen, palette):
+        path = clock(name, variant)
+        for column, quantity in enumerate((path.alpha, path.sigma, path.log_snr), 1):
+            figure.add_scatter(x=t.numpy(), y=quantity(t).numpy(), mode="lines", name=name, line=line, showlegend=column == 1,
+                               legendgroup=name, row=1, col=column, hovertemplate="t = %{x:.2f}: %{y:.3g}<extra>" + name + "</extra>")
+    styled(figure, palette, x_title="time t", y_title="", height=320)
+    for column, title in enumerate(("signal α(t)", "noise σ(t)", "log-SNR  ln α²/σ²"), 1):
+        figure.update_yaxes(title_text=title, row=1, col=column)
+        if t_end < 1:
+            figure.add_vline(x=t_end, line=dict(color=palette.sample, width=1.5), row=1, col=column)
+    if variant == "VE":
+        figure.update_yaxes(type="log", exponentformat="power", row=1, col=2)
+        figure.update_yaxes(range=[0, 1.1], row=1, col=1)
+    figure.update_yaxes(range=[-18, 12], row=1, col=3)
+    return figure
+
+
+def collapse_figure(result: Collapse, chosen: str, variant: str, *, palette: Palette = LIGHT) -> go.Figure:
+    """Relative entropy to the Gaussian: against t a bundle of curves, against log-SNR one curve, with the largest deviation."""
+    figure = make_subplots(rows=1, cols=2, shared_yaxes=True, horizontal_spacing=0.05)
+    for name, line in _lines(chosen, palette):
+        for column, (x, y) in enumerate(((result.times, result.in_time[name]), (result.log_snr, result.on_path[name])), 1):
+            figure.add_scatter(x=x.numpy(), y=y.numpy(), mode="lines", name=name, line=line, showlegend=column == 1, legendgroup=name,
+                               row=1, col=column, hovertemplate="%{x:.2f}: %{y:.3g} nats<extra>" + name + "</extra>")
+    styled(figure, palette, x_title="", y_title="", height=340)
+    figure.update_yaxes(title_text="KL of x₁ to the Gaussian / nats", rangemode="tozero", row=1, col=1)
+    figure.update_xaxes(title_text="time t: six speeds", row=1, col=1)
+    figure.update_xaxes(title_text=f"log-SNR: one {variant} path", autorange="reversed", row=1, col=2)
+    figure.add_annotation(x=0.99, y=0.97, xref="paper", yref="paper", xanchor="right", yanchor="top", showarrow=False, align="right",
+                          text=f"largest deviation between any two clocks:<br>{result.deviation:.1e} of the curve's height, "
+                               f"{result.density_deviation:.1e} of the density's")
+    return figure
+
+
+def stiffness_figure(chosen: str, variant: str, *, t_end: float = 1.0, n_steps: int = 100, palette: Palette = LIGHT) -> go.Figure:
+    """Above, what one step takes away of x, by Euler and by the exact transition; below, Euler's noise variance over the exact one."""
+    chain = chain_moments(schedule=chosen, variant=variant, t_end=t_end, n_steps=n_steps)
+    figure = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.08)
+    start = chain.times[:-1].numpy()
+    look = dict(mode="lines+markers" if n_steps <= 50 else "lines")
+    figure.add_scatter(x=start, y=chain.erased.numpy(), name="Euler: −f Δt", line=dict(color=palette.sample, width=2.5), **look)
+    figure.add_scatter(x=start, y=chain.beta.numpy(), name="DDPM: β of the step", **look,
+                       line=dict(color=palette.accent, width=2, dash="dash"))
+    for level, words in ((1, "everything in one step"), (2, "unstable")):
+        figure.add_hline(y=level, line=dict(color=palette.force, width=1.2, dash="dot"), row=1, col=1, annotation_text=words,
+                         annotation_position="top left", annotation_font_color=palette.force)
+    ratio = chain.variance[1:] / chain.sigma2[1:].clamp_min(1e-300)
+    figure.add_scatter(x=chain.times[1:].numpy(), y=ratio.numpy(), name="noise variance, Euler / exact", row=2, col=1,
+                       line=dict(color=palette.sample, width=2.5), showlegend=False, **look)
+    figure.add_hline(y=1, line=dict(color=palette.exact, width=2), row=2, col=1)
+    styled(figure, palette, x_title="", y_title="", height=400)
+    figure.update_yaxes(title_text="erased by a step", range=[0, max(2.3, min(float(chain.erased.max()) * 1.1, 20))], row=1, col=1)
+    figure.update_yaxes(title_text="variance, Euler / exact", rangemode="tozero", row=2, col=1)
+    figure.update_xaxes(title_text="time t", row=2, col=1)
+    figure.add_annotation(x=0.02, y=0.02, xref="paper", yref="paper", xanchor="left", yanchor="bottom", showarrow=False,
+                          text=f"at the end {float(ratio[-1]):.4g}", bgcolor=rgba(palette.background, 0.8))
+    return figure
+
+
+def price_figure(price: Price, *, t_end: float = 1.0, palette: Palette = LIGHT) -> go.Figure:
+    """Against the end of the forward run: how far x_T is from the Gaussian, and how far the way back then lands from the data."""
+    x = price.t_end.numpy()
+    low, high = max(0.0, price.floor.mean - 2 * price.floor.std), price.floor.mean + 2 * price.floor.std
+    figure = go.Figure()
+    figure.add_scatter(x=[x[0], x[-1], x[-1], x[0]], y=[low, low, high, high], fill="toself", mode="lines", line_width=0, hoverinfo="skip",
+                       fillcolor=rgba(palette.exact, 0.18), name=f"exact draws, {price.n:,} (± 2 s.d.)")
+    curves = ((price.gap, "x_T to the Gaussian", palette.noise, "dash"), (price.back, "way back to the data", palette.sample, "solid"),
+              (price.drift, "drift of its mean", palette.accent, "dot"))
+    for y, name, colour, dash in curves:
+        figure.add_scatter(x=x, y=y.numpy(), mode="lines+markers", name=name, line=dict(color=colour, width=2.5, dash=dash))
+    figure.add_vline(x=t_end, line=dict(color=palette.muted, width=1.2))
+    styled(figure, palette, x_title="forward run stopped at t", y_title="distance", height=400)
+    figure.update_yaxes(rangemode="tozero")
+    return figure
+
+
+def readings(chain: Chain, variant: str) -> list[tuple[str, str]]:
+    """(quantity, value) of the last state, stepped and exact."""
+    kept, alpha = float(chain.kept[-1]), float(chain.alpha[-1])
+    return [("Signal left α, exact", f"{alpha:.3g}"), ("Signal left, Euler", f"{kept:.3g}"),
+            ("Noise variance σ², exact", f"{float(chain.sigma2[-1]):.4g}"), ("Noise variance, Euler", f"{float(chain.variance[-1]):.4g}"),
+            ("Largest share erased by one Euler step", f"{float(chain.erased.max()):.3g}" if variant != "VE" else "0 (no drift)"),
+            ("1/√(1−β) of the last exact step", f"{float((1 - chain.beta[-1]).clamp_min(1e-300) ** -0.5):.3g}")]
+
+
+def final_figure(stepped: Trajectory, jumped: Trajectory, *, palette: Palette = LIGHT) -> go.Figure:
+    """Histograms of the first coordinate at the end, stepped and jumped, over N(0, 1); for the exported script."""
+    figure = go.Figure()
+    edges = np.linspace(-4, 4, 61)
+    for run, name, colour in ((stepped, "stepped", palette.sample), (jumped, "jumped", palette.data)):
+        counts, _ = np.histogram(run.final[:, 0].numpy(), bins=edges)
+        figure.add_bar(x=(edges[1:] + edges[:-1]) / 2, y=counts / run.n_particles / np.diff(edges), name=name, opacity=0.6,
+                       marker=dict(color=colour, line_width=0))
+    x = np.linspace(-4, 4, 201)
+    figure.add_scatter(x=x, y=np.exp(-x * x / 2) / np.sqrt(2 * np.pi), mode="lines", name="N(0, 1)",
+                       line=dict(color=palette.exact, width=2.5))
+    figure.update_layout(bargap=0, barmode="overlay")
+    return styled(figure, palette, x_title="x₁ at the end", y_title="density")
