@@ -34,7 +34,10 @@ def background(dataset: str, schedule: str, variant: str, times: torch.Tensor) -
 
 
 def payload(stepped: Trajectory, jumped: Trajectory, scene: dict, *, rule: str = "Euler", scaled: bool = False) -> bytes:
-    """Player payload of two runs on stage, one over the other. scaled: say on the axes that they are x / sqrt(alpha^2 + sigma^2), which is x only for VP."""
+    """Player payload of two runs on stage, one over the other.
+
+    scaled: say on the axes that they are x / sqrt(alpha^2 + sigma^2), which is x only for VP.
+    """
     panels = [Panel(stepped.positions, name=RULES[rule], role="sample", **scene),
               Panel(jumped.positions, name="jumped: α x₀ + σ ε", role="data")]
     names = ("x₁ / √(α²+σ²)", "x₂ / √(α²+σ²)") if scaled else ("x₁", "x₂")
