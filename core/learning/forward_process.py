@@ -31,7 +31,7 @@ from core.numerics.mixture import LOG_2PI
 from core.numerics.parametrisation import exact_score
 from core.numerics.schedules import SCHEDULES, VARIANTS, FiniteTime, Schedule
 from core.numerics.sde import forward_sde
-from core.numerics.trajectory import Trajectory, collect
+from core.numerics.trajectory import Trajectory, collect, frame_indices
 
 CLOCKS: dict[str, Schedule] = {name: SCHEDULES[name] for name in ("linear", "cosine", "exponential", "sigmoid", "EDM")} | {
     "finite time": FiniteTime()}
@@ -86,6 +86,11 @@ def sample(*, dataset: str = "three modes", schedule: str = "linear", variant: s
     if not on_stage:
         return run
     return Trajectory(run.times, run.positions / stage_scale(path, run.times)[:, None, None].to(run.positions.dtype))
+
+
+def frame_times(t_end: float, n_steps: int, n_frames: int = 120) -> Tensor:
+    """(T,): the times at which `sample` keeps a frame."""
+    return torch.linspace(0, t_end, n_steps + 1, dtype=torch.float64)[frame_indices(n_steps + 1, n_frames)]
 
 
 @dataclass(frozen=True)

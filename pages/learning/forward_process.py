@@ -48,14 +48,14 @@ def run(**params):
 
 
 @st.cache_data(max_entries=24, max_size="128MB", show_spinner=False)
-def background(dataset, schedule, variant, times):
-    return forward_process_stage.background(dataset, schedule, variant, times)
+def background(dataset, schedule, variant, t_end, n_steps):
+    return forward_process_stage.background(dataset, schedule, variant, forward_process.frame_times(t_end, n_steps))
 
 
 @st.cache_data(max_entries=24, max_size="96MB", show_spinner=False)
 def stage_payload(params):
     stepped, jumped = run(**params), run(**params | {"rule": "jump"})
-    scene = background(params["dataset"], params["schedule"], params["variant"], stepped.times)
+    scene = background(*(params[key] for key in ("dataset", "schedule", "variant", "t_end", "n_steps")))
     return forward_process_stage.payload(stepped, jumped, scene, rule=params["rule"], scaled=params["variant"] != "VP")
 
 

@@ -146,6 +146,7 @@ def test_same_seed_same_data_for_every_rule_and_frames_change_nothing():
     assert all(torch.equal(run.positions[0], runs[0].positions[0]) for run in runs)
     few = fp.sample(n_steps=50, n_particles=100, n_frames=3)
     assert torch.equal(few.final, runs[0].final) and few.n_frames == 3
+    assert torch.equal(few.times, fp.frame_times(1.0, 50, 3))
 
 
 @pytest.mark.parametrize("bad", [dict(rule="leap"), dict(schedule="square"), dict(t_end=0.0), dict(t_end=1.1), dict(n_steps=0),
