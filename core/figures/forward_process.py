@@ -11,6 +11,7 @@ from core.figures.theme import LIGHT, Palette, rgba, styled
 from core.learning.forward_process import CLOCKS, Chain, Collapse, Price, chain_moments, clock
 from core.numerics.trajectory import Trajectory
 
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "star")
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 
 
@@ -45,12 +46,17 @@ def schedule_figure(chosen: str, variant: str, *, t_end: float = 1.0, palette: P
 def collapse_figure(result: Collapse, chosen: str, variant: str, *, palette: Palette = LIGHT) -> go.Figure:
     """Relative entropy to the Gaussian: against t a bundle of curves, against log-SNR one curve, with the largest deviation."""
     figure = make_subplots(rows=1, cols=2, shared_yaxes=True, horizontal_spacing=0.05)
-    for name, line in _lines(chosen, palette):
+    for i, (name, line) in enumerate(_lines(chosen, palette)):
         for column, (x, y) in enumerate(((result.times, result.in_time[name]), (result.log_snr, result.on_path[name])), 1):
             figure.add_scatter(x=x.numpy(), y=y.numpy(), mode="lines", name=name, line=line, showlegend=column == 1, legendgroup=name,
                                row=1, col=column, hovertemplate="%{x:.2f}: %{y:.3g} nats<extra>" + name + "</extra>")
+        figure.add_scatter(x=result.log_snr[i::len(CLOCKS)].numpy(), y=result.on_path[name][i::len(CLOCKS)].numpy(), mode="markers",
+                           marker=dict(color=line["color"], symbol=SYMBOLS[i], size=9, line=dict(color=palette.background, width=1)),
+                           name=name, showlegend=False, legendgroup=name, row=1, col=2,
+                           hovertemplate="%{x:.2f}: %{y:.3g} nats<extra>" + name + "</extra>")
     styled(figure, palette, x_title="", y_title="", height=340)
-    figure.update_yaxes(title_text="KL of x₁ to the Gaussian / nats", rangemode="tozero", row=1, col=1)
+    figure.update_yaxes(type="log", range=[-5, 0], dtick=1, exponentformat="power")
+    figure.update_yaxes(title_text="KL of x₁ to the Gaussian / nats", row=1, col=1)
     figure.update_xaxes(title_text="time t: six speeds", row=1, col=1)
     figure.update_xaxes(title_text=f"log-SNR: one {variant} path", autorange="reversed", row=1, col=2)
     figure.add_annotation(x=0.99, y=0.97, xref="paper", yref="paper", xanchor="right", yanchor="top", showarrow=False, align="right",

@@ -35,7 +35,7 @@ def test_collapse_figure_prints_the_deviation():
     result = fp.collapse()
     figure = figures.collapse_figure(result, "linear", "VP")
     assert f"{result.deviation:.1e}" in figure.layout.annotations[0].text
-    assert len(figure.data) == 2 * len(fp.CLOCKS)
+    assert len(figure.data) == 3 * len(fp.CLOCKS)           # in time, along the path, and marks on the path
 
 
 def test_stiffness_figure_shows_the_finite_clocks_two():
