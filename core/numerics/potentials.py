@@ -8,16 +8,20 @@ equation -> name
     b ((x/a)^2 - 1)^2 + s x/a   (+ k |rest|^2 / 2)   -> DoubleWell
     A (1 - cos 2 pi x/L)/2 - f x                     -> Periodic
     sum_i A_i exp(a dx^2 + b dx dy + c dy^2)         -> MullerBrown    (Theor. Chim. Acta 53, 75 (1979))
+    -log sum_k w_k N(x; m_k, s_k^2)                  -> Surprise       (the density itself at kT = 1)
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Protocol
 
 import torch
 from torch import Tensor
+
+from core.numerics.mixture import Density, GaussianMixture
 
 
 class Potential(Protocol):
@@ -28,6 +32,12 @@ class Potential(Protocol):
     def force(self, x: Tensor) -> Tensor:
         """(N, D) -> (N, D), -grad energy"""
         ...
+
+
+def energy_and_force(potential: Potential, x: Tensor) -> tuple[Tensor, Tensor]:
+    """(N,) and (N, D), with shared work done once where the potential knows how."""
+    both = getattr(potential, "energy_and_force", None)
+    return both(x) if both else (potential.energy(x), potential.force(x))
 
 
 @dataclass(frozen=True)
@@ -98,6 +108,12 @@ _X0 = (1.0, 0.0, -0.5, -1.0)
 _Y0 = (0.0, 0.5, 1.5, 1.0)
 
 
+@lru_cache
+def _coefficients(dtype: torch.dtype) -> Tensor:
+    """(6, 4): depth, a, b, c, x0, y0 of the four Gaussians."""
+    return torch.tensor((_DEPTH, _XX, _XY, _YY, _X0, _Y0), dtype=dtype)
+
+
 @dataclass(frozen=True)
 class MullerBrown:
     """The curved reaction path of Müller and Brown in two dimensions, energies multiplied by `scale`.
@@ -108,24 +124,45 @@ class MullerBrown:
     scale: float = 1.0
 
     def energy(self, x: Tensor) -> Tensor:
-        return sum(term for term, _, _ in self._terms(x))
+        return self._terms(x)[0].sum(-1)
 
     def force(self, x: Tensor) -> Tensor:
-        terms = self._terms(x)
-        return -torch.stack([sum(e * gx for e, gx, _ in terms), sum(e * gy for e, _, gy in terms)], dim=-1)
+        return self.energy_and_force(x)[1]
 
-    def _terms(self, x: Tensor) -> list[tuple[Tensor, Tensor, Tensor]]:
-        """Each Gaussian's energy and the gradient of its exponent."""
-        terms = []
-        for depth, a, b, c, x0, y0 in zip(_DEPTH, _XX, _XY, _YY, _X0, _Y0):
-            dx, dy = x[..., 0] - x0, x[..., 1] - y0
-            energy = self.scale * depth * torch.exp(a * dx * dx + b * dx * dy + c * dy * dy)
-            terms.append((energy, 2 * a * dx + b * dy, b * dx + 2 * c * dy))
-        return terms
+    def energy_and_force(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        term, gx, gy = self._terms(x)
+        return term.sum(-1), -torch.stack([(term * gx).sum(-1), (term * gy).sum(-1)], dim=-1)
+
+    def _terms(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(N, 4) each: the four Gaussians, and the gradient (gx, gy) of their exponents, which are (dx gx + dy gy)/2."""
+        depth, a, b, c, x0, y0 = _coefficients(x.dtype)
+        dx, dy = x[..., :1] - x0, x[..., 1:] - y0
+        gx, gy = 2 * a * dx + b * dy, b * dx + 2 * c * dy
+        return self.scale * depth * torch.exp(0.5 * (dx * gx + dy * gy)), gx, gy
+
+
+def _two_islands() -> GaussianMixture:
+    return GaussianMixture.of([0.6, 0.4], [[-1.0, 0.0], [1.0, 0.0]], 0.5)
+
+
+@dataclass(frozen=True)
+class Surprise:
+    """-log p of a density (two Gaussian islands by default): its Boltzmann law at kT = 1 is p, at other kT p^(1/kT)/Z."""
+
+    density: Density = field(default_factory=_two_islands)
+
+    def energy(self, x: Tensor) -> Tensor:
+        return -self._at(x).log_prob(x)
+
+    def force(self, x: Tensor) -> Tensor:
+        return self._at(x).score(x)
+
+    def _at(self, x: Tensor) -> Density:
+        return self.density if x.dtype == torch.float32 else self.density.to(x.dtype)
 
 
 POTENTIALS: dict[str, type] = {
-    "harmonic": Harmonic, "double well": DoubleWell, "periodic": Periodic, "Müller–Brown": MullerBrown,
+    "harmonic": Harmonic, "double well": DoubleWell, "periodic": Periodic, "Müller–Brown": MullerBrown, "mixture": Surprise,
 }
 
 
