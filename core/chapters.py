@@ -38,6 +38,8 @@ class Chapter:
 
 CHAPTERS = (
     Chapter(1, "foundations", "microstates", "Counting microstates", "Why does chance, thrown often enough, look like a law?", "casino"),
+    Chapter(3, "foundations", "sampling", "Monte Carlo versus molecular dynamics",
+            "Five ways to wander over the same hills: which of them arrives at the right map?", "directions_walk"),
     Chapter(5, "physics", "brownian", "Brownian motion", "How far does a walker get that has no idea where it is going?",
             "scatter_plot"),
     Chapter(8, "physics", "score_fields", "Score fields", "Which way is denser, and what happens to those who only ever walk that way?",

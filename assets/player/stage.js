@@ -22,14 +22,16 @@ const plotCount = (movie) => (movie.overlay ? 1 : movie.panels.length);
 /** Rows and columns of panels on a stage of this width; panels without histograms can be small. */
 function gridShape(movie, width) {
   const count = plotCount(movie);
-  const columns = width < (movie.strips ? 640 : 160 * count) ? 1 : count === 4 ? 2 : count;
+  const full = count > 4 ? 3 : count === 4 ? 2 : count;
+  const columns = width >= (movie.strips ? 640 : 160 * Math.min(count, 4)) ? full : count > 4 && !movie.strips ? 2 : 1;
   return { columns, rows: Math.ceil(count / columns) };
 }
 
 /** Height the panels want on a narrow screen, where the page decides nothing but the width. */
 function narrowHeight(movie, width, type) {
-  const one = movie.flat ? Math.max(260, width * 0.78) : Math.min(width, 460) * 0.86 + 4 * type;
-  return Math.round(one * plotCount(movie));
+  const { columns, rows } = gridShape(movie, width);
+  const one = movie.flat ? Math.max(260, width * 0.78) : Math.min(width / columns, 460) * 0.86 + 4 * type;
+  return Math.round(one * rows);
 }
 
 /** Space around the plots of one cell, in CSS pixels. */

@@ -32,7 +32,7 @@ from core.figures.player_panel import LOST, MARGIN, VIEW, Panel, as_numbers, pac
 __all__ = ["Handles", "Panel", "Unpacked", "grid_points", "pack_player", "payload_id", "unpack"]
 
 MAGIC, VERSION = b"N2CP", 1
-MAX_FRAMES, MAX_PANELS = 2048, 4
+MAX_FRAMES, MAX_PANELS = 2048, 6
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from core.numerics.distances import Floor, Truth, floor, measure, sliced
 from core.numerics.mixture import GaussianMixture
 from core.numerics.potentials import DoubleWell, MullerBrown, Potential, Surprise
 from core.numerics.quadrature import GridLaw, boltzmann_law
-from core.numerics.samplers import BAOAB, MALA, OverdampedLangevin, RandomWalkMetropolis, Sampler, VelocityVerlet, chain
+from core.numerics.samplers import BAOAB, MALA, OverdampedLangevin, RandomWalkMetropolis, Sampler, VelocityVerlet
 from core.numerics.trajectory import Trajectory, frame_indices
 
 STEPS = (0.1, 0.2, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.6, 8.0)  # what a page offers and `efficiency` scans
@@ -182,7 +182,7 @@ def sample(*, landscape: str = "double well", sampler: str = "metropolis", kT: f
     wanted = set(keep.tolist())
     slow, kinetic = torch.empty(n_steps + 1, n_chains), torch.zeros(n_chains, 2)
     frames, accepted, first = [], [], None
-    for i, (state, info) in enumerate(chain(law, start, n_steps, torch.Generator().manual_seed(seed))):
+    for i, (state, info) in enumerate(law.run(start, n_steps, torch.Generator().manual_seed(seed))):
         first = first or state
         slow[i] = state.position[:, 0]
         if i in wanted:
@@ -279,7 +279,7 @@ class Efficiency:
 
 
 def efficiency(*, landscape: str = "double well", sampler: str = "metropolis", kT: float = 1.0, friction: float = 1.0,
-               steps: Sequence[float] = STEPS, n_steps: int = 1500, n_chains: int = 64, seed: int = 0) -> Efficiency:
+               steps: Sequence[float] = STEPS, n_steps: int = 2000, n_chains: int = 64, seed: int = 0) -> Efficiency:
     """Chains for every step length together, all started from the exact law, so that no burn-in blurs the answer.
 
     NVE keeps that law too (Liouville), and still its time averages go elsewhere: each chain stays on its own energy shell.
@@ -288,9 +288,9 @@ def efficiency(*, landscape: str = "double well", sampler: str = "metropolis", k
     scanned = torch.tensor(steps, dtype=torch.float32)
     generator = torch.Generator().manual_seed(seed)
     start = law.sample(len(steps) * n_chains, generator)
-    run = make(sampler, landscape=landscape, kT=kT, step=scanned.repeat_interleave(n_chains)[:, None], friction=friction)
+    chains = make(sampler, landscape=landscape, kT=kT, step=scanned.repeat_interleave(n_chains)[:, None], friction=friction)
     slow, accepted = torch.empty(n_steps, len(start)), torch.zeros(len(start))
-    states = chain(run, start, n_steps, generator)
+    states = chains.run(start, n_steps, generator)
     next(states)
     for i, (state, info) in enumerate(states):
         slow[i] = state.position[:, 0]

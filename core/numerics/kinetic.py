@@ -45,12 +45,13 @@ def draws(method: str) -> int:
     return method.count("O") if method in SPLITTINGS else 1
 
 
-def splitting(scheme: str, potential: Potential, x: Tensor, v: Tensor, noise: Iterable[Tensor], *, dt: float, mass: float,
+def splitting(scheme: str, potential: Potential, x: Tensor, v: Tensor, noise: Iterable[Tensor], *, dt: float | Tensor, mass: float,
               friction: float | Tensor, kT: float) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield (x, v), (N, D) each, after every step of a splitting spelled in B, A and O; the first pair is the start.
 
-    friction gamma, 1/time: a number, or one per particle (N, 1). One force evaluation per step. The normal of an O step is,
-    but for a term of order (gamma dt)^2, the increment of the Brownian path: `overdamped` on the same noise follows the same path.
+    dt, time, and friction gamma, 1/time: a number each, or one per particle (N, 1). One force evaluation per step. The normal of
+    an O step is, but for a term of order (gamma dt)^2, the increment of the Brownian path: `overdamped` on the same noise follows
+    the same path.
     Raises ValueError unless all three letters and no others occur.
     """
     if set(scheme) != set("BAO"):
@@ -66,13 +67,18 @@ def splitting(scheme: str, potential: Potential, x: Tensor, v: Tensor, noise: It
         for letter in scheme:
             if letter == "B":
                 force = potential.force(x) if force is None else force
-                v.add_(force, alpha=kick / mass)
+                v = _add(v, force, kick / mass)
             elif letter == "A":
-                x.add_(v, alpha=drift)
+                x = _add(x, v, drift)
                 force = None
             else:
                 v.mul_(c).addcmul_(kicks.pop(0), width)
         yield x, v
+
+
+def _add(x: Tensor, y: Tensor, step: float | Tensor) -> Tensor:
+    """x += step y, in place."""
+    return x.addcmul_(y, step) if isinstance(step, Tensor) else x.add_(y, alpha=step)
 
 
 def euler_kinetic(potential: Potential, x: Tensor, v: Tensor, noise: Iterable[Tensor], *, dt: float, mass: float,

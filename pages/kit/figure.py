@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import plotly.graph_objects as go
 import streamlit as st
@@ -24,3 +24,10 @@ def figure(drawn: go.Figure, *, key: str, alt: str) -> None:
 def readings(rows: Iterable[tuple[str, str]]) -> None:
     """Names and values, one a line; the value carries its unit."""
     st.html("<dl class='readings'>" + "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in rows) + "</dl>")
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, marked: str | None = None) -> None:
+    """A table that scrolls sideways by itself on a narrow screen. marked: first cell of the row to stress."""
+    top = "".join(f"<th>{cell}</th>" for cell in head)
+    body = "".join(f"<tr{' class=marked' if row[0] == marked else ''}>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
+    st.html(f"<div class='wide'><table class='compared'><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>")
