@@ -40,7 +40,7 @@ def distance_figure(curves: Mapping[str, tuple[Tensor, Tensor]], floor: Floor, *
                            hovertemplate="after %{x} looks: %{y:.3f}<extra>" + SAMPLERS[name].label + "</extra>")
     figure.update_xaxes(type="log")
     figure.update_yaxes(type="log", dtick=1, exponentformat="power")
-    return styled(figure, palette, x_title="looks at the landscape (steps)", y_title="distance to the exact law / units of x", height=400)
+    return styled(figure, palette, x_title="looks at the landscape (steps)", y_title="distance to the exact law / units of x", height=460)
 
 
 def efficiency_figure(scans: Mapping[str, Efficiency], *, step: float, chosen: str | None = None, palette: Palette = LIGHT) -> go.Figure:

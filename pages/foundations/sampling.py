@@ -107,7 +107,7 @@ kit.table(figures.HEAD, figures.comparison(run, efficiencies, {name: truth(of(na
 st.caption(f"Crossings of the barrier per chain. x > 0: share of the chains at the end; exactly "
            f"{sampling.exact_right_share(**law):.3f}. τ: of x, from chains that start exactly. Per second of this server's "
            f"processor, {64 * len(sampling.STEPS)} chains at once.")
-arrival, worth, memory = st.columns(3)
+arrival, worth = st.columns(2)
 with arrival:
     st.markdown("##### On the way to the law")
     kit.figure(figures.distance_figure({name: approach(of(name, params)) for name in SAMPLERS},
@@ -117,6 +117,7 @@ with worth:
     st.markdown("##### What a step length earns")
     kit.figure(figures.efficiency_figure(efficiencies, step=params["step"], chosen=chosen, palette=kit.palette()), key="worth",
                alt="Acceptance and effective samples per thousand steps against the step length for each sampler.")
+memory, question = st.columns(2)
 with memory:
     st.markdown("##### How long a chain remembers")
     kit.figure(figures.memory_figure(efficiencies, step=params["step"], chosen=chosen, palette=kit.palette()), key="memory",
@@ -133,7 +134,8 @@ def grade():
         f"{float(best.effective[0]):.2g} at most.")
 
 
-kit.predict("sampling", "Tune the random walk for the most effective samples per look. How many of its proposals are accepted then?",
-            ["nearly all: more than 70 %", "a part: 3 to 70 %", "hardly any: less than 3 %"], grade)
+with question:
+    kit.predict("sampling", "Tune the random walk for the most effective samples per look. How many of its proposals are accepted then?",
+                ["nearly all: more than 70 %", "a part: 3 to 70 %", "hardly any: less than 3 %"], grade)
 page.prose("What to look at")
 page.footer(sampling.sample, values)
