@@ -205,7 +205,8 @@ class ParticlePlayer extends Player {
     this.handles.place(this.places, movie.bounds);
     dom.notes.replaceChildren(...this.places.map(({ plot }, i) => {
       const note = element("div", { class: "note", hidden: true });
-      Object.assign(note.style, { left: `${plot.x + 5}px`, top: `${plot.y + 5 + (movie.overlay ? 1.7 * i * this.type : 0)}px` });
+      Object.assign(note.style, { left: `${plot.x + 5}px`, top: `${plot.y + 5 + (movie.overlay ? 1.7 * i * this.type : 0)}px`,
+        maxWidth: `${plot.w - 10}px` });
       return note;
     }));
     this.dirtyAxes = false;

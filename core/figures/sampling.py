@@ -67,8 +67,8 @@ def efficiency_figure(scans: Mapping[str, Efficiency], *, step: float, chosen: s
                            marker=look["marker"] | {"symbol": symbol}, error_y=dict(array=error, thickness=1, width=0),
                            hovertemplate="step %{x}: %{y:.3g} effective samples<extra>" + look["name"] + "</extra>")
     styled(figure, palette, x_title="", y_title="", height=460)
-    figure.update_xaxes(type="log", range=[math.log10(0.09), math.log10(edge)], tickvals=[0.1, 0.2, 0.5, 1, 2, 5],
-                        ticktext=["0.1", "0.2", "0.5", "1", "2", "5"])
+    figure.update_xaxes(type="log", range=[math.log10(0.09), math.log10(edge)], tickvals=[0.1, 0.3, 1, 3, 10, 30],
+                        ticktext=["0.1", "0.3", "1", "3", "10", "30"])
     figure.update_xaxes(title_text="step length / width of the narrowest well", row=2, col=1)
     figure.update_yaxes(title_text="accepted", tickformat=".0%", range=[-0.03, 1.05], row=1, col=1)
     figure.update_yaxes(title_text="effective samples per 1,000 looks", type="log", dtick=1, row=2, col=1)
@@ -110,25 +110,24 @@ def comparison(runs: Mapping[str, Run], scans: Mapping[str, Efficiency], truths:
         limit = "< " if bound else ""
         worth = 1 / max(tau, scan.longest if bound else 0)
         ratio = truths[name].ratio
+        alive = math.isfinite(ratio)
         rows.append((SAMPLERS[name].label, "–" if run.acceptance is None else f"{run.acceptance:.0%}",
-                     _text(crossings(run.slow, cores)), _text(right_share(run)), memory,
+                     _text(crossings(run.slow, cores)) if alive else "–", _text(right_share(run)) if alive else "–", memory,
                      "–" if lost else f"{limit}{1000 * worth:.3g}", "–" if lost else f"{limit}{_round(worth / seconds[name])}",
-                     f"{ratio:.1f}" if math.isfinite(ratio) else "blown up"))
+                     f"{ratio:.1f}" if alive else "blown up"))
     return rows
 
 
-def thermometer(runs: Mapping[str, Run], kT: float) -> list[tuple[str, str]]:
-    """Kinetic temperature and energy of the samplers that have velocities."""
+def thermometer(runs: Mapping[str, Run], *, kT: float, step: float) -> list[tuple[str, str]]:
+    """Kinetic temperatures of the samplers that have velocities, beside what a spring of the narrowest width leads one to expect."""
     rows = [("kT asked for", f"{kT:.2f}")]
-    for name, run in runs.items():
-        if run.temperature is not None:
-            mean = Mean(sum(t.value for t in run.temperature) / 2, math.hypot(*(t.error for t in run.temperature)) / 2)
-            rows.append((f"{SAMPLERS[name].label}, kinetic temperature", _text(mean) if math.isfinite(mean.value) else "not a number"))
-    for name, run in runs.items():
-        if run.energy_change is not None:
-            change = run.energy_change
-            rows.append((f"{SAMPLERS[name].label}, change of its energy", f"{change:.2g}" if change < 1e6 else "diverges"))
-    return rows
+    expected = {"baoab": (1 - step**2 / 4) * kT if step < 2 else None, "nve": kT / 2 if step < 2 else None}
+    for name, value in expected.items():
+        mean = Mean(sum(t.value for t in runs[name].temperature) / 2, math.hypot(*(t.error for t in runs[name].temperature)) / 2)
+        rows.append((f"{SAMPLERS[name].label}, kinetic temperature", _text(mean) if math.isfinite(mean.value) else "not a number"))
+        rows.append(("… in a spring, exactly", "unstable" if value is None else f"{value:.3f}"))
+    change = runs["nve"].energy_change
+    return [*rows, ("NVE, its energy wanders by", f"{change:.2g}" if change < 1e6 else "diverges")]
 
 
 def _text(mean: Mean) -> str:

@@ -32,7 +32,7 @@ from core.numerics.quadrature import GridLaw, boltzmann_law
 from core.numerics.samplers import BAOAB, MALA, OverdampedLangevin, RandomWalkMetropolis, Sampler, VelocityVerlet
 from core.numerics.trajectory import Trajectory, frame_indices
 
-STEPS = (0.1, 0.2, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.6, 8.0)  # what a page offers and `efficiency` scans
+STEPS = (0.1, 0.2, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.6, 8.0, 16.0, 32.0)  # what a page offers and `efficiency` scans
 Bounds = tuple[float, float, float, float]
 
 
@@ -61,7 +61,7 @@ LANDSCAPES = {
     "double well": Landscape(DoubleWell(2.0, 1.0, 0.25, 16.0), (-1.0, 0.0), ((-1.0, 0.0), (1.0, 0.0)), (-0.5, 0.5),
                              (-1.9, 1.9, -1.2, 1.2), (-2.5, 2.5, -2.5, 2.5)),
     "Müller–Brown": Landscape(MullerBrown(0.03), (0.623, 0.028), ((-0.558, 1.442), (0.623, 0.028), (-0.05, 0.467)), (-0.3, 0.3),
-                              (-1.7, 1.3, -0.6, 2.2), (-3.2, 2.6, -2.0, 3.6)),
+                              (-2.1, 1.5, -0.9, 2.5), (-3.2, 2.6, -2.0, 3.6)),
     "three islands": Landscape(Surprise(ISLANDS), (-1.1, -0.5), ((-1.1, -0.5), (1.1, -0.5), (0.0, 1.1)), (-0.6, 0.6),
                                (-2.7, 2.7, -1.9, 2.5), (-4.5, 4.5, -4.5, 4.5)),
 }

@@ -26,7 +26,7 @@ page = kit.chapter("sampling", [
 ])
 SCENES = [
     kit.Scene("Five ways", {}, "One start, one clock, one look at the landscape per step. Four clouds find the second well; NVE does not."),
-    kit.Scene("A bent valley", {"landscape": "Müller–Brown", "step": 1.4, "n_steps": 2000, "sampler": "baoab"},
+    kit.Scene("A bent valley", {"landscape": "Müller–Brown", "step": 1.0, "n_steps": 2000, "sampler": "baoab"},
               "Steep walls, long floor: the walls set the step, the floor sets the distance. Momentum pays here."),
     kit.Scene("Biased or slow", {"landscape": "three islands", "step": 1.4, "n_chains": 1000, "sampler": "langevin"},
               "Langevin and MALA take the same steps from the same noise; only MALA asks whether to take them. Langevin is quicker, "
@@ -36,8 +36,8 @@ SCENES = [
               "about half of kT, and a chain without the energy for the barrier never crosses it.", breaks=True),
     kit.Scene("Too timid", {"step": 0.1}, "Nearly every proposal is accepted, and hardly anything happens: 100 % acceptance is a "
               "sign of waste.", breaks=True),
-    kit.Scene("Too bold", {"step": 5.6}, "Metropolis and MALA refuse nearly everything: correct, and almost still. Those who cannot "
-              "refuse are past the stability limit and fly apart.", breaks=True),
+    kit.Scene("Too bold", {"step": 32.0, "sampler": "mala"}, "Metropolis and MALA refuse nearly everything: correct, and almost still. "
+              "Those who cannot refuse are past the stability limit and fly apart.", breaks=True),
 ]
 
 
@@ -94,7 +94,7 @@ with stage:
     with meter:
         kit.truth_meter(truth(of(chosen, params)), note=f"Between {SAMPLERS[chosen]} at the end and exact draws.")
     with thermometer:
-        kit.readings(figures.thermometer(walks(params), params["kT"]))
+        kit.readings(figures.thermometer(walks(params), kT=params["kT"], step=params["step"]))
 
 kit.below_the_stage()
 surface = sampling.get_landscape(params["landscape"])

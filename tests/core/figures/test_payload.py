@@ -188,8 +188,8 @@ def test_wrong_input_is_named(panel, options, words):
 def test_panel_count_and_foreign_bytes():
     with pytest.raises(ValueError, match="0 panels"):
         pack_player([], times=TIMES, bounds=VIEW_2D, alt="x")
-    with pytest.raises(ValueError, match="5 panels"):
-        pack_player([Panel(GOOD)] * 5, times=TIMES, bounds=VIEW_2D, alt="x")
+    with pytest.raises(ValueError, match="7 panels"):
+        pack_player([Panel(GOOD)] * 7, times=TIMES, bounds=VIEW_2D, alt="x")
     with pytest.raises(ValueError, match="not a player payload"):
         unpack(b"PK\x03\x04 something else")
     payload = bytearray(pack(Panel(GOOD)))
