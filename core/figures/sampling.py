@@ -111,7 +111,7 @@ def comparison(runs: Mapping[str, Run], scans: Mapping[str, Efficiency], truths:
         worth = 1 / max(tau, scan.longest if bound else 0)
         ratio = truths[name].ratio
         alive = math.isfinite(ratio)
-        rows.append((SAMPLERS[name].label, "–" if run.acceptance is None else f"{run.acceptance:.0%}",
+        rows.append((SAMPLERS[name].label, "–" if run.acceptance is None else f"{run.acceptance:.{1 if run.acceptance < 0.1 else 0}%}",
                      _text(crossings(run.slow, cores)) if alive else "–", _text(right_share(run)) if alive else "–", memory,
                      "–" if lost else f"{limit}{1000 * worth:.3g}", "–" if lost else f"{limit}{_round(worth / seconds[name])}",
                      f"{ratio:.1f}" if alive else "blown up"))
