@@ -42,6 +42,7 @@ CHAPTERS = (
             "Five ways to wander over the same hills: which of them arrives at the right map?", "directions_walk"),
     Chapter(5, "physics", "brownian", "Brownian motion", "How far does a walker get that has no idea where it is going?",
             "scatter_plot"),
+    Chapter(6, "physics", "langevin", "Langevin dynamics", "How can random kicks and a brake find Boltzmann’s law?", "waves"),
     Chapter(8, "physics", "score_fields", "Score fields", "Which way is denser, and what happens to those who only ever walk that way?",
             "explore"),
     Chapter(10, "learning", "forward_process", "Forward process and schedules",

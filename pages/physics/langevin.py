@@ -1,0 +1,148 @@
+"""Chapter 6, Langevin dynamics."""
+
+import streamlit as st
+import torch
+
+from core.figures import langevin as figures
+from core.figures import langevin_stage
+from core.physics import langevin
+from core.physics.langevin import System
+from pages import kit
+from pages.kit.equation import number
+from pages.kit.player import player
+
+VIEWS = {"paths": "paths", "phase": "phase space"}
+FRICTIONS = [0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0]
+STEPS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.45, 0.5, 0.55, 0.6, 0.8, 1.0, 1.5, 1.9, 1.99, 2.01, 2.1]
+SWEEP = tuple(torch.logspace(-1.4, 1.7, 9).tolist())
+
+
+def of(*kinds):
+    return lambda values: values["kind"] in kinds
+
+
+page = kit.chapter("langevin", [
+    kit.Choice("kind", "Landscape", "double well", options=list(langevin.KINDS)),
+    kit.Choice("view", "Show", "paths", options=list(VIEWS), labels=VIEWS),
+    kit.Slider("friction", "Friction γ", 1.0, options=FRICTIONS),
+    kit.Slider("kT", "Temperature kT", 1.0, low=0.2, high=3.0, step=0.1),
+    kit.Slider("mass", "Mass m", 1.0, options=[0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0]),
+    kit.Slider("dt", "Time step dt", 0.02, options=STEPS),
+    kit.Choice("method", "Integrator", "BAOAB", options=list(langevin.METHODS), wide=True),
+    kit.Slider("barrier", "Barrier", 2.0, low=0.5, high=6.0, step=0.5, more=True, when=of("double well")),
+    kit.Slider("stiffness", "Stiffness k", 1.0, low=0.2, high=5.0, step=0.1, more=True, when=of("harmonic")),
+    kit.Slider("t_end", "Time t", 40.0, options=[5.0, 10.0, 20.0, 40.0, 80.0], more=True),
+    kit.Slider("n_particles", "Particles", 2000, options=[200, 500, 1000, 2000, 5000], more=True),
+    kit.Number("seed", "Seed", 1, more=True, help="Everyone with the same seed sees the same noise."),
+])
+SCENES = [
+    kit.Scene("Two wells", {},
+              "All start in the left well. With inertia the paths are smooth, without it they are rough: same noise, same end."),
+    kit.Scene("Swinging in", {"kind": "harmonic", "friction": 0.2, "view": "phase"},
+              "A swarm circles and settles: friction shrinks the circle, noise keeps it from a point. The exact law is behind, at every "
+              "moment."),
+    kit.Scene("Thick as honey", {"kind": "harmonic", "friction": 20.0},
+              "Strong friction: the two pictures fall on one another. This is the limit in which diffusion models live."),
+    kit.Scene("Flying, then diffusing", {"kind": "free"},
+              "No landscape at all. Scroll to the first plot: t² first, t later, and the corner at 1/γ."),
+    kit.Scene("A lazy bath", {"friction": 0.1, "view": "phase"},
+              "Weak friction: particles that cross fly straight back. Scroll to the rate of escape."),
+    kit.Scene("Naive Euler", {"kind": "harmonic", "method": "Euler–Maruyama", "dt": 0.2, "friction": 0.5},
+              "Small enough to run, large enough to lie: the cloud is far too wide. The formula for it is in the plot of the bias.",
+              breaks=True),
+    kit.Scene("Past the limit", {"kind": "harmonic", "dt": 2.1, "view": "phase"},
+              "A step beyond 2/ω: each swing overshoots the last. No friction and no seed can save it.", breaks=True),
+]
+
+
+@st.cache_data(max_entries=16, max_size="256MB", show_spinner=False)
+def run(**params):
+    return langevin.sample(**params)
+
+
+@st.cache_data(max_entries=16, max_size="192MB", show_spinner=False)
+def without_inertia(**params):
+    return langevin.overdamped(**params)
+
+
+@st.cache_data(max_entries=32, max_size="128MB", show_spinner=False)
+def stage_payload(params, system, view):
+    if view == "phase":
+        return langevin_stage.phase_space(run(**params), System(**system))
+    return langevin_stage.paths(run(**params), without_inertia(**params), System(**system), method=params["method"])
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def crossings(system, seed):
+    return langevin.count(System(**system), SWEEP, seed=seed)
+
+
+stage, side = st.columns([2.5, 1], gap="medium")
+with side:
+    values = page.controls()
+of_system = {key: values.get(key, 1.0) for key in ("kind", "kT", "mass", "friction", "stiffness", "barrier")}
+system, view, method, dt = System(**of_system), values["view"], values["method"], values["dt"]
+params = of_system | {key: values[key] for key in ("method", "dt", "t_end", "n_particles", "seed")}
+page.exports(params)
+slow = without_inertia(**params) if view == "paths" else None
+with stage:
+    page.equation({"mass": number(system.mass), "friction": number(system.friction), "kT": number(system.kT), "dt": number(dt),
+                   "ratio": number(system.omega * dt)})
+    player(stage_payload(params, of_system, view), key="stage", height=480, report=False)
+    page.scenes(SCENES)
+    if view == "paths" and slow is None:
+        st.caption("Nothing is shown without inertia: at so weak a friction that equation would need far smaller steps, and it describes "
+                   "another system.")
+    left, right = st.columns(2)
+    moving = run(**params)
+    whose = "Boltzmann’s law" if system.kind == "double well" else "the exact law of this moment"
+    with left:
+        kit.truth_meter(langevin.truth(moving.x[-1], system, params["t_end"]), note=f"With inertia, at the end, to {whose}.")
+    with right:
+        what, last, note = ("overdamped", slow.final[:, 0], f"Without inertia, to {whose}.") if slow else (
+            "velocities", moving.v[-1], "At the end, to the law of Maxwell and Boltzmann.")
+        kit.truth_meter(langevin.truth(last, system, params["t_end"], what=what), note=note)
+with side:
+    kit.readings(figures.table(system, method=method, dt=dt, gap=None if slow is None else langevin.gap(moving, slow, system)))
+
+kit.below_the_stage()
+spreading, remembering = st.columns(2)
+with spreading:
+    st.markdown("##### First it flies, then it diffuses")
+    kit.figure(figures.spread_figure(langevin.spread(moving, system), system, palette=kit.palette()), key="spread",
+               alt="Mean squared displacement against time on logarithmic axes, with the ballistic and the diffusive asymptote.")
+with remembering:
+    st.markdown("##### How long a velocity is remembered")
+    kit.figure(figures.memory_figure(langevin.memory(moving, system), system, palette=kit.palette()), key="memory",
+               alt="Velocity autocorrelation against time, measured and exact.")
+speeds, errors = st.columns(2)
+with speeds:
+    st.markdown("##### Velocities at the end")
+    kit.figure(figures.velocity_figure(moving, system, method=method, dt=dt, palette=kit.palette()), key="speeds",
+               alt="Histogram of the velocities with the Maxwell–Boltzmann law.")
+if system.omega:
+    with errors:
+        st.markdown("##### The price of the step" + ("" if system.kind == "harmonic" else ", in one well"))
+        kit.figure(figures.bias_figure(moving, system, method=method, dt=dt, palette=kit.palette()), key="bias",
+                   alt="Sampled over exact variance of position and velocity against the time step for each integrator.")
+if system.kind == "double well":
+    st.markdown("##### Over the barrier: how often a particle changes well")
+    counted = crossings(of_system | {"friction": 1.0}, values["seed"])
+    kit.figure(figures.rate_figure(counted, system, palette=kit.palette()), key="rate",
+               alt="Rate of escape against friction: counted crossings with error bars and Kramers’ formula with its extension.")
+
+
+def grade():
+    counted = langevin.count(System(kT=system.kT, mass=system.mass, barrier=values.get("barrier", 2.0)), [0.1, 1.0], seed=values["seed"])
+    (weak, strong), (e_weak, e_strong) = counted.rate.tolist(), counted.error.tolist()
+    apart = 2 * (e_weak**2 + e_strong**2) ** 0.5
+    answer = 0 if strong > weak + apart else 1 if strong < weak - apart else 2
+    return answer, (f"Counted at this kT and mass: {weak:.4f} ± {e_weak:.4f} escapes per time at γ = 0.1, "
+                    f"{strong:.4f} ± {e_strong:.4f} at γ = 1.")
+
+
+kit.predict("langevin", "A particle in a double well, friction γ = 0.1. You make the friction ten times stronger. How often does it cross "
+            "the barrier?", ["more often", "less often", "as often as before"], grade)
+page.prose("What to look at")
+page.prose("Two pictures, one bath", expanded=False)
+page.footer(langevin.sample, values)
