@@ -77,7 +77,8 @@ class ParticlePlayer extends Player {
     if (some((p) => p.values)) colors.push(["value", movie.panels.find((p) => p.values).value_label]);
     if (some((p) => p.starts)) colors.push(["start", "Start"]);
     const gl = this.renderer.name === "webgl2";
-    this.choices = { colors, arrows: some((p) => p.arrows && p.arrow_role === "score") ? "Score arrows" : "Force arrows",
+    const arrows = movie.panels.find((p) => p.arrows)?.arrow_role ?? "force";
+    this.choices = { colors, arrows: `${arrows[0].toUpperCase()}${arrows.slice(1)} arrows`,
       has: { trails: gl && !movie.flat && movie.frames > 1, background: gl && some((p) => p.density), arrows: gl && some((p) => p.arrows), strips: true } };
     const color = some((p) => p.labels) ? "label" : some((p) => p.values) ? "value" : "role";
     this.options = { trail: movie.trail, loop: movie.loop, background: true, arrows: true, strips: movie.strips, color, ...this.chosen };

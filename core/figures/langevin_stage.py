@@ -57,7 +57,7 @@ def phase_space(run: Run, system: System) -> bytes:
     edges = torch.linspace(-half, half, EDGES), torch.linspace(-top, top, EDGES)
     speeds = torch.exp(-edges[1].square() / (2 * system.speed**2)) / (math.sqrt(2 * math.pi) * system.speed)
     panel = Panel(positions, name="particles", density=_phase_density(system, times, bounds), arrows=_drift(system, bounds),
-                  arrow_role="force", marginals_exact=(position_density(system, edges[0], times).float(), speeds[None]))
+                  arrow_role="drift", marginals_exact=(position_density(system, edges[0], times).float(), speeds[None]))
     return pack_player([panel], times=walk.times, bounds=bounds, x_label="position x", y_label="velocity v", time_label="t", trail=10,
                        equal_aspect=False, alt=f"{walk.n_particles} particles swirl in the plane of position and velocity, spiral in by "
                                                "friction and are kicked out by noise, on the exact density.")

@@ -13,6 +13,7 @@ from core.figures.blocks import Blocks
 VIEW, MARGIN = 3600, 247                     # levels across the view and beyond each of its edges, at 12 bits
 LOST = {12: 4095, 16: 65535}                 # the code of a coordinate that is not finite
 MAX_KEYS = 64                                # key frames of density and arrows
+ARROWS = ("force", "score", "current", "drift")
 ROLES = ("data", "sample", "exact", "noise", "force", "accent")
 
 
@@ -25,7 +26,7 @@ class Panel:
     role: the colour's meaning, one of ROLES.
     labels: (N,) integers 0..255 with `label_names`; values: (N,) floats with `value_label`. Both only colour.
     density: (T or 1, H, W) >= 0 at `grid_points` (row 0 = lowest y); in mode "1d" (T, H), row by time.
-    arrows: (T or 1, h, w, 2) at `grid_points`; arrow_role: "force" or "score".
+    arrows: (T or 1, h, w, 2) at `grid_points`; arrow_role: one of ARROWS, named in the legend.
     marginals_exact: pair of (T or 1, M), the exact densities of x and of y at M evenly spaced points from edge to
     edge of the view, 1 / unit of the axis; in mode "1d" one such array. Either of the pair may be None.
     """
@@ -63,8 +64,8 @@ def pack_panel(panel: Panel, index: int, clock: np.ndarray, view: list[float], m
         raise ValueError(f"{where}: positions have shape {positions.shape}, not ({n_frames}, N, {dim})")
     if panel.role not in ROLES:
         raise ValueError(f"{where}: role {panel.role!r} is none of {', '.join(ROLES)}")
-    if panel.arrow_role not in ("force", "score"):
-        raise ValueError(f"{where}: arrow_role {panel.arrow_role!r} is neither 'force' nor 'score'")
+    if panel.arrow_role not in ARROWS:
+        raise ValueError(f"{where}: arrow_role {panel.arrow_role!r} is none of {', '.join(ARROWS)}")
     n = positions.shape[1]
     codes, lost, left = _quantise(positions, np.array(view).reshape(-1, 2), 12 if dim == 2 else 16, wrap)
     spec = {"title": panel.title, "name": panel.name, "role": panel.role, "n": n, "lost": lost, "left": left,
