@@ -49,6 +49,7 @@ CHAPTERS = (
             "How do you forget a picture so evenly that every moment of forgetting is known?", "blur_on"),
     Chapter(12, "learning", "reverse_process", "The reverse process",
             "If every step forward destroyed information, how can a walk backwards bring it back?", "fast_rewind"),
+    Chapter(17, "crystals", "torus", "Diffusion on a torus", "Where does an atom go when it leaves the box?", "all_inclusive"),
     Chapter(19, "crystals", "generation", "Growing crystals", "Can a crystal be grown out of noise, atom by atom?", "diamond"),
 )
 

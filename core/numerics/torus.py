@@ -10,6 +10,7 @@ equation -> name
     d/dd ln p                                                      -> wrapped_normal_score
     sqrt(E_p[(d/dd ln p)^2])                                       -> wrapped_normal_score_rms
     E_p[cos 2 pi n d] = q^(n^2)                                    -> order
+    P(delta <= d), and the d that belongs to a share u             -> wrapped_normal_cdf, wrapped_normal_quantile
 
 Sources: Mardia & Jupp, Directional Statistics (2000), sec. 3.5.7; DiffCSP (Jiao et al. 2023), eq. 7 and app. B.1.
 """
@@ -58,12 +59,15 @@ def embed(x: Tensor) -> Tensor:
     return torch.cat([angle.cos(), angle.sin()], dim=-1) / (2 * math.pi)
 
 
-def wrapped_normal_score(delta: Tensor, sigma: Tensor | float) -> Tensor:
+def wrapped_normal_score(delta: Tensor, sigma: Tensor | float, *, n_images: int | None = None) -> Tensor:
     """d ln p / d delta of the wrapped normal, coordinate by coordinate; shape of delta, unit 1/cell.
 
     delta: displacement from the mean, any image, in fractions of the cell. sigma > 0: broadcast against delta.
+    n_images: keep k = -n_images ... n_images around the nearest image and no more; 0 is `nearest_image_score`.
     """
     delta, sigma = _prepare(delta, sigma)
+    if n_images is not None:
+        return _image_score(delta, sigma, n_images)
     narrow = sigma <= CROSSOVER
     if narrow.all():
         return _image_score(delta, sigma)
@@ -103,6 +107,38 @@ def nearest_image_score(delta: Tensor, sigma: Tensor | float) -> Tensor:
     """The score that forgets all images but the nearest: -d/sigma^2, torn at half a cell."""
     delta, sigma = _prepare(delta, sigma)
     return -delta / sigma**2
+
+
+def wrapped_normal_cdf(delta: Tensor, sigma: float, *, n_images: int | None = None) -> Tensor:
+    """P(displacement <= delta) for delta in [-1/2, 1/2], the sum of error functions over the images; float64.
+
+    n_images: of the law that keeps k = -n_images ... n_images only, normalised; 0 is a normal cut off at half a cell.
+    """
+    k = torch.arange(-_reach(sigma, n_images), _reach(sigma, n_images) + 1, dtype=torch.float64)
+
+    def below(d):
+        return torch.special.ndtr((d[..., None] + k) / sigma).sum(-1)
+
+    start, end = below(torch.tensor([-0.5, 0.5], dtype=torch.float64))
+    return (below(delta.double()) - start) / (end - start)
+
+
+def wrapped_normal_quantile(share: Tensor, sigma: float, *, n_images: int | None = None) -> Tensor:
+    """The displacement in [-1/2, 1/2] with this share (in [0, 1]) of the law below it, to 1e-9; float64.
+
+    Applied to uniform numbers it draws from the wrapped normal without any wrapping. n_images: as `wrapped_normal_cdf`.
+    """
+    reach = min(0.5, 9 * sigma)
+    grid = torch.linspace(-reach, reach, 2049, dtype=torch.float64)
+    below = wrapped_normal_cdf(grid, sigma, n_images=n_images)
+    right = torch.searchsorted(below, share.double().contiguous()).clamp(1, len(grid) - 1)
+    low, high = below[right - 1], below[right]
+    part = ((share - low) / (high - low).clamp(min=1e-300)).clamp(0, 1)
+    guess = torch.lerp(grid[right - 1], grid[right], part)
+    mass = 1.0 if n_images is None else float(_mass(sigma, n_images))
+    density = wrapped_normal_log_prob(guess, sigma, n_images=_reach(sigma, n_images)).exp() / mass
+    newton = guess + (share - wrapped_normal_cdf(guess, sigma, n_images=n_images)) / density
+    return newton.clamp(grid[right - 1], grid[right])
 
 
 def truncation_error(sigma: float, n_images: int) -> float:
@@ -168,11 +204,22 @@ def _q(sigma: Tensor) -> Tensor:
     return torch.exp(-2 * math.pi**2 * sigma.square())
 
 
-def _image_score(delta: Tensor, sigma: Tensor) -> Tensor:
+def _reach(sigma: float, n_images: int | None) -> int:
+    """Images to sum: as told, or all within 9 sigma."""
+    return math.ceil(9 * sigma) + 1 if n_images is None else n_images
+
+
+def _mass(sigma: float, n_images: int) -> Tensor:
+    """What the images k = -n_images ... n_images hold together within the cell."""
+    end = torch.tensor((n_images + 0.5) / sigma, dtype=torch.float64)
+    return torch.special.ndtr(end) - torch.special.ndtr(-end)
+
+
+def _image_score(delta: Tensor, sigma: Tensor, n_images: int = IMAGES) -> Tensor:
     """Weights relative to the nearest image, w_k = exp(-(2 k d + k^2) / 2 sigma^2) <= 1: nothing overflows."""
     precision = 1 / sigma.square()
     weight, pull = torch.ones_like(delta * precision), delta
-    for k in (k for k in range(-IMAGES, IMAGES + 1) if k):
+    for k in (k for k in range(-n_images, n_images + 1) if k):
         w = torch.exp(-(k * delta + 0.5 * k * k) * precision)
         weight, pull = weight + w, pull + (delta + k) * w
     return -pull / weight * precision

@@ -16,7 +16,9 @@ from core.numerics.torus import (
     shortest,
     truncation_error,
     wrap,
+    wrapped_normal_cdf,
     wrapped_normal_log_prob,
+    wrapped_normal_quantile,
     wrapped_normal_score,
     wrapped_normal_score_rms,
 )
@@ -152,3 +154,26 @@ def test_diffusing_adds_variances_and_bad_laws_are_refused():
     assert law.sigma == pytest.approx(0.5)
     with pytest.raises(ValueError):
         WrappedNormal(torch.zeros(3), 0.0)
+
+
+@pytest.mark.parametrize("sigma", [0.01, 0.2, 0.5, 1.5])
+@pytest.mark.parametrize("n_images", [None, 0, 1])
+def test_distribution_function_and_its_inverse(sigma, n_images):
+    d = torch.linspace(-0.5, 0.5, 4001, dtype=torch.float64)
+    below = wrapped_normal_cdf(d, sigma, n_images=n_images)
+    density = wrapped_normal_log_prob(d, sigma, n_images=n_images).exp()
+    summed = torch.cumulative_trapezoid(density, d)
+    assert torch.allclose(below[1:], summed / summed[-1], atol=1e-3 if sigma < 0.1 else 1e-6)
+    assert (float(below[0]), float(below[-1])) == (0, 1)
+    share = torch.linspace(1e-6, 1 - 1e-6, 999, dtype=torch.float64)
+    found = wrapped_normal_quantile(share, sigma, n_images=n_images)
+    assert torch.allclose(wrapped_normal_cdf(found, sigma, n_images=n_images), share, atol=1e-9)
+    assert wrapped_normal_quantile(torch.tensor([0.0, 1.0]), sigma).abs().max() <= 0.5
+
+
+def test_a_truncated_score_is_the_gradient_of_the_truncated_density(delta):
+    x = delta[1:-1].clone().requires_grad_()
+    for n_images in (0, 1, 3):
+        (gradient,) = torch.autograd.grad(wrapped_normal_log_prob(x, 0.5, n_images=n_images).sum(), x)
+        assert torch.allclose(wrapped_normal_score(x, 0.5, n_images=n_images), gradient, atol=1e-10)
+    assert torch.equal(wrapped_normal_score(x, 0.5, n_images=0), nearest_image_score(x, 0.5))
