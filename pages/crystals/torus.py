@@ -28,14 +28,14 @@ page = kit.chapter("torus", [
     kit.Number("seed", "Seed", 1, more=True, help="Everyone with the same seed sees the same noise."),
 ])
 SCENES = [
+    kit.Scene("Two targets", {}, "Left: all images. Right: the nearest image only, a field torn where two images are equally near that "
+              "pulls hard where nothing should. Too many atoms end on the first site."),
     kit.Scene("Through the wall", {"move": "melt", "sites": "corner"}, "Left: noise, then wrap. Right: drawn from the wrapped normal, "
               "with no wrapping anywhere. No test can tell the clouds apart: they are the same law."),
     kit.Scene("All images", {"images": 3}, "Out of a uniform cell, back to three atoms in four on the first site. Seven images are as "
               "good as all."),
     kit.Scene("Hold", {"move": "hold", "sites": "corner", "sigma_max": 0.3, "n_steps": 200}, "Both start from the exact law. The "
               "nearest-image score digs a moat: watch curve and bars part at half a cell from the site.", breaks=True),
-    kit.Scene("Nearest image", {}, "The right-hand field is torn where two images are equally near, and pulls hard where nothing "
-              "should. Too many atoms end on the first site.", breaks=True),
     kit.Scene("Too little noise", {"sigma_max": 0.15, "images": 3}, "The sampler starts from a uniform cell, but σ = 0.15 has not "
               "made the data uniform: even the exact score sends too many atoms to the second site.", breaks=True),
 ]
