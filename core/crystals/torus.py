@@ -279,9 +279,11 @@ class AlongTheWay:
     floors: Tensor
 
 
-def along_the_way(trajectory: Trajectory, *, move: str, sites: str, sigma_max: float, n_points: int = 9) -> AlongTheWay:
-    """Measure a run at `n_points` of its frames."""
+def along_the_way(trajectory: Trajectory, *, move: str, sites: str, sigma_max: float, n_points: int = 8,
+                  n_atoms: int = 1000) -> AlongTheWay:
+    """Measure the first `n_atoms` of a run at `n_points` of its frames."""
     keep = frame_indices(trajectory.n_frames, n_points)
+    trajectory = Trajectory(trajectory.times, trajectory.positions[:, :n_atoms])
     sigmas = sigma_of(trajectory.times[keep], move=move, sigma_max=sigma_max)
     scores = [truth(trajectory, sites=sites, sigma=sigma, frame=int(i)) for i, sigma in zip(keep, sigmas.tolist(), strict=True)]
     distances, floors = (torch.tensor([getattr(s, name) for s in scores]) for name in ("value", "floor_mean"))
@@ -324,7 +326,7 @@ def occupation(x: Tensor, *, sites: str) -> Occupation:
     return Occupation(float(first.double().mean()), math.sqrt(share * (1 - share) / len(x)), share)
 
 
-def orders(*, sites: str = "pair", sigma_max: float = 0.5, n_images: int | None = None, budgets: tuple[int, ...] = (6, 12, 24, 48, 96),
+def orders(*, sites: str = "pair", sigma_max: float = 0.5, n_images: int | None = None, budgets: tuple[int, ...] = (6, 12, 24, 48),
            n_particles: int = 1000, n_seeds: int = 3) -> dict[str, list[tuple[int, float]]]:
     """For each of ORDERS (score evaluations, mean distance at the end); a corrector spends every second evaluation."""
     found = {}

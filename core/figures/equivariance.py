@@ -24,8 +24,8 @@ def power(value: float) -> str:
         return "0"
     if value >= 0.01:
         return f"{value:.2g}"
-    exponent = math.floor(math.log10(value))
-    return f"{value / 10**exponent:.0f}·10{str(exponent).translate(DIGITS)}"
+    digit, exponent = f"{value:.0e}".split("e")
+    return f"{digit}·10{str(int(exponent)).translate(DIGITS)}"
 
 
 def table_figure(errors: dict[str, dict[str, Tensor]], chosen: str, *, palette: Palette = LIGHT) -> go.Figure:

@@ -10,7 +10,7 @@ from core.figures.crystal_payload import pack_crystals
 from core.figures.payload import Panel, grid_points, pack_player
 from core.numerics.trajectory import Trajectory
 
-HALF, CELLS, MOMENTS = 4.0, 64, 24
+HALF, CELLS, MOMENTS = 3.5, 64, 24
 BOUNDS = (-HALF, HALF, -HALF, HALF)
 TITLES = {"equivariant": "kernel that turns with its input", "plain": "kernel without symmetry"}
 
