@@ -17,8 +17,8 @@ equation -> name
     || f(g x) - g f(x) || / || f(x) ||                  -> errors, along
     f(g x) for g on a path from the identity            -> Move.at
 
-Sources: Jiao et al. 2023 (DiffCSP, arXiv 2309.04475), sec. 3; Satorras et al. 2021 (arXiv 2102.09844); Hoogeboom et al. 2022
-(arXiv 2203.17003), sec. 2.
+Sources: Jiao et al. 2023 (DiffCSP, arXiv 2309.04475); Satorras et al. 2021 (arXiv 2102.09844); Hoogeboom et al. 2022
+(arXiv 2203.17003).
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ Network = Callable[[Tensor, Tensor, Tensor], Tensor]
 NETWORKS = ("MLP", "EGNN", "CSPNet", "Denoiser")
 CRYSTALS = {"perovskite SrTiO3": 5, "rutile TiO2": 6, "wurtzite ZnS": 4, "caesium chloride CsCl": 2, "layered MoS2": 6}
 MODEL = "mp20"
-SIGMAS = (0.005, 0.5)  # noise of the coordinates at t = 0 and t = 1 in the generator (DiffCSP, app. B.1)
+SIGMAS = (0.005, 0.5)  # noise of the coordinates at t = 0 and t = 1 in the generator, as in DiffCSP
 
 
 @dataclass(frozen=True)

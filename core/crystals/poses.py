@@ -5,7 +5,7 @@ them perfectly answers m, always in that pose. A network that must turn with its
 is the posterior mean over all of them, which has a closed form with planar vectors written as complex numbers, a = <m, x>:
 
 equation -> name
-    x = m e^{i phi} + sigma (eps - mean eps)                              -> zero_mean, sample (Hoogeboom et al. 2022, sec. 3.1)
+    x = m e^{i phi} + sigma (eps - mean eps)                              -> zero_mean, sample (Hoogeboom et al. 2022)
     E[x_0 | x] = m (a/|a|) I_1(|a|/sigma^2) / I_0(|a|/sigma^2)            -> denoise, equivariant
     p(x_k) = exp(-(r^2 + m_k^2) / 2 s^2) I_0(r |m_k| / s^2) / 2 pi s^2    -> density, s^2 = sigma^2 (1 - 1/N)
     p_T(R x) = p_T(x), p(R x' | R x) = p(x' | x)  =>  p_0(R x) = p_0(x)   -> pose_truth, turned_error (Xu et al. 2022, prop. 1)

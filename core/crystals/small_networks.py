@@ -3,8 +3,8 @@
 | network | sees                                              | source                                        |
 |---------|---------------------------------------------------|-----------------------------------------------|
 | MLP     | Cartesian positions and cell, in a fixed order    |                                               |
-| EGNN    | distances between the atoms as they are listed    | Satorras et al. 2021 (arXiv 2102.09844) eq. 3-6 |
-| CSPNet  | sin, cos of 2 pi k (f_j - f_i) and L L^T          | Jiao et al. 2023 (DiffCSP, arXiv 2309.04475), sec. 4.3 |
+| EGNN    | distances between the atoms as they are listed    | Satorras et al. 2021 (arXiv 2102.09844), eq. 3-6 |
+| CSPNet  | sin, cos of 2 pi k (f_j - f_i) and L L^T          | Jiao et al. 2023 (DiffCSP, arXiv 2309.04475)   |
 
 All map numbers (B, N), frac (B, N, 3), lattice (B, 3, 3) in Å (rows) to Cartesian displacements (B, N, 3) in Å. The weights are
 random, drawn from a seed: a symmetry that holds for random weights holds for every training. FLAWS names one slip each.

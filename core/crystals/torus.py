@@ -8,7 +8,7 @@ equation -> name
     x_t = x_0 + sigma(t) eps mod 1, sigma = s_min (s_max/s_min)^t          -> melt, schedule        (DiffCSP, eq. 5)
     p_t(x) = sum_i w_i prod_d p(x_d - m_id; sigma)                         -> Sites.density, Sites.log_prob
     s_K(x) = sum_i p(i | x) grad ln sum_{|k| <= K} N(d + k), d = x - m_i   -> Sites.score           (K = 0: nearest image)
-    x' = x + (sigma^2 - sigma'^2) s + sigma' sqrt(1 - sigma'^2/sigma^2) z  -> predict               (Song et al. 2021, eq. 47)
+    x' = x + (sigma^2 - sigma'^2) s + sigma' sqrt(1 - sigma'^2/sigma^2) z  -> predict               (Song et al. 2021, app. F)
     x' = x + h s + sqrt(2 h) z, h = size sigma^2                           -> langevin
     E cos 2 pi n (x_t - x_0) = exp(-2 pi^2 n^2 (sigma^2 - s_min^2))        -> decay
 
