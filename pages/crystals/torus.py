@@ -9,12 +9,12 @@ from pages import kit
 from pages.kit.equation import number
 from pages.kit.player import player
 
-MOVES = {"melt": "add noise", "freeze": "take it out", "hold": "hold at σ"}
+MOVES = {"melt": "melt", "freeze": "freeze", "hold": "hold"}
 SITES = {"pair": "two sites, 3 : 1", "corner": "a corner of the cell", "honeycomb": "honeycomb"}
 ORDERS = {"none": "none", "predictor-first": "after", "corrector-first": "before"}
 page = kit.chapter("torus", [
     kit.Choice("move", "Which way", "freeze", options=list(MOVES), labels=MOVES,
-               help="Hold: Langevin dynamics at one noise level, started from the exact law. Only the right score leaves it alone."),
+               help="Melt: add noise. Freeze: take it out with a score. Hold: Langevin dynamics at one noise level, from the exact law."),
     kit.Choice("sites", "Where the atom belongs", "pair", options=list(SITES), labels=SITES, wide=True),
     kit.Slider("sigma_max", "Largest noise σ / cell", 0.5, low=0.1, high=1.0, step=0.05),
     kit.Slider("images", "Images kept on each side, K", 0, options=[0, 1, 2, 3],
