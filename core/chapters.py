@@ -47,6 +47,7 @@ CHAPTERS = (
             "explore"),
     Chapter(10, "learning", "forward_process", "Forward process and schedules",
             "How do you forget a picture so evenly that every moment of forgetting is known?", "blur_on"),
+    Chapter(11, "learning", "score_matching", "Learning the score", "How do you learn an arrow that nobody can show you?", "my_location"),
     Chapter(12, "learning", "reverse_process", "The reverse process",
             "If every step forward destroyed information, how can a walk backwards bring it back?", "fast_rewind"),
     Chapter(17, "crystals", "torus", "Diffusion on a torus", "Where does an atom go when it leaves the box?", "all_inclusive"),

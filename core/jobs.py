@@ -1,8 +1,11 @@
 """Work of more than a second: queued behind `concurrent.futures.Executor`, with progress, cancel and a place in the queue.
 
 A job's function is called as `function(*args, progress=..., cancelled=..., **kwargs)`; it reports with `progress(done, total)`
-and stops soon after `cancelled()` turns true. Messages travel through small files, so that they survive a killed worker and
-need no extra process. Nobody asking after a job for `PATIENCE` seconds cancels it: a closed tab leaves no work behind.
+and stops soon after `cancelled()` turns true. A function that can go on where it stopped reports `progress(done, total, so_far)`
+with everything it needs for that as bytes, and takes them back as its argument `so_far`: what is there can be looked at while it
+runs, a pause is a stop that keeps it, and a killed worker loses nothing else. Messages travel through small files, so that they
+survive a killed worker and need no extra process. Nobody asking after a job for `PATIENCE` seconds cancels it: a closed tab leaves no
+work behind.
 """
 
 from __future__ import annotations
@@ -67,7 +70,7 @@ def _die_with_parent(parent: int) -> None:
 
 def _work(folder: Path, function: Callable, args: tuple, kwargs: dict) -> Any:
     """Runs in the worker: hand `function` its progress and cancelled callbacks."""
-    asked, cancel, report = folder / "asked", folder / "cancel", folder / "progress"
+    asked, cancel, report, part = (folder / name for name in ("asked", "cancel", "progress", "so_far"))
 
     def cancelled() -> bool:
         try:
@@ -75,10 +78,15 @@ def _work(folder: Path, function: Callable, args: tuple, kwargs: dict) -> Any:
         except FileNotFoundError:
             return True
 
-    def progress(done: int, total: int) -> None:
-        fresh = report.with_suffix(".new")
-        fresh.write_text(json.dumps([done, total]))
-        fresh.replace(report)
+    def put(file: Path, content: bytes) -> None:
+        fresh = file.with_suffix(".new")
+        fresh.write_bytes(content)
+        fresh.replace(file)
+
+    def progress(done: int, total: int, so_far: bytes | None = None) -> None:
+        if so_far is not None:
+            put(part, so_far)
+        put(report, json.dumps([done, total]).encode())
 
     try:
         if cancelled():
@@ -161,8 +169,13 @@ class Queue:
             with self._lock:
                 self._executor = None
             (job.folder / "progress").unlink(missing_ok=True)
+            done = self.so_far(job)
+            if done is not None:
+                function, args, kwargs = job.call
+                job.call = function, args, kwargs | {"so_far": done}
             self._start(job)
-            return Status("queued", message="The worker stopped unexpectedly; starting over with the same seed.")
+            how = "starting over with the same seed" if done is None else "going on from what was done"
+            return Status("queued", message=f"The worker stopped unexpectedly; {how}.")
         shutil.rmtree(job.folder, ignore_errors=True)
         if isinstance(error, (Stopped, CancelledError)):
             return Status("cancelled")
@@ -177,6 +190,14 @@ class Queue:
             return done, total
         except (FileNotFoundError, ValueError):
             return 0, 0
+
+    @staticmethod
+    def so_far(job: Job) -> bytes | None:
+        """What a running job has reported last, if it reports what it has."""
+        try:
+            return (job.folder / "so_far").read_bytes()
+        except FileNotFoundError:
+            return None
 
     def shutdown(self) -> None:
         """Stop the workers; queued jobs are cancelled."""

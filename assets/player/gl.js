@@ -356,7 +356,7 @@ class GlRenderer {
       });
       part.shown = wanted;
     }
-    const at = this.use(this.density, { u_frac: frac, u_tint: colors.exact, u_fill: colors.dark ? 0.5 : 0.42,
+    const at = this.use(this.density, { u_frac: frac, u_tint: colors.backgrounds[part.panel.density_role], u_fill: colors.dark ? 0.5 : 0.42,
       u_line: this.movie.flat ? 0 : 0.3 });
     this.sample(at, { u_from: part.layers[0], u_to: part.layers[1] });
     this.cover();

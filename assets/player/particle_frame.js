@@ -28,7 +28,7 @@ function fillMenu(dom, options, choices, change) {
       oninput: () => { value.textContent = Number(range.value) ? `${range.value} frames` : "off"; change({ trail: Number(range.value) }); } });
     parts.push(element("label", { class: "row" }, element("span", {}, "Trails"), range, value));
   }
-  for (const [name, label] of [["background", "Exact density"], ["arrows", choices.arrows], ["strips", "Histograms"]]) {
+  for (const [name, label] of [["background", choices.background], ["arrows", choices.arrows], ["strips", "Histograms"]]) {
     if (!choices.has[name]) continue;
     parts.push(checkRow(name, label, options, change));
   }

@@ -78,7 +78,9 @@ class ParticlePlayer extends Player {
     if (some((p) => p.starts)) colors.push(["start", "Start"]);
     const gl = this.renderer.name === "webgl2";
     const arrows = movie.panels.find((p) => p.arrows)?.arrow_role ?? "force";
-    this.choices = { colors, arrows: `${arrows[0].toUpperCase()}${arrows.slice(1)} arrows`,
+    this.choices = { colors,
+      background: movie.panels.every((p) => !p.density || p.density_name === "exact density") ? "Exact density" : "Background",
+      arrows: `${arrows[0].toUpperCase()}${arrows.slice(1)} arrows`,
       has: { trails: gl && !movie.flat && movie.frames > 1, background: gl && some((p) => p.density), arrows: gl && some((p) => p.arrows), strips: true } };
     const color = some((p) => p.labels) ? "label" : some((p) => p.values) ? "value" : "role";
     this.options = { trail: movie.trail, loop: movie.loop, background: true, arrows: true, strips: movie.strips, color, ...this.chosen };
@@ -152,7 +154,7 @@ class ParticlePlayer extends Player {
         add("ramp", ramp, `start, ${movie.flat ? "low to high" : "left to right"}`);
       } else add("dot", roles[panel.role], who);
       if (options.strips && !entries.has("dot" + who)) add("bars", roles[panel.role], `${who}, histogram`);
-      if (choices.has.background && panel.density && options.background) add("band", roles.exact, movie.flat ? "exact density over time" : "exact density");
+      if (choices.has.background && panel.density && options.background) add("band", roles[panel.density_role], movie.flat ? `${panel.density_name} over time` : panel.density_name);
       if (choices.has.arrows && panel.arrows && options.arrows) add("arrow", roles.force, panel.arrow_role);
       if (options.strips && Object.keys(panel.exact).length) add("line", roles.exact, movie.flat ? "exact density now" : "exact marginal");
     }
@@ -236,7 +238,8 @@ class ParticlePlayer extends Player {
     this.renderer.draw({
       frame, playing: this.playing, options: this.options, rects: this.rects, strips: this.strips, pixelRatio: this.ratio, alpha: this.dark ? 0.9 : 0.85,
       colors: { exact: rgb(roles.exact), force: rgb(roles.force), dark: this.dark, bar: this.dark ? 0.6 : 0.5,
-        roles: movie.panels.map((panel) => rgb(roles[panel.role])) },
+        roles: movie.panels.map((panel) => rgb(roles[panel.role])),
+        backgrounds: Object.fromEntries(movie.panels.filter((p) => p.density).map((p) => [p.density_role, rgb(roles[p.density_role])])) },
       size: (n) => this.pointSize(n), rim: (n) => [...rgb(roles.background), n <= 400 ? 0.75 : 0],
     });
     movie.panels.forEach((panel, i) => {

@@ -26,6 +26,7 @@ class Panel:
     role: the colour's meaning, one of ROLES.
     labels: (N,) integers 0..255 with `label_names`; values: (N,) floats with `value_label`. Both only colour.
     density: (T or 1, H, W) >= 0 at `grid_points` (row 0 = lowest y); in mode "1d" (T, H), row by time.
+    density_name, density_role: what the background is when it is not the exact density ("error"), and its colour's meaning.
     arrows: (T or 1, h, w, 2) at `grid_points`; arrow_role: one of ARROWS, named in the legend.
     marginals_exact: pair of (T or 1, M), the exact densities of x and of y at M evenly spaced points from edge to
     edge of the view, 1 / unit of the axis; in mode "1d" one such array. Either of the pair may be None.
@@ -37,6 +38,8 @@ class Panel:
     labels: Any = None
     values: Any = None
     density: Any = None
+    density_name: str = "exact density"
+    density_role: str = "exact"
     arrows: Any = None
     arrow_role: str = "force"
     marginals_exact: Any = None
@@ -64,6 +67,8 @@ def pack_panel(panel: Panel, index: int, clock: np.ndarray, view: list[float], m
         raise ValueError(f"{where}: positions have shape {positions.shape}, not ({n_frames}, N, {dim})")
     if panel.role not in ROLES:
         raise ValueError(f"{where}: role {panel.role!r} is none of {', '.join(ROLES)}")
+    if panel.density_role not in ROLES:
+        raise ValueError(f"{where}: density_role {panel.density_role!r} is none of {', '.join(ROLES)}")
     if panel.arrow_role not in ARROWS:
         raise ValueError(f"{where}: arrow_role {panel.arrow_role!r} is none of {', '.join(ARROWS)}")
     n = positions.shape[1]
@@ -85,6 +90,7 @@ def pack_panel(panel: Panel, index: int, clock: np.ndarray, view: list[float], m
                  "value_label": panel.value_label}
     if panel.density is not None:
         spec |= _pack_density(panel.density, where, clock, mode, blocks)
+        spec |= {"density_name": panel.density_name, "density_role": panel.density_role}
     if panel.arrows is not None:
         spec |= _pack_arrows(panel, where, n_frames, mode, blocks)
     if panel.marginals_exact is not None:

@@ -144,6 +144,22 @@ class GaussianMixture(Density):
         scales = (self.scales**2).mul_(alpha**2).add_(sigma**2).sqrt_()
         return GaussianMixture(self.weights, self.means * alpha, scales)
 
+    def along(self, x: Tensor, alpha: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
+        """(log p_t(x) (N,), score (N, D)) with a noise level of its own for every point: alpha, sigma (N, 1)."""
+        variance = (alpha * self.scales) ** 2 + sigma**2
+        pull = (alpha[:, None] * self.means - x[:, None]) / variance[..., None]
+        square = pull.square().sum(-1) * variance
+        logits = self.weights.log() - 0.5 * (square + self.dim * (variance.log() + LOG_2PI))
+        return logits.logsumexp(1), (logits.softmax(1)[..., None] * pull).sum(1)
+
+    def posterior(self, x: Tensor, alpha: float, sigma: float) -> GaussianMixture:
+        """The law of x_0 given x_t = x (D,): again a mixture, one mode for each that x_t may have come from, all narrower."""
+        variance = (alpha * self.scales) ** 2 + sigma**2
+        noised = GaussianMixture(self.weights, alpha * self.means, variance.sqrt())
+        gain = alpha * self.scales**2 / variance
+        means = self.means + gain[:, None] * (x - alpha * self.means)
+        return GaussianMixture(noised.responsibilities(x[None])[0], means, self.scales * sigma / variance.sqrt())
+
     def marginal(self, axis: int) -> GaussianMixture:
         return GaussianMixture(self.weights, self.means[:, axis : axis + 1], self.scales)
 

@@ -75,21 +75,17 @@ class Trainer:
         for mean, weight in pairs:
             mean.lerp_(weight, 1 - decay)
 
-    def save(self, path: Path) -> None:
-        """Everything needed to go on, as safetensors; written beside and moved, so that no half file remains."""
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything needed to go on; `restore` takes it back."""
         tensors = {f"network.{k}": v for k, v in self.network.state_dict().items()}
         tensors |= {f"averaged.{k}": v for k, v in self.averaged.state_dict().items()}
         for i, state in self.optimiser.state_dict()["state"].items():
             tensors |= {f"adam.{i}.{k}": torch.as_tensor(v) for k, v in state.items()}
         tensors["generator"] = self.generator.get_state()
-        partial = Path(path).with_suffix(".partial")
-        partial.parent.mkdir(parents=True, exist_ok=True)
-        save_file({k: v.contiguous() for k, v in tensors.items()}, str(partial), {"step": str(self.step)})
-        partial.replace(path)
+        return {k: v.contiguous() for k, v in tensors.items()}
 
-    def resume(self, path: Path) -> None:
-        """Continue from `save`; the network must have the same shape (RuntimeError otherwise)."""
-        tensors = load_file(str(path))
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        """Go on from `tensors`; the network must have the same shape (RuntimeError otherwise)."""
         self.network.load_state_dict(_part(tensors, "network."))
         self.averaged.load_state_dict(_part(tensors, "averaged."))
         states: dict[int, dict[str, Tensor]] = {}
@@ -100,6 +96,17 @@ class Trainer:
         self.optimiser.load_state_dict({"state": states, "param_groups": groups})
         self.generator.set_state(tensors["generator"])
         self.step = int(states[0]["step"]) if states else 0
+
+    def save(self, path: Path) -> None:
+        """`tensors` as safetensors; written beside and moved, so that no half file remains."""
+        partial = Path(path).with_suffix(".partial")
+        partial.parent.mkdir(parents=True, exist_ok=True)
+        save_file(self.tensors(), str(partial), {"step": str(self.step)})
+        partial.replace(path)
+
+    def resume(self, path: Path) -> None:
+        """Continue from `save`."""
+        self.restore(load_file(str(path)))
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -24,6 +24,7 @@ class Desk:
         self._lock = threading.Lock()
         self._running: dict[Any, tuple[jobs.Job, set[str]]] = {}
         self._finished: OrderedDict[Any, Any] = OrderedDict()
+        self._parts: OrderedDict[Any, bytes] = OrderedDict()
 
     def result(self, work: Any) -> Any | None:
         """What this work gave, if it is finished."""
@@ -36,8 +37,32 @@ class Desk:
         """Start this work, or wait with those who started it."""
         with self._lock:
             if work not in self._finished:
-                job, readers = self._running.get(work) or (self.queue.submit(function, **kwargs), set())
+                if work not in self._running:
+                    part = {"so_far": self._parts[work]} if work in self._parts else {}
+                    self._running[work] = self.queue.submit(function, **kwargs, **part), set()
+                job, readers = self._running[work]
                 self._running[work] = job, readers | {reader}
+
+    def so_far(self, work: Any) -> bytes | None:
+        """What this work has reported last, whether it still runs or not; `ask` goes on from there."""
+        with self._lock:
+            if work in self._running and (part := self.queue.so_far(self._running[work][0])) is not None:
+                self._keep(self._parts, work, part)
+            return self._parts.get(work)
+
+    def forget(self, work: Any) -> None:
+        """The next `ask` starts from nothing, unless somebody still waits for what runs."""
+        with self._lock:
+            if work not in self._running:
+                self._parts.pop(work, None)
+                self._finished.pop(work, None)
+
+    @staticmethod
+    def _keep(kept: OrderedDict, work: Any, value: Any) -> None:
+        kept[work] = value
+        kept.move_to_end(work)
+        while len(kept) > KEEP:
+            kept.popitem(last=False)
 
     def leave(self, work: Any, reader: str) -> None:
         """Stop waiting; the last to leave cancels the work."""
@@ -59,9 +84,8 @@ class Desk:
             job = self._running[work][0]
             status = self.queue.status(job)
             if status.state == "done":
-                self._finished[work] = job.future.result()
-                while len(self._finished) > KEEP:
-                    self._finished.popitem(last=False)
+                self._keep(self._finished, work, job.future.result())
+                self._parts.pop(work, None)
             if status.state in ("done", "failed", "cancelled"):
                 del self._running[work]
             return status
@@ -95,13 +119,118 @@ def _wait(work: Any, key: str, label: str) -> None:
         st.rerun()
 
 
+def _name(function: Callable, kwargs: dict) -> tuple:
+    return function.__module__, function.__qualname__, repr(sorted(kwargs.items()))
+
+
+class Live:
+    """Work that is watched while it goes on: started, paused and stopped by the reader, its latest bytes at hand all the time.
+
+    The function reports `progress(done, total, so_far)`, takes `so_far` back to go on, and returns bytes of the same kind. Equal work
+    is done once for all who watch. With other arguments the old run is left alone: whoever comes back within `core.jobs.PATIENCE`
+    seconds finds it running, and later finds what was seen of it last.
+    """
+
+    def __init__(self, key: str, function: Callable, kwargs: dict):
+        self.function, self.kwargs, self.work = function, kwargs, _name(function, kwargs)
+        self._notes = st.session_state.setdefault(f"_live_{key}", {})  # work -> is this reader waiting for it?
+
+    @property
+    def part(self) -> bytes | None:
+        """The result, or what there is of it so far."""
+        return desk().result(self.work) or desk().so_far(self.work)
+
+    @property
+    def status(self) -> jobs.Status:
+        """state: idle, queued, running, paused, done or failed."""
+        if desk().result(self.work) is not None:
+            return jobs.Status("done")
+        status = desk().status(self.work) if self._notes.get(self.work) else None
+        if status is None or status.state in ("cancelled", "failed"):
+            self._notes[self.work] = False
+            if status and status.state == "failed":
+                return status
+            return jobs.Status("paused" if desk().so_far(self.work) is not None else "idle")
+        return status
+
+    @property
+    def going(self) -> bool:
+        return self.status.state in ("queued", "running")
+
+    def start(self) -> None:
+        """Begin, go on, or watch with those who began."""
+        self._notes[self.work] = True
+        desk().ask(self.work, _reader(), self.function, self.kwargs)
+
+    def pause(self) -> None:
+        """Stop waiting. The worker is free for others; what was reported last is kept."""
+        desk().so_far(self.work)
+        self._notes[self.work] = False
+        desk().leave(self.work, _reader())
+
+    def alone(self) -> None:
+        """Leave every other run of this key, so that the worker turns to this one."""
+        for work, waiting in self._notes.items():
+            if waiting and work != self.work:
+                desk().so_far(work)
+                desk().leave(work, _reader())
+                self._notes[work] = False
+
+    def stop(self) -> None:
+        """Stop waiting and throw away what there is."""
+        self.pause()
+        desk().forget(self.work)
+
+
+def watched(draw: Callable[[], None], *runs: Live, every: float = 0.8) -> None:
+    """Draw now, and again and again while one of `runs` is going; the page is run once more when they have come to rest."""
+    going = any(run.going for run in runs)
+
+    def again():
+        if going and not any(run.going for run in runs):
+            st.rerun()
+        draw()
+
+    st.fragment(again, run_every=every if going else None)()
+
+
+def live_bar(run: Live, key: str, label: str) -> None:
+    """Start, Pause, Stop and how far it is; to be called inside `watched`."""
+    status = run.status
+    with st.container(horizontal=True, vertical_alignment="center", key=f"live_{key}"):
+        if status.state in ("idle", "paused", "failed"):
+            name = "Go on" if status.state == "paused" else label
+            if st.button(name, key=f"start_{key}", type="primary", icon=":material/play_arrow:"):
+                run.alone()
+                run.start()
+                st.rerun()
+        elif status.state == "done":
+            if st.button("Train again", key=f"again_{key}", icon=":material/replay:"):
+                run.stop()
+                run.start()
+                st.rerun()
+        elif st.button("Pause", key=f"pause_{key}", icon=":material/pause:"):
+            run.pause()
+            st.rerun()
+        if status.state in ("queued", "running", "paused") and st.button("Stop", key=f"stop_{key}", icon=":material/stop:"):
+            run.stop()
+            st.rerun()
+        if status.state == "queued":
+            wait = "the worker is starting …" if status.ahead == 0 else f"in the queue, {status.ahead} before you"
+            st.progress(0.0, f"{status.message} {wait}".strip())
+        elif status.state == "running":
+            st.progress(status.done / status.total if status.total else 0.0, f"step {status.done:,} of {status.total:,}")
+        elif status.state == "failed":
+            st.error(f"{label} stopped: {status.message}", icon=":material/error:")
+
+
 def job(key: str, label: str, function: Callable, kwargs: dict, *, start: bool = False) -> Any | None:
     """The result of `function(**kwargs, progress=, cancelled=)`, or None while there is none.
 
     Draws whatever the reader needs meanwhile: a button (unless `start`, which begins at once), progress, the way out, an error
     in words. Changed arguments are other work; the old one is left.
     """
-    work = (function.__module__, function.__qualname__, repr(sorted(kwargs.items())))
+    work = _name(function, kwargs)
     note = st.session_state.setdefault(f"_job_{key}", {"work": None})
     if note["work"] not in (None, work):
         desk().leave(note["work"], _reader())

@@ -1,0 +1,54 @@
+"""The stage of chapter 11: the exact score and the learned one carry the same noise back to data; behind the second, where it is wrong."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from core.figures.payload import Panel, grid_points, pack_player
+from core.learning.score_matching import SCHEDULE, Snapshot, data, plane_errors
+from core.numerics.trajectory import Trajectory
+
+HALF = 3.0
+BOUNDS = (-HALF, HALF, -HALF, HALF)
+CELLS, ARROWS, MOMENTS = 48, 13, 24
+
+
+def _moments(times: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """MOMENTS of the times, and for every time the nearest of them."""
+    keys = np.unique(np.linspace(0, len(times) - 1, min(MOMENTS, len(times))).round().astype(int))
+    held = torch.as_tensor(np.abs(np.arange(len(times))[:, None] - keys[None]).argmin(1))
+    return times[torch.as_tensor(keys)], held
+
+
+def _points(n: int) -> torch.Tensor:
+    return torch.as_tensor(grid_points(BOUNDS, (n, n)), dtype=torch.float32)
+
+
+def exact_scene(dataset: str, times: torch.Tensor) -> dict:
+    """Exact density, marginals and score at some moments, held in between; depends on no network: cache it."""
+    moments, held = _moments(times)
+    laws = [data(dataset).diffused(SCHEDULE, t) for t in moments.tolist()]
+    density = torch.stack([law.log_prob(_points(CELLS)).exp() for law in laws]).reshape(-1, CELLS, CELLS)
+    arrows = torch.stack([law.score(_points(ARROWS)) for law in laws]).reshape(-1, ARROWS, ARROWS, 2)
+    cell = 2 * HALF / CELLS
+    return {"density": density[held], "arrows": arrows[held],
+            "marginals_exact": ((density.sum(1) * cell)[held], (density.sum(2) * cell)[held])}
+
+
+def payload(shot: Snapshot, exact: Trajectory, learned: Trajectory, scene: dict) -> bytes:
+    """Two panels on one clock. The second shows the learned arrows and sigma |s - exact| behind the particles, each frame on its scale."""
+    dataset = shot.settings.dataset
+    moments, held = _moments(learned.times)
+    error = plane_errors(shot.field, dataset, moments, _points(CELLS)).reshape(-1, CELLS, CELLS)
+    with torch.no_grad():
+        arrows = torch.stack([shot.field(_points(ARROWS), torch.full((1, 1), t)) for t in moments.tolist()])
+    arrows = arrows.reshape(-1, ARROWS, ARROWS, 2)
+    name = f"network after {shot.step:,} steps" if shot.step else "untrained network"
+    panels = [Panel(exact.positions, title="exact score", name="particles", role="data", arrow_role="score", **scene),
+              Panel(learned.positions, title=name, name="particles, learned score", role="sample", arrow_role="score", arrows=arrows[held],
+                    density=error.clamp(max=3.0)[held], density_name="error of the score", density_role="accent",
+                    marginals_exact=scene["marginals_exact"])]
+    return pack_player(panels, times=exact.times, bounds=BOUNDS, x_label="x₁", y_label="x₂", time_label="t",
+                       alt="Particles walk from noise to data, led by the exact score on the left and by the network on the right; the "
+                           "error of the network is drawn behind them.")
