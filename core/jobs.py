@@ -20,6 +20,7 @@ import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -147,8 +148,8 @@ class Queue:
 
     def status(self, job: Job) -> Status:
         """Where a job stands; asking also says that somebody still waits for it."""
-        if job.folder.exists():
-            (job.folder / "asked").touch()
+        with suppress(FileNotFoundError):  # the worker clears the folder when it leaves
+            os.utime(job.folder / "asked")
         future = job.future
         if future.cancelled() or (not future.done() and (job.folder / "cancel").exists()):
             return Status("cancelled")

@@ -32,6 +32,7 @@ def loss_figure(shot: Snapshot, floor: float, floor_with_clock: float, *, palett
     reach = max(reach, 1.3 * (floor - floor_with_clock), 0.02)
     figure.update_yaxes(range=[floor - 1.2 * reach, floor + 1.2 * reach])
     figure.update_xaxes(range=[0, n_steps])
+    figure.update_layout(showlegend=True)
     return styled(figure, palette, x_title="training steps", y_title=f"loss, weighted by λ = {settings.weighting}")
 
 
@@ -50,6 +51,8 @@ def error_figure(shots: Mapping[str, Snapshot], chosen: str, *, palette: Palette
     low = min(0.001, float(values.min())) if len(values) else 0.001
     figure.update_xaxes(range=[0, n_steps])
     figure.update_yaxes(type="log", tickformat=".3~%", dtick=1, range=[np.log10(low / 1.3), 0])
+    if not len(values):
+        figure.add_annotation(x=0.5, y=0.5, xref="paper", yref="paper", showarrow=False, text="not trained yet", font_color=palette.muted)
     return styled(figure, palette, x_title="training steps", y_title="squared error / squared score")
 
 
@@ -82,7 +85,7 @@ def where_figure(found: WhereItIsWrong, *, palette: Palette = LIGHT) -> go.Figur
     times = [0.01, 0.03, 0.1, 0.3, 1.0]
     styled(figure, palette, x_title="time t (0 data, 1 noise)", y_title="r.m.s. error of σ · score")
     figure.update_xaxes(type="log", tickvals=[SCHEDULE.noise_ratio(t) for t in times], ticktext=[f"{t:g}" for t in times])
-    figure.update_yaxes(type="log", exponentformat="power", dtick=1)
+    figure.update_yaxes(type="log", tickvals=[0.01, 0.03, 0.1, 0.3, 1, 3, 10])
     return figure
 
 
@@ -107,6 +110,6 @@ def aim_figure(found: Aim, dataset: str, t: float, *, half: float = 3.0, palette
     figure.add_scatter(x=here[:1], y=here[1:], mode="markers", name="x_t", marker=dict(color=palette.ink, size=12, symbol="x"),
                        hovertemplate=f"x_t at t = {t:g}<extra></extra>")
     styled(figure, palette, x_title="x₁", y_title="x₂", height=430)
-    figure.update_xaxes(range=[-half, half])
-    figure.update_yaxes(range=[-half, half], scaleanchor="x")
+    figure.update_xaxes(range=[-half, half], constrain="domain")
+    figure.update_yaxes(range=[-half, half], scaleanchor="x", constrain="domain")
     return figure

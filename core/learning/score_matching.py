@@ -48,6 +48,8 @@ class ScoreField(nn.Module):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.body = ScoreNetwork(width=width, depth=depth)
+        for weight in self.body.out.parameters():
+            weight.data.mul_(0.1)  # at first nearly F = 0: the untrained network takes the data for a unit Gaussian
         self.output, self.clock = output, clock
 
     def forward(self, x: Tensor, t: Tensor) -> Tensor:

@@ -118,6 +118,10 @@ class GaussianMixture(Density):
         """(N, K): the probability that x came from mode k."""
         return self._logits(x).softmax(0).T
 
+    def log_responsibilities(self, x: Tensor) -> Tensor:
+        """(N, K): its logarithm, sound where the probability itself would vanish."""
+        return self._logits(x).log_softmax(0).T
+
     def score(self, x: Tensor) -> Tensor:
         r = self._logits(x).softmax(0).T
         if self._shared_variance:

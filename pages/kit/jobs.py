@@ -219,7 +219,8 @@ def live_bar(run: Live, key: str, label: str) -> None:
             wait = "the worker is starting …" if status.ahead == 0 else f"in the queue, {status.ahead} before you"
             st.progress(0.0, f"{status.message} {wait}".strip())
         elif status.state == "running":
-            st.progress(status.done / status.total if status.total else 0.0, f"step {status.done:,} of {status.total:,}")
+            done = f"step {status.done:,} of {status.total:,}" if status.total else "the first steps …"
+            st.progress(status.done / status.total if status.total else 0.0, done)
         elif status.state == "failed":
             st.error(f"{label} stopped: {status.message}", icon=":material/error:")
 

@@ -83,7 +83,7 @@ def on_stage():
     live_bar(run, "train", "Train")
     payload, truth = stage_of(shot_of())
     player(payload, key="stage", height=470, report=False)
-    kit.truth_meter(truth, note="Between the particles that the network led and exact draws of p_t at t = 0.01.")
+    kit.truth_meter(truth, note="Between the particles that the network led and exact draws at t = 0.01, where the walk ends.")
 
 
 with stage:

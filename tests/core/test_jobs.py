@@ -34,6 +34,20 @@ def leave_in_its_own_way(*, progress, cancelled):
     raise KeyError("the function's own way out")
 
 
+def add_up(n, *, so_far=b"", flag="", progress, cancelled):
+    """Appends one byte a step and says what it has; with `flag` it dies once, half-way."""
+    while len(so_far) < n:
+        if cancelled():
+            raise jobs.Stopped
+        so_far += bytes([len(so_far)])
+        progress(len(so_far), n, so_far)
+        if flag and len(so_far) == n // 2 and not os.path.exists(flag):
+            open(flag, "w").close()
+            os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(0.01)
+    return so_far
+
+
 def fail(*, progress, cancelled):
     raise ValueError("the cell has no volume")
 
@@ -120,3 +134,26 @@ def test_killed_worker_starts_over_once(queue, tmp_path):
     os.kill(first, signal.SIGKILL)
     wait(queue, job, "done")
     assert job.future.result() != first
+
+
+def test_what_there_is_can_be_looked_at_while_it_grows(queue):
+    job, seen = queue.submit(add_up, 60), []
+    while queue.status(job).state != "done":
+        if (part := queue.so_far(job)) is not None:
+            seen.append(part)
+    assert len(set(map(len, seen))) > 5 and all(part == bytes(range(len(part))) for part in seen)
+    assert job.future.result() == bytes(range(60))
+    assert queue.so_far(job) is None and not job.folder.exists()
+
+
+def test_a_killed_worker_goes_on_from_what_it_had(queue, tmp_path):
+    job = queue.submit(add_up, 40, flag=str(tmp_path / "died"))
+    words, dones = set(), []
+    while (status := queue.status(job)).state != "done":
+        words.add(status.message)
+        if status.state == "running" and (tmp_path / "died").exists():
+            dones.append(status.done)
+        time.sleep(0.005)
+    assert job.future.result() == bytes(range(40))
+    assert any("going on from what was done" in message for message in words)
+    assert not [done for done in dones if 0 < done < 20]

@@ -22,6 +22,19 @@ def slow_count(n, log, *, progress, cancelled):
     return n
 
 
+def grow(n, log, *, so_far=b"", progress, cancelled):
+    """One byte a step; writes a line to `log` with where it starts."""
+    with open(log, "a") as file:
+        file.write(f"{len(so_far)}\n")
+    while len(so_far) < n:
+        if cancelled():
+            raise jobs.Stopped
+        so_far += b"x"
+        progress(len(so_far), n, so_far)
+        time.sleep(0.02)
+    return so_far
+
+
 @pytest.fixture(scope="module")
 def desk():
     desk = Desk()
@@ -61,6 +74,25 @@ def test_the_last_to_leave_stops_the_work(desk, tmp_path):
     assert desk.status("long") is None
     desk.ask("next", "a", slow_count, {"n": 2, "log": str(log)})  # the worker is free again at once
     assert until(desk, "next", "done").state == "done"
+
+
+def test_a_pause_keeps_what_there_is_and_frees_the_worker(desk, tmp_path):
+    kwargs = {"n": 60, "log": str(tmp_path / "log")}
+    desk.ask("grow", "a", grow, kwargs)
+    while len(desk.so_far("grow") or b"") < 10:
+        until(desk, "grow", "running")
+    at_pause = desk.so_far("grow")
+    desk.leave("grow", "a")
+    desk.ask("other", "b", slow_count, {"n": 2, "log": str(tmp_path / "other")})
+    assert until(desk, "other", "done").state == "done"
+    assert desk.status("grow") is None and desk.so_far("grow") == at_pause
+    desk.ask("grow", "a", grow, kwargs)
+    assert until(desk, "grow", "done").state == "done"
+    assert desk.result("grow") == b"x" * 60
+    starts = [int(line) for line in (tmp_path / "log").read_text().split()]
+    assert starts[0] == 0 and starts[1] >= 10
+    desk.forget("grow")
+    assert desk.result("grow") is None and desk.so_far("grow") is None
 
 
 def test_the_same_jobs_on_a_dask_cluster(tmp_path):
