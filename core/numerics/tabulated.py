@@ -20,7 +20,8 @@ class Tabulated(Density):
     """Weights (M, M) on the points of a square grid (row = y), blurred: p(x) = sum_ij w_ij N(x; scale a_ij, width^2 I).
 
     axis (M,) even; weights sum to 1. The double sum is two matrix products, p = A W A^T with A_kj = N(a_k; scale a_j, width^2); between
-    grid points log p and the score are interpolated linearly. A width below RESOLVED grid spacings is raised to it.
+    grid points log p and the score are interpolated linearly. A width below RESOLVED grid spacings is raised to it. Beyond the edge of
+    the grid the law goes on as the tail of a single Gaussian of that width.
     Raises ValueError on other shapes.
     """
 
@@ -34,7 +35,7 @@ class Tabulated(Density):
             raise ValueError(f"weights {tuple(self.weights.shape)} need one row and column for each of {len(self.axis)} grid points")
 
     @classmethod
-    def of(cls, log_density: Callable[[Tensor], Tensor], *, half: float = 3.8, size: int = 256) -> Tabulated:
+    def of(cls, log_density: Callable[[Tensor], Tensor], *, half: float = 4.0, size: int = 256) -> Tabulated:
         """From log p up to a constant, (N, 2) -> (N,), on [-half, half]^2; normalised there."""
         axis = torch.linspace(-half, half, size, dtype=torch.float64)
         grid = torch.stack(torch.meshgrid(axis, axis, indexing="xy"), -1).reshape(-1, 2)
@@ -61,7 +62,7 @@ class Tabulated(Density):
         return kernel @ along_x, kernel @ slope_x, slope @ along_x
 
     def _at(self, x: Tensor, *tables: Tensor) -> Tensor:
-        """(N, F): tables interpolated at x; outside the grid the nearest edge."""
+        """(N, F): tables interpolated at x, which lies in the grid."""
         last = len(self.axis) - 1
         place = ((x.double() - self.axis[0]) / self.spacing).clamp(0, last - 1e-9)
         low = place.long()
@@ -70,12 +71,22 @@ class Tabulated(Density):
         return torch.stack([sum(table[i, j] * share for i, j, share in corners) for table in tables], 1)
 
     def log_prob(self, x: Tensor) -> Tensor:
-        return self._at(x, self.fields()[0].clamp_min(1e-300).log())[:, 0].to(x.dtype)
+        (inside, beyond), (p, px, py) = self._edge(x), self.fields()
+        p = p.clamp_min(1e-300)
+        log_p, slope_x, slope_y = self._at(inside, p.log(), px / p, py / p).unbind(1)
+        past = beyond[:, 0] * slope_x + beyond[:, 1] * slope_y - 0.5 * (beyond / self.width).square().sum(1)
+        return (log_p + past).to(x.dtype)
 
     def score(self, x: Tensor) -> Tensor:
         p, px, py = self.fields()
         p = p.clamp_min(1e-300)
-        return self._at(x, px / p, py / p).to(x.dtype)
+        inside, beyond = self._edge(x)
+        return (self._at(inside, px / p, py / p) - beyond / self.width**2).to(x.dtype)
+
+    def _edge(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """x (N, 2) moved into the grid, and by how much it was outside."""
+        inside = x.double().clamp(float(self.axis[0]), float(self.axis[-1]))
+        return inside, x.double() - inside
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         cell = torch.multinomial(self.weights.reshape(-1), n, replacement=True, generator=generator)
