@@ -40,6 +40,7 @@ CHAPTERS = (
     Chapter(1, "foundations", "microstates", "Counting microstates", "Why does chance, thrown often enough, look like a law?", "casino"),
     Chapter(3, "foundations", "sampling", "Monte Carlo versus molecular dynamics",
             "Five ways to wander over the same hills: which of them arrives at the right map?", "directions_walk"),
+    Chapter(4, "foundations", "dimensions", "The curse of dimensionality", "Why can nobody simply look everywhere?", "open_in_full"),
     Chapter(5, "physics", "brownian", "Brownian motion", "How far does a walker get that has no idea where it is going?",
             "scatter_plot"),
     Chapter(6, "physics", "langevin", "Langevin dynamics", "How can random kicks and a brake find Boltzmann’s law?", "waves"),
