@@ -139,13 +139,19 @@ def power(log10: float) -> str:
     """A number from its logarithm: 0.1645, 1.9 × 10⁻⁷⁰."""
     if -3 <= log10 < 5:
         return f"{10**log10:,.4g}" if log10 < 3 else f"{10**log10:,.0f}"
-    exponent = math.floor(log10)
-    return f"{10 ** (log10 - exponent):.1f} × 10" + str(exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    mantissa, exponent = _scientific(log10)
+    return f"{mantissa} × 10" + str(exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
 
 
 def latex_power(log10: float) -> str:
-    r"""The same as LaTeX: 0.1645, 1.9\times10^{-70}."""
+    r"""The same as LaTeX: 0.1645, 1.9\times 10^{-70}."""
     if -3 <= log10 < 5:
         return power(log10).replace(",", r"\,")
-    exponent = math.floor(log10)
-    return rf"{10 ** (log10 - exponent):.1f}\times 10^{{{exponent}}}"
+    mantissa, exponent = _scientific(log10)
+    return rf"{mantissa}\times 10^{{{exponent}}}"
+
+
+def _scientific(log10: float) -> tuple[str, int]:
+    """("1.9", -70); a mantissa that rounds to ten is one of the next power."""
+    exponent = math.floor(log10 + 1 - math.log10(9.95))
+    return f"{10 ** (log10 - exponent):.1f}", exponent

@@ -181,15 +181,15 @@ def census(*, dims: tuple[int, ...] = SCAN, n: int = 10_000, eps: float = 0.05, 
 def sample(*, d: int = 100, n_points: int = 600, seed: int = 0, n_frames: int = 90) -> tuple[Trajectory, Trajectory]:
     """The stage: points of a ball and of a Gaussian while coordinates are added one by one, from 1 to d.
 
-    Each point is drawn at its true distance from the centre (in units of the radius, and of sqrt(d)) and at the angle of its first
-    two coordinates. Times are dimensions. Raises ValueError unless 1 <= d <= 1000.
+    Each point is drawn at its true distance from the centre (in units of the radius, and of sqrt(d)), at an angle of its own that
+    it keeps and that means nothing. Times are dimensions. Raises ValueError unless 1 <= d <= 1000.
     """
     if not 1 <= d <= MAX_DIM or n_points < 1:
         raise ValueError(f"d must be in 1..{MAX_DIM} and n_points at least 1")
     generator = torch.Generator().manual_seed(seed)
-    x = torch.randn(n_points, d + (d == 1), generator=generator)
-    u = torch.rand(n_points, generator=generator)
-    angle = torch.atan2(x[:, 1], x[:, 0])
+    u, turn = torch.rand(2, n_points, generator=generator)
+    x = torch.randn(n_points, d, generator=generator)
+    angle = 2 * math.pi * turn
     direction = torch.stack([angle.cos(), angle.sin()], 1)
     dims = torch.logspace(0, math.log10(d), n_frames, dtype=torch.float64).round().unique() if d > 1 else torch.ones(1, dtype=torch.float64)
     radius = x.square().cumsum(1).sqrt()[:, (dims - 1).long()].T / dims[:, None].sqrt()

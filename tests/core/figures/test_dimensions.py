@@ -1,0 +1,43 @@
+"""What the figures of the dimensions chapter write and draw is what was computed."""
+
+import math
+
+import numpy as np
+import pytest
+
+from core.figures import dimensions as figures
+from core.figures.dimensions_stage import payload
+from core.figures.payload import unpack
+from core.foundations import dimensions
+
+
+def test_powers_of_ten_in_words_and_latex():
+    assert figures.power(math.log10(0.1645)) == "0.1645" and figures.power(-69.7286) == "1.9 × 10⁻⁷⁰"
+    assert figures.power(1000 - 1e-13) == "1.0 × 10¹⁰⁰⁰" and figures.power(99.999) == "1.0 × 10¹⁰⁰"
+    assert figures.power(3.5) == "3,162" and figures.latex_power(6 + math.log10(2)) == r"2.0\times 10^{6}"
+    for log10 in (-300.4, -8.0, 5.0, 26.6, 999.97):
+        mantissa, exponent = figures._scientific(log10)
+        assert 1 <= float(mantissa) < 10 and math.log10(float(mantissa)) + exponent == pytest.approx(log10, abs=0.03)
+
+
+def test_the_stage_shows_exact_distances():
+    ball, gauss = dimensions.sample(d=30, n_points=50)
+    shown = unpack(payload(ball, gauss))
+    assert len(shown.panels) == 2 and shown.times[0] == 1 and shown.times[-1] == 30
+    assert np.allclose(np.linalg.norm(shown.panels[0]["positions"][-1], axis=1), ball.positions[-1].norm(dim=1), atol=2e-3)
+
+
+def test_cost_figure_has_exact_lines_and_an_upper_limit_where_nothing_was_hit():
+    found = dimensions.census(n=1000, dims=(1, 5, 20, 200))
+    figure = figures.cost_figure(found, d=5, per_axis=10, wide=1.2)
+    grid = next(trace for trace in figure.data if trace.name.startswith("grid"))
+    assert np.allclose(grid.y, grid.x)  # ten per axis: log10 of 10^d
+    arrows = [trace for trace in figure.data if trace.marker.symbol == "arrow-up"]
+    assert [a.x[0] for a in arrows] == [20, 200] and all(2 < a.y[0] < 3 for a in arrows)
+
+
+def test_bought_figure_marks_the_chosen_method():
+    curves = {"grid": [0.1, 1.0], "walk": [0.02, 0.03]}
+    figure = figures.bought_figure(curves, dimensions.ks_floor(1000), dims=(1, 10), d=10, chosen="walk")
+    widths = {trace.name: trace.line.width for trace in figure.data if trace.name in dimensions.METHODS.values()}
+    assert widths["random walk"] > widths["grid"]
