@@ -112,7 +112,7 @@ def readings(chain: Chain, variant: str) -> list[tuple[str, str]]:
     kept, alpha = float(chain.kept[-1]), float(chain.alpha[-1])
     return [("Signal left α, exact", f"{alpha:.3g}"), ("Signal left, Euler", f"{kept:.3g}"),
             ("Noise variance σ², exact", f"{float(chain.sigma2[-1]):.4g}"), ("Noise variance, Euler", f"{float(chain.variance[-1]):.4g}"),
-            ("Largest share erased by one Euler step", f"{float(chain.erased.max()):.3g}" if variant != "VE" else "0 (no drift)"),
+            ("Largest share erased by one Euler step", f"{float(chain.erased.max()):.3g}" if variant != "VE" else "0"),
             ("1/√(1−β) of the last exact step", f"{float((1 - chain.beta[-1]).clamp_min(1e-300) ** -0.5):.3g}")]
 
 

@@ -49,8 +49,9 @@ SCENES = [
     kit.Scene("Stuck", {"modes": "-1.7 -1.7 0.3 0.3; 1.7 1.7 0.7 0.3", "start": "one corner"},
               "The far hill holds 70 % of p and nobody gets there: the arrows in between are too steep to climb down. Now raise σ to 0.8.",
               breaks=True),
-    kit.Scene("Step too long", {"step": 2.2}, "Past twice the width squared every step overshoots the mode it aims at: nobody settles, "
-              "with noise or without.", breaks=True),
+    kit.Scene("Step too long", {"step": 2.2, "modes": "-1.2 -0.8 0.5 0.5; 1.3 -0.7 0.3 0.5; 0.2 1.3 0.2 0.5"},
+              "Past twice the width squared every step overshoots the mode it aims at: greedy hops to and fro for ever, "
+              "and noise throws single walkers to infinity.", breaks=True),
 ]
 
 

@@ -94,6 +94,10 @@ def test_past_twice_the_width_squared_nothing_settles():
     assert sf.stationary_variance(0.5, 1.0, 0.5) == math.inf
     assert sf.sample(step=2.2, kT=0.0, n_steps=100, **ONE).final.norm(dim=1).median() > 100
     assert sf.sample(step=1.8, kT=0.0, n_steps=100, **ONE).final.norm(dim=1).max() < 1e-6
+    three = dict(modes=tuple((x, y, weight, 0.5) for x, y, weight, _ in sf.MODES))           # the scene on the page
+    hops = sf.field(**three).score(sf.sample(step=2.2, kT=0.0, **three).final).norm(dim=1)
+    rests = sf.field(**three).score(sf.sample(step=1.8, kT=0.0, **three).final).norm(dim=1)
+    assert hops.min() > 1e-2 > rests.max()
 
 
 def test_exact_law_integrates_to_one_and_its_draws_have_its_moments():
