@@ -29,8 +29,8 @@ def payload(greedy: Trajectory, thermal: Trajectory, *, kT: float, **spec) -> by
     log_p = density.log_prob(_grid(CELLS)).double().reshape(1, CELLS, CELLS)
     panels = []
     for run, title, temperature, arrows in (
-            (greedy, "Greedy: the slope alone", 1.0, dict(arrows=force, arrow_role="force")),
-            (thermal, f"Langevin: slope and noise, kT = {kT:g}", kT, dict(arrows=force / kT, arrow_role="score"))):
+            (greedy, "Greedy, no noise", 1.0, dict(arrows=force, arrow_role="force")),
+            (thermal, f"Langevin, kT = {kT:g}", kT, dict(arrows=force / kT, arrow_role="score"))):
         law = score_fields.exact_law(kT=temperature, **spec)
         marginals = tuple(law.marginal(axis, _edges())[None] for axis in (0, 1))
         panels.append(Panel(run.positions, title=title, name="walkers", density=(log_p / temperature - law.log_z).exp(),
