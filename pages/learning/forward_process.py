@@ -12,7 +12,8 @@ from pages.kit.equation import number
 from pages.kit.player import player
 
 RULES = {"Euler": "Euler–Maruyama", "transition": "exact transition"}
-LAWS = {"VP": r"f=-\tfrac12\beta,\, g^2=\beta", "sub-VP": r"f=-\tfrac12\beta,\, g^2=\beta(1-\bar\alpha^2)", "VE": r"f=0,\, g^2=\beta/\bar\alpha"}
+LAWS = {"VP": r"f=-\tfrac12\beta,\, g^2=\beta", "sub-VP": r"f=-\tfrac12\beta,\, g^2=\beta(1-\bar\alpha^2)",
+        "VE": r"f=0,\, g^2=\beta/\bar\alpha"}
 
 page = kit.chapter("forward_process", [
     kit.Choice("dataset", "Data", "three modes", options=list(DATASETS), wide=True),
