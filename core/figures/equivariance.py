@@ -92,7 +92,7 @@ def centre_figure(run: Trajectory, n_steps: int, *, prior_kind: str, eta: float,
         figure.add_scatter(x=x.numpy(), y=y.numpy(), mode="lines",
                            name=f"exact, width {exact:.3g}", line=dict(color=palette.exact, width=2.5))
     figure.add_vline(x=0, line=dict(color=palette.exact, width=2, dash="dot"))
-    figure.add_annotation(x=0, y=0.98, yref="paper", text="all of them, mean taken out", showarrow=False, xanchor="left", xshift=6,
-                          font=dict(size=12, color=palette.muted))
+    figure.add_annotation(x=0.99, xref="paper", y=0.85, yref="paper", text="dotted: all of them,<br>once the mean is taken out",
+                          showarrow=False, xanchor="right", align="right", font=dict(size=12, color=palette.muted))
     figure.update_layout(bargap=0)
     return styled(figure, palette, x_title="centre of a molecule at the end (x and y)", y_title="density")
