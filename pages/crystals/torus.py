@@ -30,8 +30,9 @@ page = kit.chapter("torus", [
 SCENES = [
     kit.Scene("Two targets", {}, "Left: all images. Right: the nearest image only, a field torn where two images are equally near that "
               "pulls hard where nothing should. Too many atoms end on the first site."),
-    kit.Scene("Through the wall", {"move": "melt", "sites": "corner"}, "Left: noise, then wrap. Right: drawn from the wrapped normal, "
-              "with no wrapping anywhere. No test can tell the clouds apart: they are the same law."),
+    kit.Scene("Through the wall", {"move": "melt", "sites": "corner", "sigma_max": 0.4, "n_particles": 5000},
+              "Left: noise, then wrap. Right: drawn from the wrapped normal, with no wrapping anywhere. "
+              "No test can tell the clouds apart: they are the same law."),
     kit.Scene("All images", {"images": 3}, "Out of a uniform cell, back to three atoms in four on the first site. Seven images are as "
               "good as all."),
     kit.Scene("Hold", {"move": "hold", "sites": "corner", "sigma_max": 0.3, "n_steps": 200}, "Both start from the exact law. The "
