@@ -53,6 +53,7 @@ CHAPTERS = (
             "If every step forward destroyed information, how can a walk backwards bring it back?", "fast_rewind"),
     Chapter(17, "crystals", "torus", "Diffusion on a torus", "Where does an atom go when it leaves the box?", "all_inclusive"),
     Chapter(18, "crystals", "equivariance", "Symmetry in the network", "Does the network know that it is the same crystal?", "3d_rotation"),
+    Chapter(14, "learning", "guidance", "Guidance", "Can you ask noise for something in particular?", "assistant_direction"),
     Chapter(19, "crystals", "generation", "Growing crystals", "Can a crystal be grown out of noise, atom by atom?", "diamond"),
 )
 

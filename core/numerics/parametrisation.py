@@ -54,3 +54,13 @@ def clipped(score: Score, schedule: Schedule, bound: float) -> Score:
 def scaled(score: Score, factor: float) -> Score:
     """factor * score: -1 is the wrong-sign mistake, above 1 sharpens."""
     return lambda x, t: score(x, t) * factor
+
+
+def guided(free: Score, given: Score, gamma: float) -> Score:
+    """(1 - gamma) free + gamma given = free + gamma grad log p_t(y|x) (Ho & Salimans 2022, arXiv 2207.12598, with gamma = w + 1)."""
+    return lambda x, t: torch.lerp(free(x, t), given(x, t), gamma)
+
+
+def pushed(free: Score, classifier_gradient: Score, gamma: float) -> Score:
+    """free + gamma grad log p_t(y|x), the gradient from a classifier (Dhariwal & Nichol 2021, arXiv 2105.05233, eq. 14)."""
+    return lambda x, t: torch.add(free(x, t), classifier_gradient(x, t), alpha=gamma)

@@ -1,0 +1,52 @@
+"""The stage of chapter 14: guided diffusion, and beside it the walk that does end on the tilted density, from the same noise."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from core.figures.payload import Panel, grid_points, pack_player
+from core.learning import guidance
+from core.learning.guidance import PATH
+from core.numerics.trajectory import Trajectory
+
+HALF = 3.0
+BOUNDS = (-HALF, HALF, -HALF, HALF)
+CELLS, ARROWS, MOMENTS = 56, 13, 24
+
+
+def _points(n: int) -> torch.Tensor:
+    return torch.as_tensor(grid_points(BOUNDS, (n, n)), dtype=torch.float32)
+
+
+def _normalised(log_p: torch.Tensor) -> torch.Tensor:
+    return (log_p - log_p.max()).exp()
+
+
+def payload(dataset: str, label: int, gamma: float, guide: str, guided: Trajectory, promised: Trajectory) -> bytes:
+    """Left: the density whose score is the guided field, p_t(x) p_t(y|x)^gamma, and the field that is walked along. Right: the tilt,
+    noised. The curves at the edges are the tilt's on both sides."""
+    times = guided.times
+    keys = np.unique(np.linspace(0, len(times) - 1, min(MOMENTS, len(times))).round().astype(int))
+    held = torch.as_tensor(np.abs(np.arange(len(times))[:, None] - keys[None]).argmin(1))
+    data, tilt = guidance.get_labelled(dataset), guidance.tilt(dataset, label, gamma)
+    field = guidance.field(dataset, label, gamma, guide)
+    cells, places = _points(CELLS), _points(ARROWS)
+    left, right, fields, wanted = [], [], [], []
+    for t in times[torch.as_tensor(keys)].tolist():
+        law, noised = data.density.diffused(PATH, t), tilt.diffused(PATH, t)
+        left.append(_normalised(law.log_prob(cells) + gamma * data.log_class(cells, label, law)))
+        right.append(noised.log_prob(cells).exp())
+        fields.append(field(places, t))
+        wanted.append(noised.score(places))
+    left, right = (torch.stack(rows).reshape(-1, CELLS, CELLS)[held] for rows in (left, right))
+    fields, wanted = (torch.stack(rows).reshape(-1, ARROWS, ARROWS, 2)[held] for rows in (fields, wanted))
+    cell = 2 * HALF / CELLS
+    marginals = right.sum(1) * cell, right.sum(2) * cell
+    nearest = (promised.times[None] - times[:, None]).abs().argmin(1)
+    panels = [Panel(guided.positions, title="guided diffusion", name="guided particles", role="sample", density=left, arrows=fields,
+                    density_name="density with the guided score", density_role="force", arrow_role="score", marginals_exact=marginals),
+              Panel(promised.positions[nearest], title="walk with the score of the noised tilt", name="particles of the tilt", role="data",
+                    density=right, density_name="tilt, noised", arrows=wanted, arrow_role="score", marginals_exact=marginals)]
+    return pack_player(panels, times=times, bounds=BOUNDS, x_label="x₁", y_label="x₂", time_label="t",
+                       alt="Guided particles on the left and particles of the exactly tilted density on the right walk from noise to data.")

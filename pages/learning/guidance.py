@@ -1,0 +1,145 @@
+"""Chapter 14, guidance."""
+
+import streamlit as st
+
+from core.figures import guidance as figures
+from core.figures import guidance_stage
+from core.learning import guidance
+from core.learning.labelled import LABELLED
+from core.numerics.networks import ModelMissing
+from pages import kit
+from pages.kit.equation import number
+from pages.kit.player import player
+
+GUIDES = {"exact": "exact scores", "classifier-free": "learned, classifier-free", "classifier": "learned classifier",
+          "clean classifier": "classifier that never saw noise"}
+
+
+def three(values):
+    return values["dataset"] == "three classes"
+
+
+def two(values):
+    return not three(values)
+
+
+page = kit.chapter("guidance", [
+    kit.Choice("dataset", "Labelled data", "three classes", options=list(LABELLED), wide=True),
+    kit.Choice("class3", "Label y", "A", options=["A", "B", "C"], when=three),
+    kit.Choice("class2", "Label y", "A", options=["A", "B"], when=two),
+    kit.Slider("gamma", "Guidance scale γ", 3.0, low=0.0, high=10.0, step=0.25, term="gamma",
+               help="0: the label is ignored. 1: the conditional density. Above: harder than the data say."),
+    kit.Choice("guide", "The push comes from", "exact", options=list(GUIDES), labels=GUIDES, wide=True, term="field"),
+    kit.Choice("walk", "Walk", "ODE", options=list(guidance.WALKS),
+               help="ODE: DPM-Solver++. SDE: DDPM. Corrected: DDPM with Langevin steps at each level. Reweighted: DDPM with the missing "
+                    "term as a weight."),
+    kit.Slider("n_steps", "Steps", 60, options=[5, 10, 20, 40, 60, 100, 200]),
+    kit.Slider("n_particles", "Particles", 1500, options=[300, 600, 1500, 3000], more=True),
+    kit.Number("seed", "Seed", 1, more=True, help="Everyone with the same seed sees the same noise."),
+])
+SCENES = [
+    kit.Scene("Too far", {}, "Left: guided three times. The particles end deeper in the class, and closer together, than promised."),
+    kit.Scene("γ = 1", {"gamma": 1.0}, "The conditional density: both walks agree to within the floor."),
+    kit.Scene("Corrected", {"walk": "corrected"}, "Langevin steps at each level: now the guided particles end on the tilt."),
+    kit.Scene("The island", {"dataset": "island"}, "Class A has a small island. Does guidance keep its share?"),
+    kit.Scene("Classifier-free", {"guide": "classifier-free"}, "Two answers of one network in place of two formulas."),
+    kit.Scene("Full force", {"dataset": "two moons", "gamma": 10.0}, "Ten times: a moon shrinks to its middle. Fidelity is perfect, the "
+              "diversity is gone, and the tilt had kept it all.", breaks=True),
+    kit.Scene("Never saw noise", {"dataset": "two moons", "guide": "clean classifier"}, "A perfect classifier, but of clean data. In "
+              "noise its push is out of all proportion.", breaks=True),
+]
+
+
+@st.cache_data(max_entries=32, max_size="192MB", show_spinner=False)
+def run(**params):
+    return guidance.sample(**params)
+
+
+@st.cache_data(max_entries=32, max_size="192MB", show_spinner=False)
+def stage_payload(params):
+    promised = run(**params | {"guide": "tilt", "walk": "ODE"})
+    setting = (params[key] for key in ("dataset", "label", "gamma", "guide"))
+    return guidance_stage.payload(*setting, run(**params), promised)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def truth(params):
+    return guidance.truth(run(**params), **{key: params[key] for key in ("dataset", "label", "gamma")})
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def sweep(**setting):
+    return guidance.sweep(**setting)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def gap(**setting):
+    return guidance.gap(**setting)
+
+
+stage, side = st.columns([2.5, 1], gap="medium")
+with side:
+    values = page.controls()
+params = {key: values[key] for key in ("dataset", "gamma", "guide", "walk", "n_steps", "n_particles", "seed")}
+params["label"] = "ABC".index(values["class3"] if three(values) else values["class2"])
+try:
+    if params["guide"] in ("classifier-free", "classifier"):
+        guidance.networks(params["dataset"])
+except ModelMissing as missing:
+    with stage:
+        st.warning(f"{missing} Exact scores are used instead.", icon=":material/school:")
+    params["guide"] = "exact"
+page.exports(params)
+shown = number(params["gamma"])
+free_form = params["guide"] in ("exact", "classifier-free")
+with stage:
+    level = "t" if params["guide"] == "classifier" else "0"
+    combined = (rf"{number(1 - params['gamma'])}\,\nabla\log p_t(x)+{shown}\,\nabla\log p_t(x\mid y)" if free_form else
+                rf"\nabla\log p_t(x)+{shown}\,\nabla\log p_{level}(y\mid x)")
+    page.equation({"gamma": shown, "field": combined})
+    player(stage_payload(params), key="stage", height=500, report=False)
+    page.scenes(SCENES)
+    meter, table = st.columns([1.6, 1])
+    with meter:
+        kit.truth_meter(truth(params), note="Between the guided particles at the end and p(x) p(y|x)^γ, computed on a grid.")
+    with table:
+        mine = guidance.quality(run(**params).final, params["dataset"], params["label"])
+        promise = guidance.tilt_quality(params["dataset"], params["label"], params["gamma"])
+        kit.readings([("Fidelity, mean p(y|x)", f"{mine.fidelity:.3f}"), ("of the tilt", f"{promise.fidelity:.3f}"),
+                      ("Diversity, spread / class", f"{mine.diversity:.3f}"), ("of the tilt", f"{promise.diversity:.3f}")])
+
+kit.below_the_stage()
+where = dict(dataset=params["dataset"], label=params["label"], guide=params["guide"])
+found = sweep(**where, walk=params["walk"], seed=params["seed"])
+far, trade = st.columns(2)
+with far:
+    st.markdown("##### How far from the promise")
+    kit.figure(figures.distance_figure(found, gamma=params["gamma"], palette=kit.palette()), key="distance",
+               alt="Distance of guided particles to the tilted density against the guidance scale, with the floor of exact draws.")
+with trade:
+    st.markdown("##### Diversity against fidelity")
+    kit.figure(figures.tradeoff_figure(found, palette=kit.palette()), key="tradeoff",
+               alt="Spread of the particles against how well they fit the label, for guided diffusion and for the tilted density.")
+source, words = st.columns(2)
+with source:
+    st.markdown("##### Where the difference comes from")
+    kit.figure(figures.gap_figure(gap(**where, gamma=params["gamma"]), guide=params["guide"], palette=kit.palette()), key="gap",
+               alt="Guided field less the score of the noised tilt against time, with the term that the guided density misses.")
+with words:
+    page.prose("What to look at")
+
+
+def grade():
+    four = params | dict(gamma=4.0, guide="exact", walk="ODE", n_steps=60, n_particles=1500)
+    score = truth(four)
+    mine = guidance.quality(run(**four).final, params["dataset"], params["label"]).diversity
+    promise = guidance.tilt_quality(params["dataset"], params["label"], 4.0).diversity
+    verdict = 0 if score.within else 1 if mine < promise else 2
+    return verdict, (f"Its distance is {score.value:.3f} where exact draws score {score.floor_mean:.3f}; its spread {mine:.2f}, "
+                     f"that of the tilt {promise:.2f}.")
+
+
+kit.predict("guidance", "Exact scores, γ = 4, a good solver. What does it sample?", ["p(x) p(y|x)⁴, as the formula says",
+            "something narrower than that", "something wider than that"], grade)
+page.prose("How the networks were made", expanded=False)
+page.footer(guidance.sample, values)
