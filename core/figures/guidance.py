@@ -33,7 +33,7 @@ def tradeoff_figure(found: Sweep, *, palette: Palette = LIGHT) -> go.Figure:
                            hovertemplate="γ = %{customdata:g}: p(y|x) %{x:.2f}, spread %{y:.2f}<extra>" + name + "</extra>")
     styled(figure, palette, x_title="fidelity: mean p(y|x)", y_title="diversity: spread / spread of the class")
     figure.update_xaxes(range=[min(q.fidelity for q in found.guided + found.tilted) - 0.05, 1.06])
-    figure.update_yaxes(rangemode="tozero")
+    figure.update_yaxes(range=[0, 1.15 * max(q.diversity for q in found.guided + found.tilted)])
     return figure
 
 
