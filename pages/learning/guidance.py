@@ -43,8 +43,8 @@ SCENES = [
     kit.Scene("Corrected", {"walk": "corrected"}, "Langevin steps at each level: now the guided particles end on the tilt."),
     kit.Scene("The island", {"dataset": "island"}, "Class A has a small island. Does guidance keep its share?"),
     kit.Scene("Classifier-free", {"guide": "classifier-free"}, "Two answers of one network in place of two formulas."),
-    kit.Scene("Full force", {"dataset": "two moons", "gamma": 10.0}, "Ten times: a moon shrinks to its middle. Fidelity is perfect, the "
-              "diversity is gone, and the tilt had kept it all.", breaks=True),
+    kit.Scene("Full force", {"dataset": "two moons", "gamma": 10.0}, "Ten times: a moon shrinks to the end that is far from the other. "
+              "Fidelity is perfect, the diversity is gone, and the tilt had kept it all.", breaks=True),
     kit.Scene("Never saw noise", {"dataset": "two moons", "guide": "clean classifier"}, "A perfect classifier, but of clean data. In "
               "noise its push is out of all proportion.", breaks=True),
 ]
