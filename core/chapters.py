@@ -44,6 +44,8 @@ CHAPTERS = (
     Chapter(5, "physics", "brownian", "Brownian motion", "How far does a walker get that has no idea where it is going?",
             "scatter_plot"),
     Chapter(6, "physics", "langevin", "Langevin dynamics", "How can random kicks and a brake find Boltzmann’s law?", "waves"),
+    Chapter(7, "physics", "fokker_planck", "The Fokker–Planck equation", "If every particle is unpredictable, why is the crowd not?",
+            "water"),
     Chapter(8, "physics", "score_fields", "Score fields", "Which way is denser, and what happens to those who only ever walk that way?",
             "explore"),
     Chapter(10, "learning", "forward_process", "Forward process and schedules",
