@@ -110,7 +110,8 @@ def table(solution: Solution) -> list[tuple[str, str]]:
     if s.kind == "whirl":
         rows.append(("Second rates: λ₁ ± i Ω", f"{abs(solution.rates[1].imag):.3g} (Ω = {s.swirl:g})"))
     if "score" in s.kind:
-        rows.append(("Where it leads, from the data", f"{abs(distance_to_data(solution)):.2g} nats"))
+        apart = distance_to_data(solution)
+        rows.append(("Where it leads, from the data", f"{apart if apart > 1e-12 else 0:.2g} nats"))
     return rows
 
 
