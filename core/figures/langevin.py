@@ -197,7 +197,7 @@ def table(system: System, *, method: str, dt: float, gap: Gap | None) -> list[tu
 
     rows = [("Memory of the velocity 1/γ", f"{1 / system.friction:.3g}")]
     if system.omega:
-        rows.append(("Period at the bottom 2π/ω", f"{2 * math.pi / system.omega:.3g}"))
+        rows += [("Period at the bottom 2π/ω", f"{2 * math.pi / system.omega:.3g}"), ("ω dt", f"{system.omega * dt:.3g}")]
     rows += [("Stability limit of dt", f"{limit:.3g}" if math.isfinite(limit) else "none"), ("Known bias of ⟨x²⟩", percent(known.position)),
              ("Known bias of ⟨v²⟩", percent(known.velocity))]
     if gap is not None:

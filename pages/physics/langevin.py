@@ -86,8 +86,7 @@ params = of_system | {key: values[key] for key in ("method", "dt", "t_end", "n_p
 page.exports(params)
 slow = without_inertia(**params) if view == "paths" else None
 with stage:
-    page.equation({"mass": number(system.mass), "friction": number(system.friction), "kT": number(system.kT), "dt": number(dt),
-                   "ratio": number(system.omega * dt)})
+    page.equation({"mass": number(system.mass), "friction": number(system.friction), "kT": number(system.kT), "dt": number(dt)})
     player(stage_payload(params, of_system, view), key="stage", height=480, report=False)
     page.scenes(SCENES)
     if view == "paths" and slow is None:
