@@ -33,7 +33,7 @@ from core.numerics.samplers import BAOAB, MALA, OverdampedLangevin, RandomWalkMe
 from core.numerics.trajectory import Trajectory, frame_indices
 
 STEPS = (0.1, 0.2, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.6, 8.0, 16.0, 32.0)  # what a page offers and `efficiency` scans
-REFERENCE = 4000  # exact draws that chains are held against: so many that their own scatter does not show
+REFERENCE = 2000  # exact draws that chains are held against: so many that their own scatter does not show
 Bounds = tuple[float, float, float, float]
 
 
@@ -220,7 +220,7 @@ def truth(run: Run, *, landscape: str, kT: float) -> Truth:
                    known_floor=exact_floor(landscape, kT, n), n_reference=REFERENCE)
 
 
-def distance_over_time(run: Run, *, landscape: str, kT: float, n_points: int = 14) -> tuple[Tensor, Tensor]:
+def distance_over_time(run: Run, *, landscape: str, kT: float, n_points: int = 8) -> tuple[Tensor, Tensor]:
     """Step numbers (P,) > 0, evenly spread in their logarithm, and the distance of the chains at that step to the law (P,)."""
     times = run.trajectory.times
     wanted = torch.logspace(math.log10(max(1.0, float(times[1]))), math.log10(float(times[-1])), n_points, dtype=torch.float64)
@@ -256,7 +256,8 @@ class Efficiency:
     """What correlated steps are worth, for S step lengths at once, of averages of the first coordinate.
 
     steps (S,); rho (S, T): autocorrelation about the exact mean in units of the exact variance; tau, tau_error (S,), in steps,
-    infinite where chains were lost; acceptance (S,) or None. A tau above `longest` is a lower bound: it grows with the run.
+    infinite where chains were lost; acceptance (S,) or None. A run of T steps sees tau (1 - tau/2T) of an exponential memory: a sixth
+    too little at `longest`. Above that a tau is called a lower bound: it grows with the run.
     """
 
     steps: Tensor
@@ -267,7 +268,7 @@ class Efficiency:
 
     @property
     def longest(self) -> float:
-        return self.rho.shape[1] / 5
+        return self.rho.shape[1] / 3
 
     @property
     def effective(self) -> Tensor:
@@ -280,7 +281,7 @@ class Efficiency:
 
 
 def efficiency(*, landscape: str = "double well", sampler: str = "metropolis", kT: float = 1.0, friction: float = 1.0,
-               steps: Sequence[float] = STEPS, n_steps: int = 2000, n_chains: int = 64, seed: int = 0) -> Efficiency:
+               steps: Sequence[float] = STEPS, n_steps: int = 1000, n_chains: int = 64, seed: int = 0) -> Efficiency:
     """Chains for every step length together, all started from the exact law, so that no burn-in blurs the answer.
 
     NVE keeps that law too (Liouville), and still its time averages go elsewhere: each chain stays on its own energy shell.

@@ -26,8 +26,9 @@ page = kit.chapter("sampling", [
 ])
 SCENES = [
     kit.Scene("Five ways", {}, "One start, one clock, one look at the landscape per step. Four clouds find the second well; NVE does not."),
-    kit.Scene("A bent valley", {"landscape": "Müller–Brown", "step": 1.0, "n_steps": 2000, "sampler": "baoab"},
-              "Steep walls, long floor: the walls set the step, the floor sets the distance. Momentum pays here."),
+    kit.Scene("A bent valley", {"landscape": "Müller–Brown", "step": 1.0, "friction": 0.1, "sampler": "baoab"},
+              "Steep walls, long floor: the walls set the step, the floor sets the distance. Momentum pays here: with little friction "
+              "BAOAB rolls along the floor, while the walks stagger."),
     kit.Scene("Biased or slow", {"landscape": "three islands", "step": 1.4, "n_chains": 1000, "sampler": "langevin"},
               "Langevin and MALA take the same steps from the same noise; only MALA asks whether to take them. Langevin is quicker, "
               "its islands are too fat: the meter sees it, and no longer run will mend it."),
