@@ -5,6 +5,7 @@ const LABELS_MAX = 90;                                        // more element sy
 
 class CrystalPlayer extends Player {
   selected = null;                                            // one of several crystals, shown alone
+  lit = null;                                                 // number of the lit group of atoms
 
   build(act) {
     return crystalFrame({ ...act, repeat: (n) => this.choose({ repeat: [n, n, n] }), all: () => this.select(null, true),
@@ -32,6 +33,7 @@ class CrystalPlayer extends Player {
   take(movie) {
     const before = this.movie;
     this.begin(movie, this.still.matches);
+    if ((movie.lit ?? null) !== (before?.lit ?? null)) this.lit = movie.lit ?? null;       // a reader's own choice stays otherwise
     this.options = { loop: movie.loop, repeat: movie.supercell, bonds: movie.bonds, ghosts: true, cell: true, symbols: false, ...this.chosen };
     if (this.selected !== null && this.selected >= movie.crystals.length) this.selected = null;
     this.sceneKey = null;
@@ -113,6 +115,7 @@ class CrystalPlayer extends Player {
       ["cell", "Cell lengths and angles"]];
     const gestures = [["Drag", "turn"], ["Shift drag", "move"], ["Click, wheel", "zoom"],
       several ? ["Click", "open one of several"] : ["Double click", "fit"]];
+    if (movie.crystals.some((crystal) => crystal.groups)) gestures.push(["Click an atom", "light up its equivalents"]);
     fillMenu(dom, options, rows, gestures, (change) => this.choose(change));
   }
 
@@ -132,6 +135,16 @@ class CrystalPlayer extends Player {
     this.legend();
     this.measure(true);
     if (byReader) this.report();
+  }
+
+  /** Light up the group of an atom, or put the light out when it is lit already; false where atoms belong to no groups. */
+  light(hit) {
+    const group = hit && this.movie.crystals[this.shown()[hit.k]].groups?.[hit.atom.site];
+    if (group === undefined || group === null) return false;
+    this.lit = this.lit === group ? null : group;
+    this.sceneKey = null;
+    this.wake();
+    return true;
   }
 
   fit() {
@@ -195,14 +208,17 @@ class CrystalPlayer extends Player {
     const { movie, view, dom, options } = this;
     if (!movie || !view?.width || !this.look) return;
     const shown = this.shown();
-    const key = `${movie.id} ${this.frame.toFixed(3)} ${shown} ${JSON.stringify(options)} ${this.lookKey}`;
+    const key = `${movie.id} ${this.frame.toFixed(3)} ${shown} ${this.lit} ${JSON.stringify(options)} ${this.lookKey}`;
     if (key !== this.sceneKey) {
       this.sceneKey = key;
       const share = movie.frames > 1 ? this.frame / (movie.frames - 1) : 1;
       view.sizes = shown.map((i) => this.radii[i] * Math.cbrt(options.repeat[0] * options.repeat[1] * options.repeat[2]));
       if (!view.camera) view.fit(view.sizes[0]);
       const cells = shown.map((i) => cellAt(movie.crystals[i], share * (movie.crystals[i].frames - 1)));
-      view.setScenes(cells.map((cell) => buildScene(cell, options.repeat, options)), options.repeat);
+      view.setScenes(cells.map((cell, k) => {
+        const { groups } = movie.crystals[shown[k]];
+        return { ...buildScene(cell, options.repeat, options), lit: groups && this.lit !== null ? groups.map((g) => g === this.lit) : null };
+      }), options.repeat);
     }
     view.draw();
     this.placeLabels(shown);
@@ -267,6 +283,7 @@ class CrystalPlayer extends Player {
     this.note({
       atoms: scenes.reduce((sum, scene) => sum + scene.atoms.length, 0),
       bonds: scenes.reduce((sum, scene) => sum + scene.bonds.length, 0),
+      lit: scenes.reduce((sum, scene) => sum + (scene.lit ? scene.atoms.filter((atom) => !atom.ghost && scene.lit[atom.site]).length : 0), 0),
       camera: JSON.stringify(this.view.getView().map((v) => Number(v.toFixed(5)))),
     });
     if (!this.readClock(this.frame)) return;
@@ -297,7 +314,9 @@ class CrystalPlayer extends Player {
     const [symbol, name] = ELEMENTS.rows[atom.number];
     const bonds = view.scenes[k].bonds.filter((pair) => pair.includes(p)).length;
     const where = atom.frac.map((v) => number(v, 3)).join(", ");
-    dom.tip.textContent = `${symbol === "?" ? "" : `${symbol}, `}${name}\n(${where})${atom.ghost ? "\nimage outside the cell" : bonds ? `\n${bonds} bond${bonds > 1 ? "s" : ""} drawn` : ""}`;
+    const { groups, group_names: names } = this.movie.crystals[this.shown()[k]];
+    const group = groups ? `\n${names[groups[atom.site]]}` : "";
+    dom.tip.textContent = `${symbol === "?" ? "" : `${symbol}, `}${name}${group}\n(${where})${atom.ghost ? "\nimage outside the cell" : bonds ? `\n${bonds} bond${bonds > 1 ? "s" : ""} drawn` : ""}`;
     const left = Math.min(view.width - 150, hit.spot.x + 14);
     dom.tip.style.transform = `translate(${Math.max(0, left).toFixed(0)}px, ${Math.max(0, hit.spot.y - 50).toFixed(0)}px)`;
   }

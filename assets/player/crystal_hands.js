@@ -46,11 +46,12 @@ function handleGestures(player, stage, signal) {
     player.wake();
     if (event.type === "pointerup" && travelled < 5 && event.button === 0) {
       const many = player.movie.crystals.length > 1 && player.selected === null;
+      const [x, y] = place(event);
+      if (player.light(player.view.pick(x, y))) return;
       if (many) {
-        const [x, y] = place(event);
         const k = player.view.viewportAt(x, y);
         if (k < player.movie.crystals.length) player.select(k, true);
-      } else player.hover(...place(event));
+      } else player.hover(x, y);
     }
   };
   on("pointerup", end);

@@ -226,14 +226,17 @@ class CrystalView {
     return (this.camera.distance * this.sizes[k]) / this.camera.radius;
   }
 
-  styleOf(number, ghost) {
-    const key = number * 2 + (ghost ? 1 : 0);
+  /** lit: undefined where no group of atoms is lit, else whether this atom belongs to it. */
+  styleOf(number, ghost, lit) {
+    const key = number * 6 + (ghost ? 3 : 0) + (lit === undefined ? 0 : lit ? 1 : 2);
     let style = this.styles.get(key);
     if (!style) {
       let color = visible(rgb(ELEMENTS.rows[number][2]), this.page);
       if (ghost) color = mixed(color, this.page, 0.62);
+      if (lit === false) color = mixed(color, this.page, ghost ? 0.6 : 0.78);
       const hex = hexOf(color);
-      style = { sphere: { radius: ballRadius(number) * (ghost ? 0.72 : 1), color: hex }, stick: { radius: BOND_RADIUS, color: hex } };
+      const size = (ghost ? 0.72 : 1) * (lit === undefined ? 1 : lit ? 1.15 : 0.7);
+      style = { sphere: { radius: ballRadius(number) * size, color: hex }, stick: { radius: BOND_RADIUS, color: hex } };
       this.styles.set(key, style);
     }
     return style;
@@ -255,7 +258,7 @@ class CrystalView {
       const first = atoms.length;
       const side = this.offset(k);
       const put = (x, y, z, style) => atoms.push({ elem: "C", x: x + side, y, z, bonds: [], bondOrder: [], style });
-      for (const { x, y, z, number, ghost } of scene.atoms) put(x, y, z, this.styleOf(number, ghost));
+      for (const { x, y, z, number, ghost, site } of scene.atoms) put(x, y, z, this.styleOf(number, ghost, scene.lit?.[site]));
       for (const [p, q] of scene.bonds) link(first + p, first + q);
       this.addFrame(scene, repeat, put, link, { first: atoms.length, k });
     });

@@ -7,7 +7,11 @@ source of its numbers; the tests hold space group, density and nearest distance 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
+import numpy as np
+
+from core.crystals.formula import atomic_numbers
 from core.crystals.types import Crystal
 from core.crystals.upload import CrystalFileError, read_cif
 
@@ -30,11 +34,35 @@ class Prototype:
     source: str
 
     def __call__(self) -> Crystal:
-        from pymatgen.core import Lattice, Structure
+        from pymatgen.core import Lattice
 
-        species, coords = zip(*self.sites, strict=True)
-        lattice = Lattice.from_parameters(*self.cell)
-        return Crystal.from_pymatgen(Structure.from_spacegroup(self.spacegroup, lattice, species, coords))
+        numbers, coords = [], []
+        for element, site in self.sites:
+            orbit = _orbit(self.spacegroup, site)
+            numbers += [atomic_numbers()[element]] * len(orbit)
+            coords.append(orbit)
+        return Crystal(numbers, np.concatenate(coords), Lattice.from_parameters(*self.cell).matrix)
+
+
+@cache
+def _operations(symbol: str) -> tuple[np.ndarray, np.ndarray]:
+    """Rotations (G, 3, 3) and translations (G, 3) of a space group in its first setting: origin choice 1, hexagonal axes."""
+    import spglib
+
+    hall = next(n for n in range(1, 531) if spglib.get_spacegroup_type(n).international_short == symbol)
+    found = spglib.get_symmetry_from_database(hall)
+    return found["rotations"], found["translations"]
+
+
+def _orbit(symbol: str, site: tuple[float, float, float]) -> np.ndarray:
+    """(M, 3): the sites that the space group makes of one, each once, in [0, 1)."""
+    rotations, translations = _operations(symbol)
+    images, kept = (rotations @ np.array(site) + translations) % 1.0, []
+    for image in images:
+        gaps = np.array(kept).reshape(-1, 3) - image
+        if (np.abs(gaps - np.round(gaps)).max(-1, initial=0) > 1e-4).all():
+            kept.append(np.where(np.abs(image - 1) < 1e-9, 0.0, image))
+    return np.array(kept)
 
 
 def _cubic(a: float):

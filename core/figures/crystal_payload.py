@@ -41,6 +41,9 @@ def pack_crystals(
     autoplay: bool = True,
     loop: bool = False,
     bonds: bool = True,
+    groups: Sequence[Sequence[int] | None] | None = None,
+    group_names: Sequence[Sequence[str]] = (),
+    lit: int | None = None,
 ) -> bytes:
     """One crystal, or up to 16 side by side on one clock, as bytes for the player.
 
@@ -49,6 +52,8 @@ def pack_crystals(
     alt: one sentence for readers who do not see the picture. time_label: name of the clock's reading.
     fps: frames per second at speed 1 (the browser interpolates between frames along the shortest torus path).
     supercell: how many cells are drawn along a, b, c at first (1 to 3 each). bonds: drawn at first.
+    groups: for each crystal the number of the group that each atom belongs to (its orbit, say), and group_names, for each crystal
+    the names of its groups; a click on an atom then lights up its group. lit: number of the group that is lit at first.
     Raises ValueError with the offending number.
     """
     if isinstance(trajectories, CrystalTrajectory | Crystal):
@@ -66,6 +71,9 @@ def pack_crystals(
     cells = [int(n) for n in supercell]
     if len(cells) != 3 or not all(1 <= n <= 3 for n in cells):
         raise ValueError(f"supercell must be three numbers from 1 to 3, not {supercell}")
+    families = [None] * len(paths) if groups is None else list(groups)
+    if len(families) != len(paths) or (groups is not None and len(group_names) != len(paths)):
+        raise ValueError(f"{len(families)} lists of groups, {len(group_names)} of their names, for {len(paths)} crystals")
     moving = [path for path in paths if path.n_frames > 1] or paths[:1]
     if len({path.n_frames for path in moving}) > 1:
         raise ValueError(f"crystals with {sorted({path.n_frames for path in moving})} frames cannot share a clock")
@@ -86,7 +94,7 @@ def pack_crystals(
         return at
 
     crystals = []
-    for path, name in zip(paths, titles, strict=True):
+    for i, (path, name, family) in enumerate(zip(paths, titles, families, strict=True)):
         still = (path.numbers == path.numbers[:1]).all()
         crystals.append({
             "title": name, "frames": path.n_frames, "n": path.n_atoms,
@@ -95,8 +103,11 @@ def pack_crystals(
             "numbers": add(path.numbers[: 1 if still else None].astype("u1")),
             "numbers_frames": 1 if still else path.n_frames,
         })
+        if family is not None:
+            crystals[-1] |= {"groups": _groups(family, path.n_atoms, len(group_names[i])), "group_names": list(group_names[i])}
     header = {"frames": n_frames, "fps": float(fps), "autoplay": bool(autoplay), "loop": bool(loop),
               "supercell": cells, "bonds": bool(bonds), "alt": alt, "time": time_label,
+              "lit": None if lit is None else int(lit),
               "times": add(moving[0].times.astype("<f4")), "crystals": crystals}
     blocks = b"".join(body)
     text = json.dumps(header, separators=(",", ":"), allow_nan=False)
@@ -104,6 +115,13 @@ def pack_crystals(
     head = json.dumps({"id": identity} | header, separators=(",", ":"), allow_nan=False).encode()
     head += b" " * (-len(head) - 12 & 7)
     return MAGIC + struct.pack("<HHI", VERSION, 0, len(head)) + head + blocks
+
+
+def _groups(family: Sequence[int], n_atoms: int, n_names: int) -> list[int]:
+    numbers = [int(group) for group in family]
+    if len(numbers) != n_atoms or not all(0 <= group < n_names for group in numbers):
+        raise ValueError(f"groups must give each of {n_atoms} atoms one of {n_names} names")
+    return numbers
 
 
 @dataclass(frozen=True)

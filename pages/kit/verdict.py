@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 
 import streamlit as st
 
@@ -32,6 +33,23 @@ def verdict(comparison: Comparison | None) -> None:
     )
 
 
+def invariance(value: float, floor: float, words: str, *, name: str) -> None:
+    """How far something changed that should not, on a logarithmic bar from machine precision to 1; `floor`: round-off alone."""
+    def place(x: float) -> float:
+        return 100 * min(max(math.log10(max(x, 1e-16)) / 16 + 1, 0.0), 1.0)
+
+    st.html(
+        f"""<div class="truth" role="img" aria-label="{html.escape(f'{name}: {value:.2g}. {words}')}">
+        <div class="truth-head"><span class="truth-name">Truth meter · {html.escape(name)}</span>
+        <span class="truth-value" data-testid="truth-value">{value:.2g}</span></div>
+        <div class="truth-bar"><div class="truth-floor" style="left:0;width:{place(10 * floor):.1f}%"></div>
+        <div class="truth-mark" style="left:{place(value):.1f}%"></div></div>
+        <div class="truth-scale"><span style="left:9%">round-off</span><span style="left:50%">10⁻⁸</span><span style="left:75%">10⁻⁴</span>
+        <span style="left:100%">1</span></div>
+        <div class="truth-words">{html.escape(words)}</div></div>"""
+    )
+
+
 def downloads(crystal: Crystal) -> None:
     """The crystal as CIF, extended XYZ and POSCAR."""
     name = crystal.formula.replace(" ", "")
@@ -41,10 +59,10 @@ def downloads(crystal: Crystal) -> None:
             st.download_button(label, text, f"{name}.{ending}", key=f"download_{ending}", on_click="ignore", width="stretch")
 
 
-def own_crystal() -> dict[str, Crystal]:
+def own_crystal(title: str = "Compare with your own crystal", label: str = "A CIF file with the same content") -> dict[str, Crystal]:
     """A place to upload a CIF; {"your crystal": it}, or nothing and, for a file that cannot be used, the reason in words."""
-    with st.expander("Compare with your own crystal"):
-        file = st.file_uploader("A CIF file with the same content", type=["cif"], key="upload")
+    with st.expander(title):
+        file = st.file_uploader(label, type=["cif"], key="upload")
     if not file:
         return {}
     try:

@@ -292,6 +292,27 @@ def test_paints_each_atom_where_the_pointer_finds_it(visit, scheme):
     assert hits["Sr"] >= 10 and hits["O"] >= 4 and hits[""] >= 40, hits
 
 
+def test_a_click_lights_up_the_group_of_an_atom_in_every_crystal(visit):
+    page = visit("groups:rock salt NaCl")
+    assert facts(page)["lit"] == "28"                         # two crystals, sodium on 8 corners and 6 faces of each
+    box = page.locator(".crystal .stage").bounding_box()
+    at = next((x, y) for y in np.linspace(0.3, 0.7, 9) for x in np.linspace(0.1, 0.4, 13)
+              if says(page, box["x"] + x * box["width"], box["y"] + y * box["height"]).startswith("Cl"))
+    x, y = box["x"] + at[0] * box["width"], box["y"] + at[1] * box["height"]
+    assert "group B" in says(page, x, y)
+    page.mouse.click(x, y)
+    wait_for(page, "e => e.dataset.lit === '26'")            # chlorine: 12 edges and the centre
+    page.mouse.click(x, y)
+    wait_for(page, "e => e.dataset.lit === '0'")
+    assert facts(page)["selected"] == ""
+
+
+def says(page, x, y) -> str:
+    page.mouse.move(x, y)
+    tip = page.locator(".crystal .tip")
+    return tip.inner_text() if tip.is_visible() else ""
+
+
 def test_light_page_and_phone(visit):
     page = visit("grid4", width=390, height=844, reduced_motion="reduce")
     assert page.evaluate("document.scrollingElement.scrollWidth") <= 390

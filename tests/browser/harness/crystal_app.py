@@ -47,6 +47,11 @@ def payload(scene: str, seed: int, autoplay: bool) -> bytes:
     if scene.startswith("still:"):
         name = scene.removeprefix("still:")
         return pack_crystals(STRUCTURES[name](), title=name, alt=f"The crystal structure of {name}.")
+    if scene.startswith("groups:"):
+        crystal = STRUCTURES[scene.removeprefix("groups:")]()
+        kinds = sorted(set(crystal.numbers.tolist()))
+        return pack_crystals([crystal, crystal], alt="The same crystal twice, its elements as groups.", titles=["one", "two"], lit=0,
+                             groups=[[kinds.index(z) for z in crystal.numbers]] * 2, group_names=[["group A", "group B"]] * 2)
     return pack_crystals(relaxing(scene, seed), title=scene, alt=f"{scene} forms from noise.", time_label="t",
                          loop=True, autoplay=autoplay)
 

@@ -58,6 +58,9 @@ def test_blocks_are_aligned_and_identity_follows_the_content():
     ([movie()], {"alt": " "}, "alt"),
     ([movie()], {"fps": 0}, "fps"),
     ([movie()], {"supercell": (1, 1, 4)}, "supercell"),
+    ([movie()], {"groups": [[0, 0, 0, 0, 1]], "group_names": [["a"]]}, "one of 1 names"),
+    ([movie()], {"groups": [[0] * 4], "group_names": [["a"]]}, "each of 5 atoms"),
+    ([movie()], {"groups": [[0] * 5]}, "0 of their names"),
     ([movie()], {"supercell": (2, 2)}, "supercell"),
     ([movie(n_atoms=401, n_frames=2)], {}, "401 atoms"),
 ])

@@ -1,0 +1,17 @@
+"""The stage of chapter 16: the crystal as written beside its new description, orbits ready to be lit."""
+
+from __future__ import annotations
+
+from core.crystals.representation import Story, Symmetry, orbit_labels
+from core.figures.crystal_payload import pack_crystals
+
+
+def payload(story: Story, before: Symmetry, after: Symmetry, *, lit: int | None = None) -> bytes:
+    """Crystal-player payload; lit: number of the orbit that is lit at first, counted round again after the last one."""
+    crystals = [story.written, story.path]
+    groups = [orbit_labels(before, story.written.n_atoms), orbit_labels(after, story.told.n_atoms)]
+    names = [[f"{orbit.name}, {len(orbit.atoms)} in this cell" for orbit in found.orbits] for found in (before, after)]
+    return pack_crystals(crystals, titles=[f"as written · {before.name}", f"as told to the model · {after.name}"],
+                         alt=f"{story.written.formula} as written, and the same crystal turned, shifted and relabelled.",
+                         time_label="way", fps=24, groups=groups, group_names=names,
+                         lit=None if lit is None else lit % max(len(before.orbits), len(after.orbits)))
