@@ -6,10 +6,10 @@ to know, what it costs, and how noisy it is.
 | equation (per point of x_t = alpha x_0 + sigma eps)   | name       | constant      | source                               |
 |-------------------------------------------------------|------------|---------------|--------------------------------------|
 | 1/2 abs(s - grad log p_t)^2                           | explicit   | 0             |                                      |
-| tr(grad s) + 1/2 abs(s)^2                             | implicit   | -F            | Hyvarinen 2005, eq. 4                |
+| tr(grad s) + 1/2 abs(s)^2                             | implicit   | -F            | Hyvarinen 2005                       |
 | v.(grad s) v + 1/2 abs(s)^2,    v = +-1               | Hutchinson | -F            | Hutchinson 1989                      |
 | v.(grad s) v + 1/2 (v.s)^2,     v ~ N(0, I)           | sliced     | -F            | Song et al. 2019, arXiv 1905.07088   |
-| 1/2 abs(s + eps/sigma)^2                              | denoising  | E - F         | Vincent 2011, eq. 11                 |
+| 1/2 abs(s + eps/sigma)^2                              | denoising  | E - F         | Vincent 2011                         |
 
 F = E_t lambda/2 E|grad log p_t|^2 and E = E_t lambda/2 D/sigma^2.
 The constant of denoising is what no network can remove: eps is not a function of x_t. It is the trace of the posterior covariance of
