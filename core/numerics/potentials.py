@@ -7,6 +7,7 @@ equation -> name
     k |x - c|^2 / 2                                  -> Harmonic
     b ((x/a)^2 - 1)^2 + s x/a   (+ k |rest|^2 / 2)   -> DoubleWell
     A (1 - cos 2 pi x/L)/2 - f x                     -> Periodic
+    -sum_i d_i exp(-(x - c_i)^2/2 w_i^2) + s x + (x/L)^8  -> TwoBasins
     sum_i A_i exp(a dx^2 + b dx dy + c dy^2)         -> MullerBrown    (Theor. Chim. Acta 53, 75 (1979))
     -log sum_k w_k N(x; m_k, s_k^2)                  -> Surprise       (the density itself at kT = 1)
 """
@@ -100,6 +101,37 @@ class Periodic:
         return self.tilt - 0.5 * self.amplitude * k * torch.sin(k * x)
 
 
+@dataclass(frozen=True)
+class TwoBasins:
+    """Two Gaussian wells of their own depths and widths along the first coordinate, a slope, and steep walls at +-wall.
+
+    depths: energy; widths, centres, wall: length; tilt: energy/length, positive lowers the left. Springs along the others.
+    The walls cost (x/wall)^8, one unit of energy at the wall, so that there is an equilibrium.
+    """
+
+    depths: tuple[float, float] = (4.0, 3.0)
+    widths: tuple[float, float] = (0.25, 0.8)
+    centres: tuple[float, float] = (-1.5, 1.2)
+    tilt: float = 0.0
+    wall: float = 3.0
+    stiffness: float = 4.0
+
+    def energy(self, x: Tensor) -> Tensor:
+        u = x[..., 0]
+        total = self.tilt * u + (u / self.wall) ** 8 + 0.5 * self.stiffness * x[..., 1:].square().sum(-1)
+        for depth, width, centre in zip(self.depths, self.widths, self.centres):
+            total = total - depth * torch.exp(-((u - centre) / width).square() / 2)
+        return total
+
+    def force(self, x: Tensor) -> Tensor:
+        u = x[..., :1]
+        along = -self.tilt - 8 * (u / self.wall) ** 7 / self.wall
+        for depth, width, centre in zip(self.depths, self.widths, self.centres):
+            z = (u - centre) / width
+            along = along - depth * z / width * torch.exp(-z.square() / 2)
+        return torch.cat([along, -self.stiffness * x[..., 1:]], dim=-1)
+
+
 _DEPTH = (-200.0, -100.0, -170.0, 15.0)
 _XX = (-1.0, -1.0, -6.5, 0.7)
 _XY = (0.0, 0.0, 11.0, 0.6)
@@ -162,7 +194,8 @@ class Surprise:
 
 
 POTENTIALS: dict[str, type] = {
-    "harmonic": Harmonic, "double well": DoubleWell, "periodic": Periodic, "Müller–Brown": MullerBrown, "mixture": Surprise,
+    "harmonic": Harmonic, "double well": DoubleWell, "periodic": Periodic, "two basins": TwoBasins, "Müller–Brown": MullerBrown,
+    "mixture": Surprise,
 }
 
 
