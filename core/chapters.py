@@ -38,6 +38,8 @@ class Chapter:
 
 CHAPTERS = (
     Chapter(1, "foundations", "microstates", "Counting microstates", "Why does chance, thrown often enough, look like a law?", "casino"),
+    Chapter(2, "foundations", "boltzmann", "Energy, temperature and free energy",
+            "Why does the deepest valley not always win?", "landscape"),
     Chapter(3, "foundations", "sampling", "Monte Carlo versus molecular dynamics",
             "Five ways to wander over the same hills: which of them arrives at the right map?", "directions_walk"),
     Chapter(4, "foundations", "dimensions", "The curse of dimensionality", "Why can nobody simply look everywhere?", "open_in_full"),

@@ -101,10 +101,10 @@ class Landscape:
             return float(self.potential.force(torch.tensor([[x]], dtype=torch.float64)))
 
         f = self.potential.force(torch.as_tensor(self.x)[:, None])[:, 0].numpy()
-        found = []
-        for i in np.flatnonzero(np.sign(f[:-1]) * np.sign(f[1:]) < 0):
+        found, uphill = [], f > 0
+        for i in np.flatnonzero(uphill[:-1] != uphill[1:]):
             x = brentq(force, self.x[i], self.x[i + 1], xtol=1e-12)
-            found.append((x, float(self.potential.energy(torch.tensor([[x]], dtype=torch.float64))), bool(f[i] > 0)))
+            found.append((x, float(self.potential.energy(torch.tensor([[x]], dtype=torch.float64))), bool(uphill[i])))
         return found
 
     @cached_property

@@ -34,11 +34,11 @@ class Page:
                 with st.expander(heading, expanded=expanded):
                     st.markdown(self.text[heading])
 
-    def equation(self, terms: Mapping[str, str]) -> None:
-        """The chapter's equation with `terms` (name -> LaTeX) substituted, the last-moved one marked."""
+    def equation(self, terms: Mapping[str, str], heading: str = "Equation") -> None:
+        """The chapter's equation (a section of its text) with `terms` (name -> LaTeX) substituted, the last-moved one marked."""
         moved = kit_controls.last_moved(self.chapter.slug)
         names = {control.key: control.term or control.key for control in self.declared}
-        equation(self.text["Equation"], terms, names.get(moved, moved), shell.palette())
+        equation(self.text[heading], terms, names.get(moved, moved), shell.palette())
 
     def controls(self) -> dict[str, Any]:
         """Draw the controls; values by key."""

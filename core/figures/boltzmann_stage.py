@@ -1,0 +1,71 @@
+"""The stage of chapter 2: particles over a landscape that changes its temperature, or copies of a system in the plane of N and E."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from scipy.special import erf
+
+from core.figures.payload import Panel, grid_points, pack_player
+from core.foundations.boltzmann import Landscape, Run
+from core.foundations.ensembles import Copies, exact
+
+X = 4.0  # half the width of the view
+CELLS = (100, 240)
+MOMENTS = 40  # temperatures at which exact curves are computed; held in between
+CELL = 6  # pixels of the exact density to one value of N and of E
+
+
+def energy_density(landscape: Landscape, energies: np.ndarray, kT: float) -> np.ndarray:
+    """(M,): exact density of E(x) + p^2/2 averaged over the spacing of `energies` (M,), from P(E + p^2/2 <= e) = <erf sqrt((e - E)/kT)>."""
+    half = (energies[1] - energies[0]) / 2
+    edges = np.append(energies - half, energies[-1] + half)
+    every = slice(None, None, 8)
+    p = landscape.density(kT)[every]
+    spare = np.maximum(edges[:, None] - landscape.energy[every][None], 0) / kT
+    return np.diff(np.trapezoid(p * erf(np.sqrt(spare)), landscape.x[every])).clip(0) / (2 * half)
+
+
+def landscape_payload(run: Run) -> bytes:
+    """Each dot at its position and at its total energy; the ground is the landscape, brighter where the exact density is higher."""
+    landscape, kT = run.landscape, run.kT.numpy()
+    potential = landscape.potential.energy(run.positions.reshape(-1, 1)).reshape(run.positions.shape)
+    total = potential + run.kinetic
+    low = float(landscape.energy.min())
+    top = max([float(energy) for _, energy, _ in landscape.stationary])
+    high = max(top + 0.6, float(np.quantile(total.numpy()[:: max(1, len(total) // 20)], 0.998)))
+    bounds = (-X, X, low - 0.12 * (high - low), high)
+    moments = np.unique(np.linspace(0, len(kT) - 1, MOMENTS if np.ptp(kT) else 1).round().astype(int))
+    held = np.abs(np.arange(len(kT))[:, None] - moments).argmin(1)
+    cells = grid_points(bounds, CELLS).reshape(*CELLS, 2)
+    ground = cells[..., 1] < np.interp(cells[0, :, 0], landscape.x, landscape.energy)[None]
+    p = np.stack([np.interp(cells[0, :, 0], landscape.x, landscape.density(t)) for t in kT[moments]])
+    glow = 0.2 + 0.8 * p / p.max(1, keepdims=True)
+    x, energies = np.linspace(-X, X, 201), np.linspace(bounds[2], bounds[3], 101)
+    along = np.stack([np.interp(x, landscape.x, landscape.density(t)) for t in kT[moments]])
+    upward = np.stack([energy_density(landscape, energies, t) for t in kT[moments]])
+    panel = Panel(torch.stack([run.positions, total], -1).float(), name="particles", role="sample",
+                  density=(glow[:, None, :] * ground)[held], marginals_exact=(along[held], upward[held]))
+    return pack_player([panel], times=kT, bounds=bounds, equal_aspect=False, x_label="position x", y_label="energy E + p²/2",
+                       time_label="kT", fps=24, alt=f"{run.n_particles} particles over a landscape with two basins while kT goes from "
+                       f"{kT[0]:.2f} to {kT[-1]:.2f}; each floats at its total energy.")
+
+
+def copies_payload(copies: Copies) -> bytes:
+    """Each dot is a whole system at its number of particles and its energy, spread over the cell of those whole numbers."""
+    levels = copies.levels
+    P = exact(levels, copies.ensemble).P
+    ends = [levels.range(n) for n in range(levels.n_sites + 1)]
+    low, high = min(e[0] for e in ends), max(e[1] for e in ends)
+    P = P[:, low - levels.low : high - levels.low + 1]
+    bounds = (-0.5, levels.n_sites + 0.5, low - 0.5, high + 0.5)
+    generator = torch.Generator().manual_seed(0)
+    aside = torch.rand(copies.n.shape[1], 2, generator=generator) - 0.5
+    positions = torch.stack([copies.n, copies.energy], -1).float() + aside
+    steps = [np.repeat(P.sum(axis), 20) for axis in (1, 0)]
+    panel = Panel(positions, name="copies", role="sample", density=np.kron(P.T, np.ones((CELL, CELL)))[None],
+                  marginals_exact=tuple(np.append(step, step[-1])[None] for step in steps))
+    return pack_player([panel], times=copies.attempts.double() / levels.n_sites, bounds=bounds, equal_aspect=False, fps=20,
+                       x_label="particles N", y_label="energy E", time_label="moves per site",
+                       alt=f"{copies.n.shape[1]} copies of a system of {levels.n_sites} sites spread over the plane of particle number and "
+                           "energy until they cover the exact probabilities.")

@@ -1,0 +1,90 @@
+"""What the figures and stages of the Boltzmann chapter draw is what was computed."""
+
+import numpy as np
+import pytest
+
+from core.figures.boltzmann import (
+    QUANTITIES,
+    caloric_figure,
+    energy_figure,
+    ensemble_table,
+    ensemble_terms,
+    free_energy_figure,
+    landscape_table,
+    matched,
+    share_figure,
+    sites_figure,
+    temperature,
+    thermodynamics_figure,
+)
+from core.figures.boltzmann_stage import copies_payload, energy_density, landscape_payload
+from core.figures.payload import unpack
+from core.figures.theme import DARK, LIGHT
+from core.foundations import ensembles
+from core.foundations.boltzmann import Landscape, measured, sample
+
+
+def trace(figure, name):
+    (found,) = (t for t in figure.data if t.name == name)
+    return found
+
+
+def test_energy_density_is_the_law_of_the_dots_heights():
+    landscape, energies = Landscape(), np.linspace(-5, 12, 300)
+    density = energy_density(landscape, energies, 0.7)
+    assert np.trapezoid(density, energies) == pytest.approx(1, abs=1e-3)
+    mean = float(landscape.thermodynamics(0.7).U[0]) + 0.7 / 2
+    assert np.trapezoid(density * energies, energies) == pytest.approx(mean, abs=5e-3)
+    assert np.trapezoid(energy_density(landscape, energies, 0.84) * energies, energies) != pytest.approx(mean, abs=5e-2)
+
+
+@pytest.mark.parametrize("kw", [dict(), dict(protocol="cool", kT=0.3), dict(protocol="hold", kT=2.0), dict(kT=0.1), dict(tilt=1.0)])
+def test_particles_float_above_the_landscape(kw):
+    run = sample(n_sweeps=200, n_particles=400, **kw)
+    movie = unpack(landscape_payload(run))
+    at = movie.panels[0]["positions"]
+    ground = np.interp(at[..., 0], run.landscape.x, run.landscape.energy)
+    span = movie.header["bounds"][3] - movie.header["bounds"][2]
+    inside = at[..., 1] < movie.header["bounds"][3]
+    assert (at[..., 1] > ground - 0.02 * span - 0.1)[inside & (np.abs(at[..., 0]) < 2.5)].all()
+    assert movie.times[-1] == pytest.approx(kw.get("kT", 1.2), rel=1e-6)
+
+
+@pytest.mark.parametrize("palette", [LIGHT, DARK])
+def test_landscape_figures_draw_the_quadrature(palette):
+    run = sample(n_sweeps=100, n_particles=200)
+    for quantity in QUANTITIES:
+        curve = trace(thermodynamics_figure(run.landscape, quantity, 0.9, measured(run), palette=palette), "quadrature")
+        assert curve.line.color == palette.exact
+        assert np.allclose(curve.y, getattr(run.landscape.thermodynamics(np.asarray(curve.x)), quantity))
+    crossing = trace(free_energy_figure(run.landscape, palette=palette), "crossing")
+    assert crossing.x[0] == pytest.approx(run.landscape.crossings[0])
+    assert crossing.y[0] == pytest.approx(run.landscape.basin_free_energies(crossing.x[0])[1])
+    seen = trace(share_figure(run, palette=palette), "particles, as kT changes")
+    assert seen.y[-1] == measured(run).share[0]
+    table = dict(landscape_table(run))
+    assert table["Crossing temperature kT*"] == "0.766"
+
+
+@pytest.mark.parametrize("kind", ensembles.KINDS)
+@pytest.mark.parametrize("system", ensembles.SYSTEMS)
+def test_ensemble_figures_draw_the_sums(system, kind):
+    copies = ensembles.sample(system=system, kind=kind, n_copies=300, n_sweeps=5, n_sites=9, mu=-2.0)
+    sums = ensembles.exact(copies.levels, copies.ensemble)
+    movie = unpack(copies_payload(copies))
+    at = movie.panels[0]["positions"][-1]
+    assert np.abs(at[:, 0] - copies.n[-1].numpy()).max() < 0.52 and np.abs(at[:, 1] - copies.energy[-1].numpy()).max() < 0.52
+    assert all(panel["left"] == 0 for panel in movie.header["panels"])
+    figure = energy_figure(copies)
+    drawn = trace(figure, "exact sum ± 1 s.e.")
+    assert np.sum(np.asarray(drawn.x) * np.asarray(drawn.y)) == pytest.approx(sums.U, abs=2e-2)
+    assert trace(caloric_figure(copies), "copies").x[0] == temperature(copies)
+    assert sites_figure(copies).data and len(ensemble_table(copies)) >= 5
+    assert ensemble_terms(sums)["sum"] == f"{sums.log_Z:.3f}"
+    warm, fixed = matched(copies)
+    assert abs(warm.U - fixed.U) < 1 and fixed.energy_variance < warm.energy_variance
+
+
+def test_frozen_sites_have_figures_too():
+    copies = ensembles.sample(kind="NVE", energy=0.0, n_copies=50, n_sweeps=2)
+    assert temperature(copies) == 0.0 and caloric_figure(copies).data and copies_payload(copies) and ensemble_table(copies)
