@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import plotly.graph_objects as go
+from scipy.optimize import brentq
 
 from core.figures.theme import LIGHT, Palette, rgba, styled
 from core.foundations.boltzmann import Landscape, Measured, Run, measured
@@ -22,7 +23,7 @@ def _crossings(figure: go.Figure, landscape: Landscape, palette: Palette, *, nam
     for kT in landscape.crossings:
         if TEMPERATURES[0] < kT < TEMPERATURES[-1]:
             figure.add_vline(x=kT, line=dict(color=palette.accent, width=1.5, dash="dot"),
-                             annotation_text=f"kT* = {kT:.3f}" if named else "", annotation_position="top")
+                             annotation_text=f"kT* = {kT:.3f}" if named else "", annotation_position="bottom right")
 
 
 def thermodynamics_figure(landscape: Landscape, quantity: str, kT: float, stage: Measured | None = None, *,
@@ -42,6 +43,7 @@ def thermodynamics_figure(landscape: Landscape, quantity: str, kT: float, stage:
         figure.add_scatter(x=[kT], y=[value], mode="markers", name="particles", error_y=dict(type="data", array=[2 * error], thickness=2),
                            marker=dict(color=palette.sample, size=8, symbol="diamond"))
     styled(figure, palette, x_title="kT", y_title=QUANTITIES[quantity], height=270)
+    figure.update_xaxes(dtick=1, range=[0, TEMPERATURES[-1]])
     if quantity == "Z":
         figure.update_yaxes(type="log", exponentformat="power", nticks=6)
     return figure.update_layout(showlegend=False)
@@ -89,7 +91,7 @@ def landscape_table(run: Run) -> list[tuple[str, str]]:
         ("Crossing temperature kT*", crossing),
         ("as two springs would have it", f"{estimate:.3f}" if estimate else "–"),
         ("F of the left, right basin", f"{F[0]:.3f}, {F[1]:.3f}"),
-        ("Share in the left basin", f"{landscape.shares(kT)[0]:.3f} · particles {plus_minus(*stage.share)}"),
+        ("Share on the left", f"{landscape.shares(kT)[0]:.3f} · particles {plus_minus(*stage.share)}"),
         ("U", f"{exactly.U[0]:.3f} · particles {plus_minus(*stage.U)}"),
         ("C / k", f"{exactly.C[0]:.3f} · particles {plus_minus(*stage.C)}"),
     ]
@@ -203,13 +205,23 @@ def ensemble_terms(sums: Exact) -> dict[str, str]:
 
 
 def matched(copies: Copies) -> tuple[Exact, Exact]:
-    """(fixed temperature, fixed energy) of the same N with mean energies as close as whole quanta allow, for the prediction."""
+    """(heat bath, demon) of the same N and the same mean energy, for the prediction.
+
+    The demon's energy is that of the stage, or the nearest to it; the bath's kT is then solved for (1e4 if only an endless one does).
+    """
     levels, ensemble = copies.levels, copies.ensemble
-    n = ensemble.n if ensemble.kind != "muVT" else max(1, round(exact(levels, ensemble).N))
-    warm = exact(levels, Ensemble("NVT", n=n, kT=max(temperature(copies), 0.1)))
+    sums = exact(levels, ensemble)
+    n = ensemble.n if ensemble.kind != "muVT" else max(2, round(sums.N))
     low, high = levels.range(n)
-    fixed = [exact(levels, Ensemble("NVE", n=n, total=total)) for total in range(low, high + 12)]
-    return warm, min(fixed, key=lambda e: abs(e.U - warm.U))
+    demons = [exact(levels, Ensemble("NVE", n=n, total=total)) for total in range(low, high + 1)]
+    demon = min(demons, key=lambda e: abs(e.U - sums.U))
+
+    def gap(log_kT):
+        return exact(levels, Ensemble("NVT", n=n, kT=math.exp(log_kT))).U - demon.U
+
+    ends = math.log(0.02), math.log(1e4)
+    log_kT = brentq(gap, *ends) if gap(ends[0]) < 0 < gap(ends[1]) else min(ends, key=lambda end: abs(gap(end)))
+    return exact(levels, Ensemble("NVT", n=n, kT=math.exp(log_kT))), demon
 
 
 def plus_minus(value: float, error: float) -> str:

@@ -204,7 +204,7 @@ def metropolis(potential: TwoBasins, x: Tensor, temperatures: Tensor, *, leaps: 
 
 
 def sample(*, kT: float = 1.2, protocol: str = "heat", depths: tuple[float, float] = (4.0, 3.0), widths: tuple[float, float] = (0.25, 0.8),
-           tilt: float = 0.0, leaps: float = 0.1, n_sweeps: int = 1000, n_particles: int = 1500, seed: int = 0, n_frames: int = 160) -> Run:
+           tilt: float = 0.0, leaps: float = 0.5, n_sweeps: int = 1000, n_particles: int = 1500, seed: int = 0, n_frames: int = 160) -> Run:
     """Particles that start in equilibrium and are taken to kT in `n_sweeps` trial moves each; the last tenth stays at kT.
 
     protocol: "heat" from COLD (or kT, if lower), "cool" from HOT (or kT, if higher), "hold" at kT. Raises ValueError.

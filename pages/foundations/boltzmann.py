@@ -30,7 +30,7 @@ page = kit.chapter("boltzmann", [
     kit.Slider("depth", "Depth of the left basin", 4.0, low=0.5, high=8.0, step=0.25, when=in_landscape),
     kit.Slider("width", "Width of the left basin", 0.25, low=0.1, high=1.0, step=0.05, when=in_landscape),
     kit.Slider("tilt", "Tilt", 0.0, low=-1.0, high=1.0, step=0.05, when=in_landscape, help="Positive lowers the left."),
-    kit.Slider("leaps", "Share of long leaps", 0.2, low=0.0, high=1.0, step=0.05, when=in_landscape,
+    kit.Slider("leaps", "Share of long leaps", 0.5, low=0.0, high=1.0, step=0.05, when=in_landscape,
                help="A trial move is a small shuffle, or now and then a leap that can cross the barrier."),
     kit.Choice("system", "System", "two-level", options=list(SYSTEMS), labels=SYSTEMS, when=in_ensembles),
     kit.Slider("n_sites", "Sites M", 16, options=list(ensembles.SHAPES), when=in_ensembles),
@@ -50,7 +50,7 @@ SCENES = [
               "as low. Watch the crossing at kT*."),
     kit.Scene("Quench", {"protocol": "cool", "kT": 0.3, "leaps": 0.0}, "Cooled by small shuffles only, the particles are caught wherever "
               "they happened to be: their share freezes while the truth runs away. A glass is made like this.", breaks=True),
-    kit.Scene("Anneal", {"protocol": "cool", "kT": 0.3, "leaps": 0.5, "n_sweeps": 3000}, "The same cooling, slowly and with leaps: "
+    kit.Scene("Anneal", {"protocol": "cool", "kT": 0.3, "n_sweeps": 3000}, "The same cooling, slowly and with leaps: "
               "equilibrium at every moment."),
     kit.Scene("Demon", {"panel": "NVE"}, "Fixed energy: the demon gives away all it has, until its purse is a thermometer."),
     kit.Scene("Heat bath", {"panel": "NVT", "kT": 0.8}, "Fixed temperature: the energy fluctuates, the particles are still counted."),
@@ -90,7 +90,7 @@ def show_landscape(params):
                        "F": number(float(exact.F[0])), "crossing": ",\\ ".join(map(number, basins.crossings)) or r"\text{none}"})
         player(landscape_payload(params), key="stage", height=480, report=False)
         page.scenes(SCENES)
-        meter, table = st.columns(2)
+        meter, table = st.columns([1, 1.25])
         with meter:
             kit.truth_meter(boltzmann.truth(run), note="Between the particles at the end and the Boltzmann distribution at kT.")
         with table:
@@ -128,7 +128,7 @@ def show_ensemble(params):
         page.equation(figures.ensemble_terms(sums), "Equation of the ensembles")
         player(copies_payload(params), key="stage", height=480, report=False)
         page.scenes(SCENES)
-        meter, table = st.columns(2)
+        meter, table = st.columns([1, 1.25])
         with meter:
             kit.truth_meter(ensembles.truth(copies), note="Between the copies at the end and the exact sum over all states.")
         with table:
@@ -149,7 +149,7 @@ def show_ensemble(params):
     def grade():
         warm, fixed = figures.matched(copies)
         spread = [e.energy_variance**0.5 for e in (warm, fixed)]
-        right = 2 if abs(spread[0] - spread[1]) < 0.02 * spread[0] else int(spread[1] > spread[0])
+        right = 2 if abs(spread[0] - spread[1]) <= 0.02 * spread[0] else int(spread[1] > spread[0])
         return right, f"With ⟨E⟩ = {warm.U:.2f} and {fixed.U:.2f} the spreads of E are {spread[0]:.3f} and {spread[1]:.3f}."
 
     return ("The same sites, the same mean energy. Once they sit in a heat bath, once they share a fixed energy with one small demon. When "

@@ -6,8 +6,8 @@ from tests.pages.conftest import Visit, reading
 
 def test_boltzmann_the_narrow_basin_loses_as_it_gets_warm_and_a_deeper_one_later():
     visit = Visit(find("boltzmann"))
-    warm = reading(visit, "Share in the left basin")
-    assert reading(visit.put(kT=0.3), "Share in the left basin") > 0.8 > 0.5 > warm
+    warm = reading(visit, "Share on the left")
+    assert reading(visit.put(kT=0.3), "Share on the left") > 0.8 > 0.5 > warm
     crossing = reading(visit, "Crossing temperature kT*")
     assert reading(visit.put(depth=5.0), "Crossing temperature kT*") > 1.5 * crossing
     assert reading(visit.put(depth=4.0, width=0.4), "Crossing temperature kT*") > crossing
