@@ -180,7 +180,7 @@ def ensemble_table(copies: Copies) -> list[tuple[str, str]]:
     if ensemble.kind == "NVE":
         W = levels.entropy(ensemble.n, ensemble.total)
         dearer = dict(zip(*microcanonical_kT(levels, ensemble.n)))
-        rows += [("States with E = E₀: W", f"{math.exp(W):,.0f}"), ("S = ln W", f"{W:.3f}"),
+        rows += [("W, sites alone at E₀", f"{math.exp(W):,.0f}"), ("ln W, sites alone at E₀", f"{W:.3f}"),
                  ("kT from 1/kT = dS/dE", f"{dearer[ensemble.total]:.3f}" if ensemble.total in dearer else "–"),
                  ("kT in the demon's purse", f"{sums.demon_kT:.3f} · copies {temperature(copies):.3f}")]
     elif ensemble.kind == "NVT":
@@ -197,7 +197,7 @@ def ensemble_terms(sums: Exact) -> dict[str, str]:
     """LaTeX of the weight in force, of its sum over all states (as a logarithm) and of the thermodynamic potential."""
     e = sums.ensemble
     weight, name, potential, value = {
-        "NVE": (rf"[\,E \le {e.total}\,]", "W", r"S = \ln W", sums.S),
+        "NVE": (rf"[\,E \le {e.total}\,]", r"W_{\text{with demon}}", r"S", sums.S),
         "NVT": (rf"e^{{-E/{e.kT:g}}}", "Z", r"F = -kT\ln Z", sums.potential),
         "muVT": (rf"e^{{-(E - ({e.mu:g})\,N)/{e.kT:g}}}", r"\Xi", r"\Omega = -kT\ln\Xi", sums.potential),
     }[e.kind]

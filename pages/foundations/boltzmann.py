@@ -35,7 +35,7 @@ page = kit.chapter("boltzmann", [
     kit.Choice("system", "System", "two-level", options=list(SYSTEMS), labels=SYSTEMS, when=in_ensembles),
     kit.Slider("n_sites", "Sites M", 16, options=list(ensembles.SHAPES), when=in_ensembles),
     kit.Slider("mu", "Chemical potential μ", -1.0, low=-4.0, high=1.0, step=0.1, when=lambda v: v.get("panel") == "muVT"),
-    kit.Slider("energy", "Energy above the lowest, per site", 0.25, low=0.0, high=1.0, step=0.05,
+    kit.Slider("energy", "Energy above the lowest, per site", 0.15, low=0.0, high=1.0, step=0.05,
                when=lambda v: v.get("panel") == "NVE", help="Of the sites and the demon together."),
     kit.Slider("depth_right", "Depth of the right basin", 3.0, low=0.5, high=8.0, step=0.25, more=True, when=in_landscape),
     kit.Slider("width_right", "Width of the right basin", 0.8, low=0.1, high=1.2, step=0.05, more=True, when=in_landscape),
@@ -52,7 +52,8 @@ SCENES = [
               "they happened to be: their share freezes while the truth runs away. A glass is made like this.", breaks=True),
     kit.Scene("Anneal", {"protocol": "cool", "kT": 0.3, "n_sweeps": 3000}, "The same cooling, slowly and with leaps: "
               "equilibrium at every moment."),
-    kit.Scene("Demon", {"panel": "NVE"}, "Fixed energy: the demon gives away all it has, until its purse is a thermometer."),
+    kit.Scene("Demon", {"panel": "NVE", "filling": 1.0, "energy": 0.25}, "Fixed energy: the demon gives away all it has, "
+              "until its purse is a thermometer."),
     kit.Scene("Heat bath", {"panel": "NVT", "kT": 0.8}, "Fixed temperature: the energy fluctuates, the particles are still counted."),
     kit.Scene("Gas or liquid", {"panel": "muVT", "system": "lattice gas", "kT": 0.6, "mu": -2.0, "sweeps": 100}, "Fixed μ: particles come "
               "and go. Two clouds, nearly empty and nearly full: a small system shows its phase transition."),
