@@ -11,20 +11,20 @@ The matcher rescales both cells to one volume: volume errors are never scored.
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from functools import lru_cache
-from math import gcd
 
 import numpy as np
 
 from core.crystals.types import Crystal
+from core.numerics.charges import composition_valid
+
+__all__ = ["MISS", "TIGHT", "Report", "Score", "composition_valid", "match_rms", "matcher", "report", "score", "structure_valid"]
 
 MIN_DISTANCE = 0.5  # Å
 MIN_VOLUME = 0.1  # Å^3
 TIGHT = 0.15  # rms below which a match is the structure itself, not a distant relative
 MISS = 0.5  # what a miss counts in cRMSE: the matcher's own tolerance
-OXIDATION_STATES = "smact14"  # the list behind Element.oxidation_states when the benchmarks were published
 
 
 @dataclass(frozen=True)
@@ -59,26 +59,6 @@ class Report:
 
 def structure_valid(crystal: Crystal) -> bool:
     return crystal.volume >= MIN_VOLUME and crystal.nearest_distance >= MIN_DISTANCE
-
-
-def composition_valid(numbers) -> bool:
-    """SMACT's test of the reduced composition. Raises ValueError for masked atoms."""
-    kinds, counts = np.unique(np.asarray(numbers), return_counts=True)
-    if kinds[0] == 0:
-        raise ValueError("a masked atom has no composition")
-    divisor = gcd(*counts.tolist())
-    return _composition_valid(tuple(kinds.tolist()), tuple((counts // divisor).tolist()))
-
-
-@lru_cache(maxsize=50_000)
-def _composition_valid(kinds: tuple[int, ...], counts: tuple[int, ...]) -> bool:
-    from pymatgen.core import Composition, Element
-    from smact.screening import smact_validity
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return bool(smact_validity(Composition({Element.from_Z(z): n for z, n in zip(kinds, counts, strict=True)}),
-                                   oxidation_states_set=OXIDATION_STATES))
 
 
 @lru_cache(maxsize=1)

@@ -16,7 +16,8 @@ from pages.kit import text
 from tests.pages.conftest import ROOT, Visit
 
 GARBAGE = ["", "banana", "-1e999", "nan", "<script>alert(1)</script>", "9" * 400, "🜁", "True;DROP"]
-OTHER_TEXT = {"generation": {"formula": "Ba1 Ti1 O3"}, "score_fields": {"modes": "0 1 1 0.4; 0 -1 2 0.6"}}
+OTHER_TEXT = {"generation": {"formula": "Ba1 Ti1 O3"}, "discrete_diffusion": {"formula": "Na1 Cl1"},
+              "score_fields": {"modes": "0 1 1 0.4; 0 -1 2 0.6"}}
 
 
 def other(chapter, control):

@@ -1,0 +1,83 @@
+"""Figures of chapter 15: transition matrices, counted tokens against their law, charge balance, words written at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from core.figures.theme import LIGHT, Palette, rgba, styled
+from core.learning.discrete_diffusion import Walk, counts
+
+
+def matrices_figure(walk: Walk, t: int, *, palette: Palette = LIGHT) -> go.Figure:
+    """Q_t (one step) and Qbar_t (all steps until t): from rows to columns, colour by the root of the probability, each to its own scale."""
+    figure = make_subplots(rows=1, cols=2, horizontal_spacing=0.12, subplot_titles=(f"step {t} alone", f"all {t} steps"))
+    scale = [[0, rgba(palette.noise, 0.06)], [1, palette.data]]
+    k = walk.chain.n_categories
+    ticks = list(range(0, k, max(1, k // 7)))
+    if walk.names[-1] == "?":
+        ticks = [i for i in ticks if i < k - max(2, k // 12)] + [k - 1]
+    labels = ["mask" if walk.names[i] == "?" else walk.names[i] for i in ticks]
+    for column, q in enumerate((walk.chain.transitions[t - 1], walk.chain.cumulative[t]), start=1):
+        top = max(0.12, float(q.sqrt().quantile(0.995)))
+        figure.add_heatmap(z=q.sqrt().numpy(), customdata=q.numpy(), x=list(range(k)), y=list(range(k)), zmin=0, zmax=top,
+                           colorscale=scale, showscale=False, hovertemplate="from %{y} to %{x}: %{customdata:.3g}<extra></extra>",
+                           row=1, col=column)
+    figure = styled(figure, palette, x_title="to", y_title="from", height=380)
+    figure.update_xaxes(tickvals=ticks, ticktext=labels, showgrid=False, tickangle=0, constrain="domain")
+    figure.update_yaxes(tickvals=ticks, ticktext=labels, showgrid=False, autorange="reversed")
+    figure.update_layout(margin=dict(t=44))
+    return figure
+
+
+def law_figure(walk: Walk, t: int, *, palette: Palette = LIGHT) -> go.Figure:
+    """Share of tokens in each category at time t, counted both ways, and the exact law."""
+    k, law = walk.chain.n_categories, walk.forward_law(t).numpy()
+    x = list(range(k))
+    figure = go.Figure()
+    both = (("corrupted", walk.forward[t], palette.data), ("restored", walk.backward[walk.n_steps - t], palette.sample))
+    for name, tokens, colour in both:
+        figure.add_bar(x=x, y=(counts(tokens, k) / len(tokens)).numpy(), name=name, marker=dict(color=rgba(colour, 0.6), line_width=0))
+    figure.add_scatter(x=x, y=law, name="exact", mode="lines", line=dict(color=palette.exact, width=2.5, shape="hvh"))
+    figure = styled(figure, palette, x_title="category", y_title="share of the tokens", height=380)
+    ticks = list(range(0, k, max(1, k // 12)))
+    figure.update_xaxes(tickvals=ticks, ticktext=["mask" if walk.names[i] == "?" else walk.names[i] for i in ticks], tickangle=0)
+    top = float(np.sort(law)[-2]) if law.max() > 4 * np.sort(law)[-2] > 0.02 else law.max()
+    figure.update_yaxes(range=[0, 1.35 * max(top, 0.02)])
+    figure.update_layout(bargap=0.05, barmode="group")
+    return figure
+
+
+def balance_figure(rates: Mapping[str, tuple[float, float]], *, palette: Palette = LIGHT) -> go.Figure:
+    """Share of formulas that pass the charge test: name -> (share, standard error), 0 for an error that is not drawn."""
+    colours = {"data": palette.data, "shuffled tokens": palette.noise}
+    names = list(rates)
+    figure = go.Figure()
+    figure.add_bar(y=names, x=[100 * rates[n][0] for n in names], orientation="h",
+                   marker_color=[colours.get(n, palette.sample) for n in names],
+                   error_x=dict(type="data", array=[200 * rates[n][1] for n in names], color=palette.ink, thickness=1.5),
+                   text=[f"{100 * rates[n][0]:.0f} %" for n in names], textposition="inside", insidetextanchor="start")
+    figure = styled(figure, palette, x_title="charge-balanced formulas (%)", y_title="", height=260)
+    figure.update_xaxes(range=[0, 100])
+    figure.update_yaxes(autorange="reversed", ticks="")
+    return figure
+
+
+def words_figure(curves: Mapping[str, Sequence[tuple[int, float, float]]], *, one_step: float, chosen: int,
+                 palette: Palette = LIGHT) -> go.Figure:
+    """Grammatical share against steps: name -> [(steps, share, standard error)]; the exact values at one step and one word a step."""
+    figure = go.Figure()
+    for (name, points), colour, dash in zip(curves.items(), (palette.sample, palette.accent), ("solid", "dash"), strict=True):
+        steps, share, error = (np.array(column) for column in zip(*points, strict=True))
+        figure.add_scatter(x=steps, y=100 * share, name=name, mode="lines+markers", line=dict(color=colour, width=2.5, dash=dash),
+                           error_y=dict(type="data", array=200 * error, thickness=1, color=colour))
+    figure.add_scatter(x=[1], y=[100 * one_step], mode="markers", name=f"exact, one step: {100 * one_step:.2g} %",
+                       marker=dict(color=palette.exact, size=13, symbol="diamond-open", line_width=2.5))
+    figure.add_vline(x=chosen, line=dict(color=palette.muted, width=1, dash="dot"))
+    figure = styled(figure, palette, x_title="steps for seven words", y_title="grammatical sentences (%)", height=340)
+    figure.update_xaxes(type="log", tickvals=[1, 2, 3, 5, 7, 14, 30], ticktext=["1", "2", "3", "5", "7", "14", "30"])
+    figure.update_yaxes(range=[-4, 108])
+    return figure

@@ -1,0 +1,186 @@
+"""Chapter 15, discrete diffusion."""
+
+from collections import Counter
+
+import streamlit as st
+import torch
+
+from core.figures import discrete_diffusion as figures
+from core.figures import discrete_diffusion_stage
+from core.learning import discrete_diffusion, grammar
+from core.learning.formulas import FAMILIES, load_model
+from core.numerics.networks import ModelMissing
+from pages import kit
+from pages.kit.equation import number
+from pages.kit.film import film
+from pages.kit.player import player
+
+LABELS = {"uniform": "uniform", "absorbing": "mask", "gaussian": "Gaussian"}
+ORDERS = {"chance": "at random", "surest": "the surest first"}
+RULES = {"uniform": r"(1-\beta_t)\,I + \tfrac{\beta_t}{K}\,\mathbf 1\mathbf 1^{\!\top}",
+         "absorbing": r"(1-\beta_t)\,I + \beta_t\,\mathbf 1 e_{\rm mask}^{\!\top}",
+         "gaussian": r"\propto e^{-4(i-j)^2/((K-1)^2\beta_t)}"}
+WORD_STEPS = [1, 2, 3, 5, 7, 14, 30]
+
+page = kit.chapter("discrete_diffusion", [
+    kit.Choice("family", "Noise", "gaussian", options=list(FAMILIES), labels=LABELS, term="rule"),
+    kit.Choice("tokens", "Tokens", "elements", options=["elements", "counts"]),
+    kit.Choice("start", "Start from", "data", options=list(discrete_diffusion.STARTS),
+               help="Data: as often as in the training formulas. One token: all are titanium, or all are 3."),
+    kit.Slider("n_steps", "Steps T", 50, options=[10, 20, 50, 100, 200]),
+    kit.Slider("level", "Noise level t / T", 0.1, low=0.05, high=1.0, step=0.05, term="t"),
+    kit.Text("formula", "Formula to corrupt and restore", "Sr1 Ti1 O3", max_chars=40,
+             help="With the mask, ? is an unknown place: Ba1 ?1 O3."),
+    kit.Slider("words", "Steps for seven words", 3, options=WORD_STEPS),
+    kit.Choice("order", "Words unmasked", "chance", options=list(ORDERS), labels=ORDERS, more=True),
+    kit.Slider("reach", "Share of every β", 1.0, low=0.05, high=1.0, step=0.05, more=True, term="rule",
+               help="Below 1 the forward walk ends before everything is forgotten."),
+    kit.Toggle("as_printed", "Sum the joint law as printed", False, more=True,
+               help="Equation 4 of the paper with p(x₀|xₜ) put in as it is."),
+    kit.Slider("n_particles", "Tokens", 1000, options=[200, 500, 1000, 2000, 5000], more=True),
+    kit.Number("seed", "Seed", 1, more=True, help="Everyone with the same seed sees the same tokens."),
+])
+SCENES = [
+    kit.Scene("Chemical neighbours", {}, "Elements in Mendeleev's order. Gaussian noise turns an element into a relative first, "
+              "into anything later."),
+    kit.Scene("Titanium's fate", {"start": "one token"}, "All tokens start as titanium. Behind them the exact law of every step."),
+    kit.Scene("Anything goes", {"family": "uniform", "start": "one token"}, "Uniform noise knows no neighbours: a token keeps its element "
+              "or jumps anywhere."),
+    kit.Scene("The mask", {"family": "absorbing", "formula": "Ba1 ?1 O3"}, "Absorbing noise hides and never lies: what is visible is true. "
+              "So one can ask: barium, oxygen, and what?"),
+    kit.Scene("Forgot to forget", {"tokens": "counts", "reach": 0.05, "level": 1.0}, "A twentieth of the noise: at t = T every token "
+              "is still near its start. The way back begins from pure noise all the same, and never gets home.", breaks=True),
+    kit.Scene("Counted twice", {"tokens": "counts", "family": "uniform", "as_printed": True, "level": 0.05}, "The sum over "
+              "the guess as printed weighs each x₀ by how likely it makes xₜ a second time. The restored tokens cling to their noise.",
+              breaks=True),
+    kit.Scene("All words at once", {"family": "absorbing", "words": 1}, "Seven words in one step: each fits the language, together they "
+              "are salad. Scroll to the sentences.", breaks=True),
+]
+
+
+@st.cache_data(max_entries=48, max_size="192MB", show_spinner=False)
+def walk(**params):
+    return discrete_diffusion.sample(**params)
+
+
+@st.cache_data(max_entries=48, max_size="128MB", show_spinner=False)
+def stage_payload(params):
+    return discrete_diffusion_stage.payload(walk(**params), family=params["family"])
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def restored(**params):
+    return discrete_diffusion.restore_formula(**params)
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def balance(family, seed):
+    return discrete_diffusion.write_balance(family, seed=seed)
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def word_curves():
+    return {ORDERS[order]: [(n, *grammar.grammatical_share(n, order=order, n=150)) for n in WORD_STEPS] for order in ORDERS}
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def sentences(n_steps, order, seed):
+    speech = grammar.language()
+    states = list(grammar.unmask(speech.masked(3), n_steps, order=order, generator=torch.Generator().manual_seed(seed)))
+    keep = sorted({round(i * n_steps / 4) for i in range(5)})
+    good = speech.grammatical(states[-1]).tolist()
+    return [(n_steps - i, [[(word, now == speech.mask) for word, now in zip(speech.text(row), row.tolist(), strict=True)]
+                           for row in states[i]]) for i in keep], good
+
+
+stage, side = st.columns([2.5, 1], gap="medium")
+with side:
+    values = page.controls()
+params = {key: values[key] for key in ("tokens", "family", "start", "n_steps", "n_particles", "reach", "as_printed", "seed")}
+page.exports(params | {"level": values["level"]})
+tokens = walk(**params)
+t = max(1, round(values["level"] * values["n_steps"]))
+with stage:
+    less = rf"\quad(\beta_t \times {number(values['reach'])})" if values["reach"] < 1 else ""
+    page.equation({"rule": RULES[values["family"]] + less, "t": str(t), "n_steps": str(values["n_steps"]),
+                   "tokens": str(tokens.chain.n_categories)})
+    player(stage_payload(params), key="stage", height=500, report=False)
+    page.scenes(SCENES)
+    k = tokens.chain.n_categories
+    here, home = st.columns(2)
+    with here:
+        kit.truth_meter(discrete_diffusion.truth(discrete_diffusion.counts(tokens.backward[-1], k), tokens.prior),
+                        note="Between the restored tokens at t = 0 and the law of the data.")
+    with home:
+        found = discrete_diffusion.checks(tokens, t)
+        kit.readings([
+            (f"All tokens at t = {t}: χ² / dof", f"{found.marginal.value:.0f} / {found.marginal.dof}"),
+            ("Chance of a larger χ²", f"{found.marginal.p:.2g}"),
+            (f"The {found.n_posterior} now at {found.at.replace('?', 'mask')}, one step before: χ² / dof",
+             f"{found.posterior.value:.0f} / {found.posterior.dof}"),
+            ("Chance of a larger χ²", f"{found.posterior.p:.2g}")])
+
+kit.below_the_stage()
+matrices, law = st.columns([1.25, 1])
+with matrices:
+    st.markdown("##### Where one step leads, and where all steps until now")
+    kit.figure(figures.matrices_figure(tokens, t, palette=kit.palette()), key="matrices",
+               alt="Heat maps of the transition matrix of one step and of the product of all steps.")
+with law:
+    st.markdown(f"##### Counted and exact, t = {t}")
+    kit.figure(figures.law_figure(tokens, t, palette=kit.palette()), key="law",
+               alt="Share of tokens in each category, corrupted and restored, beside the exact law.")
+
+st.markdown("##### A formula, corrupted and restored by a network")
+try:
+    about = load_model().about
+    answer = restored(text=values["formula"], family=values["family"], level=values["level"], n_steps=values["n_steps"],
+                      as_printed=values["as_printed"], seed=values["seed"])
+    strip, score = st.columns([1.5, 1])
+    with strip:
+        film([(f"t = {moment[0][0]}", [[(text, "masked" if hidden else "exact" if right else "sample") for text, right, hidden in now]
+                                       for _, now in moment]) for moment in zip(*answer.films, strict=True)],
+             alt=f"{answer.clean} corrupted and restored three times.")
+        st.caption(f"Most frequent of {len(answer.finals)} tries: "
+                   + ", ".join(f"{text} ({n})" for text, n in Counter(answer.finals).most_common(4)) + ".")
+        if answer.share == answer.share:
+            kit.readings([("Lost tokens that came back", f"{answer.share:.0%}"),
+                          ("the same, always naming the commonest token", f"{answer.commonest:.0%}"),
+                          *([("Formulas that came back whole", f"{answer.whole:.0%}")] if answer.whole == answer.whole else [])])
+    with score:
+        rates = {"data": (about["samples"]["data"]["balanced"], 0.0), "100 new ones": balance(values["family"], values["seed"]),
+                 "shuffled tokens": (about["samples"]["shuffled"]["balanced"], 0.0)}
+        kit.figure(figures.balance_figure(rates, palette=kit.palette()), key="balance",
+                   alt="Share of charge-balanced formulas in the data, among new ones, and among shuffled tokens.")
+except ModelMissing as missing:
+    st.warning(f"{missing}.", icon=":material/school:")
+except ValueError as error:
+    st.error(f"{str(error)[0].upper()}{str(error)[1:]}.", icon=":material/error:")
+
+st.markdown("##### Words, many at a time")
+strip, curve = st.columns([1.25, 1])
+with strip:
+    rows, good = sentences(values["words"], values["order"], values["seed"])
+    film([(f"{left} to go", [[(word, "masked" if hidden else "exact" if ok else "sample") for word, hidden in sentence]])
+          for sentence_no, ok in enumerate(good) for left, all_three in rows for sentence in [all_three[sentence_no]]],
+         alt="Three sentences appear out of masks.")
+    st.caption(f"Three sentences; {sum(good)} of them grammatical. All {len(grammar.language().sentences)} sentences of this language are "
+               "known, so the denoiser is exact: what goes wrong is the sampler's doing alone.")
+with curve:
+    kit.figure(figures.words_figure(word_curves(), one_step=grammar.language().one_step_share(), chosen=values["words"],
+                                    palette=kit.palette()), key="word_curve",
+               alt="Share of grammatical sentences against the number of steps.")
+
+
+def grade():
+    share, error = grammar.grammatical_share(2, order="surest", n=1000, seed=values["seed"])
+    right = 0 if share > 0.75 else 1 if share > 0.2 else 2
+    return right, f"With an exact denoiser, {share:.0%} ± {error:.0%} of 1,000 sentences are grammatical."
+
+
+kit.predict("discrete_diffusion", "Seven masked words, a perfect denoiser, two steps, the surest words first. How many sentences are "
+            "grammatical?", ["nearly all: the denoiser is perfect", "about half", "hardly any"], grade)
+page.prose("What to look at")
+page.prose("How text models do it", expanded=False)
+page.prose("Why does every atom come out as mendelevium?", expanded=False)
+page.footer(discrete_diffusion.sample, values)
