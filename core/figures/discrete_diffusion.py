@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -60,15 +61,27 @@ def balance_figure(rates: Mapping[str, tuple[float, float]], *, palette: Palette
                    marker_color=[colours.get(n, palette.sample) for n in names],
                    error_x=dict(type="data", array=[200 * rates[n][1] for n in names], color=palette.ink, thickness=1.5),
                    text=[f"{100 * rates[n][0]:.0f} %" for n in names], textposition="inside", insidetextanchor="start")
-    figure = styled(figure, palette, x_title="charge-balanced formulas (%)", y_title="", height=260)
+    figure = styled(figure, palette, x_title="charge-balanced formulas (%)", y_title="", height=220)
     figure.update_xaxes(range=[0, 100])
     figure.update_yaxes(autorange="reversed", ticks="")
     return figure
 
 
-def words_figure(curves: Mapping[str, Sequence[tuple[int, float, float]]], *, one_step: float, chosen: int,
+def finals_figure(finals: Sequence[str], clean: str, *, palette: Palette = LIGHT) -> go.Figure:
+    """How often each formula came back, the commonest five of all tries; the one that was corrupted in the exact colour."""
+    top = Counter(finals).most_common(5)
+    figure = go.Figure()
+    figure.add_bar(y=[text for text, _ in top], x=[100 * n / len(finals) for _, n in top], orientation="h", width=0.7,
+                   marker_color=[palette.exact if text == clean else palette.sample for text, _ in top])
+    figure = styled(figure, palette, x_title=f"share of {len(finals)} tries (%)", y_title="", height=230)
+    figure.update_xaxes(rangemode="tozero")
+    figure.update_yaxes(autorange="reversed", ticks="")
+    return figure
+
+
+def words_figure(curves: Mapping[str, Sequence[tuple[int, float, float]]], *, one_step: float, chosen: tuple[str, int],
                  palette: Palette = LIGHT) -> go.Figure:
-    """Grammatical share against steps: name -> [(steps, share, standard error)]; the exact values at one step and one word a step."""
+    """Grammatical share against steps: name -> [(steps, share, standard error)]; the exact value at one step; `chosen` ringed."""
     figure = go.Figure()
     for (name, points), colour, dash in zip(curves.items(), (palette.sample, palette.accent), ("solid", "dash"), strict=True):
         steps, share, error = (np.array(column) for column in zip(*points, strict=True))
@@ -76,7 +89,9 @@ def words_figure(curves: Mapping[str, Sequence[tuple[int, float, float]]], *, on
                            error_y=dict(type="data", array=200 * error, thickness=1, color=colour))
     figure.add_scatter(x=[1], y=[100 * one_step], mode="markers", name=f"exact, one step: {100 * one_step:.2g} %",
                        marker=dict(color=palette.exact, size=13, symbol="diamond-open", line_width=2.5))
-    figure.add_vline(x=chosen, line=dict(color=palette.muted, width=1, dash="dot"))
+    share = {steps: share for steps, share, _ in curves[chosen[0]]}[chosen[1]]
+    figure.add_scatter(x=[chosen[1]], y=[100 * share], mode="markers", showlegend=False, hoverinfo="skip",
+                       marker=dict(color=palette.ink, size=17, symbol="circle-open", line_width=2))
     figure = styled(figure, palette, x_title="steps for seven words", y_title="grammatical sentences (%)", height=340)
     figure.update_xaxes(type="log", tickvals=[1, 2, 3, 5, 7, 14, 30], ticktext=["1", "2", "3", "5", "7", "14", "30"])
     figure.update_yaxes(range=[-4, 108])

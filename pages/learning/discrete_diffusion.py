@@ -1,7 +1,5 @@
 """Chapter 15, discrete diffusion."""
 
-from collections import Counter
-
 import streamlit as st
 import torch
 
@@ -25,7 +23,7 @@ WORD_STEPS = [1, 2, 3, 5, 7, 14, 30]
 page = kit.chapter("discrete_diffusion", [
     kit.Choice("family", "Noise", "gaussian", options=list(FAMILIES), labels=LABELS, term="rule"),
     kit.Choice("tokens", "Tokens", "elements", options=["elements", "counts"]),
-    kit.Choice("start", "Start from", "data", options=list(discrete_diffusion.STARTS),
+    kit.Choice("start", "Start from", "one token", options=list(discrete_diffusion.STARTS),
                help="Data: as often as in the training formulas. One token: all are titanium, or all are 3."),
     kit.Slider("n_steps", "Steps T", 50, options=[10, 20, 50, 100, 200]),
     kit.Slider("level", "Noise level t / T", 0.1, low=0.05, high=1.0, step=0.05, term="t"),
@@ -41,18 +39,19 @@ page = kit.chapter("discrete_diffusion", [
     kit.Number("seed", "Seed", 1, more=True, help="Everyone with the same seed sees the same tokens."),
 ])
 SCENES = [
-    kit.Scene("Chemical neighbours", {}, "Elements in Mendeleev's order. Gaussian noise turns an element into a relative first, "
-              "into anything later."),
-    kit.Scene("Titanium's fate", {"start": "one token"}, "All tokens start as titanium. Behind them the exact law of every step."),
-    kit.Scene("Anything goes", {"family": "uniform", "start": "one token"}, "Uniform noise knows no neighbours: a token keeps its element "
+    kit.Scene("Titanium's fate", {}, "All tokens start as titanium. In Mendeleev's order Gaussian noise turns it into a relative first, "
+              "into anything later. Behind the tokens: the exact law of every step."),
+    kit.Scene("Counts", {"tokens": "counts", "start": "data"}, "The numbers of real formulas: half are ones. On the right, tokens that "
+              "start as noise find back to that."),
+    kit.Scene("Anything goes", {"family": "uniform"}, "Uniform noise knows no neighbours: a token keeps its element "
               "or jumps anywhere."),
-    kit.Scene("The mask", {"family": "absorbing", "formula": "Ba1 ?1 O3"}, "Absorbing noise hides and never lies: what is visible is true. "
-              "So one can ask: barium, oxygen, and what?"),
-    kit.Scene("Forgot to forget", {"tokens": "counts", "reach": 0.05, "level": 1.0}, "A twentieth of the noise: at t = T every token "
-              "is still near its start. The way back begins from pure noise all the same, and never gets home.", breaks=True),
-    kit.Scene("Counted twice", {"tokens": "counts", "family": "uniform", "as_printed": True, "level": 0.05}, "The sum over "
-              "the guess as printed weighs each x₀ by how likely it makes xₜ a second time. The restored tokens cling to their noise.",
-              breaks=True),
+    kit.Scene("The mask", {"family": "absorbing", "start": "data", "formula": "Ba1 ?1 O3"}, "Absorbing noise hides and never lies: "
+              "what is visible is true. So one can ask: barium, oxygen, and what?"),
+    kit.Scene("Forgot to forget", {"tokens": "counts", "start": "data", "reach": 0.05, "level": 1.0}, "A twentieth of the noise: at t = T "
+              "every token is still near its start. The way back begins from pure noise all the same, and never gets home.", breaks=True),
+    kit.Scene("Counted twice", {"tokens": "counts", "start": "data", "family": "uniform", "as_printed": True, "level": 0.05},
+              "The sum over the guess as printed weighs each x₀ by how likely it makes xₜ a second time. The restored tokens cling to "
+              "their noise.", breaks=True),
     kit.Scene("All words at once", {"family": "absorbing", "words": 1}, "Seven words in one step: each fits the language, together they "
               "are salad. Scroll to the sentences.", breaks=True),
 ]
@@ -109,8 +108,12 @@ with stage:
     k = tokens.chain.n_categories
     here, home = st.columns(2)
     with here:
-        kit.truth_meter(discrete_diffusion.truth(discrete_diffusion.counts(tokens.backward[-1], k), tokens.prior),
-                        note="Between the restored tokens at t = 0 and the law of the data.")
+        if values["start"] == "data":
+            kit.truth_meter(discrete_diffusion.truth(discrete_diffusion.counts(tokens.backward[-1], k), tokens.prior),
+                            note="Between the restored tokens at t = 0 and the law of the data.")
+        else:
+            kit.truth_meter(discrete_diffusion.truth(discrete_diffusion.counts(tokens.forward[t], k), tokens.forward_law(t)),
+                            note=f"Between the corrupted tokens at t = {t} and the exact law.")
     with home:
         found = discrete_diffusion.checks(tokens, t)
         kit.readings([
@@ -141,13 +144,13 @@ try:
         film([(f"t = {moment[0][0]}", [[(text, "masked" if hidden else "exact" if right else "sample") for text, right, hidden in now]
                                        for _, now in moment]) for moment in zip(*answer.films, strict=True)],
              alt=f"{answer.clean} corrupted and restored three times.")
-        st.caption(f"Most frequent of {len(answer.finals)} tries: "
-                   + ", ".join(f"{text} ({n})" for text, n in Counter(answer.finals).most_common(4)) + ".")
         if answer.share == answer.share:
             kit.readings([("Lost tokens that came back", f"{answer.share:.0%}"),
                           ("the same, always naming the commonest token", f"{answer.commonest:.0%}"),
                           *([("Formulas that came back whole", f"{answer.whole:.0%}")] if answer.whole == answer.whole else [])])
     with score:
+        kit.figure(figures.finals_figure(answer.finals, answer.clean, palette=kit.palette()), key="finals",
+                   alt="The formulas that came back most often.")
         rates = {"data": (about["samples"]["data"]["balanced"], 0.0), "100 new ones": balance(values["family"], values["seed"]),
                  "shuffled tokens": (about["samples"]["shuffled"]["balanced"], 0.0)}
         kit.figure(figures.balance_figure(rates, palette=kit.palette()), key="balance",
@@ -167,7 +170,8 @@ with strip:
     st.caption(f"Three sentences; {sum(good)} of them grammatical. All {len(grammar.language().sentences)} sentences of this language are "
                "known, so the denoiser is exact: what goes wrong is the sampler's doing alone.")
 with curve:
-    kit.figure(figures.words_figure(word_curves(), one_step=grammar.language().one_step_share(), chosen=values["words"],
+    kit.figure(figures.words_figure(word_curves(), one_step=grammar.language().one_step_share(),
+                                    chosen=(ORDERS[values["order"]], values["words"]),
                                     palette=kit.palette()), key="word_curve",
                alt="Share of grammatical sentences against the number of steps.")
 

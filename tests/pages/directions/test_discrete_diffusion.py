@@ -8,7 +8,7 @@ from tests.pages.conftest import Visit, reading
 
 def test_discrete_diffusion_too_little_noise_misses_the_data():
     visit = Visit(find("discrete_diffusion"))
-    right = visit.put(tokens="counts").truth
+    right = visit.put(tokens="counts", start="data").truth
     assert visit.put(reach=0.05).truth > 3 * right
 
 
