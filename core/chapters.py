@@ -55,13 +55,13 @@ CHAPTERS = (
     Chapter(11, "learning", "score_matching", "Learning the score", "How do you learn an arrow that nobody can show you?", "my_location"),
     Chapter(12, "learning", "reverse_process", "The reverse process",
             "If every step forward destroyed information, how can a walk backwards bring it back?", "fast_rewind"),
+    Chapter(14, "learning", "guidance", "Guidance", "Can you ask noise for something in particular?", "assistant_direction"),
     Chapter(15, "learning", "discrete_diffusion", "Discrete diffusion", "How do you add a little noise to a word, or to an element?",
             "grid_view"),
     Chapter(16, "crystals", "representation", "What a crystal is to a model",
             "Which of the numbers in a crystal file are the crystal, and which only say how it was written down?", "view_in_ar"),
     Chapter(17, "crystals", "torus", "Diffusion on a torus", "Where does an atom go when it leaves the box?", "all_inclusive"),
     Chapter(18, "crystals", "equivariance", "Symmetry in the network", "Does the network know that it is the same crystal?", "3d_rotation"),
-    Chapter(14, "learning", "guidance", "Guidance", "Can you ask noise for something in particular?", "assistant_direction"),
     Chapter(19, "crystals", "generation", "Growing crystals", "Can a crystal be grown out of noise, atom by atom?", "diamond"),
 )
 

@@ -17,6 +17,7 @@ from streamlit.testing.v1 import AppTest
 app = AppTest.from_file("app.py", default_timeout=120).run()
 said = {"home": [[e.message for e in app.exception], [e.value for e in [*app.error, *app.warning, *app.info]]]}
 for page in sys.argv[1:]:
+    app = AppTest.from_file("app.py", default_timeout=120).run()  # afresh: unlike a browser it carries widgets of one page to the next
     app.switch_page(page)
     if "reverse" in page:
         app.query_params["score"] = "learned"
