@@ -187,14 +187,16 @@ class Restored:
     """One formula corrupted to a noise level and restored many times.
 
     clean, corrupted: texts; films: for a few tries [(t, tokens)], a token being (text, is it that of the clean formula?, masked?);
-    share: of tokens that were changed or hidden and came back as they were; commonest: the same for always naming the
-    commonest token; whole: tries that came back whole. NaN where nothing was changed. finals: all tries' formulas.
+    Of the tokens that were changed or hidden: share came back as they were, named were the network's first guess (its most
+    likely token, before any step), commonest is what always naming the commonest token gets; NaN where nothing was lost.
+    whole: tries that came back whole. finals: all tries' formulas.
     """
 
     clean: str
     corrupted: str
     films: list[list[tuple[int, list[tuple[str, bool, bool]]]]]
     share: float
+    named: float
     commonest: float
     whole: float
     finals: list[str]
@@ -224,10 +226,13 @@ def restore_formula(text: str, *, family: str, level: float, n_steps: int, n_tri
     back = torch.stack([a == b for a, b in ((final.elements, many.elements), (final.counts, many.counts))])
     usual = torch.stack([clean == int(model.prior(kind).argmax())
                          for kind, clean in (("elements", many.elements), ("counts", many.counts))])
+    first = model.predict(start, family, t / n_steps)
+    named = torch.stack([guess.argmax(-1) == clean for guess, clean in zip(first, (many.elements, many.counts), strict=True)])
     n = int(gone.sum())
     whole = float((back | ~here).all(2).all(0).double().mean())
     return Restored(given.texts()[0], start.texts()[0], films, float(back[gone].double().mean()) if n else math.nan,
-                    float(usual[gone].double().mean()) if n else math.nan, math.nan if open_places else whole, final.texts())
+                    float(named[gone].double().mean()) if n else math.nan, float(usual[gone].double().mean()) if n else math.nan,
+                    math.nan if open_places else whole, final.texts())
 
 
 def _tokens(now: Formulas, clean: Formulas, b: int) -> list[tuple[str, bool, bool]]:

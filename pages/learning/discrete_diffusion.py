@@ -146,7 +146,8 @@ try:
              alt=f"{answer.clean} corrupted and restored three times.")
         if answer.share == answer.share:
             kit.readings([("Lost tokens that came back", f"{answer.share:.0%}"),
-                          ("the same, always naming the commonest token", f"{answer.commonest:.0%}"),
+                          ("named by the network's first guess", f"{answer.named:.0%}"),
+                          ("named by always saying the commonest", f"{answer.commonest:.0%}"),
                           *([("Formulas that came back whole", f"{answer.whole:.0%}")] if answer.whole == answer.whole else [])])
     with score:
         kit.figure(figures.finals_figure(answer.finals, answer.clean, palette=kit.palette()), key="finals",

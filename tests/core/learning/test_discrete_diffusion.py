@@ -104,7 +104,7 @@ def oracle(monkeypatch):
 @pytest.mark.parametrize("family", f.FAMILIES)
 def test_a_knowing_network_restores_everything(oracle, family):
     found = d.restore_formula("Sr1 Ti1 O3", family=family, level=0.7, n_steps=20, n_tries=16)
-    assert found.whole == 1 and found.share == 1 and found.corrupted != found.clean
+    assert found.whole == found.share == found.named == 1 and found.corrupted != found.clean
     assert f.write(oracle, family, n_formulas=4, n_steps=20, seed=0) == [[("Sr", 1), ("Ti", 1), ("O", 3)]] * 4
 
 
