@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from core.crystals.diffusion import Diffusion
+from core.crystals.flow import Flow
 from core.crystals.formula import FormulaError, check_composition, parse_formula
 from core.crystals.network import Denoiser
 from core.crystals.sampler import SamplerConfig
@@ -30,7 +31,7 @@ class Model:
 
     name: str
     network: Denoiser
-    process: Diffusion
+    process: Diffusion | Flow
     about: dict
 
     @property

@@ -39,6 +39,7 @@ class NetworkConfig:
     mlp_ratio: int = 3
     frequencies: int = 6
     max_atoms: int = 20
+    dropout: float = 0.0  # of what each block adds to the atoms, in training
 
 
 class Prediction(NamedTuple):
@@ -107,6 +108,7 @@ class Block(nn.Module):
         self.bias = nn.Linear(p, self.heads, bias=False)
         self.out = nn.Linear(d + self.heads * p, d)
         self.mlp = nn.Sequential(nn.Linear(d, config.mlp_ratio * d), nn.SiLU(), nn.Linear(config.mlp_ratio * d, d))
+        self.dropout = nn.Dropout(config.dropout)
         self.update_pairs = update_pairs
         if update_pairs:
             self.ends = nn.Linear(d, 2 * p, bias=False)
@@ -123,9 +125,9 @@ class Block(nn.Module):
         attention = logits.softmax(-1)                                                     # (B, H, N, N)
         values = (attention @ v).transpose(1, 2).reshape(b, n, d)
         messages = (attention.transpose(1, 2) @ z).reshape(b, n, -1)                       # (B, N, H p)
-        h = h + gate1 * self.out(torch.cat([values, messages], dim=-1))
+        h = h + gate1 * self.dropout(self.out(torch.cat([values, messages], dim=-1)))
         x = self.norm(h) * (1 + scale2) + shift2
-        h = h + gate2 * self.mlp(x)
+        h = h + gate2 * self.dropout(self.mlp(x))
         if self.update_pairs:
             start, end = self.ends(self.norm(h)).chunk(2, dim=-1)
             pair = pair + self.pair_out(F.silu(self.pair_in(z) + start.unsqueeze(2) + end.unsqueeze(1)))

@@ -1,6 +1,7 @@
 """From noise to crystals: the reverse process, one update rule, the methods as values of eta and corrector.
 
     method        eta   corrector
+    flow          -     -           Euler along the learned velocity (a model trained as `Flow`)
     ancestral     1     0           DDPM / DiffCSP predictor: fresh noise at every step
     ddim          0     0           probability flow: all randomness is in the start (Song et al. 2021)
     langevin      1     1           ancestral with one Langevin step before each (DiffCSP, Algorithm 2)
@@ -11,13 +12,14 @@ share its batch, nor on their number, to rounding of the matrix products.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from core.crystals.diffusion import Diffusion
+from core.crystals.flow import Flow
 from core.crystals.network import Denoiser, Prediction
 from core.crystals.state import Cells
 
@@ -27,7 +29,8 @@ class SamplerConfig:
     """steps: network calls of the predictor. temperature: multiplies the variance of all noise drawn.
     start: the time of the first state; above it the wrapped normal is uniform already.
     power: times are start * (1 - i / steps) ** power; larger spends more steps near the crystal.
-    sharpen: the score is multiplied by 1 + sharpen (1 - t).
+    sharpen: score or velocity of the coordinates is multiplied by 1 + sharpen (1 - t) (anti-annealing).
+    species_temperature: divides the logits when a masked species is decided.
     candidates: so many crystals are grown for each one asked for; the one that surprises the model least, when it is
     noised to times from rank_from to rank_to, is kept.
     """
@@ -40,6 +43,7 @@ class SamplerConfig:
     start: float = 1.0
     power: float = 1.0
     sharpen: float = 0.0
+    species_temperature: float = 1.0
     candidates: int = 1
     rank_from: float = 0.2
     rank_to: float = 0.4
@@ -47,7 +51,8 @@ class SamplerConfig:
 
 DEFAULT_STEPS = 50
 RANKING_CALLS = 4
-METHODS = {"ddim": SamplerConfig(eta=0.0), "ancestral": SamplerConfig(eta=1.0),
+FLOW = "flow"
+METHODS = {FLOW: SamplerConfig(), "ddim": SamplerConfig(eta=0.0), "ancestral": SamplerConfig(eta=1.0),
            "langevin": SamplerConfig(eta=1.0, corrector=1)}
 
 
@@ -69,12 +74,22 @@ def times(config: SamplerConfig) -> Tensor:
     return config.start * (1 - torch.arange(config.steps + 1) / config.steps) ** config.power
 
 
+Guide = Callable[[Cells, Prediction, Tensor], Prediction]
+
+
 @torch.no_grad()
-def sample(network: Denoiser, process: Diffusion, numbers: Tensor, config: SamplerConfig, *,
-           seeds: Sequence[int]) -> Iterator[Cells]:
-    """Yields the state at each of `times(config)`; numbers (B, N), one seed each. First noise, last the crystals."""
+def sample(network: Denoiser, process: Diffusion | Flow, numbers: Tensor, config: SamplerConfig, *, seeds: Sequence[int],
+           initial: Cells | None = None, guide: Guide | None = None) -> Iterator[Cells]:
+    """Yields the state at each of `times(config)`; numbers (B, N), one seed each. First noise, last the crystals.
+
+    initial: crystals that are blurred to the time `config.start` instead of starting from noise (SDEdit, Meng et al. 2022).
+    guide: sees every state and what the network said of it at t, and says what to follow instead. It may compute gradients.
+    Raises ValueError for a corrector where the model knows only velocities.
+    """
+    if config.corrector and isinstance(process, Flow):
+        raise ValueError("a flow has no Langevin corrector: its network knows the velocity, not the score")
     noise = Noise(seeds)
-    state = start(numbers, noise, config)
+    state = start(numbers, noise, config) if initial is None else process.start(initial, torch.tensor(config.start), noise=noise)
     yield state
     for t, t_next in zip(times(config)[:-1], times(config)[1:], strict=True):
         for _ in range(config.corrector):
@@ -82,13 +97,14 @@ def sample(network: Denoiser, process: Diffusion, numbers: Tensor, config: Sampl
             state = process.langevin(state, said, t, size=config.corrector_size, noise=noise,
                                      temperature=config.temperature)
         said = network(*state, t.expand(len(numbers)))
-        said = Prediction(said.coords * (1 + config.sharpen * (1 - t)), said.lattice, said.species)
-        state = process.step(state, said, t, t_next, eta=config.eta, temperature=config.temperature, noise=noise)
+        if guide is not None:
+            said = guide(state, said, t)
+        state = process.step(state, said, t, t_next, config=config, noise=noise)
         yield state
 
 
 @torch.no_grad()
-def surprise(network: Denoiser, process: Diffusion, crystals: Cells, config: SamplerConfig) -> Tensor:
+def surprise(network: Denoiser, process: Diffusion | Flow, crystals: Cells, config: SamplerConfig) -> Tensor:
     """(B,): mean squared error of the network when these crystals are noised a little, the same noise for all.
 
     A crystal that the model believes in is one to which it can find back. The error, averaged over t with the right
@@ -110,7 +126,7 @@ def candidate_seeds(seeds: Sequence[int], candidates: int) -> list[int]:
     return [(seed + 0x9E3779B97F4A7C15 * i) % 2**63 for seed in seeds for i in range(candidates)]
 
 
-def least_surprising(network: Denoiser, process: Diffusion, crystals: Cells, config: SamplerConfig) -> Tensor:
+def least_surprising(network: Denoiser, process: Diffusion | Flow, crystals: Cells, config: SamplerConfig) -> Tensor:
     """Rows of the best candidate of each group of `config.candidates` neighbours."""
     groups = surprise(network, process, crystals, config).view(-1, config.candidates)
     return groups.argmin(1) + config.candidates * torch.arange(len(groups))

@@ -13,3 +13,11 @@ class Cells(NamedTuple):
     numbers: Tensor
     frac: Tensor
     cell: Tensor
+
+
+class Losses(NamedTuple):
+    """What a network is told after a batch: mean errors of coordinates, cell and (where they are masked) species."""
+
+    coords: Tensor
+    lattice: Tensor
+    species: Tensor

@@ -1,6 +1,6 @@
 """Train the crystal model.
 
-    python -m core.crystals.train --data POOL.npz --model mp20 --minutes 80 --out runs/mp20 [--resume]
+    python -m core.crystals.train --data POOL.npz --model mp20 --method flow --minutes 90 --out runs/mp20 [--resume]
 
 Rows marked `dev` are never trained on; their loss is logged. RUN_DIR gets log.jsonl, state.pt (everything needed to
 go on, written whole or not at all) and model.safetensors (float32 moving average, the file the app loads).
@@ -24,8 +24,15 @@ from tqdm import tqdm
 
 from core.crystals.arrays import ArrayFileError, load_arrays
 from core.crystals.diffusion import Diffusion
+from core.crystals.evaluate import evaluate
+from core.crystals.flow import Flow
+from core.crystals.generation import generate
+from core.crystals.models import Model
 from core.crystals.network import Denoiser, NetworkConfig
+from core.crystals.sampler import SamplerConfig
+from core.crystals.state import Losses
 from core.crystals.training_data import epoch_batches, every_batch, fit_units, make_buckets, training_times
+from core.crystals.types import Crystal
 from core.crystals.weights import WeightsError, load_weights, save_weights
 
 
@@ -43,14 +50,18 @@ class TrainConfig:
 
 
 SIZES = {"perov5": NetworkConfig(width=128, pair_width=32, depth=4, max_atoms=5),
-         "mp20": NetworkConfig(width=128, pair_width=32, depth=5, max_atoms=20)}
-PROCESSES = {"perov5": Diffusion(), "mp20": Diffusion(lattice_power=2.0, lattice_weight=1.0)}
+         "mp20": NetworkConfig(width=192, pair_width=48, depth=6, max_atoms=20, dropout=0.1)}
+PROCESSES: dict[tuple[str, str], Diffusion | Flow] = {
+    ("perov5", "diffusion"): Diffusion(), ("mp20", "diffusion"): Diffusion(lattice_power=2.0, species_weight=0.2),
+    ("perov5", "flow"): Flow(), ("mp20", "flow"): Flow()}
+
+PROBE = {Diffusion: SamplerConfig(steps=50, eta=1.0), Flow: SamplerConfig(steps=50, sharpen=10.0)}
 
 
 class Run:
     """Network, optimiser, moving average and the place in the schedule; all of it goes into the checkpoint."""
 
-    def __init__(self, network: Denoiser, process: Diffusion, config: TrainConfig):
+    def __init__(self, network: Denoiser, process: Diffusion | Flow, config: TrainConfig):
         self.network, self.process, self.config = network, process, config
         self.average = {name: value.clone() for name, value in network.state_dict().items()}
         self.optimizer = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, betas=(0.9, 0.99),
@@ -58,18 +69,18 @@ class Run:
         self.step = self.epoch = self.batch = 0
         self.seconds = 0.0
 
-    def train_step(self, buckets, n: int, rows: np.ndarray, progress: float) -> tuple[float, float]:
-        """One update at `progress` in [0, 1] of the budget; returns the two losses."""
+    def train_step(self, buckets, n: int, rows: np.ndarray, progress: float) -> list[float]:
+        """One update at `progress` in [0, 1] of the budget; returns the losses."""
         config = self.config
         generator = torch.Generator().manual_seed(config.seed * 1_000_003 + self.step)
+        torch.manual_seed(config.seed * 1_000_003 + self.step)  # dropout draws from torch's own generator
         rate = config.learning_rate * min(1.0, (self.step + 1) / config.warmup)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, progress))))
         clean = buckets[n].draw(rows, self.network, generator)
-        coords, lattice = self.process.loss(self.network, clean, training_times(len(rows), generator),
-                                            generator=generator)
+        losses = self.process.loss(self.network, clean, training_times(len(rows), generator), generator=generator)
         self.optimizer.zero_grad(set_to_none=True)
-        (coords + self.process.lattice_weight * lattice).backward()
+        self.process.total(losses).backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), config.clip)
         self.optimizer.step()
         self.step += 1
@@ -77,7 +88,7 @@ class Run:
         names = [name for name, value in self.average.items() if value.is_floating_point()]
         current = self.network.state_dict()
         torch._foreach_lerp_([self.average[name] for name in names], [current[name] for name in names], 1 - decay)
-        return coords.item(), lattice.item()
+        return [loss.item() for loss in losses]
 
     def save(self, folder: Path, about: dict) -> None:
         state = {"network": self.network.state_dict(), "average": self.average,
@@ -101,23 +112,33 @@ class Run:
 
     @torch.no_grad()
     def dev_loss(self, buckets) -> dict:
-        """The two losses of the averaged weights on held-out cells, always with the same noise."""
+        """The losses of the averaged weights on held-out cells, always with the same noise."""
         network = Denoiser(self.network.config)
         network.load_state_dict(self.average)
         network.eval()
         generator = torch.Generator().manual_seed(12345)
-        total, atoms, cells = np.zeros(2), 0, 0
+        total, atoms = np.zeros(3), 0
         for n, rows in every_batch(buckets, size=64):
             losses = self.process.loss(network, buckets[n].draw(rows, network, None),
                                        training_times(len(rows), generator), generator=generator)
-            total += np.array([losses[0].item() * len(rows) * n, losses[1].item() * len(rows)])
-            atoms, cells = atoms + len(rows) * n, cells + len(rows)
-        return {"dev_coords": total[0] / atoms, "dev_lattice": total[1] / cells}
+            total += np.array([loss.item() for loss in losses]) * len(rows) * n
+            atoms += len(rows) * n
+        return {f"dev_{name}": value for name, value in zip(Losses._fields, total / atoms)}
+
+    def probe(self, truths: list[Crystal]) -> dict:
+        """Match rate, RMSE and tight share of one crystal grown for each of `truths` (held-out ones) with the averaged weights."""
+        network = Denoiser(self.network.config)
+        network.load_state_dict(self.average)
+        model = Model("probe", network.eval(), self.process, {})
+        grown = generate(model, [c.numbers for c in truths], settings=PROBE[type(self.process)], n_frames=1)
+        result = evaluate(zip((t.final for t in grown), truths))
+        return {"match_rate": result.match_rate, "match_rate_filtered": result.match_rate_filtered, "rmse": result.rmse,
+                "tight_share": result.tight_share}
 
 
-def train(data: Path, model: str, out: Path, *, minutes: float | None, steps: int | None, resume: bool,
+def train(data: Path, model: str, out: Path, *, method: str = "diffusion", minutes: float | None, steps: int | None, resume: bool,
           config: TrainConfig, sizes: NetworkConfig | None = None, log_every: float = 60.0, save_every: float = 180.0,
-          stop_after: int | None = None, init: Path | None = None) -> Run:
+          probe_every: float = 600.0, n_probe: int = 0, stop_after: int | None = None, init: Path | None = None) -> Run:
     """Train until the budget is used up. `stop_after` (steps) ends early, as an interruption would.
 
     init: weights to start from instead of random ones; their units are kept out, the data's are fitted anew.
@@ -130,29 +151,30 @@ def train(data: Path, model: str, out: Path, *, minutes: float | None, steps: in
     if init is not None:
         network.load_state_dict(load_weights(init)[0].state_dict())
     held_out = make_buckets(arrays.select(np.flatnonzero(dev)[:512]), augment=False)
+    probes = [arrays.crystal(i) for i in np.flatnonzero(dev)[:n_probe]]
     arrays = arrays.select(~dev)
     fit_units(network, arrays)
     buckets = make_buckets(arrays, augment=config.augment)
-    run = Run(network, PROCESSES[model], config)
+    run = Run(network, PROCESSES[model, method], config)
     out.mkdir(parents=True, exist_ok=True)
     if resume and (out / "state.pt").exists():
         run.load(out)
-    about = {"model": model, "data": data.name, "training_structures": len(arrays), "seed": config.seed,
+    about = {"model": model, "method": method, "data": data.name, "training_structures": len(arrays), "seed": config.seed,
              "atom_counts": sorted(buckets)}
-    loop(run, buckets, held_out, out, about, minutes=minutes, steps=steps, log_every=log_every,
-         save_every=save_every, stop_after=stop_after)
+    loop(run, buckets, held_out, probes, out, about, minutes=minutes, steps=steps, log_every=log_every,
+         save_every=save_every, probe_every=probe_every, stop_after=stop_after)
     return run
 
 
-def loop(run: Run, buckets, held_out, out: Path, about: dict, *, minutes, steps, log_every, save_every,
+def loop(run: Run, buckets, held_out, probes, out: Path, about: dict, *, minutes, steps, log_every, save_every, probe_every,
          stop_after) -> None:
     """The training loop proper: batches of the current epoch from the current place on, logs, checkpoints."""
     config = run.config
     progress = lambda: run.seconds / (60 * minutes) if steps is None else run.step / steps  # noqa: E731
     bar = tqdm(total=100, unit="%", initial=round(100 * min(1.0, progress())),
                bar_format="{percentage:3.0f}%|{bar}| {elapsed}<{remaining} {postfix}")
-    recent: list[tuple[float, float]] = []
-    logged = saved = run.seconds
+    recent: list[list[float]] = []
+    logged = saved = probed = run.seconds
     while progress() < 1:
         batches = epoch_batches(buckets, atoms_per_batch=config.atoms_per_batch, max_batch=config.max_batch,
                                 seed=config.seed, epoch=run.epoch)
@@ -164,8 +186,9 @@ def loop(run: Run, buckets, held_out, out: Path, about: dict, *, minutes, steps,
             bar.n = min(100, round(100 * progress()))
             if run.seconds - logged > log_every:
                 logged = run.seconds
-                write_log(run, held_out, out, recent, bar)
-                recent = []
+                due = run.seconds - probed > probe_every
+                write_log(run, held_out, probes if due else [], out, recent, bar)
+                recent, probed = [], run.seconds if due else probed
             if run.seconds - saved > save_every:
                 saved = run.seconds
                 run.save(out, about)
@@ -175,29 +198,31 @@ def loop(run: Run, buckets, held_out, out: Path, about: dict, *, minutes, steps,
         if run.batch >= len(batches):
             run.epoch, run.batch = run.epoch + 1, 0
     if recent:
-        write_log(run, held_out, out, recent, bar)
+        write_log(run, held_out, probes, out, recent, bar)
     run.save(out, about)
     bar.close()
 
 
-def write_log(run: Run, held_out, out: Path, recent, bar) -> None:
-    coords, lattice = np.mean(recent, axis=0)
-    entry = {"step": run.step, "epoch": run.epoch, "seconds": round(run.seconds, 1), "coords": coords,
-             "lattice": lattice, **(run.dev_loss(held_out) if held_out else {})}
+def write_log(run: Run, held_out, probes, out: Path, recent, bar) -> None:
+    losses = dict(zip(Losses._fields, np.mean(recent, axis=0).tolist(), strict=True))
+    entry = {"step": run.step, "epoch": run.epoch, "seconds": round(run.seconds, 1), **losses,
+             **(run.dev_loss(held_out) if held_out else {}), **(run.probe(probes) if probes else {})}
     with open(out / "log.jsonl", "a") as file:
         file.write(json.dumps({k: round(v, 5) if isinstance(v, float) else v for k, v in entry.items()}) + "\n")
-    bar.set_postfix_str(f"epoch {run.epoch} coords {coords:.3f} cell {lattice:.3f}")
+    bar.set_postfix_str(f"epoch {run.epoch} " + " ".join(f"{k} {v:.3f}" for k, v in losses.items() if v))
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m core.crystals.train", description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=Path, required=True, help="prepared .npz (see core.crystals.dataset)")
     parser.add_argument("--model", choices=sorted(SIZES), required=True)
+    parser.add_argument("--method", choices=("diffusion", "flow"), default="diffusion")
     budget = parser.add_mutually_exclusive_group(required=True)
     budget.add_argument("--minutes", type=float)
     budget.add_argument("--steps", type=int)
     parser.add_argument("--out", type=Path, required=True, help="folder of this run")
     parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--probe", type=int, default=0, help="every ten minutes grow crystals for so many held-out formulas and log the scores")
     parser.add_argument("--init", type=Path, help="weights to start from")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
@@ -207,7 +232,7 @@ def main(arguments: list[str] | None = None) -> int:
     torch.set_num_threads(args.threads)
     config = replace(TrainConfig(), seed=args.seed, learning_rate=args.learning_rate, augment=args.augment)
     try:
-        train(args.data, args.model, args.out, minutes=args.minutes, steps=args.steps, resume=args.resume,
+        train(args.data, args.model, args.out, method=args.method, n_probe=args.probe, minutes=args.minutes, steps=args.steps, resume=args.resume,
               config=config, init=args.init)
     except (ArrayFileError, WeightsError) as error:
         parser.exit(2, f"{error}\n")

@@ -13,22 +13,26 @@ from safetensors.torch import save
 from torch import Tensor
 
 from core.crystals.diffusion import Diffusion
+from core.crystals.flow import Flow
 from core.crystals.network import Denoiser, NetworkConfig
+
+KINDS = {"Diffusion": Diffusion, "Flow": Flow}
 
 
 class WeightsError(ValueError):
     """A weight file that is missing, broken or made for another network; the message says which."""
 
 
-def save_weights(path: Path, sizes: NetworkConfig, process: Diffusion, state: dict[str, Tensor], about: dict) -> None:
+def save_weights(path: Path, sizes: NetworkConfig, process: Diffusion | Flow, state: dict[str, Tensor], about: dict) -> None:
     """Atomic. `about` is plain JSON: data, time, measured numbers."""
-    metadata = {"sizes": json.dumps(asdict(sizes)), "process": json.dumps(asdict(process)), "about": json.dumps(about)}
+    metadata = {"sizes": json.dumps(asdict(sizes)), "kind": type(process).__name__,
+                "process": json.dumps(asdict(process)), "about": json.dumps(about)}
     temporary = path.with_name(f".{path.name}.part")
     temporary.write_bytes(save({name: value.contiguous() for name, value in state.items()}, metadata=metadata))
     os.replace(temporary, path)
 
 
-def load_weights(path: Path) -> tuple[Denoiser, Diffusion, dict]:
+def load_weights(path: Path) -> tuple[Denoiser, Diffusion | Flow, dict]:
     """The network ready for use (eval mode), its process, and the `about` of the file. Raises WeightsError."""
     try:
         with safe_open(path, framework="pt") as file:
@@ -36,7 +40,7 @@ def load_weights(path: Path) -> tuple[Denoiser, Diffusion, dict]:
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         network = Denoiser(NetworkConfig(**json.loads(metadata["sizes"])))
         network.load_state_dict(state)
-        process = Diffusion(**json.loads(metadata["process"]))
+        process = KINDS[metadata.get("kind", "Diffusion")](**json.loads(metadata["process"]))
         about = json.loads(metadata["about"])
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
