@@ -124,7 +124,6 @@ class Diffusion:
         share = 1 - self.masked(t_next) / self.masked(t).clamp(min=1e-9)
         now = hidden & (noise.uniform(numbers.shape[1]) < share)
         gumbel = -(-noise.uniform(*logits.shape[1:]).clamp(1e-20, 1 - 1e-7).log()).log()
-        logits = torch.cat([torch.full_like(logits[..., :1], -torch.inf), logits[..., 1:]], dim=-1)  # the mask is no element
         return torch.where(now, (logits / max(temperature, 1e-6) + gumbel).argmax(-1), numbers)
 
     def start(self, clean: Cells, t: Tensor, *, noise) -> Cells:

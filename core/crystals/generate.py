@@ -1,29 +1,42 @@
-"""Generate crystals for a list of cell contents.
+"""Generate crystals for a list of cell contents, or from nothing.
 
     python -m core.crystals.generate --model mp20 --compositions FILE --samples K --seed S --out OUT.npz
+    python -m core.crystals.generate --model mp20 --de-novo N --seed S --out OUT.npz
+
+--method flow        the flow-matching model, from noise (the default)
+         diffusion   the diffusion model, from noise (--sampler ancestral, ddim or langevin)
+         prototype   the nearest known crystal of --library with the elements exchanged; no network
+         refine      structure types of --library ranked by a learned judge, the best one denoised a little by the flow model
+--library FILE.npz   known crystals in the layout of core/crystals/arrays.py (see core.crystals.dataset); rows marked `dev` are never
+                     used. Without it: the AFLOW prototypes that pymatgen carries and the crystals built in code.
 
 FILE has one full cell content a line (`Na4 Cl4`, `Sr1 Ti1 O3`); empty lines and lines that begin with # are skipped.
 OUT.npz has the layout of core/crystals/arrays.py: structures in the order of the file, the samples of one line next
 to each other, the atoms of a structure in the order of its line. Every line is checked before anything is
 generated; a bad one is named with its number, and nothing is written (exit code 2). An element that the model never saw
 is no mistake of the line: the most similar one that it saw stands in for it while the crystal grows, and this is said.
+Where a library has no crystal of the stoichiometry, the flow model answers alone.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 from tqdm import tqdm
 
-from core.crystals.arrays import from_crystals
+from core.crystals.arrays import ArrayFileError, from_crystals
+from core.crystals.builtin import builtin_library
 from core.crystals.formula import FormulaError
-from core.crystals.generation import METHODS, generate
+from core.crystals.generation import generate_de_novo, run
 from core.crystals.models import FOLDER, MODELS, Model, ModelMissing, load_model
-from core.crystals.sampler import DEFAULT_STEPS
+from core.crystals.predict import answer_by_prototype, answer_by_refinement, load_ranker
+from core.crystals.sampler import FLOW, METHODS, SamplerConfig
+from core.crystals.substitution import Library
 from core.crystals.types import Crystal, symbol
 
 
@@ -53,13 +66,18 @@ def read_compositions(path: Path, model: Model) -> list[tuple[int, ...]]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m core.crystals.generate", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m core.crystals.generate", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", choices=sorted(MODELS), required=True)
-    parser.add_argument("--compositions", type=Path, required=True, help="one full cell content a line")
+    wanted = parser.add_mutually_exclusive_group(required=True)
+    wanted.add_argument("--compositions", type=Path, help="one full cell content a line")
+    wanted.add_argument("--de-novo", type=_positive, metavar="N", help="N crystals from nothing, species included")
     parser.add_argument("--samples", type=_positive, default=1, help="crystals for each line")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--steps", type=_positive, help=f"steps of the reverse process (default {DEFAULT_STEPS})")
-    parser.add_argument("--method", choices=sorted(METHODS), default=None)
+    parser.add_argument("--steps", type=_positive, help="steps of the reverse process (default: those of the published scores)")
+    parser.add_argument("--method", choices=("flow", "diffusion", "prototype", "refine"), default="flow")
+    parser.add_argument("--sampler", choices=sorted(set(METHODS) - {FLOW}), help="of the diffusion model")
+    parser.add_argument("--library", type=Path, help="known crystals for prototype and refine")
     parser.add_argument("--temperature", type=float, default=None)
     parser.add_argument("--threads", type=_positive, default=1)
     parser.add_argument("--models-folder", type=Path, default=FOLDER, help="where the weight files are")
@@ -67,30 +85,76 @@ def main(arguments: list[str] | None = None) -> int:
     args = parser.parse_args(arguments)
     torch.set_num_threads(args.threads)
     try:
-        model = load_model(args.model, args.models_folder)
-        cells = read_compositions(args.compositions, model)
         if not args.out.resolve().parent.is_dir():
             raise CompositionsError(f"{args.out}: the folder does not exist")
-    except (ModelMissing, CompositionsError) as error:
+        if args.de_novo:
+            made = _de_novo(args)
+        else:
+            made = _answers(args)
+    except (ModelMissing, CompositionsError, ArrayFileError) as error:
         print(error, file=sys.stderr)
         return 2
-    settings = METHODS[args.method] if args.method else model.scoring
+    from_crystals(made).save(args.out)
+    return 0
+
+
+def _settings(args, model: Model) -> SamplerConfig:
+    settings = METHODS[args.sampler] if args.sampler else model.scoring
     settings = replace(settings, steps=args.steps or settings.steps)
-    if args.temperature is not None:
-        settings = replace(settings, temperature=args.temperature)
+    return settings if args.temperature is None else replace(settings, temperature=args.temperature)
+
+
+def _answers(args) -> list[Crystal]:
+    """The crystals for every line, by the method asked for."""
+    model = load_model(args.model, args.models_folder, kind="diffusion" if args.method == "diffusion" else "flow")
+    cells = [cell for cell in read_compositions(args.compositions, model) for _ in range(args.samples)]
+    stand_ins = [tuple(model.stand_in(z) for z in cell) for cell in cells]
+    with _bar() as show:
+        if args.method in ("flow", "diffusion"):
+            made = [path.final for path in run(model, stand_ins, _settings(args, model), seed=args.seed, progress=show)]
+        else:
+            library = Library.read(args.library) if args.library else builtin_library()
+            if args.method == "prototype":
+                made = answer_by_prototype(cells, stand_ins, library, model, seed=args.seed, progress=show)
+            else:
+                made = answer_by_refinement(cells, stand_ins, library, load_ranker(args.models_folder), model, seed=args.seed,
+                                            progress=show)
+    for z in sorted({z for cell in cells for z in cell} - model.known):
+        print(f"{symbol(z)} was not in the training data: {symbol(model.stand_in(z))} stood in for it.", file=sys.stderr)
+    return [Crystal(cell, one.frac_coords, one.lattice) for cell, one in zip(cells, made, strict=True)]
+
+
+def _de_novo(args) -> list[Crystal]:
+    """Species by the diffusion model; with --method flow the places and the cell by the flow model, given those species."""
+    if args.method not in ("flow", "diffusion"):
+        raise CompositionsError(f"--method {args.method} needs --compositions: without a formula there is no prototype to look for")
+    model = load_model(args.model, args.models_folder, kind="diffusion")
+    if not model.de_novo:
+        raise CompositionsError(f"the model {args.model} needs a formula: it was never trained to decide on species")
+    with _bar() as show:
+        grown = generate_de_novo(model, args.de_novo, seed=args.seed, n_frames=1, settings=_de_novo_settings(args, model), progress=show)
+    if args.method == "flow":
+        flow = load_model(args.model, args.models_folder, kind="flow")
+        with _bar() as show:
+            grown = run(flow, [path.final.numbers.tolist() for path in grown], _settings(args, flow), seed=args.seed, progress=show)
+    return [path.final for path in grown]
+
+
+def _de_novo_settings(args, model: Model) -> SamplerConfig:
+    settings = METHODS[args.sampler] if args.sampler else SamplerConfig(**model.about.get("de_novo", {"steps": 100, "eta": 1.0}))
+    settings = replace(settings, steps=args.steps or settings.steps)
+    return settings if args.temperature is None else replace(settings, temperature=args.temperature)
+
+
+@contextmanager
+def _bar():
+    """A progress function that draws a bar."""
     with tqdm(unit="step") as bar:
         def show(done: int, total: int) -> None:
             bar.total = total
             bar.update(done - bar.n)
 
-        stand_ins = [tuple(model.stand_in(z) for z in cell) for cell in cells]
-        grown = generate(model, stand_ins, n_samples=args.samples, seed=args.seed, n_frames=1, settings=settings, progress=show)
-    wanted = [cell for cell in cells for _ in range(args.samples)]
-    finals = [path.final for path in grown]
-    from_crystals([Crystal(cell, one.frac_coords, one.lattice) for cell, one in zip(wanted, finals, strict=True)]).save(args.out)
-    for z in sorted({z for cell in cells for z in cell} - model.known):
-        print(f"{symbol(z)} was not in the training data: {symbol(model.stand_in(z))} stood in for it.", file=sys.stderr)
-    return 0
+        yield show
 
 
 def _positive(text: str) -> int:

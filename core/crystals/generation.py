@@ -2,6 +2,7 @@
 
 equation                                               name
 p(F, L | A), reverse process of the crystal diffusion  generate
+p(A, F, L), species masked at first                    generate_de_novo
 q(F_t, L_t | F_0, L_0), one path of the forward law    forward
 """
 
@@ -15,19 +16,30 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core.crystals.elements import MAX_NUMBER
+from core.crystals.elements import MASKED, MAX_NUMBER
 from core.crystals.lattice import lattice_to_vector, vector_to_lattice
 from core.crystals.metrics import composition_valid, match_rms, structure_valid
 from core.crystals.models import MODELS, Model, ModelMissing, load_model
 from core.crystals.network import Denoiser
-from core.crystals.sampler import METHODS, Noise, SamplerConfig, candidate_seeds, least_surprising, sample, times
+from core.crystals.sampler import (
+    FLOW,
+    METHODS,
+    Guide,
+    Noise,
+    SamplerConfig,
+    candidate_seeds,
+    least_surprising,
+    sample,
+    times,
+)
 from core.crystals.state import Cells
 from core.crystals.types import Crystal, CrystalTrajectory
 from core.numerics.trajectory import frame_indices
 
-__all__ = ["METHODS", "MODELS", "Cancelled", "ModelMissing", "ReadOut", "forward", "generate", "load_model", "match_known",
-           "read_out"]
+__all__ = ["METHODS", "MODELS", "Cancelled", "ModelMissing", "ReadOut", "forward", "generate", "generate_de_novo", "load_model",
+           "match_known", "read_out"]
 BATCH = 64
+Progress = Callable[[int, int], None]
 
 
 class Cancelled(Exception):
@@ -35,26 +47,72 @@ class Cancelled(Exception):
 
 
 def generate(model_name: str | Model, compositions: Sequence[str | Sequence[int]], *, n_samples: int = 1,
-             n_steps: int = 50, method: str = "ancestral", temperature: float = 1.0, candidates: int = 1, seed: int = 0,
-             n_frames: int = 100, settings: SamplerConfig | None = None,
-             progress: Callable[[int, int], None] | None = None, cancelled: Callable[[], bool] | None = None) -> list[CrystalTrajectory]:
+             n_steps: int = 50, method: str = "ancestral", temperature: float = 1.0, candidates: int = 1, sharpen: float = 0.0,
+             seed: int = 0, n_frames: int = 100, settings: SamplerConfig | None = None, guide: Guide | None = None,
+             progress: Progress | None = None, cancelled: Callable[[], bool] | None = None) -> list[CrystalTrajectory]:
     """Crystals of the given cell contents, in their order, the samples of one composition next to each other.
 
     compositions: formulas ("Sr1 Ti1 O3") or atomic numbers; atoms keep the order written. n_steps: network calls.
     temperature multiplies the variance of all noise drawn (of the starting cell too). candidates: crystals grown for each
-    one asked for; the one that surprises the model least is kept. n_frames: states kept, first and last among them; never
-    changes the crystals. settings: all sampler constants at once, instead of method, n_steps, temperature and candidates.
-    progress(done, total) counts steps of batches; cancelled() is asked at every step.
+    one asked for; the one that surprises the model least is kept. sharpen: anti-annealing. n_frames: states kept, first and last
+    among them; never changes the crystals. settings: all sampler constants at once, instead of the ones before. guide: see
+    `sampler.sample`. progress(done, total) counts steps of batches; cancelled() is asked at every step.
 
     The k-th cell of one composition has the same random numbers whatever else is asked for in the same call.
     Raises FormulaError, ModelMissing, Cancelled; KeyError for an unknown model or method; ValueError for steps < 1.
     """
-    model = load_model(model_name) if isinstance(model_name, str) else model_name
-    config = settings or replace(METHODS[method], steps=n_steps, temperature=temperature, candidates=candidates,
-                                 rank_from=model.scoring.rank_from, rank_to=model.scoring.rank_to)
-    if min(config.steps, config.candidates, n_samples, n_frames) < 1 or config.temperature < 0:
-        raise ValueError("steps, samples and frames must be at least 1, the temperature at least 0")
+    model = _model_for(model_name, method)
+    config = settings or _settings(model, method, n_steps, temperature, candidates, sharpen)
     cells = [numbers for formula in compositions for numbers in [model.composition(formula)] * n_samples]
+    return run(model, cells, config, seed=seed, n_frames=n_frames, guide=guide, progress=progress, cancelled=cancelled)
+
+
+def generate_de_novo(model_name: str | Model, n: int, *, n_atoms: int | None = None, n_steps: int = 100, method: str = "ancestral",
+                     temperature: float = 1.0, species_temperature: float = 1.0, seed: int = 0, n_frames: int = 100,
+                     settings: SamplerConfig | None = None, guide: Guide | None = None, progress: Progress | None = None,
+                     cancelled: Callable[[], bool] | None = None) -> list[CrystalTrajectory]:
+    """`n` crystals from nothing: species, places and cell settle together. n_atoms: of every cell; None draws sizes as in training.
+
+    In the first frames the species are masked (number 0). Raises ValueError for a model that was only shown given species, or for
+    a number of atoms it never saw; otherwise as `generate`.
+    """
+    model = _model_for(model_name, method)
+    if not model.de_novo:
+        raise ValueError(f"The {model.kind} model {model.name} needs a formula: it was never trained to decide on species.")
+    if n_atoms is not None and n_atoms not in model.atom_counts:
+        raise ValueError(f"{n_atoms} atoms in the cell; the model {model.name} was trained on cells of {model.atom_counts[0]} to "
+                         f"{model.atom_counts[-1]} atoms.")
+    if n_atoms is None:
+        shares = np.array(model.about.get("size_shares") or [1.0] * len(model.atom_counts), dtype=float)
+        sizes = np.random.default_rng(abs(seed)).choice(model.atom_counts, size=n, p=shares / shares.sum()).tolist()
+    else:
+        sizes = [n_atoms] * n
+    config = settings or replace(_settings(model, method, n_steps, temperature, 1, 0.0), species_temperature=species_temperature)
+    return run(model, [(MASKED,) * size for size in sizes], config, seed=seed, n_frames=n_frames, guide=guide, progress=progress,
+               cancelled=cancelled)
+
+
+def _model_for(model_name: str | Model, method: str) -> Model:
+    METHODS[method]  # KeyError before anything is loaded
+    return load_model(model_name, kind=kind_of(method)) if isinstance(model_name, str) else model_name
+
+
+def kind_of(method: str) -> str:
+    """The kind of model (`models.KINDS`) behind a method of the sampler."""
+    return "flow" if method == FLOW else "diffusion"
+
+
+def _settings(model: Model, method: str, n_steps: int, temperature: float, candidates: int, sharpen: float) -> SamplerConfig:
+    return replace(METHODS[method], steps=n_steps, temperature=temperature, candidates=candidates, sharpen=sharpen,
+                   rank_from=model.scoring.rank_from, rank_to=model.scoring.rank_to)
+
+
+def run(model: Model, cells: Sequence[Sequence[int]], config: SamplerConfig, *, seed: int = 0, n_frames: int = 1,
+        initial: Sequence[Crystal] | None = None, guide: Guide | None = None, progress: Progress | None = None,
+        cancelled: Callable[[], bool] | None = None) -> list[CrystalTrajectory]:
+    """The sampler on cells of any sizes, each size in batches of its own. initial: crystals to start from, blurred to config.start."""
+    if min(config.steps, config.candidates, n_frames) < 1 or config.temperature < 0:
+        raise ValueError("steps, samples and frames must be at least 1, the temperature at least 0")
     seeds = structure_seeds(cells, seed)
     size = max(1, BATCH // config.candidates)
     batches = [rows for n in sorted({len(c) for c in cells})
@@ -65,8 +123,9 @@ def generate(model_name: str | Model, compositions: Sequence[str | Sequence[int]
     for rows in batches:
         numbers = torch.tensor([cells[i] for i in rows]).repeat_interleave(config.candidates, dim=0)
         own = candidate_seeds([seeds[i] for i in rows], config.candidates)
+        first = None if initial is None else to_cells(model.network, [initial[i] for i in rows for _ in range(config.candidates)])
         frames = []
-        for i, state in enumerate(sample(model.network, model.process, numbers, config, seeds=own)):
+        for i, state in enumerate(sample(model.network, model.process, numbers, config, seeds=own, initial=first, guide=guide)):
             if cancelled is not None and cancelled():
                 raise Cancelled
             if i in keep:
@@ -82,27 +141,29 @@ def generate(model_name: str | Model, compositions: Sequence[str | Sequence[int]
     return results
 
 
-def forward(crystal: Crystal, *, model_name: str | Model = "mp20", n_frames: int = 100, seed: int = 0) -> CrystalTrajectory:
+def to_cells(network: Denoiser, crystals: Sequence[Crystal]) -> Cells:
+    """Crystals of one size, as the network sees them."""
+    numbers = torch.tensor(np.stack([c.numbers for c in crystals]))
+    vector = lattice_to_vector(torch.tensor(np.stack([c.lattice for c in crystals])))
+    frac = torch.tensor(np.stack([c.frac_coords for c in crystals])).float() % 1.0
+    return Cells(numbers, frac, network.to_cell(numbers, vector).float())
+
+
+def forward(crystal: Crystal, *, model_name: str | Model = "mp20", kind: str = "diffusion", n_frames: int = 100,
+            seed: int = 0) -> CrystalTrajectory:
     """One path of the forward process that starts at `crystal`, at `n_frames` times from 0 to 1.
 
-    The increments are those of the process's SDE, so that each frame has the law on which the model was trained and
-    neighbouring frames belong together. The cell is drawn in the canonical orientation (c along z).
-    Raises ValueError for masked atoms, elements beyond 103 or fewer than two frames, ModelMissing.
+    Diffusion: the increments are those of the process's SDE, so that each frame has the law on which the model was trained and
+    neighbouring frames belong together. Flow: the straight path to one draw of noise. The cell is drawn in the canonical
+    orientation (c along z). Raises ValueError for masked atoms, elements beyond 103 or fewer than two frames, ModelMissing.
     """
-    if (crystal.numbers == 0).any() or n_frames < 2:
+    if (crystal.numbers == MASKED).any() or n_frames < 2:
         raise ValueError("the forward process starts from a crystal with all elements and needs two frames or more")
     if crystal.numbers.max() > MAX_NUMBER:
         raise ValueError(f"the forward process knows the elements up to number {MAX_NUMBER}")
-    model = load_model(model_name) if isinstance(model_name, str) else model_name
-    numbers = torch.tensor(crystal.numbers)[None]
-    vector = lattice_to_vector(torch.tensor(crystal.lattice)[None])
-    state = Cells(numbers, torch.tensor(crystal.frac_coords)[None].float(), model.network.to_cell(numbers, vector).float())
-    noise = Noise([seed])
+    model = load_model(model_name, kind=kind) if isinstance(model_name, str) else model_name
     grid = torch.linspace(0, 1, n_frames)
-    frames = [state]
-    for i, (t, t_next) in enumerate(zip(grid[:-1], grid[1:], strict=True)):
-        state = model.process.diffuse(state, t, t_next, noise=noise, first=i == 0)
-        frames.append(state)
+    frames = model.process.path(to_cells(model.network, [crystal]), grid, noise=Noise([seed]))
     return _trajectories(model.network, frames, grid)[0]
 
 

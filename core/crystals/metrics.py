@@ -11,8 +11,10 @@ The matcher rescales both cells to one volume: volume errors are never scored.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from math import gcd
 
 import numpy as np
 
@@ -83,6 +85,33 @@ def score(prediction: Crystal, truth: Crystal) -> Score:
         rms = None
     return Score(rms, valid and composition_valid(prediction.numbers),
                  structure_valid(truth) and composition_valid(truth.numbers))
+
+
+def reduced_key(crystal: Crystal) -> tuple[tuple[int, int], ...]:
+    """The reduced composition as something to group by."""
+    kinds, counts = np.unique(crystal.numbers, return_counts=True)
+    divisor = gcd(*counts.tolist())
+    return tuple(zip(kinds.tolist(), (counts // divisor).tolist()))
+
+
+def same(one: Crystal, other: Crystal) -> bool:
+    """Does the benchmark's matcher take them for one structure? Never raises: what it cannot handle is not the same."""
+    try:
+        return match_rms(one, other) is not None
+    except (ValueError, ArithmeticError, np.linalg.LinAlgError):
+        return False
+
+
+def first_of_kind(crystals: Sequence[Crystal]) -> np.ndarray:
+    """(N,) bool: True for each crystal that no earlier one of the list is the same as. Its mean is the uniqueness."""
+    kept: dict[tuple, list[Crystal]] = {}
+    answer = []
+    for crystal in crystals:
+        before = kept.setdefault(reduced_key(crystal), [])
+        answer.append(not any(same(other, crystal) for other in before))
+        if answer[-1]:
+            before.append(crystal)
+    return np.array(answer, dtype=bool)
 
 
 def report(scores: list[Score], *, structures_valid: list[bool], compositions_valid: list[bool]) -> Report:

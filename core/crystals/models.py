@@ -21,13 +21,16 @@ MODELS = {"perov5": "Perov-5: cubic perovskites, five atoms in the cell",
           "mp20": "MP-20: crystals of the Materials Project with up to 20 atoms in the cell"}
 
 
+KINDS = {"flow": "flow matching", "diffusion": "diffusion"}
+
+
 class ModelMissing(RuntimeError):
     """The weight file of a model is absent or broken; the message says how to get it back."""
 
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A network in its units, its process, and `about`: data, training time, measured numbers."""
+    """A network in its units, its process, and `about`: data, training time, measured numbers. name: of the data set."""
 
     name: str
     network: Denoiser
@@ -43,6 +46,16 @@ class Model:
     def known(self) -> frozenset[int]:
         """Atomic numbers seen in training."""
         return frozenset(self.network.known.nonzero().flatten().tolist())
+
+    @property
+    def kind(self) -> str:
+        """How it was trained: a key of KINDS."""
+        return "flow" if isinstance(self.process, Flow) else "diffusion"
+
+    @property
+    def de_novo(self) -> bool:
+        """Can it decide the species too?"""
+        return isinstance(self.process, Diffusion) and self.process.species_weight > 0
 
     @property
     def scoring(self) -> SamplerConfig:
@@ -70,11 +83,11 @@ class Model:
         return int(seen[nearest])
 
 
-def load_model(name: str, folder: Path = FOLDER) -> Model:
-    """Read once, then kept. Raises ModelMissing when the weights are absent or broken, KeyError for another name."""
-    if name not in MODELS:
-        raise KeyError(f"there is no model {name!r}; there are {', '.join(MODELS)}")
-    path = Path(folder) / f"{name}.safetensors"
+def load_model(name: str, folder: Path = FOLDER, *, kind: str = "diffusion") -> Model:
+    """Read once, then kept. Raises ModelMissing when the weights are absent or broken, KeyError for another name or kind."""
+    if name not in MODELS or kind not in KINDS:
+        raise KeyError(f"there is no model {name!r} of kind {kind!r}; there are {', '.join(MODELS)}, each as {' and '.join(KINDS)}")
+    path = Path(folder) / f"{name}_{kind}.safetensors"
     try:
         return _load(name, path, path.stat().st_mtime_ns)
     except FileNotFoundError:
@@ -83,10 +96,10 @@ def load_model(name: str, folder: Path = FOLDER) -> Model:
         reason = f"cannot be read ({str(error).removeprefix(f'{path}: ')})"
     raise ModelMissing(f"The weight file assets/models/{path.name} {reason}. Get it back with "
                        f"`git checkout -- assets/models/{path.name}`, or train one: "
-                       f"`python -m core.crystals.train --data POOL.npz --model {name} --minutes 10 --out runs/{name}` "
+                       f"`python -m core.crystals.train --data POOL.npz --model {name} --method {kind} --minutes 10 --out runs/{name}` "
                        f"and copy runs/{name}/model.safetensors there.")
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=6)
 def _load(name: str, path: Path, modified: int) -> Model:
     return Model(name, *load_weights(path))

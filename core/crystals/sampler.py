@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from core.crystals.diffusion import Diffusion
+from core.crystals.elements import MASKED
 from core.crystals.flow import Flow
 from core.crystals.network import Denoiser, Prediction
 from core.crystals.state import Cells
@@ -97,6 +98,8 @@ def sample(network: Denoiser, process: Diffusion | Flow, numbers: Tensor, config
             state = process.langevin(state, said, t, size=config.corrector_size, noise=noise,
                                      temperature=config.temperature)
         said = network(*state, t.expand(len(numbers)))
+        if (state.numbers == MASKED).any():  # only elements of the training data can be decided on
+            said = said._replace(species=said.species.masked_fill(~network.known, -torch.inf))
         if guide is not None:
             said = guide(state, said, t)
         state = process.step(state, said, t, t_next, config=config, noise=noise)

@@ -222,7 +222,7 @@ def main(arguments: list[str] | None = None) -> int:
     budget.add_argument("--steps", type=int)
     parser.add_argument("--out", type=Path, required=True, help="folder of this run")
     parser.add_argument("--resume", action="store_true")
-    parser.add_argument("--probe", type=int, default=0, help="every ten minutes grow crystals for so many held-out formulas and log the scores")
+    parser.add_argument("--probe", type=int, default=0, help="every ten minutes grow crystals for so many held-out formulas, log scores")
     parser.add_argument("--init", type=Path, help="weights to start from")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
@@ -232,8 +232,8 @@ def main(arguments: list[str] | None = None) -> int:
     torch.set_num_threads(args.threads)
     config = replace(TrainConfig(), seed=args.seed, learning_rate=args.learning_rate, augment=args.augment)
     try:
-        train(args.data, args.model, args.out, method=args.method, n_probe=args.probe, minutes=args.minutes, steps=args.steps, resume=args.resume,
-              config=config, init=args.init)
+        train(args.data, args.model, args.out, method=args.method, n_probe=args.probe, minutes=args.minutes, steps=args.steps,
+              resume=args.resume, config=config, init=args.init)
     except (ArrayFileError, WeightsError) as error:
         parser.exit(2, f"{error}\n")
     return 0

@@ -32,6 +32,26 @@ def save_weights(path: Path, sizes: NetworkConfig, process: Diffusion | Flow, st
     os.replace(temporary, path)
 
 
+def save_module(path: Path, module: torch.nn.Module, about: dict) -> None:
+    """A small network with fixed sizes; atomic."""
+    temporary = path.with_name(f".{path.name}.part")
+    temporary.write_bytes(save({name: value.contiguous() for name, value in module.state_dict().items()},
+                               metadata={"about": json.dumps(about)}))
+    os.replace(temporary, path)
+
+
+def load_module(path: Path, module: torch.nn.Module) -> dict:
+    """Fill `module` from `path`, ready for use; returns its `about`. Raises WeightsError."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            about = json.loads((file.metadata() or {})["about"])
+            module.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+    except (OSError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
+        raise WeightsError(f"{path}: {str(error).splitlines()[0] if str(error) else type(error).__name__}") from None
+    module.eval().requires_grad_(False)
+    return about
+
+
 def load_weights(path: Path) -> tuple[Denoiser, Diffusion | Flow, dict]:
     """The network ready for use (eval mode), its process, and the `about` of the file. Raises WeightsError."""
     try:

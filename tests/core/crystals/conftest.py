@@ -39,9 +39,9 @@ def models_folder(tmp_path_factory):
             p.add_(0.05 * torch.randn(p.shape))
     network.known.zero_()
     network.known[[8, 11, 17, 22, 38]] = True
-    save_weights(folder / "mp20.safetensors", TINY, Diffusion(), network.state_dict(),
+    save_weights(folder / "mp20_diffusion.safetensors", TINY, Diffusion(), network.state_dict(),
                  {"atom_counts": list(range(1, 21)), "scoring": {"steps": 7}})
-    (folder / "perov5.safetensors").write_bytes(b"\x00" * 64)
+    (folder / "perov5_diffusion.safetensors").write_bytes(b"\x00" * 64)
     return folder
 
 

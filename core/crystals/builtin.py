@@ -1,0 +1,46 @@
+"""The prototypes that need no download: AFLOW's, which pymatgen carries, and the crystals built in code.
+
+Source: Mehl et al. 2017, The AFLOW Library of Crystallographic Prototypes (J. Mater. Res. 136, S1), through
+`pymatgen.analysis.prototypes`. Each enters as its primitive cell and, where that is another number of atoms, as the cell
+in which it is tabulated, so that `Na1 Cl1` and `Na4 Cl4` both find rock salt.
+"""
+
+from __future__ import annotations
+
+import warnings
+from functools import cache
+
+import numpy as np
+
+from core.crystals.arrays import from_crystals
+from core.crystals.structures import PROTOTYPES
+from core.crystals.substitution import Library
+from core.crystals.types import Crystal
+
+MAX_ATOMS = 40
+
+
+@cache
+def builtin_library() -> Library:
+    """A few seconds at the first call. Column `name`: where each entry comes from."""
+    from pymatgen.analysis.prototypes import AFLOW_PROTOTYPE_LIBRARY
+
+    crystals, names = [], []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        tabulated = [(f"{_name(entry['tags'])} (AFLOW)", entry["snl"].structure) for entry in AFLOW_PROTOTYPE_LIBRARY]
+        tabulated += [(p.name, p().to_pymatgen()) for p in PROTOTYPES]
+        for name, structure in tabulated:
+            if not structure.is_ordered or len(structure) > 4 * MAX_ATOMS or structure.atomic_numbers[0] > 103:
+                continue
+            primitive = structure.get_primitive_structure().get_reduced_structure()
+            for cell in (primitive, structure)[: 1 + (len(primitive) != len(structure))]:
+                if len(cell) <= MAX_ATOMS and max(cell.atomic_numbers) <= 103:
+                    crystals.append(Crystal.from_pymatgen(cell))
+                    names.append(name)
+    return Library(from_crystals(crystals, name=np.array(names)))
+
+
+def _name(tags: dict[str, str]) -> str:
+    """The mineral, else the Strukturbericht symbol, else AFLOW's own label; pymatgen writes an absent one as "None"."""
+    return next(tags[key] for key in ("mineral", "strukturbericht", "aflow") if tags[key] not in (None, "None"))

@@ -1,0 +1,152 @@
+"""Train the ranker of structure types.
+
+    python -m core.crystals.train_ranker --data POOL.npz --out runs/ranker [--workers W] [--targets N]
+
+First the exam: every crystal of the pool that is not `dev` (and then every `dev` crystal) is asked with itself left out, and the
+benchmark's matcher says which of the nearest structure types are right (labels.npz, hours of one core for 10,000 crystals,
+kept and resumed). Then minutes of training; the epoch with the best score on the last tenth of the pool is kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from core.crystals.arrays import CrystalArrays, load_arrays
+from core.crystals.metrics import match_rms
+from core.crystals.ranker import MAX_SLOTS, Question, Ranker, loss, question, stack
+from core.crystals.substitution import Library, by_count
+from core.crystals.types import Crystal
+from core.crystals.weights import save_module
+
+N_TYPES = 10
+CHUNK = 250
+_shared: dict = {}
+
+
+def candidates_rms(numbers: Sequence[int], truth: Crystal, library: Library, without: int | None) -> np.ndarray:
+    """(N_TYPES,): rms of each type's nearest entry against the truth, inf where the matcher finds no map, NaN beyond the last type."""
+    found = library.types(numbers, n_types=N_TYPES, without=without)
+    rms = np.full(N_TYPES, np.nan)
+    for k, place in enumerate(found.first if found else ()):
+        try:
+            matched = match_rms(library.substituted(numbers, found.neighbours.rows[place], found.neighbours.elements[place]), truth)
+        except (ValueError, ArithmeticError, np.linalg.LinAlgError):
+            matched = None
+        rms[k] = np.inf if matched is None else matched
+    return rms
+
+
+def _start(data: Path) -> None:
+    arrays = load_arrays(data)
+    _shared["arrays"], _shared["library"] = arrays, Library(arrays)
+
+
+def _some(rows: list[tuple[int, int | None]]) -> list[np.ndarray]:
+    arrays, library = _shared["arrays"], _shared["library"]
+    return [candidates_rms(arrays.crystal(i).numbers, arrays.crystal(i), library, without) for i, without in rows]
+
+
+def labels(data: Path, out: Path, targets: list[tuple[int, int | None]], *, workers: int) -> dict[int, np.ndarray]:
+    """Row of the pool -> rms of its candidates. What `out` holds already is not done again."""
+    done = {int(i): rms for i, rms in zip(*(np.load(out)[key] for key in ("row", "rms")))} if out.exists() else {}
+    left = [target for target in targets if target[0] not in done]
+    chunks = [left[i : i + CHUNK] for i in range(0, len(left), CHUNK)]
+    with ProcessPoolExecutor(workers, initializer=_start, initargs=(data,)) as pool, tqdm(total=len(left), unit="crystal") as bar:
+        for chunk, results in zip(chunks, pool.map(_some, chunks)):
+            done |= {i: rms for (i, _), rms in zip(chunk, results, strict=True)}
+            part = out.with_suffix(".part.npz")
+            np.savez_compressed(part, row=np.array(list(done)), rms=np.stack(list(done.values())))
+            os.replace(part, out)
+            bar.update(len(chunk))
+    return done
+
+
+def questions(arrays: CrystalArrays, library: Library, targets, marks: dict[int, np.ndarray]) -> tuple[Question, torch.Tensor]:
+    """All questions that can be asked, and (B, N_TYPES) rms of their candidates."""
+    hull = library.arrays.columns.get("e_above_hull", np.full(len(library), np.nan))
+    asked, rms = [], []
+    for i, without in tqdm(targets, unit="question"):
+        numbers = arrays.crystal(i).numbers
+        found = library.types(numbers, n_types=N_TYPES, without=without)
+        if found is not None and len(by_count(numbers)[0]) <= MAX_SLOTS:
+            asked.append(question(numbers, found, hull[found.neighbours.rows], n_types=N_TYPES))
+            rms.append(torch.from_numpy(marks[i]))
+    return stack(asked), torch.stack(rms).float()
+
+
+def fit(asked: Question, rms: torch.Tensor, *, epochs: int, seed: int = 0, learning_rate: float = 3e-3, decay: float = 0.01,
+        batch: int = 128) -> tuple[Ranker, list[float]]:
+    """The ranker of the best epoch by top-1 share on the last tenth of the questions, and that share epoch by epoch."""
+    torch.manual_seed(seed)
+    ranker = Ranker()
+    ranker.potential.requires_grad_(True)
+    optimizer = torch.optim.AdamW(ranker.parameters(), lr=learning_rate, weight_decay=decay)
+    n = len(rms)
+    cut = n - n // 10
+    right = torch.isfinite(rms)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs * -(-cut // batch))
+    history, best = [], (-1.0, None)
+    for _ in tqdm(range(epochs), unit="epoch"):
+        ranker.train()
+        for rows in torch.randperm(cut).split(batch):
+            optimizer.zero_grad()
+            loss(ranker(Question(*(part[rows] for part in asked))), right[rows]).backward()
+            optimizer.step()
+            schedule.step()
+        history.append(top_share(ranker, Question(*(part[cut:] for part in asked)), right[cut:]))
+        if history[-1] > best[0]:
+            best = history[-1], {name: value.clone() for name, value in ranker.state_dict().items()}
+    ranker.load_state_dict(best[1])
+    return ranker.eval(), history
+
+
+@torch.no_grad()
+def top_share(ranker: Ranker, asked: Question, right: torch.Tensor) -> float:
+    """Share of questions whose first choice is right."""
+    ranker.eval()
+    first = torch.cat([ranker(Question(*(part[rows] for part in asked))).argmax(1) for rows in torch.arange(len(right)).split(256)])
+    return right.gather(1, first[:, None]).float().mean().item()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m core.crystals.train_ranker", description=__doc__.split("\n")[0])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--targets", type=int, help="ask only so many crystals")
+    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    args.out.mkdir(parents=True, exist_ok=True)
+    arrays = load_arrays(args.data)
+    library = Library(arrays)
+    dev = arrays.columns.get("dev", np.zeros(len(arrays), bool)).astype(bool)
+    order = np.random.default_rng(1).permutation(int((~dev).sum()))[: args.targets]
+    train = [(int(np.flatnonzero(~dev)[k]), int(k)) for k in order]
+    held_out = [(int(i), None) for i in np.flatnonzero(dev)]
+    marks = labels(args.data, args.out / "labels.npz", train + held_out, workers=args.workers)
+    asked, rms = questions(arrays, library, train, marks)
+    ranker, history = fit(asked, rms, epochs=args.epochs, seed=args.seed)
+    about = {"data": args.data.name, "questions": len(rms), "epochs": args.epochs, "seed": args.seed, "history": history}
+    if held_out:
+        asked, rms = questions(arrays, library, held_out, marks)
+        right = torch.isfinite(rms)
+        about["dev"] = {"n": len(held_out), "answerable": len(rms), "first_by_distance": right[:, 0].sum().item() / len(held_out),
+                        "first_by_ranker": top_share(ranker, asked, right) * len(rms) / len(held_out),
+                        "any": right.any(1).sum().item() / len(held_out)}
+        print(about["dev"])
+    save_module(args.out / "ranker.safetensors", ranker, about)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
