@@ -1,5 +1,7 @@
 """The prototypes that need no download: AFLOW's, which pymatgen carries, and the crystals built in code.
 
+    python -m core.crystals.builtin        writes assets/models/prototypes.npz anew from the installed pymatgen
+
 Source: Mehl et al. 2017, The AFLOW Library of Crystallographic Prototypes (J. Mater. Res. 136, S1), through
 `pymatgen.analysis.prototypes`. Each enters as its primitive cell and, where that is another number of atoms, as the cell
 in which it is tabulated, so that `Na1 Cl1` and `Na4 Cl4` both find rock salt.
@@ -12,17 +14,24 @@ from functools import cache
 
 import numpy as np
 
-from core.crystals.arrays import from_crystals
+from core.crystals.arrays import CrystalArrays, from_crystals, load_arrays
+from core.crystals.models import FOLDER
 from core.crystals.structures import PROTOTYPES
 from core.crystals.substitution import Library
 from core.crystals.types import Crystal
 
 MAX_ATOMS = 40
+ASSET = FOLDER / "prototypes.npz"
 
 
 @cache
 def builtin_library() -> Library:
-    """A few seconds at the first call. Column `name`: where each entry comes from."""
+    """Column `name`: where each entry comes from. Built anew (seconds) where the file is missing."""
+    return Library(load_arrays(ASSET) if ASSET.exists() else build())
+
+
+def build() -> CrystalArrays:
+    """Some six seconds of work, most of it reading pymatgen's file."""
     from pymatgen.analysis.prototypes import AFLOW_PROTOTYPE_LIBRARY
 
     crystals, names = [], []
@@ -38,9 +47,13 @@ def builtin_library() -> Library:
                 if len(cell) <= MAX_ATOMS and max(cell.atomic_numbers) <= 103:
                     crystals.append(Crystal.from_pymatgen(cell))
                     names.append(name)
-    return Library(from_crystals(crystals, name=np.array(names)))
+    return from_crystals(crystals, name=np.array(names))
 
 
 def _name(tags: dict[str, str]) -> str:
     """The mineral, else the Strukturbericht symbol, else AFLOW's own label; pymatgen writes an absent one as "None"."""
     return next(tags[key] for key in ("mineral", "strukturbericht", "aflow") if tags[key] not in (None, "None"))
+
+
+if __name__ == "__main__":
+    build().save(ASSET)

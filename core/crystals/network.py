@@ -186,6 +186,13 @@ class Denoiser(nn.Module):
 
     def forward(self, numbers: Tensor, frac: Tensor, cell: Tensor, t: Tensor) -> Prediction:
         """numbers (B, N) long, frac (B, N, 3), cell (B, 6) standardised, t (B,) in [0, 1]."""
+        h, condition = self.features(numbers, frac, cell, t)
+        coords = self.coords(h)
+        lattice = self.lattice(torch.cat([h.mean(1), condition], dim=-1))
+        return Prediction(coords - coords.mean(1, keepdim=True), lattice, self.species(h))
+
+    def features(self, numbers: Tensor, frac: Tensor, cell: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+        """What the heads read: (B, N, width) of the atoms and (B, width) of time, cell shape and size."""
         n = numbers.shape[1]
         metric = self.metric(numbers, cell.clamp(-5, 5))
         atoms = F.one_hot(torch.full_like(numbers[:, 0], n), self.config.max_atoms + 1).to(frac)
@@ -197,10 +204,7 @@ class Denoiser(nn.Module):
         pair = self.pair_out(F.silu(pair + start.unsqueeze(2) + end.unsqueeze(1)))
         for block in self.blocks:
             h, pair = block(h, pair, condition)
-        h = self.norm(h)
-        coords = self.coords(h)
-        lattice = self.lattice(torch.cat([h.mean(1), condition], dim=-1))
-        return Prediction(coords - coords.mean(1, keepdim=True), lattice, self.species(h))
+        return self.norm(h), condition
 
 
 def time_features(t: Tensor) -> Tensor:

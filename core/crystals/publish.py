@@ -1,9 +1,9 @@
 """Measure trained weights on the held-out crystals and put them, with a model card, where the app looks.
 
-    python -m core.crystals.publish RUN_DIR/model.safetensors --data POOL.npz --model mp20 [--steps N ...]
+    python -m core.crystals.publish RUN_DIR/model.safetensors --data POOL.npz --model mp20 [--steps N ...] [--de-novo N]
 
 One sample for each crystal marked `dev` (never trained on), scored by core/crystals/evaluate.py. The numbers go into
-the header of assets/models/<model>.safetensors, from which the page reads them, and into <model>.md.
+the header of assets/models/<model>_<kind>.safetensors, from which the page reads them, and into <model>_<kind>.md.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import platform
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +19,10 @@ import torch
 from tqdm import tqdm
 
 from core.crystals.arrays import CrystalArrays, load_arrays
-from core.crystals.evaluate import evaluate, table
-from core.crystals.generation import generate, read_out
+from core.crystals.evaluate import census, evaluate, table
+from core.crystals.generation import generate, generate_de_novo, read_out
 from core.crystals.metrics import Report
-from core.crystals.models import FOLDER, MODELS, Model
+from core.crystals.models import FOLDER, KINDS, MODELS, Model
 from core.crystals.sampler import METHODS, SamplerConfig
 from core.crystals.types import Crystal
 from core.crystals.weights import load_weights, n_parameters, save_weights
@@ -64,26 +64,35 @@ def reference_histograms(arrays: CrystalArrays, *, n: int = 2000, bins: int = 40
     return histograms
 
 
+PROCESS = {
+    "diffusion": """wrapped-normal noise on fractional coordinates, variance-preserving noise on the logarithm of the
+  metric (`core/crystals/diffusion.py`).""",
+    "flow": """straight paths on the torus from uniform places to the crystal, straight paths of the logarithm of the metric
+  (`core/crystals/flow.py`)."""}
+
+
 def card(model: Model, result: Report) -> str:
     """The model card, in Markdown."""
     about, chance, plain = model.about, model.about["dev"]["chance"], model.about["plain"]
     sizes = model.network.config
     standard = asdict(SamplerConfig(steps=0))
     settings = ", ".join(f"{k} {v:g}" for k, v in about["scoring"].items() if v != standard[k])
-    return f"""# {model.name}: a diffusion model of crystals
+    species = "The species are masked one by one and can be made too (absorbing D3PM)." if model.de_novo else "The species are given."
+    ranked = about["scoring"]["candidates"] > 1
+    choice = ("Of so many candidates the one that surprises the model itself least (`sampler.surprise`; the truth plays no part). "
+              if ranked else "")
+    return f"""# {model.name}, {KINDS[model.kind]}: a generative model of crystals
 
 {MODELS[model.name]}. Given the content of a cell, it grows the cell and the places of the atoms from noise.
 
 - **Network**: attention over the atoms of one cell with pair bias and pair messages (`core/crystals/network.py`),
   width {sizes.width}, {sizes.depth} blocks, {n_parameters(model.network):,} parameters, float32. Invariant to origin,
   orientation and order of the atoms by construction.
-- **Process**: wrapped-normal noise on fractional coordinates, variance-preserving noise on the logarithm of the
-  metric (`core/crystals/diffusion.py`). The species are given.
+- **Process**: {PROCESS[model.kind]} {species}
 - **Data**: {about["training_structures"]:,} crystals. {about["data_note"]}
   {len(about["known"])} elements, cells of {_span(about["atom_counts"])} atoms. The rows marked `dev` were never trained on.
 - **Training**: {about["steps"]:,} steps in {about["training_seconds"] / 60:.0f} minutes by the clock. {about["training_note"]}
-- **Sampler of the numbers below**: {settings}. One answer per composition: of so many candidates the one that
-  surprises the model itself least (`sampler.surprise`; the truth plays no part). These settings were chosen on some of
+- **Sampler of the numbers below**: {settings}. One answer per composition. {choice}These settings were chosen on some of
   the same held-out crystals.
 
 ## Measured on {result.n} held-out crystals
@@ -91,10 +100,10 @@ def card(model: Model, result: Report) -> str:
 {table(result)}
 | time per structure, batches of up to 64, one thread | {1000 * about["dev"]["seconds_per_structure"]:.0f} ms of processor time |
 
-Without candidates, the page's default ({plain["steps"]} ancestral steps, one crystal each): {100 * plain["match_rate"]:.1f} % matched
+Without candidates ({plain["steps"]} steps, one crystal each): {100 * plain["match_rate"]:.1f} % matched
 ({100 * plain["match_rate_filtered"]:.1f} % filtered), RMSE {plain["rmse"]:.3f}, {100 * plain["tight_share"]:.1f} % below 0.15,
 {1000 * plain["seconds_per_structure"]:.0f} ms per structure.
-
+{_from_nothing(about)}
 Chance level, for scale: random places in the same generated cells are matched in {100 * chance["match_rate"]:.1f} % of
 cases, at an RMSE of {chance["rmse"]:.2f}, with {100 * chance["tight_share"]:.1f} % below 0.15.
 The matcher's tolerance is wide: read a match rate only together with its RMSE.
@@ -103,6 +112,18 @@ The matcher's tolerance is wide: read a match rate only together with its RMSE.
 
 The formula must be the full content of the cell. Volumes are not scored by the protocol. The model has seen few
 crystals for a short time on a CPU: it is meant for teaching how such models work, not for predicting materials.
+"""
+
+
+def _from_nothing(about: dict) -> str:
+    """The paragraph on crystals made without a formula."""
+    if "de_novo_census" not in about:
+        return ""
+    c = about["de_novo_census"]
+    return f"""
+From nothing ({c["n"]} crystals, {about["de_novo"]["steps"]} steps): {100 * c["structure_validity"]:.1f} % structurally valid,
+{100 * c["composition_validity"]:.1f} % with a composition that SMACT accepts, {100 * c["uniqueness"]:.1f} % unique,
+{100 * c["novelty"]:.1f} % not in the training data (same matcher).
 """
 
 
@@ -124,6 +145,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--workers", type=int, default=1)
     for name, kind in SamplerConfig.__annotations__.items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=float if kind == "float" else int)
+    parser.add_argument("--de-novo", type=int, help="also make so many crystals from nothing and judge them")
     parser.add_argument("--data-note", default="", help="where the data come from, for the card")
     parser.add_argument("--training-note", default="", help="on what machine it was trained, for the card")
     parser.add_argument("--folder", type=Path, default=FOLDER)
@@ -136,19 +158,24 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = {name: getattr(args, name) for name in SamplerConfig.__annotations__ if getattr(args, name) is not None}
     settings = SamplerConfig(**chosen)
     about |= {"scoring": asdict(settings), "known": network.known.nonzero().flatten().tolist(),
-              "atom_counts": sorted(set(arrays.num_atoms[~dev].tolist())), "data_note": args.data_note,
+              "atom_counts": (sizes := np.unique(arrays.num_atoms[~dev], return_counts=True))[0].tolist(),
+              "size_shares": (sizes[1] / sizes[1].sum()).round(5).tolist(), "data_note": args.data_note,
               "training_note": args.training_note, "machine": platform.machine()}
     model = Model(args.model, network, process, about)
     result, extra = measure(model, [arrays.crystal(i) for i in held_out], settings=settings, seed=args.seed,
                             workers=args.workers)
-    default = METHODS["ancestral"]
+    default = replace(settings, candidates=1) if model.kind == "flow" else METHODS["ancestral"]
     plain, plain_extra = measure(model, [arrays.crystal(i) for i in held_out], settings=default, seed=args.seed,
                                  workers=args.workers)
     about |= {"dev": _rounded(result) | extra, "plain": _rounded(plain) | plain_extra | {"steps": default.steps},
               "reference": reference_histograms(arrays.select(~dev))}
+    if args.de_novo:
+        about["de_novo"] = asdict(replace(METHODS["ancestral"], steps=100, species_temperature=args.species_temperature or 1.0))
+        made = generate_de_novo(model, args.de_novo, seed=args.seed, n_frames=1, settings=SamplerConfig(**about["de_novo"]))
+        about["de_novo_census"] = asdict(census([path.final for path in made], arrays.select(~dev), workers=args.workers, progress=True))
     args.folder.mkdir(parents=True, exist_ok=True)
-    save_weights(args.folder / f"{args.model}.safetensors", network.config, process, network.state_dict(), about)
-    (args.folder / f"{args.model}.md").write_text(card(model, result))
+    save_weights(args.folder / f"{args.model}_{model.kind}.safetensors", network.config, process, network.state_dict(), about)
+    (args.folder / f"{args.model}_{model.kind}.md").write_text(card(model, result))
     print(table(result))
     return 0
 

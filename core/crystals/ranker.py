@@ -30,7 +30,8 @@ class Question(NamedTuple):
     """Compositions with their candidates, padded to common sizes: B questions, M neighbours, T types, S elements.
 
     elements (B, S), share (B, S) n_i/N (0 = padding), replaced (B, M, S), member (B, M) (-1 = no type), bias (B, M, 2),
-    pictures (B, T, S, S, BINS), nearest (B, T) the hand-made distance of the nearest member, present (B, T), size (B,).
+    pictures (B, T, S, S, BINS), nearest (B, T) the hand-made distance of the nearest member, taken (B, T) 1 where a member has the
+    very composition asked for, present (B, T), size (B,).
     """
 
     elements: Tensor
@@ -40,6 +41,7 @@ class Question(NamedTuple):
     bias: Tensor
     pictures: Tensor
     nearest: Tensor
+    taken: Tensor
     present: Tensor
     size: Tensor
 
@@ -56,13 +58,14 @@ def question(numbers, types: Types, hull: np.ndarray, *, n_neighbours: int = 128
     m, t = len(found.rows), len(types.fingerprints)
     pad = lambda x, *shape: torch.from_numpy(np.pad(x, [(0, want - have) for want, have in zip(shape, x.shape)]))  # noqa: E731
     bias = np.stack([np.nan_to_num(hull), np.isnan(hull)], axis=-1).astype(np.float32)
+    taken = np.array([found.distances[types.member == k].min() < 1e-6 for k in range(t)], dtype=np.float32)
     member = np.full(n_neighbours, -1)
     member[:m] = types.member
     return Question(
         pad(np.array(elements), MAX_SLOTS), pad(np.array(counts, dtype=np.float32) / sum(counts), MAX_SLOTS),
         pad(found.elements.astype(np.int64), n_neighbours, MAX_SLOTS), torch.from_numpy(member), pad(bias, n_neighbours, 2),
         pad(types.fingerprints, n_types, MAX_SLOTS, MAX_SLOTS, BINS),
-        pad(found.distances[types.first].astype(np.float32), n_types), torch.arange(n_types) < t,
+        pad(found.distances[types.first].astype(np.float32), n_types), pad(taken, n_types), torch.arange(n_types) < t,
         torch.tensor(float(sum(counts))))
 
 
