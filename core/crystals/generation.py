@@ -94,7 +94,10 @@ def generate_de_novo(model_name: str | Model, n: int, *, n_atoms: int | None = N
 
 def _model_for(model_name: str | Model, method: str) -> Model:
     METHODS[method]  # KeyError before anything is loaded
-    return load_model(model_name, kind=kind_of(method)) if isinstance(model_name, str) else model_name
+    model = load_model(model_name, kind=kind_of(method)) if isinstance(model_name, str) else model_name
+    if model.kind != kind_of(method):
+        raise ValueError(f"the sampler {method} needs a {kind_of(method)} model, not a {model.kind} model")
+    return model
 
 
 def kind_of(method: str) -> str:

@@ -6,10 +6,12 @@ import torch
 
 from core.crystals.arrays import from_crystals
 from core.crystals.diffusion import Diffusion
+from core.crystals.flow import Flow
 from core.crystals.models import load_model
 from core.crystals.network import Denoiser, NetworkConfig
+from core.crystals.ranker import Ranker
 from core.crystals.types import Crystal
-from core.crystals.weights import save_weights
+from core.crystals.weights import save_module, save_weights
 
 TINY = NetworkConfig(width=32, pair_width=16, depth=2, heads=4, max_atoms=20)
 
@@ -39,10 +41,19 @@ def models_folder(tmp_path_factory):
             p.add_(0.05 * torch.randn(p.shape))
     network.known.zero_()
     network.known[[8, 11, 17, 22, 38]] = True
-    save_weights(folder / "mp20_diffusion.safetensors", TINY, Diffusion(), network.state_dict(),
+    save_weights(folder / "mp20_diffusion.safetensors", TINY, Diffusion(species_weight=0.2), network.state_dict(),
                  {"atom_counts": list(range(1, 21)), "scoring": {"steps": 7}})
+    save_weights(folder / "mp20_flow.safetensors", TINY, Flow(), network.state_dict(),
+                 {"atom_counts": list(range(1, 21)), "scoring": {"steps": 6}})
+    torch.manual_seed(1)
+    save_module(folder / "ranker.safetensors", Ranker(), {})
     (folder / "perov5_diffusion.safetensors").write_bytes(b"\x00" * 64)
     return folder
+
+
+@pytest.fixture(scope="session")
+def flow_model(models_folder):
+    return load_model("mp20", models_folder, kind="flow")
 
 
 @pytest.fixture(scope="session")

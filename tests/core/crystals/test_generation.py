@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from core.crystals import generation
-from core.crystals.arrays import load_arrays
+from core.crystals.arrays import from_crystals, load_arrays
 from core.crystals.formula import FormulaError
 from core.crystals.generate import main
-from core.crystals.generation import Cancelled, forward, generate, match_known, read_out, structure_seeds
-from core.crystals.models import FOLDER, MODELS, ModelMissing, load_model
+from core.crystals.generation import Cancelled, forward, generate, generate_de_novo, match_known, read_out, structure_seeds
+from core.crystals.models import FOLDER, KINDS, MODELS, ModelMissing, load_model
 from core.crystals.settling import settling, strain
 from core.crystals.types import Crystal, CrystalTrajectory
 
@@ -27,8 +27,9 @@ def test_order_frames_and_species(model):
 
 
 @pytest.mark.parametrize("method", sorted(generation.METHODS))
-def test_a_structure_does_not_depend_on_its_company(model, method):
+def test_a_structure_does_not_depend_on_its_company(model, flow_model, method):
     """The second sample of NaCl: alone with the first, or among others and in another place of the batch."""
+    model = flow_model if method == "flow" else model
     few = generate(model, ["NaCl"], n_samples=2, n_steps=8, method=method, seed=5)[1].final
     many = generate(model, ["TiO", "Na1 Cl1", "SrTiO3", "OTi"], n_samples=2, n_steps=8, method=method, seed=5)[3].final
     shift = few.frac_coords - many.frac_coords
@@ -150,7 +151,7 @@ def test_command_writes_the_file_in_order(models_folder, tmp_path):
     assert arrays.numbers.tolist() == [8, 8, 8, 38, 22] * 3 + [11, 17] * 3
     again, longer = tmp_path / "again.npz", tmp_path / "longer.npz"
     run_command(models_folder, path, again, "--samples", "3", "--seed", "2")
-    run_command(models_folder, path, longer, "--samples", "3", "--seed", "2", "--steps", "12", "--method", "ancestral")
+    run_command(models_folder, path, longer, "--samples", "3", "--seed", "2", "--steps", "12", "--method", "diffusion")
     assert np.array_equal(load_arrays(again).frac_coords, arrays.frac_coords)
     assert not np.array_equal(load_arrays(longer).frac_coords, arrays.frac_coords)
 
@@ -187,14 +188,82 @@ def test_command_without_files(models_folder, tmp_path, capsys):
     assert "absent.txt" in errors and "folder does not exist" in errors and "core.crystals.train" in errors
 
 
-@pytest.mark.parametrize("name", sorted(MODELS))
-def test_shipped_models_grow_crystals_and_state_their_numbers(name):
+def test_every_method_of_the_command(models_folder, tmp_path, capsys):
+    """All keep order, atoms and composition; prototype and refine find rock salt in the library, and never look at `dev`."""
+    path, library = tmp_path / "list.txt", tmp_path / "library.npz"
+    path.write_text("Cl1 Na1\nSr1 O3 Ti1\nNa1 Na1 Ti1\n")
+    salt = Crystal([12, 8], ROCKSALT.frac_coords, ROCKSALT.lattice * 0.8)
+    wrong = Crystal([11, 17], ROCKSALT.frac_coords * 0.3, np.eye(3) * 3)
+    from_crystals([salt, wrong], dev=[False, True]).save(library)
+    for method in ("flow", "diffusion", "prototype", "refine"):
+        out = tmp_path / f"{method}.npz"
+        assert run_command(models_folder, path, out, "--method", method, "--library", str(library)) == 0
+        arrays = load_arrays(out)
+        assert arrays.numbers.tolist() == [17, 11, 38, 8, 8, 8, 22, 11, 11, 22]
+        if method in ("prototype", "refine"):
+            found = match_known(arrays.crystal(0), [ROCKSALT])
+            assert found is not None and found[1] < 0.1
+    assert run_command(models_folder, path, tmp_path / "builtin.npz", "--method", "prototype") == 0
+    assert match_known(load_arrays(tmp_path / "builtin.npz").crystal(0), [ROCKSALT])[1] < 1e-3
+    assert run_command(models_folder, path, tmp_path / "x.npz", "--method", "refine", "--library", str(path)) == 2
+    assert "list.txt" in capsys.readouterr().err
+
+
+def test_command_from_nothing(models_folder, tmp_path, capsys):
+    out = tmp_path / "out.npz"
+    command = ["--model", "mp20", "--models-folder", str(models_folder), "--de-novo", "7", "--steps", "9", "--out", str(out)]
+    for method in ("diffusion", "flow"):
+        assert main([*command, "--method", method]) == 0
+        arrays = load_arrays(out)
+        assert len(arrays) == 7 and set(arrays.numbers.tolist()) <= {8, 11, 17, 22, 38}
+    assert main([*command, "--method", "prototype"]) == 2
+    assert "needs --compositions" in capsys.readouterr().err
+
+
+def test_from_nothing_species_appear_one_by_one_and_stay(model):
+    for path in generate_de_novo(model, 3, n_atoms=6, n_steps=20, n_frames=21, seed=1):
+        hidden = (path.numbers == 0).sum(1)
+        assert hidden[0] == 6 and hidden[-1] == 0 and (np.diff(hidden) <= 0).all() and len(set(hidden.tolist())) > 3
+        for before, after in zip(path.numbers[:-1], path.numbers[1:]):
+            assert (after[before > 0] == before[before > 0]).all()
+        assert hidden[path.times <= 0.5].max() == 0
+    with pytest.raises(ValueError, match="30 atoms"):
+        generate_de_novo(model, 1, n_atoms=30)
+
+
+def test_flow_models_need_a_formula_and_their_own_sampler(flow_model):
+    with pytest.raises(ValueError, match="needs a formula"):
+        generate_de_novo(flow_model, 1, method="flow")
+    with pytest.raises(ValueError, match="needs a diffusion model"):
+        generate(flow_model, ["NaCl"], method="ddim")
+
+
+def test_a_guide_sees_every_step_and_is_followed(flow_model):
+    """A guide that reverses the velocity sends the atoms elsewhere; one that changes nothing changes nothing."""
+    seen = []
+
+    def same(state, said, t):
+        seen.append(float(t))
+        return said
+
+    plain, watched, turned = (generate(flow_model, ["SrTiO3"], n_steps=8, method="flow", seed=2, guide=guide)[0].final
+                              for guide in (None, same, lambda state, said, t: said._replace(coords=-said.coords)))
+    assert plain == watched and len(seen) == 8 and seen == sorted(seen, reverse=True)
+    assert not np.allclose(plain.frac_coords, turned.frac_coords, atol=1e-3)
+
+
+SHIPPED = [(name, kind) for name in sorted(MODELS) for kind in sorted(KINDS)]
+
+
+@pytest.mark.parametrize("name, kind", SHIPPED)
+def test_shipped_models_grow_crystals_and_state_their_numbers(name, kind):
     """The weights in the repository: loadable, small, measured, and most of what they grow is a possible crystal."""
-    model = load_model(name)
-    assert (FOLDER / f"{name}.safetensors").stat().st_size < 25e6 and (FOLDER / f"{name}.md").exists()
+    model = load_model(name, kind=kind)
+    assert (FOLDER / f"{name}_{kind}.safetensors").stat().st_size < 25e6 and (FOLDER / f"{name}_{kind}.md").exists()
     measured = model.about["dev"]
     assert {"match_rate", "match_rate_filtered", "rmse", "tight_share", "crmse", "structure_validity",
             "seconds_per_structure"} <= measured.keys()
     assert json.dumps(model.about)
-    grown = generate(model, ["SrTiO3", "BaTiO3"], n_samples=4, n_steps=25, seed=0, n_frames=1)
+    grown = generate(model, ["SrTiO3", "BaTiO3"], n_samples=4, n_steps=25, seed=0, n_frames=1,
+                     method="flow" if kind == "flow" else "ancestral")
     assert sum(read_out(t.final).structure_valid for t in grown) >= 6
