@@ -23,7 +23,7 @@ from core.crystals.generation import Progress, run, to_cells
 from core.crystals.models import FOLDER, Model, ModelMissing
 from core.crystals.ranker import MAX_SLOTS, Question, Ranker, question, stack
 from core.crystals.sampler import SamplerConfig, surprise
-from core.crystals.substitution import Library, by_count
+from core.crystals.substitution import N_TYPES, Library, by_count
 from core.crystals.types import Crystal
 from core.crystals.weights import WeightsError, load_module
 
@@ -55,7 +55,7 @@ class Refinement:
     start: float = 0.1
     steps: int = 10
     doubt: float = 0.0
-    n_types: int = 10
+    n_types: int = N_TYPES
     fallback: SamplerConfig = SamplerConfig(steps=50, sharpen=10.0)
 
 
@@ -81,7 +81,7 @@ def prototype(numbers: Sequence[int], library: Library) -> Proposal | None:
 
 @torch.no_grad()
 def proposals(numbers: Sequence[int], library: Library, ranker: Ranker, *, model: Model | None = None, doubt: float = 0.0,
-              n_types: int = 10) -> list[Proposal]:
+              n_types: int = N_TYPES) -> list[Proposal]:
     """One proposal for each structure type, the most trusted first."""
     found = library.types(numbers, n_types=n_types)
     if found is None:

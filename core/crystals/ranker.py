@@ -1,12 +1,15 @@
 """Which of the structure types that nature uses for this stoichiometry will these elements take? A small learned judge.
 
-Every type c among the library's neighbours of a composition gets a logit from two sources:
+Every type c among the library's neighbours of a composition gets a logit from three sources:
 
-    votes      log sum over members m of c of exp(-d(A, m) + b(m)), d = sum_i (n_i/N) |phi(a_i) - phi(m_i)|
-    potential  sum over pairs of elements of <w(phi_i, phi_j), h_ij>, h the pair-distance histogram of the candidate
+    votes          log sum over members m of c of exp(-d(A, m) + b(m)), d = sum_i (n_i/N) |phi(a_i) - phi(m_i)|
+    potential      sum over pairs of elements of <w(phi_i, phi_j), h_ij>, h the pair-distance histogram of the candidate
+    circumstances  a few numbers about the type: its share of the votes, its size, the energy above hull of its nearest member, and
+                   whether the library holds this very composition in it. (A data set lists each phase once: if it is known in
+                   one structure already, the phase asked for is likely to be another.)
 
 phi is a learned embedding of the elements (a linear map of their measured properties plus a small correction of each), w a
-learned potential of mean force. Both are trained so that the softmax over types puts its weight on those that the benchmark's
+learned potential of mean force. All are trained so that the softmax over types puts its weight on those that the benchmark's
 matcher maps onto the true structure, every crystal of the training pool being asked in turn with itself left out.
 Neighbourhood component analysis (Goldberger et al. 2005) is the ancestor of the votes.
 """
@@ -21,9 +24,10 @@ from torch import Tensor, nn
 
 from core.crystals.elements import FEATURES, MAX_NUMBER, element_features
 from core.crystals.fingerprint import BINS
-from core.crystals.substitution import Types, by_count
+from core.crystals.substitution import N_TYPES, Types, by_count
 
 MAX_SLOTS = 6
+NOBODY = -30.0  # log similarity of a type without members
 
 
 class Question(NamedTuple):
@@ -46,7 +50,7 @@ class Question(NamedTuple):
     size: Tensor
 
 
-def question(numbers, types: Types, hull: np.ndarray, *, n_neighbours: int = 128, n_types: int = 10) -> Question:
+def question(numbers, types: Types, hull: np.ndarray, *, n_neighbours: int = 128, n_types: int = N_TYPES) -> Question:
     """One unpadded-to-batch row. hull (M,): energy above hull of the neighbours in eV/atom, NaN where the library has none.
 
     Raises ValueError for more than MAX_SLOTS elements.
@@ -76,7 +80,7 @@ def stack(questions: list[Question]) -> Question:
 class Ranker(nn.Module):
     """Question -> logits (B, T), -inf where there is no type."""
 
-    def __init__(self, width: int = 16, hidden: int = 96):
+    def __init__(self, width: int = 12, hidden: int = 48, dropout: float = 0.2):
         super().__init__()
         self.register_buffer("properties", torch.from_numpy(element_features()))
         self.linear = nn.Linear(len(FEATURES), width, bias=False)
@@ -84,12 +88,12 @@ class Ranker(nn.Module):
         nn.init.normal_(self.linear.weight, std=0.6)
         nn.init.normal_(self.own.weight, std=0.05)
         self.bias = nn.Linear(2, 1, bias=False)
-        nn.init.zeros_(self.bias.weight)
         self.ends = nn.Linear(len(FEATURES) + width, hidden)
         self.potential = nn.Sequential(nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU(), nn.Linear(hidden, BINS))
-        nn.init.zeros_(self.potential[-1].weight)
-        nn.init.zeros_(self.potential[-1].bias)
-        self.dropout = nn.Dropout(0.1)
+        self.circumstances = nn.Sequential(nn.Linear(10, 24), nn.SiLU(), nn.Linear(24, 1))
+        for last in (self.bias, self.potential[-1], self.circumstances[-1]):
+            nn.init.zeros_(last.weight)
+        self.dropout = nn.Dropout(dropout)
         self.mix = nn.Parameter(torch.tensor([1.0, 0.3, 1.0]))   # votes, nearest distance, potential
 
     def embed(self, numbers: Tensor) -> Tensor:
@@ -101,13 +105,6 @@ class Ranker(nn.Module):
         distance = ((gap.square().sum(-1) + 1e-4).sqrt() * asked.share[:, None]).sum(-1)
         return self.bias(asked.bias).squeeze(-1) - distance
 
-    def votes(self, asked: Question) -> Tensor:
-        """(B, T): log of the summed similarity of each type's members."""
-        weight = self.weights(asked)
-        types = torch.arange(asked.nearest.shape[1], device=weight.device)
-        inside = asked.member.unsqueeze(1) == types[None, :, None]                                        # (B, T, M)
-        return torch.where(inside, weight.unsqueeze(1), -30.0).logsumexp(-1)
-
     def energies(self, asked: Question) -> Tensor:
         """(B, T): the learned potential summed over the pair distances of each candidate."""
         a = self.ends(torch.cat([self.properties[asked.elements], self.embed(asked.elements)], dim=-1))
@@ -115,7 +112,20 @@ class Ranker(nn.Module):
         return (asked.pictures * w.unsqueeze(1)).sum((-1, -2, -3))
 
     def forward(self, asked: Question) -> Tensor:
-        logits = self.mix[0] * self.votes(asked) - self.mix[1] * asked.nearest + self.mix[2] * self.energies(asked)
+        weight = self.weights(asked).unsqueeze(1)
+        types = torch.arange(asked.nearest.shape[1], device=weight.device)
+        inside = asked.member.unsqueeze(1) == types[None, :, None]                                        # (B, T, M)
+        weight = torch.where(inside, weight, NOBODY)
+        votes = weight.logsumexp(-1).masked_fill(~asked.present, NOBODY)
+        share, first = votes.softmax(-1), torch.zeros_like(votes)
+        first[:, 0] = 1
+        nearest_hull = asked.bias[..., 0].gather(1, weight.argmax(-1))
+        circumstances = torch.stack([
+            votes.clamp(min=-10) / 3, weight.amax(-1).clamp(min=-10) / 3, share, asked.nearest, first, inside.sum(-1).log1p() / 3,
+            asked.taken, asked.taken.amax(1, keepdim=True).expand_as(share), nearest_hull.clamp(0, 0.3) * 10,
+            (asked.size / 20).unsqueeze(1).expand_as(share)], dim=-1)
+        logits = (self.mix[0] * votes - self.mix[1] * asked.nearest + self.mix[2] * self.energies(asked)
+                  + self.circumstances(circumstances).squeeze(-1))
         return logits.masked_fill(~asked.present, -torch.inf)
 
 

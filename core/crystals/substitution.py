@@ -26,7 +26,8 @@ from core.crystals.elements import FEATURES, element_features
 from core.crystals.fingerprint import difference, fingerprints
 from core.crystals.types import Crystal
 
-SAME_TYPE = 0.05  # fingerprint difference below which two entries count as one structure type
+SAME_TYPE = 0.015  # fingerprint difference below which two entries count as one structure type (96% of such pairs match)
+N_TYPES = 14  # structure types that are considered for one composition
 WEIGHTS = {"period": 0.5, "group": 1.0, "electronegativity": 1.0, "atomic radius": 0.5, "ionic radius": 1.0,
            "Mendeleev number": 1.0, "lowest oxidation state": 0.3, "highest oxidation state": 0.3}
 
@@ -120,7 +121,7 @@ class Library:
             order = order[rows[order] != without]
         return Neighbours(rows[order], distances[order], replaced[order]) if len(order) else None
 
-    def types(self, numbers: Sequence[int], *, n_types: int = 10, n_neighbours: int = 128,
+    def types(self, numbers: Sequence[int], *, n_types: int = N_TYPES, n_neighbours: int = 128,
               without: int | None = None) -> Types | None:
         """The `n_types` nearest structure types among the `n_neighbours` nearest entries; None if no entry has this stoichiometry."""
         found = self.neighbours(numbers, without=without)
