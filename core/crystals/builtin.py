@@ -10,11 +10,12 @@ in which it is tabulated, so that `Na1 Cl1` and `Na4 Cl4` both find rock salt.
 from __future__ import annotations
 
 import warnings
-from functools import cache
+from functools import cache, lru_cache
+from pathlib import Path
 
 import numpy as np
 
-from core.crystals.arrays import CrystalArrays, from_crystals, load_arrays
+from core.crystals.arrays import ArrayFileError, CrystalArrays, from_crystals, load_arrays
 from core.crystals.models import FOLDER
 from core.crystals.structures import PROTOTYPES
 from core.crystals.substitution import Library
@@ -28,6 +29,21 @@ ASSET = FOLDER / "prototypes.npz"
 def builtin_library() -> Library:
     """Column `name`: where each entry comes from. Built anew (seconds) where the file is missing."""
     return Library(load_arrays(ASSET) if ASSET.exists() else build())
+
+
+def open_library(path: str | None) -> Library:
+    """The library of this file, read once while it stays as it is; the built-in one for None. Raises ArrayFileError."""
+    if path is None:
+        return builtin_library()
+    try:
+        return _read(path, Path(path).stat().st_mtime_ns)
+    except OSError as error:
+        raise ArrayFileError(f"{path}: {error.strerror}") from None
+
+
+@lru_cache(maxsize=2)
+def _read(path: str, modified: int) -> Library:
+    return Library.read(path)
 
 
 def build() -> CrystalArrays:

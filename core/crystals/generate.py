@@ -30,13 +30,12 @@ import torch
 from tqdm import tqdm
 
 from core.crystals.arrays import ArrayFileError, from_crystals
-from core.crystals.builtin import builtin_library
+from core.crystals.builtin import open_library
 from core.crystals.formula import FormulaError
-from core.crystals.generation import generate_de_novo, run
+from core.crystals.generation import content, draw_sizes, run
 from core.crystals.models import FOLDER, MODELS, Model, ModelMissing, load_model
 from core.crystals.predict import answer_by_prototype, answer_by_refinement, load_ranker
 from core.crystals.sampler import FLOW, METHODS, SamplerConfig
-from core.crystals.substitution import Library
 from core.crystals.types import Crystal, symbol
 
 
@@ -113,7 +112,7 @@ def _answers(args) -> list[Crystal]:
         if args.method in ("flow", "diffusion"):
             made = [path.final for path in run(model, stand_ins, _settings(args, model), seed=args.seed, progress=show)]
         else:
-            library = Library.read(args.library) if args.library else builtin_library()
+            library = open_library(args.library and str(args.library))
             if args.method == "prototype":
                 made = answer_by_prototype(cells, stand_ins, library, model, seed=args.seed, progress=show)
             else:
@@ -132,7 +131,8 @@ def _de_novo(args) -> list[Crystal]:
     if not model.de_novo:
         raise CompositionsError(f"the model {args.model} needs a formula: it was never trained to decide on species")
     with _bar() as show:
-        grown = generate_de_novo(model, args.de_novo, seed=args.seed, n_frames=1, settings=_de_novo_settings(args, model), progress=show)
+        sizes = draw_sizes(model, args.de_novo, seed=args.seed)
+        grown = run(model, [content(model, n) for n in sizes], _de_novo_settings(args, model), seed=args.seed, progress=show)
     if args.method == "flow":
         flow = load_model(args.model, args.models_folder, kind="flow")
         with _bar() as show:

@@ -2,7 +2,7 @@
 
 equation                                               name
 p(F, L | A), reverse process of the crystal diffusion  generate
-p(A, F, L), species masked at first                    generate_de_novo
+p(A, F, L), species masked at first                    generate with a number of atoms for a formula
 q(F_t, L_t | F_0, L_0), one path of the forward law    forward
 """
 
@@ -16,10 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from core.crystals.builtin import open_library
 from core.crystals.elements import MASKED, MAX_NUMBER
+from core.crystals.formula import FormulaError
 from core.crystals.lattice import lattice_to_vector, vector_to_lattice
 from core.crystals.metrics import composition_valid, match_rms, structure_valid
-from core.crystals.models import MODELS, Model, ModelMissing, load_model
+from core.crystals.models import KINDS, MODELS, Model, ModelMissing, load_model
 from core.crystals.network import Denoiser
 from core.crystals.sampler import (
     FLOW,
@@ -33,10 +35,11 @@ from core.crystals.sampler import (
     times,
 )
 from core.crystals.state import Cells
+from core.crystals.substitution import Proposal, prototype
 from core.crystals.types import Crystal, CrystalTrajectory
 from core.numerics.trajectory import frame_indices
 
-__all__ = ["METHODS", "MODELS", "Cancelled", "ModelMissing", "ReadOut", "forward", "generate", "generate_de_novo", "load_model",
+__all__ = ["METHODS", "MODELS", "Cancelled", "ModelMissing", "ReadOut", "forward", "generate", "load_model",
            "match_known", "read_out"]
 BATCH = 64
 Progress = Callable[[int, int], None]
@@ -46,50 +49,57 @@ class Cancelled(Exception):
     """Raised inside `generate` when the caller asked to stop."""
 
 
-def generate(model_name: str | Model, compositions: Sequence[str | Sequence[int]], *, n_samples: int = 1,
+def generate(model_name: str | Model, compositions: Sequence[str | Sequence[int] | int], *, n_samples: int = 1,
              n_steps: int = 50, method: str = "ancestral", temperature: float = 1.0, candidates: int = 1, sharpen: float = 0.0,
-             seed: int = 0, n_frames: int = 100, settings: SamplerConfig | None = None, guide: Guide | None = None,
+             start: float = 1.0, library: str | None = None, seed: int = 0, n_frames: int = 100, guide: Guide | None = None,
              progress: Progress | None = None, cancelled: Callable[[], bool] | None = None) -> list[CrystalTrajectory]:
     """Crystals of the given cell contents, in their order, the samples of one composition next to each other.
 
-    compositions: formulas ("Sr1 Ti1 O3") or atomic numbers; atoms keep the order written. n_steps: network calls.
-    temperature multiplies the variance of all noise drawn (of the starting cell too). candidates: crystals grown for each
-    one asked for; the one that surprises the model least is kept. sharpen: anti-annealing. n_frames: states kept, first and last
-    among them; never changes the crystals. settings: all sampler constants at once, instead of the ones before. guide: see
-    `sampler.sample`. progress(done, total) counts steps of batches; cancelled() is asked at every step.
+    compositions: formulas ("Sr1 Ti1 O3"), atomic numbers, or a number of atoms whose species are to be decided too (de novo; masked,
+    number 0, in the first frames). Atoms keep the order written. n_steps: network calls. temperature multiplies the variance of
+    all noise drawn (of the starting cell too). candidates: crystals grown for each one asked for; the one that surprises the model
+    least is kept. sharpen: anti-annealing. start below 1: begin with the nearest prototype of another composition in `library` (a
+    file; None = the built-in one), blurred to that time. n_frames: states kept, first and last among them; never changes the
+    crystals. guide: see `sampler.sample`. progress(done, total) counts steps of batches; cancelled() is asked at every step.
 
     The k-th cell of one composition has the same random numbers whatever else is asked for in the same call.
     Raises FormulaError, ModelMissing, Cancelled; KeyError for an unknown model or method; ValueError for steps < 1.
     """
     model = _model_for(model_name, method)
-    config = settings or _settings(model, method, n_steps, temperature, candidates, sharpen)
-    cells = [numbers for formula in compositions for numbers in [model.composition(formula)] * n_samples]
-    return run(model, cells, config, seed=seed, n_frames=n_frames, guide=guide, progress=progress, cancelled=cancelled)
+    config = replace(METHODS[method], steps=n_steps, temperature=temperature, candidates=candidates, sharpen=sharpen, start=start,
+                     rank_from=model.scoring.rank_from, rank_to=model.scoring.rank_to)
+    cells = [content(model, asked) for asked in compositions for _ in range(n_samples)]
+    initial = [known_relative(cell, library).crystal for cell in cells] if start < 1 else None
+    return run(model, cells, config, seed=seed, n_frames=n_frames, initial=initial, guide=guide, progress=progress, cancelled=cancelled)
 
 
-def generate_de_novo(model_name: str | Model, n: int, *, n_atoms: int | None = None, n_steps: int = 100, method: str = "ancestral",
-                     temperature: float = 1.0, species_temperature: float = 1.0, seed: int = 0, n_frames: int = 100,
-                     settings: SamplerConfig | None = None, guide: Guide | None = None, progress: Progress | None = None,
-                     cancelled: Callable[[], bool] | None = None) -> list[CrystalTrajectory]:
-    """`n` crystals from nothing: species, places and cell settle together. n_atoms: of every cell; None draws sizes as in training.
-
-    In the first frames the species are masked (number 0). Raises ValueError for a model that was only shown given species, or for
-    a number of atoms it never saw; otherwise as `generate`.
-    """
-    model = _model_for(model_name, method)
+def content(model: Model, asked: str | Sequence[int] | int) -> tuple[int, ...]:
+    """Atomic numbers of the cell asked for, 0 for species to be decided. Raises FormulaError for what the model cannot do."""
+    if not isinstance(asked, int):
+        return model.composition(asked)
     if not model.de_novo:
-        raise ValueError(f"The {model.kind} model {model.name} needs a formula: it was never trained to decide on species.")
-    if n_atoms is not None and n_atoms not in model.atom_counts:
-        raise ValueError(f"{n_atoms} atoms in the cell; the model {model.name} was trained on cells of {model.atom_counts[0]} to "
-                         f"{model.atom_counts[-1]} atoms.")
-    if n_atoms is None:
-        shares = np.array(model.about.get("size_shares") or [1.0] * len(model.atom_counts), dtype=float)
-        sizes = np.random.default_rng(abs(seed)).choice(model.atom_counts, size=n, p=shares / shares.sum()).tolist()
-    else:
-        sizes = [n_atoms] * n
-    config = settings or replace(_settings(model, method, n_steps, temperature, 1, 0.0), species_temperature=species_temperature)
-    return run(model, [(MASKED,) * size for size in sizes], config, seed=seed, n_frames=n_frames, guide=guide, progress=progress,
-               cancelled=cancelled)
+        raise FormulaError(f"The {KINDS[model.kind]} model {model.name} needs a formula: it was never trained to decide on species.")
+    if asked not in model.atom_counts:
+        raise FormulaError(f"{asked} atoms in the cell; the model {model.name} was trained on cells of {model.atom_counts[0]} to "
+                           f"{model.atom_counts[-1]} atoms.")
+    return (MASKED,) * asked
+
+
+def known_relative(numbers: Sequence[int], library: str | None = None) -> Proposal:
+    """The nearest known crystal of another composition with the wanted elements on its sites: the baseline without a network.
+
+    Raises FormulaError where none has this stoichiometry, ArrayFileError for an unreadable library.
+    """
+    found = None if MASKED in numbers else prototype(numbers, open_library(library), other=True)
+    if found is None:
+        raise FormulaError("No known crystal has this stoichiometry: begin with noise, or give a larger library.")
+    return found
+
+
+def draw_sizes(model: Model, n: int, *, seed: int = 0) -> list[int]:
+    """`n` numbers of atoms, distributed as in the training data."""
+    shares = np.array(model.about.get("size_shares") or [1.0] * len(model.atom_counts), dtype=float)
+    return np.random.default_rng(abs(seed)).choice(model.atom_counts, size=n, p=shares / shares.sum()).tolist()
 
 
 def _model_for(model_name: str | Model, method: str) -> Model:
@@ -103,11 +113,6 @@ def _model_for(model_name: str | Model, method: str) -> Model:
 def kind_of(method: str) -> str:
     """The kind of model (`models.KINDS`) behind a method of the sampler."""
     return "flow" if method == FLOW else "diffusion"
-
-
-def _settings(model: Model, method: str, n_steps: int, temperature: float, candidates: int, sharpen: float) -> SamplerConfig:
-    return replace(METHODS[method], steps=n_steps, temperature=temperature, candidates=candidates, sharpen=sharpen,
-                   rank_from=model.scoring.rank_from, rank_to=model.scoring.rank_to)
 
 
 def run(model: Model, cells: Sequence[Sequence[int]], config: SamplerConfig, *, seed: int = 0, n_frames: int = 1,

@@ -23,26 +23,11 @@ from core.crystals.generation import Progress, run, to_cells
 from core.crystals.models import FOLDER, Model, ModelMissing
 from core.crystals.ranker import MAX_SLOTS, Question, Ranker, question, stack
 from core.crystals.sampler import SamplerConfig, surprise
-from core.crystals.substitution import N_TYPES, Library, by_count
+from core.crystals.substitution import N_TYPES, Library, Proposal, by_count, prototype
 from core.crystals.types import Crystal
 from core.crystals.weights import WeightsError, load_module
 
 RANKER = "ranker.safetensors"
-
-
-@dataclass(frozen=True)
-class Proposal:
-    """A known crystal with the wanted elements on its sites.
-
-    row: of the library. distance: of the elements exchanged. share: weight the ranker gives to its structure type among those
-    proposed, 0..1. surprise: of the generative model, NaN where it was not asked.
-    """
-
-    crystal: Crystal
-    row: int
-    distance: float
-    share: float
-    surprise: float = float("nan")
 
 
 @dataclass(frozen=True)
@@ -69,14 +54,6 @@ def load_ranker(folder: Path = FOLDER) -> Ranker:
         raise ModelMissing(f"The weight file assets/models/{RANKER} cannot be read ({error}). Get it back with "
                            f"`git checkout -- assets/models/{RANKER}`.") from None
     return ranker
-
-
-def prototype(numbers: Sequence[int], library: Library) -> Proposal | None:
-    """The nearest entry, by the fixed distance of elements; None where no crystal of this stoichiometry is known."""
-    found = library.neighbours(numbers)
-    if found is None:
-        return None
-    return Proposal(library.substituted(numbers, found.rows[0], found.elements[0]), int(found.rows[0]), float(found.distances[0]), 1.0)
 
 
 @torch.no_grad()

@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from core.crystals.arrays import CrystalArrays, load_arrays
 from core.crystals.evaluate import census, evaluate, table
-from core.crystals.generation import generate, generate_de_novo, read_out
+from core.crystals.generation import content, draw_sizes, read_out, run
 from core.crystals.metrics import Report
 from core.crystals.models import FOLDER, KINDS, MODELS, Model
 from core.crystals.sampler import METHODS, SamplerConfig
@@ -40,8 +40,7 @@ def measure(model: Model, truths: list[Crystal], *, settings: SamplerConfig, see
         bar.update(done - bar.n)
 
     started = time.process_time()  # one thread: a busy machine does not count
-    grown = [t.final for t in generate(model, [c.numbers for c in truths], settings=settings, seed=seed, n_frames=1,
-                                       progress=show)]
+    grown = [t.final for t in run(model, [c.numbers.tolist() for c in truths], settings, seed=seed, progress=show)]
     seconds = time.process_time() - started
     bar.close()
     rng = np.random.default_rng(seed)
@@ -171,7 +170,8 @@ def main(arguments: list[str] | None = None) -> int:
               "reference": reference_histograms(arrays.select(~dev))}
     if args.de_novo:
         about["de_novo"] = asdict(replace(METHODS["ancestral"], steps=100, species_temperature=args.species_temperature or 1.0))
-        made = generate_de_novo(model, args.de_novo, seed=args.seed, n_frames=1, settings=SamplerConfig(**about["de_novo"]))
+        cells = [content(model, n) for n in draw_sizes(model, args.de_novo, seed=args.seed)]
+        made = run(model, cells, SamplerConfig(**about["de_novo"]), seed=args.seed)
         about["de_novo_census"] = asdict(census([path.final for path in made], arrays.select(~dev), workers=args.workers, progress=True))
     args.folder.mkdir(parents=True, exist_ok=True)
     save_weights(args.folder / f"{args.model}_{model.kind}.safetensors", network.config, process, network.state_dict(), about)

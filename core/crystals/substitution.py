@@ -64,6 +64,21 @@ class Neighbours:
 
 
 @dataclass(frozen=True)
+class Proposal:
+    """A known crystal with the wanted elements on its sites.
+
+    row: of the library. distance: of the elements exchanged. share: weight the ranker gives to its structure type among those
+    proposed, 0..1. surprise: of the generative model, NaN where it was not asked.
+    """
+
+    crystal: Crystal
+    row: int
+    distance: float
+    share: float
+    surprise: float = float("nan")
+
+
+@dataclass(frozen=True)
 class Types:
     """Structure types that a cell content may take: the nearest neighbours, sorted into types.
 
@@ -182,3 +197,16 @@ class Library:
         order[np.argsort(numbers, kind="stable")] = np.argsort(placed, kind="stable")
         ratio = self.volumes[numbers].sum() / self.volumes[template.numbers].sum()
         return Crystal(numbers, template.frac_coords[order], template.lattice * ratio ** (1 / 3))
+
+
+def prototype(numbers: Sequence[int], library: Library, *, other: bool = False) -> Proposal | None:
+    """The nearest entry, by the fixed distance of elements; None where no crystal of this stoichiometry is known.
+
+    other: pass over entries of the very composition asked for.
+    """
+    found = library.neighbours(numbers)
+    at = 0 if found is None else int((found.distances < 1e-6).sum()) if other else 0
+    if found is None or at == len(found.rows):
+        return None
+    row, distance = int(found.rows[at]), float(found.distances[at])
+    return Proposal(library.substituted(numbers, row, found.elements[at]), row, distance, 1.0)

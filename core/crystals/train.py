@@ -26,7 +26,7 @@ from core.crystals.arrays import ArrayFileError, load_arrays
 from core.crystals.diffusion import Diffusion
 from core.crystals.evaluate import evaluate
 from core.crystals.flow import Flow
-from core.crystals.generation import generate
+from core.crystals.generation import run
 from core.crystals.models import Model
 from core.crystals.network import Denoiser, NetworkConfig
 from core.crystals.sampler import SamplerConfig
@@ -130,7 +130,7 @@ class Run:
         network = Denoiser(self.network.config)
         network.load_state_dict(self.average)
         model = Model("probe", network.eval(), self.process, {})
-        grown = generate(model, [c.numbers for c in truths], settings=PROBE[type(self.process)], n_frames=1)
+        grown = run(model, [c.numbers.tolist() for c in truths], PROBE[type(self.process)])
         result = evaluate(zip((t.final for t in grown), truths))
         return {"match_rate": result.match_rate, "match_rate_filtered": result.match_rate_filtered, "rmse": result.rmse,
                 "tight_share": result.tight_share}

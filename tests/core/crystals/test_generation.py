@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from core.crystals import generation
-from core.crystals.arrays import from_crystals, load_arrays
+from core.crystals.arrays import ArrayFileError, from_crystals, load_arrays
 from core.crystals.formula import FormulaError
 from core.crystals.generate import main
-from core.crystals.generation import Cancelled, forward, generate, generate_de_novo, match_known, read_out, structure_seeds
+from core.crystals.generation import Cancelled, forward, generate, known_relative, match_known, read_out, run, structure_seeds
 from core.crystals.models import FOLDER, KINDS, MODELS, ModelMissing, load_model
 from core.crystals.settling import settling, strain
 from core.crystals.types import Crystal, CrystalTrajectory
@@ -54,7 +54,7 @@ def test_candidates_are_ranked_by_the_models_own_surprise(model):
     from core.crystals.state import Cells
 
     def grown(**options):
-        return generate(model, ["SrTiO3", "NaCl"], n_samples=2, seed=4, n_frames=2, settings=SamplerConfig(steps=6, **options))
+        return run(model, [(38, 22, 8, 8, 8)] * 2 + [(11, 17)] * 2, SamplerConfig(steps=6, **options), seed=4, n_frames=2)
 
     ranked, plain = grown(candidates=3), grown()
     changed = [not np.allclose(a.final.frac_coords, b.final.frac_coords, atol=1e-4) for a, b in zip(ranked, plain)]
@@ -221,19 +221,19 @@ def test_command_from_nothing(models_folder, tmp_path, capsys):
 
 
 def test_from_nothing_species_appear_one_by_one_and_stay(model):
-    for path in generate_de_novo(model, 3, n_atoms=6, n_steps=20, n_frames=21, seed=1):
+    for path in generate(model, [6], n_samples=3, n_steps=20, n_frames=21, seed=1):
         hidden = (path.numbers == 0).sum(1)
         assert hidden[0] == 6 and hidden[-1] == 0 and (np.diff(hidden) <= 0).all() and len(set(hidden.tolist())) > 3
         for before, after in zip(path.numbers[:-1], path.numbers[1:]):
             assert (after[before > 0] == before[before > 0]).all()
         assert hidden[path.times <= 0.5].max() == 0
-    with pytest.raises(ValueError, match="30 atoms"):
-        generate_de_novo(model, 1, n_atoms=30)
+    with pytest.raises(FormulaError, match="30 atoms"):
+        generate(model, [30])
 
 
 def test_flow_models_need_a_formula_and_their_own_sampler(flow_model):
-    with pytest.raises(ValueError, match="needs a formula"):
-        generate_de_novo(flow_model, 1, method="flow")
+    with pytest.raises(FormulaError, match="needs a formula"):
+        generate(flow_model, [5], method="flow")
     with pytest.raises(ValueError, match="needs a diffusion model"):
         generate(flow_model, ["NaCl"], method="ddim")
 
@@ -250,6 +250,19 @@ def test_a_guide_sees_every_step_and_is_followed(flow_model):
                               for guide in (None, same, lambda state, said, t: said._replace(coords=-said.coords)))
     assert plain == watched and len(seen) == 8 and seen == sorted(seen, reverse=True)
     assert not np.allclose(plain.frac_coords, turned.frac_coords, atol=1e-3)
+
+
+def test_beginning_with_a_prototype(flow_model):
+    """Blurred to t, the atoms are within t/2 of the nearest prototype of another composition; unknown stoichiometries are said to be so."""
+    relative = known_relative((11, 17)).crystal
+    assert match_known(relative, [ROCKSALT]) is not None
+    path = generate(flow_model, ["Na1 Cl1"], n_steps=5, method="flow", start=0.1, seed=1)[0]
+    away = path.frac_coords[0] - relative.frac_coords
+    assert path.times[0] == pytest.approx(0.1) and np.abs(away - np.round(away)).max() <= 0.05 + 1e-6
+    with pytest.raises(FormulaError, match="No known crystal"):
+        generate(flow_model, ["Na1 Cl2 O3 Ti4 Sr5"], method="flow", start=0.5)
+    with pytest.raises(ArrayFileError, match="absent.npz"):
+        generate(flow_model, ["NaCl"], method="flow", start=0.5, library="absent.npz")
 
 
 SHIPPED = [(name, kind) for name in sorted(MODELS) for kind in sorted(KINDS)]
