@@ -39,7 +39,7 @@ from core.crystals.substitution import Proposal, prototype
 from core.crystals.types import Crystal, CrystalTrajectory
 from core.numerics.trajectory import frame_indices
 
-__all__ = ["METHODS", "MODELS", "Cancelled", "ModelMissing", "ReadOut", "forward", "generate", "load_model",
+__all__ = ["KINDS", "METHODS", "MODELS", "Cancelled", "ModelMissing", "ReadOut", "forward", "generate", "load_model",
            "match_known", "read_out"]
 BATCH = 64
 Progress = Callable[[int, int], None]
@@ -94,6 +94,15 @@ def known_relative(numbers: Sequence[int], library: str | None = None) -> Propos
     if found is None:
         raise FormulaError("No known crystal has this stoichiometry: begin with noise, or give a larger library.")
     return found
+
+
+def name_of(found: Proposal, library: str | None = None) -> str:
+    """What a library calls an entry: its name, its id, or at least its formula."""
+    entries = open_library(library).arrays
+    for column in ("name", "material_id"):
+        if column in entries.columns:
+            return f"{entries.columns[column][found.row]}, {entries.crystal(found.row).formula}"
+    return entries.crystal(found.row).formula
 
 
 def draw_sizes(model: Model, n: int, *, seed: int = 0) -> list[int]:
@@ -215,6 +224,11 @@ class ReadOut:
     density: float
     nearest_distance: float
     volume_per_atom: float
+
+    @property
+    def words(self) -> str:
+        """A verdict of two words for a gallery."""
+        return "atoms too close" if not self.structure_valid else "valid" if self.composition_valid else "no charge balance"
 
 
 def read_out(crystal: Crystal) -> ReadOut:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from core.crystals.compare import Comparison
 from core.crystals.generation import ReadOut
+from core.crystals.types import Crystal
 
 
 def read_out_table(facts: ReadOut) -> list[tuple[str, str]]:
@@ -17,6 +19,13 @@ def read_out_table(facts: ReadOut) -> list[tuple[str, str]]:
         ("Nearest distance", f"{facts.nearest_distance:.2f} Å"),
         ("Volume per atom", f"{facts.volume_per_atom:.1f} Å³"),
     ]
+
+
+def baseline_row(relative: tuple[str, Crystal] | None, comparison: Comparison | None) -> list[tuple[str, str]]:
+    """The baseline beside the model: the nearest known crystal with the elements exchanged, and how it compares with the truth."""
+    if relative is None:
+        return [("Without a network", "no known crystal of this stoichiometry")]
+    return [("Without a network", f"{relative[0]}: {comparison.label if comparison else 'elements exchanged'}")]
 
 
 def score_table(about: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -37,4 +46,8 @@ def score_table(about: Mapping[str, Any]) -> list[tuple[str, str]]:
     ):
         if value is not None:
             rows.append((name, show.format(value)))
+    if "de_novo_census" in about:
+        made = about["de_novo_census"]
+        rows += [(f"Of {made['n']:,} from nothing: sound", f"{made['structure_validity']:.1%}"),
+                 ("Charge-balanced (SMACT)", f"{made['composition_validity']:.1%}"), ("Unique", f"{made['uniqueness']:.1%}")]
     return rows

@@ -29,6 +29,16 @@ def reverse_noise(noisy: bool, temperature: float) -> str:
     return rf"+\,\sqrt{{{number(temperature)}}}\;g\,\mathrm{{d}}\bar B" if noisy else r"\quad\text{(no noise)}"
 
 
+def motion(method: str, temperature: float, sharpen: float) -> str:
+    r"""dF of a crystal sampler, backward in time: along the velocity of a flow, or along the score of a diffusion."""
+    if method == "flow":
+        faster = rf"\left(1 + {number(sharpen)}\,(1-t)\right)" if sharpen else ""
+        return rf"{faster}\,u_\theta(F, L, t)\,\mathrm{{d}}t"
+    noisy = method != "ddim"
+    return (rf"{reverse_drift(noisy)}\,\frac{{\mathrm{{d}}\sigma^2}}{{\mathrm{{d}}t}}\, s_\theta(F, L, t)\,\mathrm{{d}}t"
+            rf" {reverse_noise(noisy, temperature)}")
+
+
 def substitute(template: str, terms: Mapping[str, str], moved: str | None, palette: Palette) -> str:
     """Fill `${name}` places of a LaTeX template.
 

@@ -1,0 +1,51 @@
+"""What is known about a crystal that was grown: relatives in a library, the real one, the same one dissolving."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+import streamlit as st
+
+from core.crystals import generation
+from core.crystals.compare import compare
+from core.crystals.formula import FormulaError
+from core.crystals.types import Crystal, CrystalTrajectory
+
+LIBRARY = os.environ.get("N2C_LIBRARY") or None  # a prepared file of known crystals; None = the built-in prototypes
+
+
+@st.cache_data(max_entries=32, max_size="32MB", show_spinner=False)
+def melt(crystal: Crystal, model: str, kind: str, seed: int, n_frames: int) -> CrystalTrajectory:
+    """The forward process of a known crystal."""
+    return generation.forward(crystal, model_name=model, kind=kind, seed=seed, n_frames=n_frames)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def judge(crystal: Crystal, known: dict):
+    """(read-outs, comparison with the closest of `known`)."""
+    return generation.read_out(crystal), compare(crystal, known)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def relative_of(numbers: tuple[int, ...]) -> tuple[str, Crystal] | None:
+    """(name, crystal) of the nearest known crystal of another composition with the elements exchanged; None where there is none.
+
+    Raises ArrayFileError for a library that cannot be read.
+    """
+    try:
+        found = generation.known_relative(numbers, LIBRARY)
+    except FormulaError:
+        return None
+    return generation.name_of(found, LIBRARY), found.crystal
+
+
+def beside_it(choice: str | None, known: Mapping[str, Crystal], relative: tuple[str, Crystal] | None, *, model: str, kind: str, seed: int,
+              n_frames: int) -> tuple[str, Crystal | CrystalTrajectory] | None:
+    """(title, what to show) for the second panel of the stage; None where there is nothing of this kind."""
+    if choice == "relative" and relative:
+        return f"relative: {relative[0]}", relative[1]
+    if choice in ("known", "forward") and known:
+        name = list(known)[-1]
+        return (name, known[name]) if choice == "known" else (f"{name}, melting", melt(known[name], model, kind, seed, n_frames))
+    return None
