@@ -1,0 +1,62 @@
+"""One published crystal generator beside ours: seconds per structure, same formulas, same machine, same run.
+
+    pip install chemeleon-dng && python -m tests.benchmarks.chemeleon
+
+Chemeleon-DNG (Park & Walsh) predicts crystals of given composition with CSPNet 512 x 6 and 256 predictor-corrector steps. Its
+weights are not needed for timing: the network is made with random ones, in the sizes its authors publish. Both run on two threads.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from importlib.util import find_spec
+
+import torch
+
+from core.crystals.generation import load_model, run
+from core.crystals.weights import n_parameters
+from tests.benchmarks.report import write
+
+FORMULAS = [(38, 38, 22, 22, 8, 8, 8, 8, 8, 8), (11, 11, 11, 11, 11, 17, 17, 17, 17, 17), (12, 12, 13, 13, 13, 13, 8, 8, 8, 8)]
+BATCH = 64
+
+
+def theirs():
+    """Chemeleon-DNG's diffusion module for crystal structure prediction, with random weights."""
+    from chemeleon_dng.script_util import create_diffusion_module
+
+    model = dict(hidden_dim=512, time_dim=256, num_layers=6, max_atoms=100, act_fn="silu", dis_emb="sin", num_freqs=128, ln=True, ip=True,
+                 smooth=False, cond_dim=0)
+    training = dict(optimizer="adam", lr=1e-3, weight_decay=0.0, scheduler="constant", patience=1, early_stopping=1)
+    return create_diffusion_module(task="csp", model_configs=model, optimizer_configs=training, num_timesteps=256,
+                                   beta_schedule_ddpm="cosine", beta_schedule_d3pm="cosine", max_atoms=100,
+                                   d3pm_hybrid_coeff=0.01, sigma_begin=0.01, sigma_end=1.0).eval()
+
+
+def main() -> int:
+    if find_spec("chemeleon_dng") is None:
+        print("chemeleon-dng is not installed; `pip install chemeleon-dng` to compare with it")
+        return 0
+    torch.set_num_threads(2)
+    module = theirs()
+    cells = [FORMULAS[i % len(FORMULAS)] for i in range(2)]
+    started = time.perf_counter()
+    module.sample(task="csp", num_atoms=[len(c) for c in cells], atom_types=[z for c in cells for z in c], verbose=False)
+    slow = (time.perf_counter() - started) / len(cells)
+    rows = [("Chemeleon-DNG, CSP, 256 steps of two calls", f"{n_parameters(module) / 1e6:.1f} M", len(cells), f"{1000 * slow:.0f}", "1")]
+    for kind in ("flow", "diffusion"):
+        model = load_model("mp20", kind=kind)
+        cells = [FORMULAS[i % len(FORMULAS)] for i in range(BATCH)]
+        run(model, cells[:4], model.scoring)
+        started = time.perf_counter()
+        run(model, cells, model.scoring)
+        fast = (time.perf_counter() - started) / len(cells)
+        rows.append((f"MP-20 {kind}, {model.scoring.steps} steps x {model.scoring.candidates} candidates",
+                     f"{n_parameters(model.network) / 1e6:.1f} M", BATCH, f"{1000 * fast:.1f}", f"{slow / fast:.0f}"))
+    write("chemeleon", "Ten atoms, composition given: milliseconds per structure", ["model", "parameters", "batch", "ms", "times faster"], rows)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
