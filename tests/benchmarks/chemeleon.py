@@ -54,7 +54,8 @@ def main() -> int:
         fast = (time.perf_counter() - started) / len(cells)
         rows.append((f"MP-20 {kind}, {model.scoring.steps} steps x {model.scoring.candidates} candidates",
                      f"{n_parameters(model.network) / 1e6:.1f} M", BATCH, f"{1000 * fast:.1f}", f"{slow / fast:.0f}"))
-    write("chemeleon", "Ten atoms, composition given: milliseconds per structure", ["model", "parameters", "batch", "ms", "times faster"], rows)
+    write("chemeleon", "Ten atoms, composition given: milliseconds per structure", ["model", "parameters", "batch", "ms", "times faster"],
+          rows)
     return 0
 
 
