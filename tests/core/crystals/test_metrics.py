@@ -4,8 +4,8 @@ from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Lattice, Structure
 
 from core.crystals.arrays import ArrayFileError, from_crystals
-from core.crystals.evaluate import evaluate, main, pairs
-from core.crystals.metrics import Score, composition_valid, match_rms, report, score, structure_valid
+from core.crystals.evaluate import census, evaluate, main, pairs
+from core.crystals.metrics import Score, composition_valid, first_of_kind, match_rms, report, score, structure_valid
 from core.crystals.types import Crystal
 
 PEROVSKITE = Crystal([38, 22, 8, 8, 8], [[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]],
@@ -132,3 +132,21 @@ def test_files_that_do_not_belong_together():
     with pytest.raises(ArrayFileError, match="cannot be K"):
         list(pairs(from_crystals([PEROVSKITE] * 3), from_crystals([PEROVSKITE] * 2)))
     assert evaluate(pairs(from_crystals([PEROVSKITE]), from_crystals([PEROVSKITE]))).match_rate == 1
+
+
+def test_census_by_hand(tmp_path, capsys):
+    """Rock salt twice (once moved and swelled), a perovskite, one collapsed: unique 3 of 4; novel against rock salt 2 of 4."""
+    salt = rocksalt()
+    again = Crystal(salt.numbers, salt.frac_coords + 0.2, salt.lattice * 1.1)
+    collapsed = Crystal(PEROVSKITE.numbers[:2], np.zeros((2, 3)), PEROVSKITE.lattice)
+    made = [salt, again, PEROVSKITE, collapsed]
+    assert first_of_kind(made).tolist() == [True, False, True, True]
+    result = census(made, from_crystals([again]))
+    assert (result.n, result.uniqueness, result.novelty, result.structure_validity) == (4, 0.75, 0.5, 0.75)
+    assert result.valid_unique_novel == 0.25 and np.isnan(census(made).novelty)
+    from_crystals(made).save(tmp_path / "made.npz")
+    from_crystals([again]).save(tmp_path / "known.npz")
+    assert main([str(tmp_path / "made.npz"), "--reference", str(tmp_path / "known.npz"), "--json", str(tmp_path / "r.json")]) == 0
+    assert "| unique | 75.0 % |" in capsys.readouterr().out
+    with pytest.raises(ArrayFileError, match="no structures"):
+        census([])
