@@ -105,10 +105,10 @@ class Diffusion:
         score = said.coords * (1 + config.sharpen * (1 - t)) * wrapped_normal_score_rms(sigma)
         frac = state.frac + (sigma**2 - down * sigma) * score
         alpha, alpha_next = self.alpha(t), self.alpha(t_next)
-        beta, beta_next = (1 - alpha**2).sqrt(), (1 - alpha_next**2).clamp(min=0).sqrt()
+        beta, beta_next = (1 - alpha**2).clamp(min=0).sqrt(), (1 - alpha_next**2).clamp(min=0).sqrt()
         clean = alpha * state.cell - beta * said.lattice
         direction = beta * state.cell + alpha * said.lattice
-        up_cell = eta * beta_next / beta * (1 - (alpha / alpha_next) ** 2).sqrt()
+        up_cell = eta * beta_next / beta.clamp(min=1e-6) * (1 - (alpha / alpha_next) ** 2).clamp(min=0).sqrt()
         cell = alpha_next * clean + (beta_next**2 - up_cell**2).clamp(min=0).sqrt() * direction
         if eta > 0:
             frac = frac + temperature**0.5 * up * noise.normal(*state.frac.shape[1:])

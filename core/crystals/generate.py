@@ -6,7 +6,7 @@
 --method flow        the flow-matching model, from noise (the default)
          diffusion   the diffusion model, from noise (--sampler ancestral, ddim or langevin)
          prototype   the nearest known crystal of --library with the elements exchanged; no network
-         refine      structure types of --library ranked by a learned judge, the best one denoised a little by the flow model
+         refine      structure types of --library ranked by a learned judge; the flow model where no type fits the stoichiometry
 --library FILE.npz   known crystals in the layout of core/crystals/arrays.py (see core.crystals.dataset); rows marked `dev` are never
                      used. Without it: the AFLOW prototypes that pymatgen carries and the crystals built in code.
 

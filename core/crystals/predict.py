@@ -32,12 +32,13 @@ RANKER = "ranker.safetensors"
 
 @dataclass(frozen=True)
 class Refinement:
-    """Constants of `refine`, chosen on held-out crystals. start: time to which a prototype is blurred (0 = left as it is).
+    """Constants of `refine`, chosen on held-out crystals. start: time to which a prototype is blurred (0 = left as it is, which was
+    best with the weights that ship: from t = 0.03 the flow found 0.6 % more matches but raised their rms from 0.029 to 0.042).
 
     doubt: weight of the model's surprise beside the ranker's logit; n_types: how many types are ranked.
     """
 
-    start: float = 0.1
+    start: float = 0.0
     steps: int = 10
     doubt: float = 0.0
     n_types: int = N_TYPES

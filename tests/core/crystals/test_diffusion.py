@@ -130,3 +130,11 @@ def test_each_structure_has_its_own_noise():
 
 def test_wrap_stays_below_one():
     assert (wrap(torch.tensor([-1e-9, 1.0, 0.9999999999])) < 1).all()
+
+
+def test_a_hair_of_noise_is_no_division_by_zero():
+    """At t = 0.001 float32 no longer tells alpha from 1; the step back to the crystal must stay finite."""
+    start = PROCESS.start(clean(4), torch.tensor(0.001), noise=Noise(range(4)))
+    said = Prediction(torch.zeros(4, 2, 3), torch.zeros(4, 6), torch.zeros(4, 2, 104))
+    end = PROCESS.step(start, said, torch.tensor(0.001), torch.tensor(0.0), config=SamplerConfig(eta=1.0), noise=Noise(range(4)))
+    assert torch.isfinite(end.frac).all() and torch.allclose(end.cell, clean(4).cell, atol=1e-2)
