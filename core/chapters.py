@@ -50,6 +50,8 @@ CHAPTERS = (
             "water"),
     Chapter(8, "physics", "score_fields", "Score fields", "Which way is denser, and what happens to those who only ever walk that way?",
             "explore"),
+    Chapter(9, "learning", "generative_models", "Around the normaliser",
+            "If nobody can compute the integral, how does every generative model get away with it?", "hub"),
     Chapter(10, "learning", "forward_process", "Forward process and schedules",
             "How do you forget a picture so evenly that every moment of forgetting is known?", "blur_on"),
     Chapter(11, "learning", "score_matching", "Learning the score", "How do you learn an arrow that nobody can show you?", "my_location"),

@@ -1,0 +1,161 @@
+"""Chapter 9, around the normaliser: six families carry the same noise to the same data, each paying in its own coin."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from core.learning.families import MODELS, Model
+from core.learning.train_families import SHIPPED, load_families
+from core.numerics.densities import get_dataset
+from core.numerics.distances import Floor, Truth, floor, measure, sliced
+from core.numerics.trajectory import Trajectory
+
+DATASETS = SHIPPED
+CLOCKS = ("own pace", "race")
+BUDGETS = (1, 2, 4, 8, 16, 32, 64, 128)
+N_CURVE = 600  # particles behind the error curves
+
+
+@dataclass(frozen=True)
+class Family:
+    """What a family does about Z = int p~ dx, in words.
+
+    label: its name; way: how it gets around Z; density, exact: what can be asked of it; walks: may take many evaluations.
+    """
+
+    label: str
+    way: str
+    density: str
+    exact: str
+    walks: bool
+    source: str
+
+
+FAMILIES: dict[str, Family] = {
+    "EBM": Family("Energy-based", "keeps Z, samples without it", "up to Z (here: Z on a grid)", "only after endless steps", True,
+                  "Hinton 2002"),
+    "VAE": Family("VAE", "bounds log p from below", "a bound (here: an integral over z)", "yes", False, "Kingma & Welling 2013"),
+    "GAN": Family("GAN", "has no density, so no Z", "none", "yes", False, "Goodfellow et al. 2014"),
+    "flow": Family("Normalizing flow", "invertible, so Z = 1", "exact, one pass", "yes", False, "Dinh et al. 2016"),
+    "diffusion": Family("Diffusion", "learns ∇log p, where Z is gone", "by an ODE", "as the steps grow fine", True, "Ho et al. 2020"),
+    "flow matching": Family("Flow matching", "learns a velocity, Z = 1", "by an ODE", "as the steps grow fine", True, "Lipman et al. 2022"),
+}
+
+
+@lru_cache(maxsize=4)
+def models(dataset: str) -> dict[str, Model]:
+    """The six trained networks. Raises ModelMissing with the command that makes them, ValueError for another data set."""
+    if dataset not in DATASETS:
+        raise ValueError(f"data set {dataset!r} is not one of {', '.join(DATASETS)}")
+    return load_families(dataset)
+
+
+def _model(dataset: str, family: str) -> Model:
+    if family not in MODELS:
+        raise ValueError(f"family {family!r} is not one of {', '.join(MODELS)}")
+    return models(dataset)[family]
+
+
+@torch.no_grad()
+def sample(*, family: str = "flow matching", dataset: str = "two moons", n_steps: int = 50, n_particles: int = 1000, width: float = 1.0,
+           seed: int = 1) -> Trajectory:
+    """Carry z ~ N(0, width^2 I) to samples; times: network evaluations so far (one pass of a flow is one, in layers).
+
+    The same seed is the same z for every family. n_steps: evaluations allowed to families that walk. width: only 1 is what the
+    networks were trained for. Raises ValueError for unknown names, n_steps outside 1..1000, width <= 0, ModelMissing.
+    """
+    if not 1 <= n_steps <= 1000 or n_particles < 1 or width <= 0:
+        raise ValueError("n_steps must be in 1..1000, n_particles at least 1 and width positive")
+    model = _model(dataset, family)
+    z = torch.randn(n_particles, 2, generator=torch.Generator().manual_seed(seed)) * width
+    times, states = zip(*model.walk(z, n_steps, torch.Generator().manual_seed(seed + 1_000_003)), strict=True)
+    return Trajectory(torch.tensor(times, dtype=torch.float64), torch.stack(states))
+
+
+def truth(trajectory: Trajectory, *, dataset: str) -> Truth:
+    """Sliced Wasserstein distance of the particles at the end to the data, with the floor of exact samples."""
+    return measure(sliced, trajectory.final, get_dataset(dataset).sample, seed=17, name="sliced Wasserstein distance",
+                   known_floor=_floor(dataset, trajectory.n_particles))
+
+
+@lru_cache(maxsize=32)
+def _floor(dataset: str, n: int) -> Floor:
+    return floor(sliced, get_dataset(dataset).sample, n)
+
+
+def on_clock(trajectory: Trajectory, clock: str, moments: Tensor) -> Tensor:
+    """(M, N, 2): the states at `moments`.
+
+    "own pace": moments are shares 0..1 of the family's own way, straight lines between its states. "race": moments count
+    network evaluations, and a particle stays where it is until its next one is done. ValueError for another clock.
+    """
+    if clock == "race":
+        return trajectory.positions[torch.searchsorted(trajectory.times, moments.double() + 1e-9, right=True) - 1]
+    if clock != "own pace":
+        raise ValueError(f"clock {clock!r} is not one of {', '.join(CLOCKS)}")
+    at = moments.double() * (trajectory.n_frames - 1)
+    low = at.floor().long().clamp(max=trajectory.n_frames - 2)
+    part = (at - low)[:, None, None].to(trajectory.positions.dtype)
+    return torch.lerp(trajectory.positions[low], trajectory.positions[low + 1], part)
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """KL(data || model) in nats, its standard error, and the number of exact draws behind it."""
+
+    value: float
+    error: float
+    n: int
+
+
+@torch.no_grad()
+def belief(*, dataset: str, family: str, points: Tensor) -> Tensor | None:
+    """(N,): the model's own density at `points` (N, 2); None for a family that has none."""
+    try:
+        return _model(dataset, family).log_prob(points).exp()
+    except NotImplementedError:
+        return None
+
+
+@torch.no_grad()
+def divergence(*, dataset: str, family: str, n: int = 400, seed: int = 3) -> Divergence | None:
+    """Mean of log p - log p_model over exact draws; None for a family without a density."""
+    density = get_dataset(dataset)
+    x = density.sample(n, torch.Generator().manual_seed(seed))
+    try:
+        gap = density.log_prob(x) - _model(dataset, family).log_prob(x)
+    except NotImplementedError:
+        return None
+    return Divergence(float(gap.mean()), float(gap.std() / math.sqrt(n)), n)
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Distance to the data against network evaluations per sample, by family; a one-pass family has one point."""
+
+    evaluations: dict[str, list[int]]
+    distances: dict[str, list[float]]
+    floor: Floor
+    n_particles: int
+
+
+def error_against_evaluations(*, dataset: str = "two moons", budgets: tuple[int, ...] = BUDGETS, n_particles: int = N_CURVE,
+                              seed: int = 0) -> Curves:
+    """Every family with every budget, from the same z, against one exact sample."""
+    reference = get_dataset(dataset).sample(n_particles, torch.Generator().manual_seed(seed + 17))
+    evaluations, distances = {}, {}
+    for name, family in FAMILIES.items():
+        common = dict(family=name, dataset=dataset, n_particles=n_particles, seed=seed)
+        if name == "EBM":  # its chain does not depend on how long it will be: one walk serves every budget
+            walk = sample(n_steps=max(budgets), **common).positions
+            ends = {n: walk[n] for n in budgets}
+        else:
+            ends = {n: sample(n_steps=n, **common).final for n in (budgets if family.walks else (1,))}
+        evaluations[name] = list(ends)
+        distances[name] = [sliced(x, reference) for x in ends.values()]
+    return Curves(evaluations, distances, _floor(dataset, n_particles), n_particles)

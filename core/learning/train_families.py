@@ -1,0 +1,140 @@
+"""Train the six families on a named data set: python -m core.learning.train_families --dataset "two moons".
+
+Seeded; every family has its own seed and budget, so that one can be trained again (--family) without the others.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from core.learning.families import MODELS, Model
+from core.numerics.densities import DATASETS, get_dataset
+from core.numerics.networks import MODELS as FOLDER
+from core.numerics.networks import ModelMissing, slug
+from core.numerics.training import Trainer, TrainingPlan
+
+BATCH = 512
+SHIPPED = ("two moons", "lattice")
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Gradient steps of BATCH points and the peak learning rate."""
+
+    steps: int
+    rate: float = 2e-3
+
+
+BUDGETS = {"EBM": Budget(1500, 4e-4), "VAE": Budget(4000), "GAN": Budget(2000, 1e-3), "flow": Budget(1500), "diffusion": Budget(3000),
+           "flow matching": Budget(3000)}
+
+
+def weights_path(dataset: str, folder: Path = FOLDER) -> Path:
+    return Path(folder) / f"families_{slug(dataset)}.safetensors"
+
+
+def trainer(family: str, dataset: str, *, steps: int | None = None, batch: int = BATCH, seed: int = 0) -> Trainer:
+    """A trainer that draws fresh exact samples of `dataset` in every step. ValueError for unknown names."""
+    if family not in MODELS:
+        raise ValueError(f"family {family!r} is not one of {', '.join(MODELS)}")
+    density = get_dataset(dataset)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = MODELS[family]()
+    plan = TrainingPlan(n_steps=steps or BUDGETS[family].steps, learning_rate=BUDGETS[family].rate, ema=0.998, seed=seed)
+    return Trainer(network, lambda net, generator: net.loss(density.sample(batch, generator), generator), plan)
+
+
+def load_families(dataset: str, folder: Path = FOLDER) -> dict[str, Model]:
+    """All families trained on `dataset`, ready to sample. Raises ModelMissing with the command that makes them."""
+    path = weights_path(dataset, folder)
+    try:
+        tensors, loaded = load_file(str(path)), {}
+        for name, kind in MODELS.items():
+            part = {key.removeprefix(f"{name}/"): value.float() for key, value in tensors.items() if key.startswith(f"{name}/")}
+            loaded[name] = kind()
+            loaded[name].load_state_dict(part)
+            loaded[name].eval().requires_grad_(False)
+    except (OSError, SafetensorError, RuntimeError, KeyError, ValueError) as error:
+        raise ModelMissing(f"no usable weights at assets/models/{path.name} ({type(error).__name__}); make them with "
+                           f'python -m core.learning.train_families --dataset "{dataset}"') from error
+    return loaded
+
+
+def seconds_of_training(dataset: str, folder: Path = FOLDER) -> dict[str, float]:
+    """Family -> processor seconds that its training took, as noted in the weights."""
+    with safe_open(str(weights_path(dataset, folder)), framework="pt") as file:
+        return json.loads(file.metadata()["seconds"])
+
+
+def _kept(path: Path) -> tuple[dict[str, Tensor], dict[str, float]]:
+    if not path.exists():
+        return {}, {}
+    with safe_open(str(path), framework="pt") as file:
+        return load_file(str(path)), json.loads(file.metadata()["seconds"])
+
+
+def model_card(dataset: str, seconds: dict[str, float], weights: dict[str, int]) -> str:
+    """Markdown: what, from what, how."""
+    rows = "\n".join(f"| {name} | {weights[name]:,} | {BUDGETS[name].steps:,} | {BUDGETS[name].rate:g} | {taken:.0f} |"
+                     for name, taken in seconds.items())
+    return f"""# Six families of generative models for "{dataset}"
+
+What it is: the networks of `core.learning.families`, one small one for each family, in one file.
+
+Data: `core.numerics.densities.DATASETS["{dataset}"]`, drawn afresh in every step; nothing downloaded.
+
+| family | weights | steps of {BATCH} points | learning rate | processor seconds |
+|---|---|---|---|---|
+{rows}
+
+Adam with cosine decay, averaged weights (decay 0.998), seed 0. Reproduce all of it, or one family (`--family GAN`), with
+
+    python -m core.learning.train_families --dataset "{dataset}"
+
+The page measures the distance to the data, its floor and the cost per sample live; the tests hold them to what the page says.
+
+Limits: two dimensions, this one data set, budgets of seconds; no family is shown at its best.
+"""
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m core.learning.train_families", description=__doc__.splitlines()[0])
+    parser.add_argument("--dataset", required=True, choices=list(DATASETS))
+    parser.add_argument("--family", action="append", choices=list(MODELS), help="only these; the others in the file are kept")
+    parser.add_argument("--out", type=Path, help="weights file (default: assets/models/families_NAME.safetensors)")
+    parser.add_argument("--steps", type=int, help="instead of the family's own budget")
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args(argv)
+    if args.steps is not None and args.steps < 1:
+        parser.error("--steps must be at least 1")
+    torch.set_num_threads(1)
+    out = args.out or weights_path(args.dataset)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    for name in args.family or MODELS:
+        run, start = trainer(name, args.dataset, steps=args.steps, seed=args.seed), time.process_time()
+        for progress in run.run():
+            if progress.step % 250 == 0 or progress.step == progress.n_steps:
+                print(f"{name}: step {progress.step} of {progress.n_steps}, loss {progress.loss:.4f}", flush=True)
+        tensors, seconds = _kept(out)
+        tensors |= {f"{name}/{key}": value.detach() for key, value in run.averaged.state_dict().items()}
+        seconds[name] = round(time.process_time() - start, 1)
+        seconds = {key: seconds[key] for key in MODELS if key in seconds}
+        halves = {key: value.half().contiguous() for key, value in tensors.items()}
+        save_file(halves, str(out), {"seconds": json.dumps(seconds), "seed": str(args.seed)})
+        weights = {key: sum(v.numel() for k, v in tensors.items() if k.startswith(f"{key}/")) for key in seconds}
+        out.with_suffix(".md").write_text(model_card(args.dataset, seconds, weights))
+        print(f"wrote {name} to {out.name}: {seconds[name]:.0f} s of processor time", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,185 @@
+import math
+
+import pytest
+import torch
+
+from core.learning import generative_models as gm
+from core.learning.families import EBM, MODELS, Flow, Model
+from core.learning.timeline import PAPERS, ROWS, paper
+from core.learning.train_families import load_families, main, trainer, weights_path
+from core.numerics.densities import GaussianMixture, get_dataset
+from core.numerics.networks import ModelMissing
+
+N = 2000
+
+
+class KnownEnergy(EBM):
+    """E of a standard bell of variance kT in each direction: what Langevin must find and what Z must be."""
+
+    def __init__(self, kT):
+        super().__init__(width=4)
+        self.kT = kT
+
+    def energy(self, x):
+        return x.square().sum(1) / (2 * self.kT)
+
+
+def test_langevin_with_acceptance_ends_on_exp_minus_energy_at_any_step():
+    """E|x|^2 = 2 kT within 4 standard errors (sd of the mean: 2 kT / sqrt N); a fifth more kT is seen."""
+    generator = torch.Generator().manual_seed(0)
+    model = KnownEnergy(0.25)
+    *_, (_, x) = model.walk(torch.randn(N, 2, generator=generator), 150, generator)
+    tolerance = 4 * 2 * 0.25 / math.sqrt(N)
+    assert abs(float(x.square().sum(1).mean()) - 2 * 0.25) < tolerance < abs(2 * 1.2 * 0.25 - 2 * 0.25)
+
+
+def test_normaliser_on_the_grid_is_the_gaussian_integral():
+    assert KnownEnergy(0.25).log_normaliser() == pytest.approx(math.log(2 * math.pi * 0.25), abs=1e-5)
+    assert KnownEnergy(0.30).log_normaliser() != pytest.approx(math.log(2 * math.pi * 0.25), abs=0.1)
+
+
+@torch.no_grad()
+def test_flow_walks_back_on_its_own_density():
+    """log p(x) = log N(z) - log|det dx/dz|, the Jacobian by autograd through the forward walk."""
+    torch.manual_seed(0)
+    flow = Flow(width=8, n_layers=4)
+    for layer in flow.layers:
+        torch.nn.init.normal_(layer.out.weight, std=0.2)
+    z = torch.randn(5, 2)
+
+    def forward(one):
+        *_, (_, x) = flow.walk(one[None], 1, torch.Generator())
+        return x[0]
+
+    x = torch.stack([forward(one) for one in z])
+    log_det = torch.stack([torch.linalg.slogdet(torch.func.jacrev(forward)(one)).logabsdet for one in z])
+    bell = GaussianMixture.of(1.0, torch.zeros(1, 2), 1.0)
+    assert torch.allclose(flow.log_prob(x), bell.log_prob(z) - log_det, atol=1e-4)
+
+
+@pytest.mark.parametrize("dataset", gm.DATASETS)
+@pytest.mark.parametrize("family", ["EBM", "VAE", "flow", "diffusion", "flow matching"])
+def test_every_density_integrates_to_one(dataset, family):
+    """Midpoint rule on 60^2 cells; a density a fifth too high would be caught."""
+    line = (torch.arange(60) + 0.5) / 60 * 7 - 3.5
+    total = float(gm.belief(dataset=dataset, family=family, points=torch.cartesian_prod(line, line)).sum() * (7 / 60) ** 2)
+    assert abs(total - 1) < 0.08
+
+
+@pytest.mark.parametrize("dataset", gm.DATASETS)
+@pytest.mark.parametrize("family", MODELS)
+def test_every_family_learned_the_data(dataset, family):
+    """Far closer than its noise was; the noise itself is far away."""
+    run = gm.sample(family=family, dataset=dataset, n_steps=200, n_particles=N)
+    judged = gm.truth(run, dataset=dataset)
+    assert judged.ratio < 6 and judged.value < 0.4 * gm.truth(type(run)(run.times[:1], run.positions[:1]), dataset=dataset).value
+
+
+def test_equal_seeds_are_equal_noise_and_equal_samples():
+    runs = [gm.sample(family=family, n_particles=50, n_steps=5) for family in MODELS]
+    assert all(torch.equal(run.positions[0], runs[0].positions[0]) for run in runs)
+    assert torch.equal(gm.sample(family="EBM", n_particles=50, n_steps=5).final, runs[0].final)
+    assert not torch.equal(gm.sample(family="EBM", n_particles=50, n_steps=5, seed=2).final, runs[0].final)
+    half = gm.sample(family="GAN", n_particles=50, width=0.5)
+    assert torch.allclose(half.positions[0], 0.5 * runs[0].positions[0])
+
+
+def test_times_count_evaluations():
+    assert gm.sample(family="diffusion", n_steps=7, n_particles=5).times.tolist() == list(range(8))
+    assert gm.sample(family="GAN", n_steps=7, n_particles=5).times.tolist() == [0, 1]
+    layers = gm.sample(family="flow", n_particles=5).times
+    assert layers[0] == 0 and layers[-1] == 1 and len(layers) == 11
+
+
+def test_clocks():
+    run = gm.sample(family="VAE", n_particles=5)
+    z, x = run.positions
+    assert torch.allclose(gm.on_clock(run, "own pace", torch.tensor([0.0, 0.25, 1.0])), torch.stack([z, 0.75 * z + 0.25 * x, x]))
+    assert torch.equal(gm.on_clock(run, "race", torch.tensor([0.0, 0.5, 1.0, 30.0])), torch.stack([z, z, x, x]))
+    with pytest.raises(ValueError, match="clock"):
+        gm.on_clock(run, "sundial", torch.tensor([0.0]))
+
+
+def test_divergence_is_positive_and_absent_for_the_gan():
+    for family in ("flow", "diffusion"):
+        found = gm.divergence(dataset="two moons", family=family, n=200)
+        assert -4 * found.error < found.value < 1
+    assert gm.divergence(dataset="two moons", family="GAN") is None
+    assert gm.belief(dataset="two moons", family="GAN", points=torch.zeros(1, 2)) is None
+
+
+def test_divergence_of_the_data_from_a_wider_bell(monkeypatch):
+    """KL(N(0, s^2) || N(0, 1.2 s^2)) in closed form, within 4 standard errors; and zero for the data themselves."""
+    class Exact(Model):
+        def __init__(self, density):
+            super().__init__()
+            self.density = density
+
+        def log_prob(self, x):
+            return self.density.log_prob(x)
+
+    bell, wide = (GaussianMixture.of(1.0, torch.zeros(1, 2), s) for s in (0.5, 0.5 * math.sqrt(1.2)))
+    monkeypatch.setattr(gm, "get_dataset", lambda name: bell)
+    monkeypatch.setattr(gm, "models", lambda name: {"flow": Exact(wide), "EBM": Exact(bell)})
+    found = gm.divergence(dataset="x", family="flow", n=4000)
+    assert abs(found.value - (math.log(1.2) + 1 / 1.2 - 1)) < 4 * found.error < math.log(1.2) + 1 / 1.2 - 1
+    assert gm.divergence(dataset="x", family="EBM").value == 0
+
+
+def test_walkers_gain_from_evaluations_and_one_pass_families_have_one_point():
+    curves = gm.error_against_evaluations(budgets=(2, 32), n_particles=400)
+    for name, family in gm.FAMILIES.items():
+        assert curves.evaluations[name] == ([2, 32] if family.walks else [1])
+        if family.walks:
+            assert curves.distances[name][1] < curves.distances[name][0]
+
+
+@pytest.mark.parametrize("family", MODELS)
+def test_a_short_training_lowers_the_distance(family):
+    """A few dozen steps from scratch beat no training; the seed alone decides the weights."""
+    def trained(n):
+        run = trainer(family, "two moons", steps=60, batch=64)
+        for progress in run.run():
+            assert math.isfinite(progress.loss)
+            if progress.step == n:
+                break
+        return run.network.state_dict()
+
+    once, again = trained(3), trained(3)
+    assert all(torch.equal(once[key], again[key]) for key in once)
+
+
+def test_the_command_keeps_what_it_does_not_train(tmp_path):
+    out = tmp_path / weights_path("ring").name
+    main(["--dataset", "ring", "--steps", "2", "--out", str(out)])
+    before = load_families("ring", tmp_path)
+    main(["--dataset", "ring", "--steps", "3", "--family", "GAN", "--out", str(out)])
+    after = load_families("ring", tmp_path)
+
+    def same(name):
+        return all(torch.equal(a, b) for a, b in zip(before[name].state_dict().values(), after[name].state_dict().values(), strict=True))
+
+    assert same("flow") and not same("GAN")
+    assert "--dataset \"ring\"" in out.with_suffix(".md").read_text()
+
+
+def test_missing_weights_name_the_command(tmp_path):
+    with pytest.raises(ModelMissing, match="core.learning.train_families"):
+        load_families("two moons", tmp_path)
+
+
+def test_timeline_is_in_order():
+    for one in PAPERS:
+        assert one.row in ROWS
+        assert all(paper(parent).year < one.year for parent in one.parents)
+        if one.url:  # an arXiv number begins with the year and month of the first version
+            digits = one.where.removeprefix("arXiv:")[:2]
+            assert int(one.year) == 2000 + int(digits)
+    assert get_dataset("two moons").dim == 2
+
+
+@pytest.mark.parametrize("bad", [{"family": "RNN"}, {"dataset": "ring"}, {"n_steps": 0}, {"n_steps": 1001}, {"width": 0.0},
+                                 {"n_particles": 0}])
+def test_bad_parameters_are_refused(bad):
+    with pytest.raises(ValueError):
+        gm.sample(**({"n_particles": 5} | bad))
