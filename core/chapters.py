@@ -57,6 +57,8 @@ CHAPTERS = (
     Chapter(11, "learning", "score_matching", "Learning the score", "How do you learn an arrow that nobody can show you?", "my_location"),
     Chapter(12, "learning", "reverse_process", "The reverse process",
             "If every step forward destroyed information, how can a walk backwards bring it back?", "fast_rewind"),
+    Chapter(13, "learning", "latent_diffusion", "Latent diffusion",
+            "A picture has many pixels and few ideas. Why drag every pixel through the noise?", "compress"),
     Chapter(14, "learning", "guidance", "Guidance", "Can you ask noise for something in particular?", "assistant_direction"),
     Chapter(15, "learning", "discrete_diffusion", "Discrete diffusion", "How do you add a little noise to a word, or to an element?",
             "grid_view"),

@@ -30,12 +30,16 @@ async function decodeMovie({ header, body }) {
   const bits = flat ? 16 : 12;
   const scale = 1 << (bits - 12);
   const movie = {
-    ...header, flat, dim: flat ? 1 : 2, lost: LOST[bits],
+    ...header, flat, image: header.mode === "image", dim: flat ? 1 : 2, lost: LOST[bits],
     view: header.view * scale, margin: header.margin * scale,
     clock: await readBlock(body, header.times),
   };
   movie.panels = await Promise.all(header.panels.map(async (spec) => {
-    const panel = { ...spec, codes: await readBlock(body, spec.positions), histograms: [] };
+    const panel = { ...spec, codes: spec.image ? new Uint16Array(0) : await readBlock(body, spec.positions), histograms: [] };
+    if (spec.image) {
+      const [, rows, columns] = spec.image.shape;
+      panel.image = { rows, columns, keys: spec.image_keys, data: await readBlock(body, spec.image) };
+    }
     for (const name of ["labels", "values"]) if (spec[name]) panel[name] = await readBlock(body, spec[name]);
     if (spec.density) {
       try {

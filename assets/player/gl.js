@@ -25,6 +25,7 @@ class GlRenderer {
     this.points = program(gl, POINT_VS, POINT_FS);
     this.paths = program(gl, PATH_VS, PATH_FS);
     this.density = program(gl, COVER_VS, DENSITY_FS);
+    this.images = program(gl, COVER_VS, IMAGE_FS);
     this.arrows = program(gl, ARROW_VS, ARROW_FS);
     this.shapes = program(gl, SHAPE_VS, SHAPE_FS);
     this.corners = gl.createBuffer();
@@ -74,6 +75,9 @@ class GlRenderer {
 
   upload(panel) {
     const gl = this.gl;
+    if (panel.image) {
+      return { panel, chosen: [], ramp: this.texture(gl.NEAREST), layers: [this.texture(gl.NEAREST), this.texture(gl.NEAREST)], shown: null };
+    }
     const { dim, frames } = this.movie;
     const share = PATH_PIECES / this.movie.panels.length;
     const chosen = pick(panel.n, this.movie.flat ? Math.max(40, Math.floor(share / frames)) : 500);
@@ -102,6 +106,7 @@ class GlRenderer {
     const part = this.parts[index];
     gl.bindTexture(gl.TEXTURE_2D, part.ramp);
     gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA, 256, 1, 0, gl.RGBA, gl.UNSIGNED_BYTE, ramp);
+    if (part.panel.image) return;
     gl.bindBuffer(gl.ARRAY_BUFFER, part.color);
     gl.bufferData(gl.ARRAY_BUFFER, indices, gl.STATIC_DRAW);
     const rows = Math.ceil(part.chosen.length / 1024);
@@ -141,6 +146,10 @@ class GlRenderer {
     this.parts.forEach((part, i) => {
       const rect = look.rects[i];
       if (rect.w < 2 || rect.h < 2) return;
+      if (part.panel.image) {
+        this.drawImage(part, look, rect);
+        return;
+      }
       this.drawFilm(part, look, rect);
       if (!this.movie.flat && look.options.trail > 0) this.drawTrails(part, look, rect);
       this.drawPoints(part, look);
@@ -343,9 +352,9 @@ class GlRenderer {
     gl.drawArrays(gl.TRIANGLE_STRIP, 0, 4);
   }
 
-  drawDensity(part, { frame, colors }) {
+  /** Put the two stored pictures around this moment into the layers of a part; returns how far it is from one to the other. */
+  showLayers(part, { keys, rows, columns, data }, frame) {
     const gl = this.gl;
-    const { keys, rows, columns, data } = part.panel.density;
     const [from, to, frac] = between(keys, frame);
     const wanted = `${from} ${to}`;
     if (part.shown !== wanted) {
@@ -356,6 +365,19 @@ class GlRenderer {
       });
       part.shown = wanted;
     }
+    return frac;
+  }
+
+  drawImage(part, { frame }, rect) {
+    this.aim(rect);
+    const frac = this.showLayers(part, part.panel.image, frame);
+    const at = this.use(this.images, { u_frac: frac });
+    this.sample(at, { u_from: part.layers[0], u_to: part.layers[1], u_ramp: part.ramp });
+    this.cover();
+  }
+
+  drawDensity(part, { frame, colors }) {
+    const frac = this.showLayers(part, part.panel.density, frame);
     const at = this.use(this.density, { u_frac: frac, u_tint: colors.backgrounds[part.panel.density_role], u_fill: colors.dark ? 0.5 : 0.42,
       u_line: this.movie.flat ? 0 : 0.3 });
     this.sample(at, { u_from: part.layers[0], u_to: part.layers[1] });

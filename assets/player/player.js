@@ -4,11 +4,15 @@ const MARKS = { light: ["#332288", "#CC6677", "#117733", "#997700", "#44AA99", "
                 dark: ["#8FA8FF", "#F08C9B", "#7BD389", "#E5C45A", "#5FD0C5", "#E28BC8", "#7EC8F2", "#B6BEC9"] };
 const RAMP = ["#0D0887", "#5B02A3", "#9A179B", "#CB4678", "#EB7852", "#FBB32F", "#F0F921"];      // plasma
 
-function rampColor(part, dark) {
-  const at = (dark ? 0.3 + 0.7 * part : 0.8 * part) * (RAMP.length - 1);
+/** Along the whole ramp, for pictures. */
+function pictureColor(part) {
+  const at = part * (RAMP.length - 1);
   const i = Math.min(RAMP.length - 2, Math.floor(at));
   return mixed(rgb(RAMP[i]), rgb(RAMP[i + 1]), at - i);
 }
+
+/** Along the part of the ramp that stands out from the page, for particles. */
+const rampColor = (part, dark) => pictureColor(dark ? 0.3 + 0.7 * part : 0.8 * part);
 
 class ParticlePlayer extends Player {
   constructor(parent) {
@@ -81,7 +85,8 @@ class ParticlePlayer extends Player {
     this.choices = { colors,
       background: movie.panels.every((p) => !p.density || p.density_name === "exact density") ? "Exact density" : "Background",
       arrows: `${arrows[0].toUpperCase()}${arrows.slice(1)} arrows`,
-      has: { trails: gl && !movie.flat && movie.frames > 1, background: gl && some((p) => p.density), arrows: gl && some((p) => p.arrows), strips: true } };
+      has: { trails: gl && !movie.flat && !movie.image && movie.frames > 1, background: gl && some((p) => p.density),
+        arrows: gl && some((p) => p.arrows), strips: !movie.image } };
     const color = some((p) => p.labels) ? "label" : some((p) => p.values) ? "value" : "role";
     this.options = { trail: movie.trail, loop: movie.loop, background: true, arrows: true, strips: movie.strips, color, ...this.chosen };
     if (!colors.some(([id]) => id === this.options.color)) this.options.color = color;
@@ -120,14 +125,15 @@ class ParticlePlayer extends Player {
       const ramp = new Uint8Array(1024).fill(255);
       let indices = new Uint8Array(panel.n);
       const put = (k, color) => color.forEach((v, d) => { ramp[4 * k + d] = Math.round(255 * v); });
-      const by = this.options.color;
+      const by = panel.image ? "picture" : this.options.color;
       if (by === "label" && panel.labels) {
         indices = panel.labels;
         for (let k = 0; k < 256; k++) put(k, rgb(this.mark(k)));
       } else if ((by === "value" && panel.values) || (by === "start" && panel.starts)) {
         indices = by === "value" ? panel.values : panel.starts;
         for (let k = 0; k < 256; k++) put(k, rampColor(k / 255, this.dark));
-      } else put(0, rgb(this.roles[panel.role]));
+      } else if (by === "picture") for (let k = 1; k < 256; k++) put(k, pictureColor((k - 1) / 254));
+      else put(0, rgb(this.roles[panel.role]));
       this.renderer.setColors(i, { indices, ramp });
     });
   }
@@ -144,6 +150,11 @@ class ParticlePlayer extends Player {
     const ramp = `linear-gradient(90deg, ${[0, 0.25, 0.5, 0.75, 1].map((p) => css(rampColor(p, this.dark))).join(",")})`;
     const number = (v) => (Math.abs(v) >= 1e4 || (v && Math.abs(v) < 1e-2) ? v.toExponential(1) : Number(v.toPrecision(3)).toString());
     for (const panel of movie.panels) {
+      if (panel.image) {
+        const all = `linear-gradient(90deg, ${[0, 0.25, 0.5, 0.75, 1].map((p) => css(pictureColor(p))).join(",")})`;
+        add("ramp", all, `${panel.image_label} ${panel.image_range.map(number).join(" to ")}`);
+        continue;
+      }
       const who = panel.name || panel.role;
       if (options.color === "label" && panel.labels) {
         const seen = [...new Set(panel.labels)].sort((a, b) => a - b).slice(0, 8);

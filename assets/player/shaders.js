@@ -83,6 +83,14 @@ void main() {
   float alpha = u_fill * sqrt(d) * (0.4 + 0.6 * d) + u_line * line * smoothstep(0.04, 0.1, d);
   color = vec4(u_tint * alpha, alpha);
 }`;
+// Pictures: code 0 is a hole, 1..255 run along the colours.
+const IMAGE_FS = GLSL + `
+in vec2 v_uv; uniform sampler2D u_from, u_to, u_ramp; uniform float u_frac; out vec4 color;
+void main() {
+  float a = texture(u_from, v_uv).r, b = texture(u_to, v_uv).r;
+  if (a == 0.0 || b == 0.0) discard;
+  color = vec4(texelFetch(u_ramp, ivec2(int(mix(a, b, u_frac) * 255.0 + 0.5), 0), 0).rgb, 1.0);
+}`;
 const ARROW_VS = GLSL + CORNER + `
 uniform highp isampler2D u_field; uniform ivec2 u_keys, u_shown; uniform int u_stride;
 uniform float u_frac, u_cell, u_scale; uniform ivec2 u_grid; uniform vec2 u_pixels; out vec2 v_at; out vec2 v_shape;

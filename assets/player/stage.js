@@ -36,6 +36,7 @@ function narrowHeight(movie, width, type) {
 
 /** Space around the plots of one cell, in CSS pixels. */
 function margins(movie, cell, type, strips) {
+  if (movie.image) return { left: type, right: type, gap: 0, side: 0, roof: 0, above: type * 1.9, over: 0, bottom: type * 0.7 };
   const gap = strips ? 6 : 0;
   const side = movie.flat ? Math.min(130, Math.max(50, cell.w * 0.16)) : Math.min(64, Math.max(40, cell.w * 0.09));
   const roof = strips && !movie.flat ? Math.min(64, Math.max(36, cell.h * 0.12)) : 0;
@@ -119,19 +120,19 @@ function drawAxes(root, movie, places, { ink, muted, grid, type }) {
     const [xl, xh] = !movie.flat ? movie.bounds : times[0] === times[1] ? [times[0], times[0] + 1] : times;
     const [yl, yh] = movie.flat ? movie.bounds : movie.bounds.slice(2);
     let lines = "";
-    for (const tick of ticks(xl, xh, Math.min(9, w / (type * 5.2)))) {
+    for (const tick of movie.image ? [] : ticks(xl, xh, Math.min(9, w / (type * 5.2)))) {
       const at = Math.round(x + ((tick.value - xl) / (xh - xl)) * w) + 0.5;
       lines += `M${at} ${y}V${y + h + 4}`;
       say(tick.text, at, y + h + type * 1.35);
     }
-    for (const tick of ticks(yl, yh, Math.min(8, h / (type * 3.6)))) {
+    for (const tick of movie.image ? [] : ticks(yl, yh, Math.min(8, h / (type * 3.6)))) {
       const at = Math.round(y + h - ((tick.value - yl) / (yh - yl)) * h) + 0.5;
       lines += `M${x - 4} ${at}H${x + w}`;
       say(tick.text, x - 7, at + type * 0.35, { "text-anchor": "end" });
     }
     if (top) lines += `M${top.x} ${top.y + top.h + 0.5}h${top.w}`;
     if (side) lines += `M${side.x - 0.5} ${side.y}v${side.h}`;
-    lines += `M${x - 0.5} ${y - 0.5}h${w + 1}v${h + 1}h${-w - 1}z`;
+    if (!movie.image) lines += `M${x - 0.5} ${y - 0.5}h${w + 1}v${h + 1}h${-w - 1}z`;
     parts.push(svg("path", { d: lines, stroke: grid, fill: "none" }));
     const bottom = movie.flat ? movie.x || movie.time : movie.x;
     if (bottom) say(bottom, x + w / 2, y + h + type * 2.75, { fill: ink });
@@ -197,6 +198,7 @@ function stripsOf(movie, { top, side }) {
 
 /** Particles that the frame does not show, in words; empty when all are in it. */
 function missingNote(movie, panel, frame) {
+  if (movie.image) return "";
   const { outside, missing } = histogram(movie, panel, Math.floor(frame));
   const notes = [];
   if (outside) notes.push(`${outside.toLocaleString("en")} outside the view`);
@@ -236,6 +238,10 @@ class FlatRenderer {
       const rect = rects[p];
       const { indices, ramp } = this.colors[p];
       const y0 = height - rect.y - rect.h;
+      if (panel.image) {
+        this.drawImage(panel.image, ramp, now, [rect.x, y0, rect.w, rect.h]);
+        return;
+      }
       const place = (t, i) => {
         const code = panel.codes.subarray((t * panel.n + i) * dim, (t * panel.n + i + 1) * dim);
         const unit = Array.from(code, (c) => (c === lost ? NaN : (c - margin) / view));
@@ -287,6 +293,23 @@ class FlatRenderer {
         ctx.stroke();
       }
     });
+  }
+
+  /** The stored picture nearest to a frame, pixel by pixel, top row first as canvases want it. */
+  drawImage({ keys, rows, columns, data }, ramp, now, place) {
+    const [from, to, frac] = between(keys, now);
+    const start = (frac < 0.5 ? from : to) * rows * columns;
+    const pixels = new ImageData(columns, rows);
+    for (let row = 0; row < rows; row++) {
+      for (let column = 0; column < columns; column++) {
+        const code = data[start + (rows - 1 - row) * columns + column];
+        if (code) pixels.data.set(ramp.subarray(4 * code, 4 * code + 4), 4 * (row * columns + column));
+      }
+    }
+    const small = element("canvas", { width: columns, height: rows });
+    small.getContext("2d").putImageData(pixels, 0, 0);
+    this.ctx.imageSmoothingEnabled = false;
+    this.ctx.drawImage(small, ...place);
   }
 
   dispose() {}

@@ -10,6 +10,7 @@ Layout, little-endian: ``N2CP`` | u16 version | u16 zero | u32 header length | J
 | arrows | int8 at up to 64 key frames | every key frame divided by its 90th-percentile length |
 | exact marginals | uint16 times a float32 scale per frame | |
 | labels, values | uint8 | values between their minimum and maximum |
+| images | uint8 at up to 64 key frames, deflated | 1..255 across the colours, 0 where the page shows through |
 
 A margin of 7% around the view keeps the motion of particles that cross its edge; what lies farther out sits on that
 margin, unseen. Particles that are not finite have a code of their own, so the player can count them.
@@ -66,7 +67,7 @@ def pack_player(
     *,
     times: Any,
     mode: str = "2d",
-    bounds: Sequence[float],
+    bounds: Sequence[float] = (),
     x_label: str = "",
     y_label: str = "",
     time_label: str = "time",
@@ -84,15 +85,16 @@ def pack_player(
     """Everything the player shows, as bytes. Panels run side by side on one clock.
 
     times: (T,), the reading of the clock at each frame, rising or falling (not both in mode "1d", where it is x).
-    bounds: the view, (x_low, x_high, y_low, y_high) or, in mode "1d", (low, high) of the position axis.
+    mode: "2d", "1d" (paths over time) or "image" (pictures instead of particles, on the same clock).
+    bounds: the view, (x_low, x_high, y_low, y_high) or, in mode "1d", (low, high) of the position axis; none in mode "image".
     alt: one sentence for readers who do not see the picture. fps: frames of the payload per second at speed 1.
     trail: frames of path drawn behind each particle. wrap: the view is one period of a torus. marginals: histograms at first.
     handles: modes to be dragged, in mode "2d". overlay: all panels in one place, the first one below; mode "2d", and only the first may
     have density or arrows.
     Raises ValueError with the offending shape or name.
     """
-    if mode not in ("1d", "2d"):
-        raise ValueError(f"mode is {mode!r}; it must be '1d' or '2d'")
+    if mode not in ("1d", "2d", "image"):
+        raise ValueError(f"mode is {mode!r}; it must be '1d', '2d' or 'image'")
     panels = list(panels)
     if not 1 <= len(panels) <= MAX_PANELS:
         raise ValueError(f"{len(panels)} panels; the player shows 1 to {MAX_PANELS}")
@@ -100,7 +102,7 @@ def pack_player(
         raise ValueError(f"fps must be positive and trail not negative, not {fps} and {trail}")
     if not alt.strip():
         raise ValueError("alt is empty: say in one sentence what moves")
-    view = _bounds(bounds, mode)
+    view = _pixels(panels[0]) if mode == "image" else _bounds(bounds, mode)
     clock = as_numbers(times, "times", 1).astype("<f4")
     if not 1 <= len(clock) <= MAX_FRAMES or not np.isfinite(clock).all():
         raise ValueError(f"times must hold 1 to {MAX_FRAMES} finite numbers, not {len(clock)}")
@@ -115,8 +117,8 @@ def pack_player(
     blocks = Blocks()
     header = {
         "mode": mode, "frames": len(clock), "bounds": view, "fps": float(fps), "autoplay": bool(autoplay),
-        "loop": bool(loop), "trail": int(trail), "wrap": bool(wrap), "equal": bool(equal_aspect), "strips": bool(marginals),
-        "alt": alt, "overlay": bool(overlay),
+        "loop": bool(loop), "trail": int(trail), "wrap": bool(wrap), "equal": bool(equal_aspect),
+        "strips": bool(marginals) and mode != "image", "alt": alt, "overlay": bool(overlay),
         "x": x_label, "y": y_label, "time": time_label, "view": VIEW, "margin": MARGIN,
         "times": blocks.add(clock),
         "panels": [pack_panel(panel, i, clock, view, mode, wrap, blocks) for i, panel in enumerate(panels)],
@@ -160,6 +162,10 @@ def unpack(payload: bytes) -> Unpacked:
     bounds = np.array(header["bounds"]).reshape(-1, 2)
     panels = []
     for panel in header["panels"]:
+        if "image" in panel:
+            codes, (low, high) = block(panel["image"]).astype(float), panel["image_range"]
+            panels.append({"image": np.where(codes == 0, np.nan, low + (codes - 1) / 254 * (high - low))})
+            continue
         codes = block(panel["positions"])
         bits = 12 if header["mode"] == "2d" else 16
         scale = 1 << (bits - 12)
@@ -184,6 +190,12 @@ def unpack(payload: bytes) -> Unpacked:
 
 def _header(payload: bytes) -> tuple[dict, memoryview]:
     return split(payload, MAGIC, VERSION, "player")
+
+
+def _pixels(panel: Panel) -> list[float]:
+    """The view of a movie of pictures: (0, columns, 0, rows) of its first panel."""
+    _, rows, columns = as_numbers(panel.image, "panel 1: image", 3).shape
+    return [0.0, float(columns), 0.0, float(rows)]
 
 
 def _bounds(bounds: Sequence[float], mode: str) -> list[float]:

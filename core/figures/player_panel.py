@@ -21,7 +21,7 @@ ROLES = ("data", "sample", "exact", "noise", "force", "accent")
 class Panel:
     """One run: what moves and what it is compared with. Arrays may be numpy or torch; N particles, T frames.
 
-    positions: (T, N, 2), or (T, N, 1) for mode "1d".
+    positions: (T, N, 2), or (T, N, 1) for mode "1d"; None in mode "image", where `image` moves instead.
     title: above the panel; name: what the particles are in the legend ("walkers"), the role's name when empty.
     role: the colour's meaning, one of ROLES.
     labels: (N,) integers 0..255 with `label_names`; values: (N,) floats with `value_label`. Both only colour.
@@ -30,9 +30,11 @@ class Panel:
     arrows: (T or 1, h, w, 2) at `grid_points`; arrow_role: one of ARROWS, named in the legend.
     marginals_exact: pair of (T or 1, M), the exact densities of x and of y at M evenly spaced points from edge to
     edge of the view, 1 / unit of the axis; in mode "1d" one such array. Either of the pair may be None.
+    image: (T, H, W) numbers, row 0 lowest, NaN where the page shows through; image_range: (low, high) of its colours, what
+    lies beyond is shown as the nearest end; image_label: what the numbers are. Mode "image" only.
     """
 
-    positions: Any
+    positions: Any = None
     title: str = ""
     role: str = "sample"
     labels: Any = None
@@ -46,6 +48,9 @@ class Panel:
     name: str = ""
     label_names: Sequence[str] = ()
     value_label: str = "value"
+    image: Any = None
+    image_range: tuple[float, float] = (0.0, 1.0)
+    image_label: str = "value"
 
 
 def as_numbers(value: Any, name: str, ndim: int) -> np.ndarray:
@@ -61,6 +66,9 @@ def as_numbers(value: Any, name: str, ndim: int) -> np.ndarray:
 def pack_panel(panel: Panel, index: int, clock: np.ndarray, view: list[float], mode: str, wrap: bool, blocks: Blocks) -> dict:
     """Put the panel's arrays into `blocks`; returns what the header says about it. Raises ValueError on bad arrays."""
     where, n_frames = f"panel {index + 1}", len(clock)
+    if mode == "image":
+        return {"title": panel.title, "name": panel.name, "role": panel.role, "n": 0, "lost": 0, "left": 0} | _pack_image(
+            panel, where, n_frames, view, blocks)
     positions = as_numbers(panel.positions, f"{where}: positions", 3)
     dim = 2 if mode == "2d" else 1
     if positions.shape[0] != n_frames or positions.shape[1] < 1 or positions.shape[2] != dim:
@@ -121,6 +129,21 @@ def _quantise(positions: np.ndarray, bounds: np.ndarray, bits: int, wrap: bool) 
 
 def _keys(n_frames: int) -> np.ndarray:
     return np.unique(np.rint(np.linspace(0, n_frames - 1, min(n_frames, MAX_KEYS))).astype(int))
+
+
+def _pack_image(panel: Panel, where: str, n_frames: int, view: list[float], blocks: Blocks) -> dict:
+    """Codes 1..255 from the low to the high end of the colours, 0 for NaN; long movies keep MAX_KEYS frames."""
+    image = as_numbers(panel.image, f"{where}: image", 3).astype(float)
+    if len(image) != n_frames or image.shape[1:] != (view[3], view[1]):
+        raise ValueError(f"{where}: image has shape {image.shape}, not ({n_frames}, {view[3]:g}, {view[1]:g})")
+    low, high = panel.image_range
+    if not low < high:
+        raise ValueError(f"{where}: image_range must rise, not {panel.image_range}")
+    keys = _keys(n_frames)
+    level = np.clip((image[keys] - low) / (high - low), 0, 1)
+    codes = np.where(np.isnan(level), 0, 1 + np.rint(254 * np.nan_to_num(level))).astype("u1")
+    return {"image": blocks.add(codes, deflate=True), "image_keys": keys.tolist(), "image_range": [float(low), float(high)],
+            "image_label": panel.image_label}
 
 
 def _pack_density(density: Any, where: str, clock: np.ndarray, mode: str, blocks) -> dict:

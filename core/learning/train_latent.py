@@ -17,7 +17,7 @@ from core.learning.latent_networks import LATENT, PIXELS, labelled_loss, network
 from core.numerics.training import Trainer, TrainingPlan
 
 BATCH, POOL = 256, 16384
-STEPS = {"autoencoder": 3500, "latent": 3000, "pixel": 3000}
+STEPS = {"autoencoder": 1500, "latent": 3000, "pixel": 2500}
 
 
 @torch.no_grad()
@@ -55,7 +55,8 @@ Data: {POOL:,} pictures from `core.learning.lattice_images`, made at the start; 
 |---|---|---|---|
 {rows}
 
-Adam, learning rate 0.002 with cosine decay, averaged weights (decay 0.998), seed 0; the word is withheld from a fifth of the points. Reproduce:
+Adam, learning rate 0.002 with cosine decay, averaged weights (decay 0.998), seed 0; a fifth of the points come without their word.
+Reproduce:
 
     python -m core.learning.train_latent
 

@@ -210,3 +210,34 @@ def test_handles_and_overlay_are_written_into_the_header(walk):
         pack_player(two[::-1], times=TIMES, bounds=VIEW_2D, alt="two", overlay=True)
     with pytest.raises(ValueError, match="handles"):
         pack_player([Panel(walk[..., :1])], times=TIMES, bounds=(-2, 4), mode="1d", alt="one", handles=handles)
+
+
+def test_pictures_round_trip_with_their_holes():
+    frames = np.random.default_rng(5).uniform(-1, 3, (30, 6, 9))
+    frames[:, 2, 3] = np.nan
+    before = frames.copy()
+    unpacked = unpack(pack_player([Panel(image=frames, image_range=(-1, 3), image_label="rho")], times=TIMES, mode="image", alt="waves"))
+    back = unpacked.panels[0]["image"]
+    assert unpacked.header["bounds"] == [0, 9, 0, 6] and unpacked.header["strips"] is False
+    np.testing.assert_allclose(back, frames, atol=0.5 * 4 / 254 * 1.001)
+    assert np.isnan(back[:, 2, 3]).all() and np.isfinite(back).sum() == 30 * 53
+    np.testing.assert_array_equal(frames, before)
+    beyond = unpack(pack_player([Panel(image=[[[-9.0, 9.0]]], image_range=(0, 1))], times=[0.0], mode="image", alt="x")).panels[0]["image"]
+    np.testing.assert_allclose(beyond, [[[0, 1]]])
+
+
+def test_long_movies_of_pictures_keep_first_and_last():
+    frames = np.linspace(0, 1, 200)[:, None, None] * np.ones((1, 2, 2))
+    unpacked = unpack(pack_player([Panel(image=frames)], times=np.arange(200.0), mode="image", alt="x"))
+    assert unpacked.panels[0]["image"].shape == (64, 2, 2)
+    assert unpacked.header["panels"][0]["image_keys"][0] == 0 and unpacked.header["panels"][0]["image_keys"][-1] == 199
+
+
+@pytest.mark.parametrize(("panel", "words"), [
+    (Panel(), "image must have 3 axes"),
+    (Panel(image=np.ones((7, 4, 4))), r"image has shape \(7, 4, 4\), not \(30, 4, 4\)"),
+    (Panel(image=np.ones((30, 4, 4)), image_range=(1, 1)), "image_range must rise"),
+])
+def test_wrong_pictures_are_named(panel, words):
+    with pytest.raises(ValueError, match=words):
+        pack_player([panel], times=TIMES, mode="image", alt="x")

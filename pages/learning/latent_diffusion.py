@@ -1,0 +1,133 @@
+"""Chapter 13, latent diffusion."""
+
+import time
+
+import streamlit as st
+
+from core.figures import latent_diffusion as figures
+from core.figures import latent_diffusion_stage
+from core.learning import latent_diffusion
+from core.numerics.networks import ModelMissing
+from pages import kit
+from pages.kit.player import player
+
+LABELS = {"any": "any lattice"}
+VIEWS = {"grow": "grow from noise", "blend": "blend two"}
+WALKS = {"diffusion": "diffusion", "nothing": "nothing: noise, decoded"}
+SPACES = {"latent": "latent", "pixel": "pixel"}
+page = kit.chapter("latent_diffusion", [
+    kit.Choice("word", "Draw me", "any", options=list(latent_diffusion.WORDS), labels=LABELS, wide=True,
+               help="The word goes to both denoisers, as text goes to Stable Diffusion."),
+    kit.Slider("n_steps", "Steps", 30, options=[1, 2, 3, 5, 8, 12, 20, 30, 50, 100]),
+    kit.Choice("view", "On the stage", "grow", options=list(VIEWS), labels=VIEWS),
+    kit.Choice("walk", "What turns noise into latents", "diffusion", options=list(WALKS), labels=WALKS),
+    kit.Choice("judge", "Truth meter for", "latent", options=list(SPACES), labels=SPACES),
+    kit.Number("seed", "Seed", 1, more=True, help="Everyone with the same seed sees the same pictures."),
+])
+SCENES = [
+    kit.Scene("Two ways", {}, "The same kind of network, trained for equally many steps, walks among eight numbers or among 576. Only one "
+              "of them has to worry about every pixel."),
+    kit.Scene("Say hexagonal", {"word": "hexagonal"}, "One word, and both draw nothing else. A look-up in a book of exact pictures "
+              "counts how many obey."),
+    kit.Scene("In between", {"view": "blend"}, "Half-way between two lattices lies a double exposure if you mix pixels. Mixed latents "
+              "come closer to a lattice on the way."),
+    kit.Scene("Three steps", {"n_steps": 3, "judge": "pixel"}, "Stopped early, the pixels are a blur of many lattices at once."),
+    kit.Scene("No walk", {"walk": "nothing"}, "An autoencoder alone is no generator: most latents that noise hits belong to no lattice, so "
+              "the decoder draws ghosts. Diffusion learns where the lattices are.", breaks=True),
+    kit.Scene("One step", {"n_steps": 1}, "One jump from noise lands on the average of everything.", breaks=True),
+]
+
+
+@st.cache_data(max_entries=48, max_size="64MB", show_spinner=False)
+def judged(space, **params):
+    """Pictures for the meters, and the processor seconds of the walk and of decoding on this server."""
+    start = time.thread_time()
+    z = latent_diffusion.sample(space=space, n_images=latent_diffusion.N_JUDGED, n_frames=1, **params).final
+    walked = time.thread_time()
+    return latent_diffusion.pictures(z, space), walked - start, time.thread_time() - walked
+
+
+@st.cache_data(max_entries=24, max_size="64MB", show_spinner=False)
+def stage_payload(view, seed, **params):
+    if view == "blend":
+        return latent_diffusion_stage.payload_of_blend(seed=seed)
+    return latent_diffusion_stage.payload(seed=seed, **params)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def truth(space, **params):
+    return latent_diffusion.truth(judged(space, **params)[0], word=params["word"])
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def reading(space, **params):
+    return latent_diffusion.read(judged(space, **params)[0])
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def exact_reading(word):
+    return latent_diffusion.read_exact(word)
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def work(word):
+    return latent_diffusion.error_against_work(word=word)
+
+
+stage, side = st.columns([2.5, 1], gap="medium")
+with side:
+    values = page.controls()
+params = {key: values[key] for key in ("word", "n_steps", "seed", "walk")}
+page.exports(params | {"space": values["judge"]})
+missing = None
+try:
+    latent_diffusion.networks()
+except ModelMissing as error:
+    missing = error
+with stage:
+    page.equation({"word": rf"\text{{“{LABELS.get(values['word'], values['word'])}”}}", "n_steps": str(values["n_steps"])})
+    if missing:
+        st.warning(str(missing), icon=":material/school:")
+    else:
+        player(stage_payload(values["view"], **params), key="stage", height=430, report=False)
+    page.scenes(SCENES)
+    if not missing:
+        kit.truth_meter(truth(values["judge"], **params),
+                        note=f"Between {latent_diffusion.N_JUDGED} pictures from the {values['judge']} walk and fresh exact ones.")
+
+if not missing:
+    kit.below_the_stage()
+    st.markdown("##### Side by side")
+    seconds = {space: judged(space, **params)[1] for space in SPACES}
+    st.markdown(figures.side_by_side({s: truth(s, **params) for s in SPACES}, {s: reading(s, **params) for s in SPACES},
+                                     exact_reading(values["word"]), seconds, judged("latent", **params)[2], word=values["word"],
+                                     n_steps=values["n_steps"]))
+    spent, space = st.columns(2)
+    with spent:
+        st.markdown("##### What arithmetic buys")
+        kit.figure(figures.work_figure(work(values["word"]), palette=kit.palette()), key="work",
+                   alt="Distance to the exact law against multiplications per picture for both spaces, with floor and ceiling.")
+    with space:
+        st.markdown("##### Inside the latent space")
+        kit.figure(figures.latent_figure(*latent_diffusion.latent_map(**params), palette=kit.palette()), key="latents",
+                   alt="Two directions of the latent space: exact pictures by kind, and the latents that the walk made.")
+
+
+def grade():
+    budget = latent_diffusion.multiplications("pixel", 3)
+    n = max(n for n in range(1, 200) if latent_diffusion.multiplications("latent", n) <= budget)
+    equal = params | {"walk": "diffusion"}
+    scores = {"latent": truth("latent", **equal | {"n_steps": n}), "pixel": truth("pixel", **equal | {"n_steps": 3})}
+    latent, pixel = scores["latent"], scores["pixel"]
+    right = 2 if abs(latent.value - pixel.value) < 2 * latent.floor_std else 0 if latent.value < pixel.value else 1
+    return right, (f"For {budget / 1e6:.1f} million multiplications: {n} latent steps and a decode score {latent.value:.2f}, three pixel "
+                   f"steps {pixel.value:.2f}; the floor is {latent.floor_mean:.2f}.")
+
+
+if not missing:
+    kit.predict("latent_diffusion", "Give both the arithmetic of three pixel steps. Whose pictures are closer to the truth?",
+                ["latent diffusion, which can afford many steps", "pixel diffusion, which loses nothing to a decoder", "no difference"],
+                grade)
+page.prose("What to look at")
+page.prose("Text on top: Stable Diffusion and DALL·E 3", expanded=False)
+page.footer(latent_diffusion.sample, values)

@@ -1,0 +1,177 @@
+import math
+
+import pytest
+import torch
+
+from core.learning import latent_diffusion as ld
+from core.learning import lattice_images as li
+from core.learning.latent_networks import ANY, LATENT, PIXELS, Given, LabelledNetwork, load_networks, networks, weights_path
+from core.learning.train_latent import main, trainer
+from core.numerics.distances import energy_distance
+from core.numerics.networks import ModelMissing
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def test_a_picture_is_the_sum_of_its_atoms():
+    """Pixel by pixel against the double sum over a far larger piece of lattice; atoms a fifth wider are seen."""
+    cell = li.cells(torch.arange(4), generator())
+    made = li.brightness(li.draw(cell)).reshape(4, li.SIDE, li.SIDE)
+    line = (torch.arange(li.SIDE) + 0.5) / li.SIDE * 2 - 1
+
+    def summed(width):
+        pictures = torch.zeros(4, li.SIDE, li.SIDE)
+        for n, (a, b, gamma, phi) in enumerate(cell.tolist()):
+            for i in range(-9, 10):
+                for j in range(-9, 10):
+                    x = i * a * math.cos(phi) + j * b * math.cos(phi + gamma)
+                    y = i * a * math.sin(phi) + j * b * math.sin(phi + gamma)
+                    pictures[n] += torch.exp(-((line[None] - x) ** 2 + (line[:, None] - y) ** 2) / (2 * width**2))
+        return pictures
+
+    assert torch.allclose(made, summed(li.ATOM), atol=1e-4)
+    assert not torch.allclose(made, summed(1.2 * li.ATOM), atol=0.05)
+
+
+def test_mean_density_is_one_atom_per_cell():
+    """Far from edges the mean of rho is 2 pi s^2 / cell area; here within 4 standard errors over many rotations."""
+    cell = li.cells(torch.full((3000,), 2), generator())
+    area = cell[:, 0] * cell[:, 1] * cell[:, 2].sin()
+    found = li.brightness(li.draw(cell)).mean(1) / (2 * math.pi * li.ATOM**2 / area)
+    error = float(found.std() / math.sqrt(len(found)))
+    assert abs(float(found.mean()) - 1) < max(4 * error, 0.05) < 0.2
+
+
+def test_kinds_fix_what_they_should():
+    cell = li.cells(torch.arange(4).repeat(50), generator()).reshape(50, 4, 4)
+    a, b, gamma = cell[..., 0], cell[..., 1], cell[..., 2].rad2deg()
+    assert torch.equal(a[:, 0], b[:, 0]) and torch.equal(a[:, 2], b[:, 2]) and (b[:, [1, 3]] > 1.19 * a[:, [1, 3]]).all()
+    assert torch.allclose(gamma[:, :2], torch.tensor(90.0)) and torch.allclose(gamma[:, 2], torch.tensor(60.0))
+    assert ((gamma[:, 3] > 65) & (gamma[:, 3] < 83)).all()
+
+
+def test_pictures_have_an_inversion_centre_and_the_model_unit():
+    x, kinds = li.sample(2000, generator())
+    square = x.reshape(-1, li.SIDE, li.SIDE)
+    assert torch.allclose(square, square.flip(1, 2), atol=1e-4)
+    assert abs(float(x.mean())) < 0.05 and abs(float(x.std()) - 1) < 0.05
+    assert kinds.unique().tolist() == [0, 1, 2, 3]
+    with pytest.raises(ValueError, match="kagome"):
+        li.sample(2, generator(), "kagome")
+
+
+def test_the_autoencoder_keeps_what_matters():
+    """Rebuilt pictures are closer to their original than to any other of a hundred; the error is a small share of the variance."""
+    x, _ = li.sample(100, generator(5))
+    back = ld.round_trip(x)
+    assert torch.equal(torch.cdist(back, x).argmin(1), torch.arange(100))
+    assert float((back - x).square().mean()) < 0.1
+
+
+def test_latents_have_unit_variance():
+    z = ld.networks()["autoencoder"].encode(li.sample(2000, generator(6))[0])
+    assert z.shape == (2000, LATENT)
+    assert (z.std(0) - 1).abs().max() < 0.15 and z.mean(0).abs().max() < 0.15
+
+
+@pytest.mark.parametrize("space", ld.SPACES)
+def test_walks_end_near_the_exact_law_and_noise_does_not(space):
+    made, noise = (ld.final(space=space, n_images=ld.N_JUDGED, walk=walk) for walk in ld.STARTS)
+    assert ld.truth(made).value < 0.5 * ld.truth(noise).value
+
+
+def test_exact_pictures_cannot_be_told_from_exact_pictures():
+    assert ld.truth(li.sample(ld.N_JUDGED, generator(11))[0]).z < 4
+    assert ld.truth(li.sample(ld.N_JUDGED, generator(11), "square")[0], word="square").z < 4
+    assert ld.truth(li.sample(ld.N_JUDGED, generator(11), "square")[0], word="hexagonal").z > 10
+    wider = li.brightness(li.sample(ld.N_JUDGED, generator(11))[0]) * 1.2         # a density a fifth too high
+    assert ld.truth((wider - li.MEAN) / li.SPREAD).z > 4
+
+
+@pytest.mark.parametrize("space", ld.SPACES)
+def test_the_word_is_obeyed(space):
+    """Four times more often than chance would have it within 4 standard errors of one half, say: far above a quarter."""
+    made = ld.read(ld.final(space=space, word="hexagonal", n_images=100))
+    chance, error = 0.25, math.sqrt(0.25 * 0.75 / 100)
+    assert made.share("hexagonal") > chance + 4 * error
+    assert ld.read_exact("hexagonal").share("hexagonal") > 0.8
+    assert made.share("any") == 1.0
+
+
+def test_the_reading_of_a_page_from_the_book_is_exact():
+    book, kinds = ld._book()
+    found = ld.read(book[:50])
+    assert found.residual < 1e-2 and torch.equal(found.kind, kinds[:50])
+    assert ld.read(torch.full((1, PIXELS), math.nan)).residual > 1e3
+
+
+def test_same_seed_same_pictures_and_frames_do_not_matter():
+    few, many = (ld.sample(n_steps=12, n_images=5, n_frames=n) for n in (2, 100))
+    assert torch.equal(few.final, many.final) and (few.n_frames, many.n_frames) == (2, 13)
+    assert not torch.equal(few.final, ld.sample(n_steps=12, n_images=5, seed=2).final)
+    assert ld.sample(space="pixel", n_steps=2, n_images=3).positions.shape == (3, 3, PIXELS)
+
+
+def test_a_blend_begins_and_ends_with_the_two_pictures():
+    share, as_latents, as_pixels = ld.blend(n_images=6, n_frames=5, seed=3)
+    g = generator(3)
+    first, second = (li.sample(6, g)[0] for _ in range(2))
+    assert share.tolist() == [0, 0.25, 0.5, 0.75, 1]
+    assert torch.allclose(as_pixels[0], first) and torch.allclose(as_pixels[-1], second)
+    assert torch.allclose(as_latents[-1], ld.round_trip(second), atol=1e-4)
+
+
+def test_work_counts_the_decoder_once():
+    one, ten = ld.multiplications("latent", 1), ld.multiplications("latent", 10)
+    step = (ten - one) // 9
+    assert ten == one + 9 * step and one > step
+    assert ld.multiplications("pixel", 10) == 10 * ld.multiplications("pixel", 1) > 3 * ten
+
+
+def test_curves_fall():
+    curves = ld.error_against_work(budgets=(1, 16), n_images=100)
+    for space in ld.SPACES:
+        assert curves.distances[space][1] < curves.distances[space][0]
+    assert curves.ceiling < min(curves.distances["latent"][0], curves.distances["pixel"][0])
+
+
+def test_the_denoiser_knows_the_word_only_through_its_vector():
+    network = LabelledNetwork(4, 16)
+    u, level = torch.randn(3, 4), torch.zeros(1, 1)
+    words = [Given(network, torch.tensor([word]))(u, level) for word in (0, 1, ANY)]
+    assert not torch.equal(words[0], words[1]) and not torch.equal(words[1], words[2])
+    assert torch.equal(Given(network, torch.tensor([0, 1, ANY]))(u, level)[1], words[1][1])
+
+
+def test_training_is_a_function_of_the_seed(tmp_path):
+    main(["--steps", "2", "--out", str(tmp_path / "latent_lattices.safetensors")])
+    made = load_networks(tmp_path)
+    assert set(made) == {"autoencoder", *ld.SPACES}
+    assert "core.learning.train_latent" in (tmp_path / "latent_lattices.md").read_text()
+
+    def trained():
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            fresh = networks()
+        run = trainer("latent", fresh, steps=2, batch=16, pool=64)
+        losses = [progress.loss for progress in run.run()]
+        return losses
+
+    assert trained() == trained()
+    with pytest.raises(ModelMissing, match="core.learning.train_latent"):
+        load_networks(tmp_path / "nowhere")
+    assert weights_path().name == "latent_lattices.safetensors"
+
+
+@pytest.mark.parametrize("bad", [{"space": "voxel"}, {"word": "kagome"}, {"n_steps": 0}, {"n_steps": 1001}, {"n_images": 0},
+                                 {"walk": "run"}])
+def test_bad_parameters_are_refused(bad):
+    with pytest.raises(ValueError):
+        ld.sample(**bad)
+
+
+def test_energy_distance_in_many_dimensions_is_that_of_the_pictures():
+    x, y = li.sample(50, generator(1))[0], li.sample(50, generator(2))[0]
+    assert 0 < energy_distance(x, y) < energy_distance(x, -y)
