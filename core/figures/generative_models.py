@@ -70,9 +70,9 @@ def timeline_figure(*, palette: Palette = LIGHT) -> go.Figure:
             marker=dict(size=12, color=palette.accent if in_deck else palette.background, line=dict(color=palette.accent, width=2)),
             customdata=[(one.authors, one.title, one.where, int(one.year)) for one in some],
             hovertemplate="<b>%{customdata[1]}</b><br>%{customdata[0]}, %{customdata[3]}<br>%{customdata[2]}<extra></extra>")
-    styled(figure, palette, x_title="year in which it was first public", y_title="", height=430)
-    years = (1985, 2002, 2005, 2011, 2013, 2015, 2017, 2019, 2021, 2023)
-    figure.update_xaxes(tickvals=[_squeezed(year) for year in years], ticktext=[str(year) for year in years], range=[-1.5, 30.5])
+    styled(figure, palette, x_title="year in which it was first public", y_title="", height=540)
+    years = (1985, 1995, 2005, 2011, 2013, 2015, 2017, 2019, 2021, 2023)
+    figure.update_xaxes(tickvals=[_squeezed(year) for year in years], ticktext=[str(year) for year in years], range=[-2.2, 35.5])
     figure.update_yaxes(tickvals=[-i for i in range(len(ROWS))], ticktext=[ROW_NAMES[row] for row in ROWS], range=[-len(ROWS) + 0.45, 0.6],
                         zeroline=False)
     figure.update_layout(hovermode="closest")
@@ -80,14 +80,14 @@ def timeline_figure(*, palette: Palette = LIGHT) -> go.Figure:
 
 
 def _squeezed(year: float) -> float:
-    """Years before 2011 take a quarter of the room, so that the crowded decade can be read."""
-    return (year - 1985) / 4 if year < 2011 else 6.5 + 1.9 * (year - 2011)
+    """Years before 2011 take less room, so that the crowded decade can be read."""
+    return 0.42 * (year - 1985) if year < 2011 else 10.92 + 1.9 * (year - 2011)
 
 
-LIFTS = {"NICE": 0.0, "Normalizing flows": -0.3, "RealNVP": 0.3, "DDPM": 0.25, "Score SDE": -0.25, "NCSN": -0.05, "Latent diffusion": 0.25,
-         "Consistency models": -0.2, "Score matching": -0.25, "Denoising score matching": -0.25, "Deep EBM": 0.0}
+LIFTS = {"Normalizing flows": -0.3, "RealNVP": 0.1, "NICE": 0.1, "DDPM": 0.2, "Score SDE": -0.25, "NCSN": -0.1, "Latent diffusion": 0.2,
+         "Consistency models": -0.2, "Score matching": -0.3, "Denoising score matching": -0.3, "Contrastive divergence": 0.1}
 SIDES = {"Normalizing flows": "bottom center", "Score SDE": "bottom center", "NCSN": "bottom center", "Score matching": "bottom center",
-         "Denoising score matching": "bottom center", "Consistency models": "bottom center", "Boltzmann machine": "top right"}
+         "Denoising score matching": "bottom right", "Consistency models": "bottom center"}
 
 
 def _lift(short: str) -> float:

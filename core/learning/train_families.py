@@ -34,7 +34,7 @@ class Budget:
     rate: float = 2e-3
 
 
-BUDGETS = {"EBM": Budget(1500, 4e-4), "VAE": Budget(4000), "GAN": Budget(2000, 1e-3), "flow": Budget(1500), "diffusion": Budget(3000),
+BUDGETS = {"EBM": Budget(1500, 4e-4), "VAE": Budget(4000), "GAN": Budget(1200, 1e-3), "flow": Budget(1500), "diffusion": Budget(3000),
            "flow matching": Budget(3000)}
 
 

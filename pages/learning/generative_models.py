@@ -21,9 +21,9 @@ EQUATIONS = {
     "GAN": r"x=G_\theta(z)", "flow": r"x=f_{10}\circ\cdots\circ f_1(z)",
     "diffusion": r"\dot x=f\,x-\tfrac12 g^2\,s_\theta(x,t)", "flow matching": r"\dot x=v_\theta(x,t)"}
 WAYS = {
-    "EBM": r"p_\theta=e^{-E_\theta}/Z_\theta,\ Z_\theta\ \text{unknown}", "VAE": r"\log p_\theta(x)\ge\mathrm{ELBO}",
-    "GAN": r"\text{no }p_\theta\text{ to normalise}", "flow": r"p_\theta=\mathcal N(z)\prod_k|\det J_k|^{-1},\ Z=1",
-    "diffusion": r"s_\theta\approx\nabla\log p_t,\ \nabla\log Z=0", "flow matching": r"\partial_t p=-\nabla\!\cdot(v_\theta p),\ Z=1"}
+    "EBM": r"p_\theta=e^{-E_\theta}/Z_\theta", "VAE": r"\log p_\theta(x)\ge\mathrm{ELBO}",
+    "GAN": r"\text{no }p_\theta", "flow": r"p_\theta=\mathcal N(z)\,/\,|\det J|",
+    "diffusion": r"s_\theta=\nabla\log\tilde p_\theta", "flow matching": r"\partial_t p=-\nabla\!\cdot(v_\theta\,p)"}
 page = kit.chapter("generative_models", [
     kit.Choice("dataset", "Data", "two moons", options=list(generative_models.DATASETS)),
     kit.Choice("view", "On the stage", "all", options=list(VIEWS), labels=VIEWS),
@@ -99,7 +99,7 @@ with stage:
     if missing:
         st.warning(str(missing), icon=":material/school:")
     else:
-        player(stage_payload(params, values["view"], values["clock"]), key="stage", height=470, report=False)
+        player(stage_payload(params, values["view"], values["clock"]), key="stage", height=500, report=False)
     page.scenes(SCENES)
     if not missing:
         meter, table = st.columns(2)
