@@ -13,6 +13,12 @@ from PIL import Image
 
 HARNESS = Path(__file__).parent / "harness" / "player_app.py"
 PALETTE = json.loads((Path(__file__).resolve().parents[2] / "assets" / "palette.json").read_text())
+NO_WEBGL = """(() => {
+  const get = HTMLCanvasElement.prototype.getContext;
+  HTMLCanvasElement.prototype.getContext = function (kind, ...rest) {
+    return kind === 'webgl2' ? null : get.call(this, kind, ...rest);
+  };
+})()"""
 
 
 @pytest.fixture(scope="module")
@@ -225,14 +231,8 @@ def test_reduced_motion_shows_the_end_at_rest(open_stage):
 
 
 def test_without_webgl_the_last_frame_is_drawn_and_said(open_stage):
-    script = """(() => {
-      const get = HTMLCanvasElement.prototype.getContext;
-      HTMLCanvasElement.prototype.getContext = function (kind, ...rest) {
-        return kind === 'webgl2' ? null : get.call(this, kind, ...rest);
-      };
-    })()"""
     for scene in ("two-d", "one-d"):
-        with open_stage(f"scene={scene}", script=script) as stage:
+        with open_stage(f"scene={scene}", script=NO_WEBGL) as stage:
             assert stage.data("renderer") == "2d"
             assert (stage.data("playing"), stage.frame) == ("false", 199)
             assert "no WebGL2" in stage.root.get_by_role("status").inner_text()
@@ -339,3 +339,39 @@ def test_readers_without_the_picture_get_words(open_stage):
         stage.press("End")
         stage.until("frame", 199)
         assert stage.root.get_by_role("slider", name="Time").get_attribute("aria-valuetext") == "t / τ = 1.00, frame 200 of 200"
+
+
+@pytest.mark.parametrize("script", ["", NO_WEBGL], ids=["webgl2", "2d"])
+def test_pictures_run_on_the_clock_with_their_holes(open_stage, script):
+    """One picture from the dark to the bright end of the colours, one the other way; the missing column shows the page."""
+    def shares(stage, *colours):
+        """Of the left and of the right half: how much of it has its colour."""
+        picture = stage.pixels()
+        halves = np.array_split(picture, 2, axis=1)
+        wanted = [np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) for colour in colours]
+        return [float((np.abs(half - colour).max(axis=-1) < 12).mean()) for half, colour in zip(halves, wanted, strict=True)]
+
+    with open_stage("scene=pictures&frames=40", script=script) as stage:
+        assert stage.data("renderer") == ("2d" if script else "webgl2")
+        stage.settle(playing=False)
+        for key, frame, colours in (("Home", 0, ("#0D0887", "#F0F921")), ("End", 39, ("#F0F921", "#0D0887"))):
+            stage.press(key)
+            stage.until("frame", frame)
+            for _ in range(40):                                          # a busy machine paints late
+                found = shares(stage, *colours)
+                if all(0.6 < share < 0.93 for share in found):           # eight of nine columns, less the space between panels
+                    break
+                stage.page.wait_for_timeout(200)
+            else:
+                raise AssertionError((key, colours, found))
+        assert "density 0 to 1" in stage.root.locator(".legend").inner_text()
+        assert stage.root.locator(".notes .note:visible").count() == 0
+
+
+def test_six_panels_fit_in_two_rows_and_on_a_phone(open_stage):
+    with open_stage("scene=crowd&n=300&frames=20") as stage:
+        assert stage.root.locator("svg.axes text", has_text="panel").count() == 6
+        box = stage.root.bounding_box()
+        assert box["height"] < 1100
+    with open_stage("scene=crowd&n=300&frames=20", viewport={"width": 390, "height": 844}) as stage:
+        assert stage.root.bounding_box()["height"] < 1000

@@ -76,6 +76,15 @@ elif scene == "two-panels":
                     marginals_exact=exact),
               Panel(walk(2, spread)[1], title="Free diffusion, no force", role="noise")]
     data = pack_player(panels, times=times, bounds=BOUNDS, alt="Two runs on one clock.", trail=8, **CALLED)
+elif scene == "pictures":
+    fade = np.ones((frames, 6, 9)) * np.linspace(0, 1, frames)[:, None, None]
+    fade[:, :, 4] = np.nan
+    panels = [Panel(title=title, image=image, image_label="density") for title, image in (("brighter", fade), ("darker", 1 - fade))]
+    data = pack_player(panels, times=np.linspace(0, 1, frames), mode="image", time_label="t",
+                       alt="One picture grows bright, another dark.")
+elif scene == "crowd":
+    times, x, _ = walk(2, spread)
+    data = pack_player([Panel(x, title=f"panel {k}") for k in range(6)], times=times, bounds=BOUNDS, alt="Six panels.", marginals=False)
 elif scene in ("bare", "torus", "bad"):
     times, x, _ = walk(2, 2 * spread if scene == "torus" else spread)
     if scene == "bad":
