@@ -54,10 +54,11 @@ def payload_of_one(run: Trajectory, *, dataset: str, family: str, clock: str, se
     grid = torch.tensor(grid_points(BOUNDS, (48, 48)), dtype=torch.float32)
     own = belief(dataset=dataset, family=family, points=grid)
     label = FAMILIES[family].label
-    beside = f"{label} has no density" if own is None else f"{label}: exact data on its own density"
-    panels = [Panel(on_clock(run, clock, times), title=f"{label}: its samples on the exact density", name="samples", density=density,
+    beside = "It has no density" if own is None else "What it believes"
+    panels = [Panel(on_clock(run, clock, times), title=f"{label}: what it makes", name="samples", density=density,
                     marginals_exact=marginals),
               Panel(data.expand(len(times), -1, -1), title=beside, name="data", role="data", marginals_exact=marginals,
+                    density_role="sample", density_name=f"density of the {label} model",
                     density=None if own is None else own.reshape(1, 48, 48))]
     return pack_player(panels, times=times, bounds=BOUNDS, x_label="x₁", y_label="x₂", time_label=LABEL[clock],
                        fps=20 if clock == "own pace" else 10,

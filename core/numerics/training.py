@@ -17,13 +17,17 @@ Loss = Callable[[nn.Module, torch.Generator], Tensor]
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """Adam with a linear warm-up and a cosine decay to zero; `ema` is the decay per step of the averaged weights."""
+    """Adam with a linear warm-up and a cosine decay to zero; `ema` is the decay per step of the averaged weights.
+
+    momentum: Adam's beta_1.
+    """
 
     n_steps: int = 6000
     learning_rate: float = 2e-3
     warmup: int = 100
     ema: float = 0.999
     clip_norm: float = 1.0
+    momentum: float = 0.9
     seed: int = 0
 
     def rate(self, step: int) -> float:
@@ -50,7 +54,7 @@ class Trainer:
     def __init__(self, network: nn.Module, loss: Loss, plan: TrainingPlan):
         self.network, self.loss, self.plan = network, loss, plan
         self.averaged = copy.deepcopy(network).requires_grad_(False)
-        self.optimiser = torch.optim.Adam(network.parameters(), lr=plan.learning_rate)
+        self.optimiser = torch.optim.Adam(network.parameters(), lr=plan.learning_rate, betas=(plan.momentum, 0.999))
         self.generator = torch.Generator().manual_seed(plan.seed)
         self.step = 0
 

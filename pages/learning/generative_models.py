@@ -17,7 +17,7 @@ from pages.kit.player import player
 LABELS = {name: family.label for name, family in FAMILIES.items()}
 VIEWS = {"all": "all six", "one": "one and its density"}
 EQUATIONS = {
-    "EBM": r"x \leftarrow x-\tau\,\nabla E_\theta(x)+\sqrt{2\tau}\,\xi,\ \text{accept or reject}", "VAE": r"x=\mu_\theta(z)+s\,\varepsilon",
+    "EBM": r"x \leftarrow x-\tau\,\nabla E_\theta(x)+\sqrt{2\tau}\,\xi", "VAE": r"x=\mu_\theta(z)+s\,\varepsilon",
     "GAN": r"x=G_\theta(z)", "flow": r"x=f_{10}\circ\cdots\circ f_1(z)",
     "diffusion": r"\dot x=f\,x-\tfrac12 g^2\,s_\theta(x,t)", "flow matching": r"\dot x=v_\theta(x,t)"}
 WAYS = {

@@ -166,6 +166,7 @@ GOOD = np.zeros((30, 5, 2))
     (Panel(GOOD, values=[0, 1, 2, 3, np.nan]), {}, "values must be 5 finite"),
     (Panel(GOOD, density=np.ones((7, 4, 4))), {}, "density has shape"),
     (Panel(GOOD, density=-np.ones((1, 4, 4))), {}, "not negative"),
+    (Panel(GOOD, density=np.ones((1, 4, 4)), density_role="salt"), {}, "density_role 'salt'"),
     (Panel(GOOD, density=np.full((1, 4, 4), np.nan)), {}, "finite"),
     (Panel(GOOD, arrows=np.ones((30, 4, 4))), {}, "arrows must have 4 axes"),
     (Panel(GOOD, arrows=np.full((1, 4, 4, 2), np.inf)), {}, "arrows must be finite"),
