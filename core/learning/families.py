@@ -170,7 +170,7 @@ class VAE(Model):
 class GAN(Model):
     """x = G(z); a discriminator D, the other half of the game, judges real from made while G is trained."""
 
-    def __init__(self, width: int = 64, gamma: float = 0.1):
+    def __init__(self, width: int = 64, gamma: float = 0.3):
         super().__init__()
         self.generator = Perceptron(2, 2, width, scale=0.25)
         self.discriminator = Perceptron(2, 1, width, scale=0.35)

@@ -35,7 +35,7 @@ class Budget:
     momentum: float = 0.9
 
 
-BUDGETS = {"EBM": Budget(1500, 4e-4), "VAE": Budget(4000), "GAN": Budget(2000, 1e-3, 0.5), "flow": Budget(1500), "diffusion": Budget(3000),
+BUDGETS = {"EBM": Budget(1500, 4e-4), "VAE": Budget(4000), "GAN": Budget(1000, 1e-3, 0.5), "flow": Budget(1500), "diffusion": Budget(3000),
            "flow matching": Budget(3000)}
 
 

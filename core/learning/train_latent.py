@@ -17,7 +17,7 @@ from core.learning.latent_networks import LATENT, PIXELS, labelled_loss, network
 from core.numerics.training import Trainer, TrainingPlan
 
 BATCH, POOL = 256, 16384
-STEPS = {"autoencoder": 1500, "latent": 3000, "pixel": 2500}
+STEPS = {"autoencoder": 1500, "latent": 2500, "pixel": 2500}
 
 
 @torch.no_grad()
