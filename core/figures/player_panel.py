@@ -97,8 +97,6 @@ def pack_panel(panel: Panel, index: int, clock: np.ndarray, view: list[float], m
         spec |= {"values": blocks.add(np.rint(scaled * 255).astype("u1")), "value_range": [low, high],
                  "value_label": panel.value_label}
     if panel.density is not None:
-        if panel.density_role not in ROLES:
-            raise ValueError(f"{where}: density_role {panel.density_role!r} is none of {', '.join(ROLES)}")
         spec |= _pack_density(panel.density, where, clock, mode, blocks)
         spec |= {"density_name": panel.density_name, "density_role": panel.density_role}
     if panel.arrows is not None:
