@@ -53,16 +53,16 @@ def belief_rows(found: Divergence | None, seconds: float, cost: float) -> list[t
 
 
 def timeline_figure(*, palette: Palette = LIGHT) -> go.Figure:
-    """Papers by year and family, with lines from what they build on; filled: on the lecture's slide. Hover for the reference."""
+    """Papers by year and family, with lines from what they build on; filled: in the lecture's deck. Hover for the reference."""
     figure = go.Figure()
     place = {one.short: (_squeezed(one.year), -ROWS.index(one.row) + _lift(one.short)) for one in PAPERS}
     for one in PAPERS:
         for parent in one.parents:
             (x0, y0), (x1, y1) = place[parent], place[one.short]
-            slide = one.in_deck and paper(parent).in_deck
+            known = one.in_deck and paper(parent).in_deck
             figure.add_scatter(x=[x0, x1], y=[y0, y1], mode="lines", hoverinfo="skip", showlegend=False,
-                               line=dict(color=palette.accent if slide else palette.grid, width=2))
-    for in_deck, name in ((True, "on the slide"), (False, "not on the slide")):
+                               line=dict(color=palette.accent if known else palette.grid, width=2))
+    for in_deck, name in ((True, "in the deck"), (False, "not in the deck")):
         some = [one for one in PAPERS if one.in_deck == in_deck]
         figure.add_scatter(
             x=[place[one.short][0] for one in some], y=[place[one.short][1] for one in some], mode="markers+text", name=name,
@@ -72,7 +72,7 @@ def timeline_figure(*, palette: Palette = LIGHT) -> go.Figure:
             hovertemplate="<b>%{customdata[1]}</b><br>%{customdata[0]}, %{customdata[3]}<br>%{customdata[2]}<extra></extra>")
     styled(figure, palette, x_title="year in which it was first public", y_title="", height=540)
     years = (1985, 1995, 2005, 2011, 2013, 2015, 2017, 2019, 2021, 2023)
-    figure.update_xaxes(tickvals=[_squeezed(year) for year in years], ticktext=[str(year) for year in years], range=[-2.2, 35.5])
+    figure.update_xaxes(tickvals=[_squeezed(year) for year in years], ticktext=[str(year) for year in years], range=[-2.4, 37])
     figure.update_yaxes(tickvals=[-i for i in range(len(ROWS))], ticktext=[ROW_NAMES[row] for row in ROWS], range=[-len(ROWS) + 0.45, 0.6],
                         zeroline=False)
     figure.update_layout(hovermode="closest")
