@@ -88,6 +88,18 @@ def _floor(dataset: str, n: int) -> Floor:
     return floor(sliced, get_dataset(dataset).sample, n)
 
 
+@lru_cache(maxsize=8)
+def _edge(dataset: str) -> float:
+    """The log-density above which 99% of the data lie."""
+    density = get_dataset(dataset)
+    return float(density.log_prob(density.sample(20_000, torch.Generator().manual_seed(2))).quantile(0.01))
+
+
+def stray(x: Tensor, *, dataset: str) -> float:
+    """Share of particles (N, 2) that lie where hardly any data do: an exact sampler has 0.01 of them."""
+    return float((get_dataset(dataset).log_prob(x) < _edge(dataset)).double().mean())
+
+
 def on_clock(trajectory: Trajectory, clock: str, moments: Tensor) -> Tensor:
     """(M, N, 2): the states at `moments`.
 
