@@ -34,15 +34,14 @@ def error_figure(curves: Curves, *, focus: str, palette: Palette = LIGHT) -> go.
     return figure
 
 
-def tractable_table(truths: dict[str, Truth], strays: dict[str, float], evaluations: dict[str, int], seconds: dict[str, float]) -> str:
-    """Markdown: a row a family, with the distance in floors, the share of stray samples and the cost per sample as measured."""
-    head = ["family", "around Z", "density?", "exact samples?", "passes", "distance", "stray", "µs a sample"]
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    for name, family in FAMILIES.items():
-        cost = 1e6 * seconds[name] / truths[name].n
-        lines.append(f"| **{family.label}** | {family.way} | {family.density} | {family.exact} | {evaluations[name]} | "
-                     f"{truths[name].ratio:.1f} × floor | {strays[name]:.0%} | {cost:.3g} |")
-    return "\n".join(lines)
+HEAD = ("family", "around Z", "density?", "exact samples?", "calls", "distance", "stray", "µs a sample")
+
+
+def tractable_rows(truths: dict[str, Truth], strays: dict[str, float], evaluations: dict[str, int],
+                   seconds: dict[str, float]) -> list[tuple[str, ...]]:
+    """A row a family under HEAD, with the distance in floors, the share of stray samples and the cost per sample as measured."""
+    return [(family.label, family.way, family.density, family.exact, str(evaluations[name]), f"{truths[name].ratio:.1f} × floor",
+             f"{strays[name]:.0%}", f"{1e6 * seconds[name] / truths[name].n:.3g}") for name, family in FAMILIES.items()]
 
 
 def belief_rows(found: Divergence | None, seconds: float, cost: float) -> list[tuple[str, str]]:

@@ -50,17 +50,16 @@ def latent_figure(exact: Tensor, kinds: Tensor, made: Tensor, *, palette: Palett
 
 
 def side_by_side(truths: dict[str, Truth], readings: dict[str, Reading], exact: Reading, seconds: dict[str, float], decode: float, *,
-                 word: str, n_steps: int) -> str:
-    """Markdown: the two spaces in columns. seconds, decode: processor time of the walk and of decoding, all pictures together."""
+                 word: str, n_steps: int) -> list[tuple[str, str, str]]:
+    """Rows with the two spaces in columns. seconds, decode: processor time of the walk and of decoding, all pictures together."""
     made, n = networks(), truths["latent"].n
     rows = [("numbers that diffuse", f"{LATENT}", f"{PIXELS}"),
             ("weights of the denoiser", *(f"{sum(p.numel() for p in made[space].parameters()):,}" for space in NAMES)),
             ("multiplications a picture", *(f"{multiplications(space, n_steps) / 1e6:.2f} million" for space in NAMES)),
-            ("**time a picture, measured**", f"{1e6 * seconds['latent'] / n:.0f} µs + {1e6 * decode / n:.0f} µs to decode",
+            ("time a picture, measured", f"{1e6 * seconds['latent'] / n:.0f} µs + {1e6 * decode / n:.0f} µs to decode",
              f"{1e6 * seconds['pixel'] / n:.0f} µs"),
             ("distance to the exact law", *(f"{truths[space].value:.2f} ({truths[space].ratio:.1f} × floor)" for space in NAMES)),
             (f"off the nearest lattice (exact ones: {exact.residual:.2f})", *(f"{readings[space].residual:.2f}" for space in NAMES))]
     if word != "any":
         rows.append((f"read as {word} (exact ones: {exact.share(word):.0%})", *(f"{readings[space].share(word):.0%}" for space in NAMES)))
-    lines = ["| | latent diffusion | pixel diffusion |", "|---|---|---|"]
-    return "\n".join(lines + [f"| {name} | {left} | {right} |" for name, left, right in rows])
+    return rows

@@ -113,12 +113,12 @@ if not missing:
     kit.below_the_stage()
     st.markdown("##### Who can tell what, and what it costs")
     each = {name: params | {"family": name} for name in FAMILIES}
-    st.markdown(figures.tractable_table({name: truth(p) for name, p in each.items()},
-                                        {name: generative_models.stray(run(**p)[0].final, dataset=p["dataset"]) for name, p in each.items()},
-                                        {name: values["n_steps"] if family.walks else 1 for name, family in FAMILIES.items()},
-                                        {name: run(**p)[1] for name, p in each.items()}))
-    st.caption("Distance: sliced Wasserstein, in units of what an exact sampler of this size scores. Stray: samples where all but 1% of the "
-               "data are not, the bridges. Cost: processor time measured on this server when the picture was computed.")
+    strays = {name: generative_models.stray(run(**p)[0].final, dataset=values["dataset"]) for name, p in each.items()}
+    calls = {name: values["n_steps"] if family.walks else 1 for name, family in FAMILIES.items()}
+    kit.table(figures.HEAD, figures.tractable_rows({name: truth(p) for name, p in each.items()}, strays, calls,
+                                                   {name: run(**p)[1] for name, p in each.items()}), marked=LABELS[focus])
+    st.caption("Distance: sliced Wasserstein, in units of what an exact sampler of this size scores. Stray: samples where all but 1% of "
+               "the data are not, the bridges. Cost: processor time measured on this server when the picture was computed.")
     st.markdown("##### What an evaluation buys")
     kit.figure(figures.error_figure(race(values["dataset"]), focus=focus, palette=kit.palette()), key="race",
                alt="Distance to the data against network evaluations per sample for the six families, with the floor of exact samples.")

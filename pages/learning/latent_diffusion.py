@@ -99,9 +99,9 @@ if not missing:
     kit.below_the_stage()
     st.markdown("##### Side by side")
     seconds = {space: judged(space, **params)[1] for space in SPACES}
-    st.markdown(figures.side_by_side({s: truth(s, **params) for s in SPACES}, {s: reading(s, **params) for s in SPACES},
-                                     exact_reading(values["word"]), seconds, judged("latent", **params)[2], word=values["word"],
-                                     n_steps=values["n_steps"]))
+    kit.table(("", "latent diffusion", "pixel diffusion"), figures.side_by_side(
+        {s: truth(s, **params) for s in SPACES}, {s: reading(s, **params) for s in SPACES}, exact_reading(values["word"]), seconds,
+        judged("latent", **params)[2], word=values["word"], n_steps=values["n_steps"]), marked="time a picture, measured")
     spent, space = st.columns(2)
     with spent:
         st.markdown("##### What arithmetic buys")
