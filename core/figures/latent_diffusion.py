@@ -30,7 +30,7 @@ def work_figure(curves: Curves, *, palette: Palette = LIGHT) -> go.Figure:
                            hovertemplate="%{customdata} steps, %{x:.2s} multiplications: %{y:.2f}<extra></extra>")
     styled(figure, palette, x_title="multiplications per picture", y_title="energy distance / model units", height=380)
     figure.update_xaxes(type="log", exponentformat="power", dtick=1)
-    figure.update_yaxes(type="log", dtick="D2")
+    figure.update_yaxes(type="log", tickvals=[0.25, 0.5, 1, 2, 4, 8])
     return figure
 
 

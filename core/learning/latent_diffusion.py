@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import torch
@@ -84,8 +84,9 @@ def blend(*, n_images: int = 16, n_frames: int = 41, seed: int = 1) -> tuple[Ten
 def truth(made: Tensor, *, word: str = "any") -> Truth:
     """Energy distance of pictures (N, PIXELS) to the exact law of the word, in model units, with its floor."""
     kind = _kind(word)
-    return measure(energy_distance, made, lambda n, g: lattice_images.sample(n, g, kind)[0], seed=23,
-                   name="energy distance of the pictures", known_floor=_floor(word, len(made)))
+    found = measure(energy_distance, made, lambda n, g: lattice_images.sample(n, g, kind)[0], seed=23,
+                    name="energy distance of the pictures", known_floor=_floor(word, len(made)))
+    return replace(found, of="pictures")
 
 
 @lru_cache(maxsize=32)

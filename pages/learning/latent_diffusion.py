@@ -29,11 +29,11 @@ SCENES = [
               "of them has to worry about every pixel."),
     kit.Scene("Say hexagonal", {"word": "hexagonal"}, "One word, and both draw nothing else. A look-up in a book of exact pictures "
               "counts how many obey."),
-    kit.Scene("In between", {"view": "blend"}, "Half-way between two lattices lies a double exposure if you mix pixels. Mixed latents "
-              "come closer to a lattice on the way."),
+    kit.Scene("In between", {"view": "blend"}, "Half-way between two pictures lies a double exposure. Mixed latents are no lattice there "
+              "either: few numbers are not yet straight roads, and that is why a walk has to be learned."),
     kit.Scene("Three steps", {"n_steps": 3, "judge": "pixel"}, "Stopped early, the pixels are a blur of many lattices at once."),
-    kit.Scene("No walk", {"walk": "nothing"}, "An autoencoder alone is no generator: most latents that noise hits belong to no lattice, so "
-              "the decoder draws ghosts. Diffusion learns where the lattices are.", breaks=True),
+    kit.Scene("No walk", {"walk": "nothing", "word": "hexagonal"}, "An autoencoder alone is no generator: most latents that noise hits "
+              "belong to no lattice, so the decoder draws ghosts, and no word reaches it.", breaks=True),
     kit.Scene("One step", {"n_steps": 1}, "One jump from noise lands on the average of everything.", breaks=True),
 ]
 
