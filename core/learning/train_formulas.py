@@ -168,7 +168,7 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m core.learning.train_formulas", description=__doc__.splitlines()[0])
     parser.add_argument("pool", type=Path)
     parser.add_argument("--out", type=Path, default=WEIGHTS)
-    parser.add_argument("--steps", type=int, default=4000)
+    parser.add_argument("--steps", type=int, default=6000)
     parser.add_argument("--batch", type=int, default=256)
     parser.add_argument("--width", type=int, default=96)
     parser.add_argument("--seed", type=int, default=0)
