@@ -58,13 +58,13 @@ page = kit.chapter("generation", [
     kit.Slider("sharpen", "Anti-annealing s", 10.0, low=0.0, high=40.0, step=1.0, more=True, when=has("method", "flow"), term="motion",
                help="The velocity of the atoms is multiplied by 1 + s (1 − t), each step clipped to the time that is left."),
     kit.Slider("temperature", "Temperature τ of the noise", 1.0, low=0.0, high=2.0, step=0.05, more=True, term="motion"),
-    kit.Slider("candidates", "Attempts, best kept", 1, options=[1, 2, 4, 8], more=True,
+    kit.Slider("candidates", "Attempts, best kept", 4, options=[1, 2, 4, 8], more=True,
                help="So many crystals are grown; the one that surprises the model least is kept. It never sees the truth."),
     kit.Number("seed", "Seed", 1, more=True, help="Everyone with the same seed sees the same crystal."),
 ])
 SCENES = [
     kit.Scene("Strontium titanate", {}, "The most famous perovskite, from noise. First the box takes shape, then the octahedron closes."),
-    kit.Scene("Rock salt", {"formula": "Na1 Cl1", "method": "ancestral"}, "Two atoms are the whole crystal. Press 3× in the player and "
+    kit.Scene("Rock salt", {"formula": "Na1 Cl1"}, "Two atoms are the whole crystal. Press 3× in the player and "
               "the checkerboard appears."),
     kit.Scene("From nothing", {"given": "nothing", "method": "ancestral", "n_steps": 100},
               "No formula: the elements begin masked and are decided while box and places are still noise."),
@@ -74,7 +74,8 @@ SCENES = [
               "A model that knows nothing but perovskites, beside a known one dissolving by the same noise."),
     kit.Scene("Too hot", {"temperature": 2.0, "method": "ancestral"}, "Twice the noise that theory asks for: atoms settle, but where?",
               breaks=True),
-    kit.Scene("Five steps", {"n_steps": 5, "method": "ancestral"}, "The run ends while the atoms are still on their way.", breaks=True),
+    kit.Scene("Five steps", {"n_steps": 5, "candidates": 1, "method": "ancestral"},
+              "The run ends while the atoms are still on their way.", breaks=True),
 ]
 
 
