@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from playwright.sync_api import TimeoutError
 
 from core.chapters import CHAPTERS
 
@@ -39,15 +40,26 @@ def close(page):
     page.context.close()
 
 
+def moves(page, stage):
+    """Does the clock of this player run? One that plays by itself may be at its end before it is looked at: it is started again."""
+    for _ in range(4):
+        first = stage.get_attribute("data-frame")
+        if stage.get_attribute("data-playing") not in ("1", "true"):
+            page.keyboard.press("Space")
+        try:
+            page.wait_for_function("([e, f]) => e.getAttribute('data-frame') !== f", arg=[stage.element_handle(), first], timeout=7_500)
+            return True
+        except TimeoutError:
+            continue
+    return False
+
+
 @pytest.mark.parametrize("path", PATHS)
 def test_moves_and_is_quiet_without_a_network(browser, app, path):
     page, complaints, foreign = visit(browser, app, path, offline=True)
     stage = page.locator("[data-frame]").first
     stage.scroll_into_view_if_needed()
-    if stage.get_attribute("data-playing") not in ("1", "true"):
-        page.keyboard.press("Space")
-    first = stage.get_attribute("data-frame")
-    page.wait_for_function("([e, f]) => e.getAttribute('data-frame') !== f", arg=[stage.element_handle(), first], timeout=20_000)
+    assert moves(page, stage)
     assert not page.locator("[data-testid=stException]").count()
     assert complaints == []
     assert foreign == []
