@@ -20,7 +20,7 @@ STARTS = ("diffusion", "nothing")
 SCHEDULE = Linear()
 BUDGETS = (1, 2, 4, 8, 16, 32)
 N_JUDGED = 200                  # pictures behind a distance
-N_BOOK = 4096                   # exact pictures to which a made one is compared
+N_BOOK = 2048                   # exact pictures to which a made one is compared
 
 
 @lru_cache(maxsize=1)
@@ -151,7 +151,7 @@ class Curves:
     floor: Floor
 
 
-def error_against_work(*, word: str = "any", budgets: tuple[int, ...] = BUDGETS, n_images: int = N_JUDGED, seed: int = 0) -> Curves:
+def error_against_work(*, word: str = "any", budgets: tuple[int, ...] = BUDGETS, n_images: int = 100, seed: int = 0) -> Curves:
     """Both spaces with every number of steps, judged against one exact sample; work in multiplications per picture."""
     reference, _ = lattice_images.sample(n_images, torch.Generator().manual_seed(seed + 23), _kind(word))
     work = {space: [multiplications(space, n) for n in budgets] for space in SPACES}
