@@ -97,8 +97,9 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _settings(args, model: Model) -> SamplerConfig:
-    settings = METHODS[args.sampler] if args.sampler else model.scoring
+def _settings(args, default: SamplerConfig) -> SamplerConfig:
+    """`default`, or the sampler named, with the steps and the temperature asked for."""
+    settings = METHODS[args.sampler] if args.sampler else default
     settings = replace(settings, steps=args.steps or settings.steps)
     return settings if args.temperature is None else replace(settings, temperature=args.temperature)
 
@@ -110,7 +111,7 @@ def _answers(args) -> list[Crystal]:
     stand_ins = [tuple(model.stand_in(z) for z in cell) for cell in cells]
     with _bar() as show:
         if args.method in ("flow", "diffusion"):
-            made = [path.final for path in run(model, stand_ins, _settings(args, model), seed=args.seed, progress=show)]
+            made = [path.final for path in run(model, stand_ins, _settings(args, model.scoring), seed=args.seed, progress=show)]
         else:
             library = open_library(args.library and str(args.library))
             if args.method == "prototype":
@@ -132,18 +133,13 @@ def _de_novo(args) -> list[Crystal]:
         raise CompositionsError(f"the model {args.model} needs a formula: it was never trained to decide on species")
     with _bar() as show:
         sizes = draw_sizes(model, args.de_novo, seed=args.seed)
-        grown = run(model, [content(model, n) for n in sizes], _de_novo_settings(args, model), seed=args.seed, progress=show)
+        settings = _settings(args, SamplerConfig(**model.about.get("de_novo", {"steps": 100, "eta": 1.0})))
+        grown = run(model, [content(model, n) for n in sizes], settings, seed=args.seed, progress=show)
     if args.method == "flow":
         flow = load_model(args.model, args.models_folder, kind="flow")
         with _bar() as show:
-            grown = run(flow, [path.final.numbers.tolist() for path in grown], _settings(args, flow), seed=args.seed, progress=show)
+            grown = run(flow, [path.final.numbers.tolist() for path in grown], _settings(args, flow.scoring), seed=args.seed, progress=show)
     return [path.final for path in grown]
-
-
-def _de_novo_settings(args, model: Model) -> SamplerConfig:
-    settings = METHODS[args.sampler] if args.sampler else SamplerConfig(**model.about.get("de_novo", {"steps": 100, "eta": 1.0}))
-    settings = replace(settings, steps=args.steps or settings.steps)
-    return settings if args.temperature is None else replace(settings, temperature=args.temperature)
 
 
 @contextmanager

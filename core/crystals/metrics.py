@@ -76,14 +76,18 @@ def match_rms(prediction: Crystal, truth: Crystal) -> float | None:
     return None if found is None else float(found[0])
 
 
+def found_rms(one: Crystal, other: Crystal) -> float | None:
+    """As `match_rms`, but never raises: what the matcher cannot handle (atoms on top of each other, a degenerate cell) is no match."""
+    try:
+        return match_rms(one, other)
+    except (ValueError, ArithmeticError, np.linalg.LinAlgError):
+        return None
+
+
 def score(prediction: Crystal, truth: Crystal) -> Score:
     """A prediction the matcher cannot handle (atoms on top of each other, a degenerate cell) is a miss."""
     valid = structure_valid(prediction)
-    try:
-        rms = match_rms(prediction, truth)
-    except (ValueError, ArithmeticError, np.linalg.LinAlgError):
-        rms = None
-    return Score(rms, valid and composition_valid(prediction.numbers),
+    return Score(found_rms(prediction, truth), valid and composition_valid(prediction.numbers),
                  structure_valid(truth) and composition_valid(truth.numbers))
 
 
@@ -95,11 +99,8 @@ def reduced_key(crystal: Crystal) -> tuple[tuple[int, int], ...]:
 
 
 def same(one: Crystal, other: Crystal) -> bool:
-    """Does the benchmark's matcher take them for one structure? Never raises: what it cannot handle is not the same."""
-    try:
-        return match_rms(one, other) is not None
-    except (ValueError, ArithmeticError, np.linalg.LinAlgError):
-        return False
+    """Does the benchmark's matcher take them for one structure?"""
+    return found_rms(one, other) is not None
 
 
 def first_of_kind(crystals: Sequence[Crystal]) -> np.ndarray:

@@ -110,12 +110,16 @@ class Run:
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.epoch, self.batch, self.seconds = (state[k] for k in ("step", "epoch", "batch", "seconds"))
 
+    def averaged(self) -> Denoiser:
+        """A network with the averaged weights, ready for use."""
+        network = Denoiser(self.network.config)
+        network.load_state_dict(self.average)
+        return network.eval()
+
     @torch.no_grad()
     def dev_loss(self, buckets) -> dict:
         """The losses of the averaged weights on held-out cells, always with the same noise."""
-        network = Denoiser(self.network.config)
-        network.load_state_dict(self.average)
-        network.eval()
+        network = self.averaged()
         generator = torch.Generator().manual_seed(12345)
         total, atoms = np.zeros(3), 0
         for n, rows in every_batch(buckets, size=64):
@@ -127,9 +131,8 @@ class Run:
 
     def probe(self, truths: list[Crystal]) -> dict:
         """Match rate, RMSE and tight share of one crystal grown for each of `truths` (held-out ones) with the averaged weights."""
-        network = Denoiser(self.network.config)
-        network.load_state_dict(self.average)
-        model = Model("probe", network.eval(), self.process, {})
+        network = self.averaged()
+        model = Model("probe", network, self.process, {})
         grown = run(model, [c.numbers.tolist() for c in truths], PROBE[type(self.process)])
         result = evaluate(zip((t.final for t in grown), truths))
         return {"match_rate": result.match_rate, "match_rate_filtered": result.match_rate_filtered, "rmse": result.rmse,

@@ -20,7 +20,7 @@ import torch
 from tqdm import tqdm
 
 from core.crystals.arrays import CrystalArrays, load_arrays
-from core.crystals.metrics import match_rms
+from core.crystals.metrics import found_rms
 from core.crystals.ranker import MAX_SLOTS, Question, Ranker, loss, question, stack
 from core.crystals.substitution import N_TYPES, Library, by_count
 from core.crystals.types import Crystal
@@ -35,10 +35,7 @@ def candidates_rms(numbers: Sequence[int], truth: Crystal, library: Library, wit
     found = library.types(numbers, n_types=N_TYPES, without=without)
     rms = np.full(N_TYPES, np.nan)
     for k, place in enumerate(found.first if found else ()):
-        try:
-            matched = match_rms(library.substituted(numbers, found.neighbours.rows[place], found.neighbours.elements[place]), truth)
-        except (ValueError, ArithmeticError, np.linalg.LinAlgError):
-            matched = None
+        matched = found_rms(library.substituted(numbers, found.neighbours.rows[place], found.neighbours.elements[place]), truth)
         rms[k] = np.inf if matched is None else matched
     return rms
 

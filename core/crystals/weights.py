@@ -27,16 +27,18 @@ def save_weights(path: Path, sizes: NetworkConfig, process: Diffusion | Flow, st
     """Atomic. `about` is plain JSON: data, time, measured numbers."""
     metadata = {"sizes": json.dumps(asdict(sizes)), "kind": type(process).__name__,
                 "process": json.dumps(asdict(process)), "about": json.dumps(about)}
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.write_bytes(save({name: value.contiguous() for name, value in state.items()}, metadata=metadata))
-    os.replace(temporary, path)
+    _write(path, state, metadata)
 
 
 def save_module(path: Path, module: torch.nn.Module, about: dict) -> None:
     """A small network with fixed sizes; atomic."""
+    _write(path, module.state_dict(), {"about": json.dumps(about)})
+
+
+def _write(path: Path, state: dict[str, Tensor], metadata: dict[str, str]) -> None:
+    """Beside `path` first, then renamed, so that `path` is never half a file."""
     temporary = path.with_name(f".{path.name}.part")
-    temporary.write_bytes(save({name: value.contiguous() for name, value in module.state_dict().items()},
-                               metadata={"about": json.dumps(about)}))
+    temporary.write_bytes(save({name: value.contiguous() for name, value in state.items()}, metadata=metadata))
     os.replace(temporary, path)
 
 
