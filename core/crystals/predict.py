@@ -2,9 +2,9 @@
 
     flow, diffusion   the generative model alone, from noise (core/crystals/generation.py)
     prototype         the nearest known crystal with the wanted elements on its sites, no network (core/crystals/substitution.py)
-    refine            structure types of the library ranked by a learned judge (core/crystals/ranker.py) and by how little they
-                      surprise the generative model; the best is blurred a little and denoised by the model; where no
-                      crystal of this stoichiometry is known, the model alone
+    refine            structure types of the library ranked by a learned judge (core/crystals/ranker.py); where no crystal of this
+                      stoichiometry is known, the model alone. Two things can be added and are off, since they did not help with
+                      the weights that ship: the model's surprise in the ranking (`doubt`), blurring and denoising the best (`start`)
 
 The library never contains the answer: rows marked `dev` are left out, and it is the user's own file or the built-in prototypes.
 """
