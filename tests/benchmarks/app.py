@@ -1,8 +1,4 @@
-"""Start-up, first pictures and memory of the whole app: `python -m tests.benchmarks.app`.
-
-Prints a table and writes it to tests/benchmarks/results/app.md. First pictures are server time, measured by running each page
-through Streamlit's own test runner, in a process that has loaded the libraries that the server loads before its first visitor.
-"""
+"""Start-up and memory of the whole app, every page in a real browser: `python -m tests.benchmarks.app`. (Server time: `pages.py`.)"""
 
 from __future__ import annotations
 
@@ -73,28 +69,7 @@ def browse() -> list[tuple[str, str, str]]:
     return rows
 
 
-def first_pictures() -> list[tuple[str, str, str]]:
-    """Server seconds of each page's first run, imports included, each in a fresh process."""
-    from core.chapters import CHAPTERS
-
-    code = """
-import sys, time
-from streamlit.testing.v1 import AppTest
-app = AppTest.from_file("app.py", default_timeout=60)
-import importlib
-from pages.kit.serve import SLOW
-for library in SLOW: importlib.import_module(library)
-app.run(); app.switch_page(sys.argv[1]); start = time.perf_counter(); app.run(); assert not app.exception
-print(time.perf_counter() - start)
-"""
-    rows = []
-    for chapter in CHAPTERS:
-        out = subprocess.run([sys.executable, "-c", code, chapter.page], cwd=ROOT, capture_output=True, text=True, check=True)
-        rows.append((f"{chapter.slug}: first picture, server time", f"{float(out.stdout.split()[-1]):.2f} s", "≤ 1 s"))
-    return rows
-
-
 if __name__ == "__main__":
     from tests.benchmarks.report import write
 
-    write("app", "Start-up, first pictures, memory", ("what", "measured", "wanted"), browse() + first_pictures())
+    write("app", "Start-up, pages in the browser, memory", ("what", "measured", "wanted"), browse())

@@ -18,11 +18,16 @@ def machine() -> str:
     return f"{os.cpu_count()} cores, {model}, Python {platform.python_version()}, {date.today()}"
 
 
-def write(name: str, title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print the table and keep it as results/<name>.md."""
+def table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Title, machine and rows as Markdown."""
     lines = [f"# {title}", "", machine(), "", "| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     lines += ["| " + " | ".join(map(str, row)) + " |" for row in rows]
-    text = "\n".join(lines) + "\n"
+    return "\n".join(lines) + "\n"
+
+
+def write(name: str, title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print the table and keep it as results/<name>.md."""
+    text = table(title, head, rows)
     print(text)
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.md").write_text(text, encoding="utf-8")
