@@ -20,17 +20,20 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from core.crystals.arrays import ArrayFileError, load_arrays
 from core.crystals.diffusion import Diffusion
 from core.crystals.evaluate import evaluate
+from core.crystals.exchange import exchange, replacement_table
 from core.crystals.flow import Flow
 from core.crystals.generation import run
 from core.crystals.models import Model
 from core.crystals.network import Denoiser, NetworkConfig
 from core.crystals.sampler import SamplerConfig
 from core.crystals.state import Losses
+from core.crystals.substitution import Library
 from core.crystals.training_data import epoch_batches, every_batch, fit_units, make_buckets, training_times
 from core.crystals.types import Crystal
 from core.crystals.weights import WeightsError, load_weights, save_weights
@@ -46,6 +49,7 @@ class TrainConfig:
     atoms_per_batch: int = 512
     max_batch: int = 96
     augment: bool = False
+    exchange: float = 0.0
     seed: int = 0
 
 
@@ -61,8 +65,8 @@ PROBE = {Diffusion: SamplerConfig(steps=50, eta=1.0), Flow: SamplerConfig(steps=
 class Run:
     """Network, optimiser, moving average and the place in the schedule; all of it goes into the checkpoint."""
 
-    def __init__(self, network: Denoiser, process: Diffusion | Flow, config: TrainConfig):
-        self.network, self.process, self.config = network, process, config
+    def __init__(self, network: Denoiser, process: Diffusion | Flow, config: TrainConfig, replacements: Tensor | None = None):
+        self.network, self.process, self.config, self.replacements = network, process, config, replacements
         self.average = {name: value.clone() for name, value in network.state_dict().items()}
         self.optimizer = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, betas=(0.9, 0.99),
                                            weight_decay=config.weight_decay, foreach=True)
@@ -78,6 +82,8 @@ class Run:
         for group in self.optimizer.param_groups:
             group["lr"] = rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, progress))))
         clean = buckets[n].draw(rows, self.network, generator)
+        if self.replacements is not None:
+            clean = clean._replace(numbers=exchange(clean.numbers, self.replacements, config.exchange, generator))
         losses = self.process.loss(self.network, clean, training_times(len(rows), generator), generator=generator)
         self.optimizer.zero_grad(set_to_none=True)
         self.process.total(losses).backward()
@@ -158,7 +164,8 @@ def train(data: Path, model: str, out: Path, *, method: str = "diffusion", minut
     arrays = arrays.select(~dev)
     fit_units(network, arrays)
     buckets = make_buckets(arrays, augment=config.augment)
-    run = Run(network, PROCESSES[model, method], config)
+    replacements = replacement_table(Library(arrays)) if config.exchange else None
+    run = Run(network, PROCESSES[model, method], config, replacements)
     out.mkdir(parents=True, exist_ok=True)
     if resume and (out / "state.pt").exists():
         run.load(out)
@@ -231,9 +238,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--learning-rate", type=float, default=TrainConfig.learning_rate)
     parser.add_argument("--augment", action="store_true", help="show each cell in all descriptions that its shape allows")
+    parser.add_argument("--exchange", type=float, default=0.0, help="share of cells in which elements make place for related ones")
     args = parser.parse_args(arguments)
     torch.set_num_threads(args.threads)
-    config = replace(TrainConfig(), seed=args.seed, learning_rate=args.learning_rate, augment=args.augment)
+    config = replace(TrainConfig(), seed=args.seed, learning_rate=args.learning_rate, augment=args.augment,
+                     exchange=args.exchange)
     try:
         train(args.data, args.model, args.out, method=args.method, n_probe=args.probe, minutes=args.minutes, steps=args.steps,
               resume=args.resume, config=config, init=args.init)

@@ -13,6 +13,7 @@ from core.crystals.weights import WeightsError, load_weights
 
 TINY = NetworkConfig(width=32, pair_width=16, depth=2, heads=4, max_atoms=20)
 CONFIG = replace(TrainConfig(), warmup=5, atoms_per_batch=40)
+EXCHANGED = replace(CONFIG, exchange=0.5)
 
 
 def run(pool, out, **options):
@@ -20,14 +21,15 @@ def run(pool, out, **options):
                  **{"steps": 30, "resume": False, **options})
 
 
-def test_interrupted_and_resumed_is_the_same_as_uninterrupted(pool, tmp_path):
-    whole = run(pool, tmp_path / "whole")
-    run(pool, tmp_path / "parts", stop_after=13)
-    resumed = run(pool, tmp_path / "parts", resume=True)
+@pytest.mark.parametrize("config", [CONFIG, EXCHANGED], ids=["plain", "exchange"])
+def test_interrupted_and_resumed_is_the_same_as_uninterrupted(pool, tmp_path, config):
+    whole = run(pool, tmp_path / "whole", config=config)
+    run(pool, tmp_path / "parts", config=config, stop_after=13)
+    resumed = run(pool, tmp_path / "parts", config=config, resume=True)
     assert (whole.step, resumed.step) == (30, 30) and whole.epoch == resumed.epoch > 1
     for name, value in whole.average.items():
         assert torch.equal(value, resumed.average[name]), name
-    other = run(pool, tmp_path / "other", config=replace(CONFIG, seed=1))
+    other = run(pool, tmp_path / "other", config=replace(config, seed=1))
     assert not torch.equal(other.average["coords.weight"], whole.average["coords.weight"])
 
 
