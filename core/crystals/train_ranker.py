@@ -108,6 +108,35 @@ def top_share(ranker: Ranker, asked: Question, right: torch.Tensor) -> float:
     return right.gather(1, first[:, None]).float().mean().item()
 
 
+def card(ranker: Ranker, about: dict) -> str:
+    """The model card, in Markdown."""
+    dev = about.get("dev")
+    measured = "" if dev is None else f"""
+## Measured on {dev["n"]:,} held-out crystals
+
+| first choice is mapped onto the truth by the benchmark's matcher | share |
+|---|---|
+| nearest prototype by the fixed distance of elements, no network | {dev["first_by_distance"]:.1%} |
+| first choice of the ranker | {dev["first_by_ranker"]:.1%} |
+| any of the {N_TYPES} types considered: the ceiling | {dev["any"]:.1%} |
+
+Not filtered by validity. {dev["n"] - dev["answerable"]} crystals have a stoichiometry that the library lacks and count as missed.
+"""
+    return f"""# ranker: which structure type will these elements take?
+
+The judge of the method `refine`. It needs a library of known crystals, which does not ship with it.
+
+- **Network**: learned distance of elements, a learned potential on pair-distance histograms and a small perceptron on
+  circumstances (`core/crystals/ranker.py`), {sum(p.numel() for p in ranker.parameters()):,} parameters, float32.
+- **Data**: {about["questions"]:,} crystals of `{about["data"]}`, each asked with itself left out. Rows marked `dev` took no part.
+- **Training**: {about["epochs"]} epochs, seed {about["seed"]}; a minute on one core, after hours of labelling by the matcher.
+{measured}
+## Limits
+
+At most {MAX_SLOTS} elements; it can only choose among types that the library holds. It does not know energies of what it proposes.
+"""
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m core.crystals.train_ranker", description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=Path, required=True)
@@ -137,6 +166,7 @@ def main(arguments: list[str] | None = None) -> int:
                         "any": right.any(1).sum().item() / len(held_out)}
         print(about["dev"])
     save_module(args.out / "ranker.safetensors", ranker, about)
+    (args.out / "ranker.md").write_text(card(ranker, about))
     return 0
 
 

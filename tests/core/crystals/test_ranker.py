@@ -4,10 +4,10 @@ import torch
 
 from core.crystals.arrays import from_crystals
 from core.crystals.metrics import match_rms
-from core.crystals.predict import Refinement, answer_by_prototype, answer_by_refinement, proposals
+from core.crystals.predict import Refinement, answer_by_prototype, answer_by_refinement, load_ranker, proposals
 from core.crystals.ranker import Ranker, loss, question, stack
 from core.crystals.substitution import Library
-from core.crystals.train_ranker import candidates_rms, fit, labels, questions, top_share
+from core.crystals.train_ranker import candidates_rms, fit, labels, main, questions, top_share
 from core.crystals.types import Crystal
 from tests.core.crystals.test_substitution import caesium_chloride, perovskite, rocksalt
 
@@ -78,6 +78,17 @@ def test_learns_the_law_and_answers_with_it(world, tmp_path, model, flow_model):
     moved = answer_by_refinement(cells, cells, library, ranker, flow_model, settings=Refinement(start=0.05, steps=3))
     assert all(match_rms(a, b) is not None and match_rms(a, b) < 0.1 for a, b in zip(left, moved))
     assert not np.allclose(left[0].frac_coords, moved[0].frac_coords)
+
+
+def test_command_writes_weights_that_load_and_a_card_that_counts(world, tmp_path):
+    path, arrays, library = world
+    assert main(["--data", str(path), "--out", str(tmp_path), "--epochs", "2"]) == 0
+    held_out = [arrays.crystal(i) for i in np.flatnonzero(arrays.columns["dev"])]
+    ranker = load_ranker(tmp_path)
+    first = [proposals(c.numbers, library, ranker)[0].crystal for c in held_out]
+    hits = sum(match_rms(a, b) is not None for a, b in zip(first, held_out)) / len(held_out)
+    text = (tmp_path / "ranker.md").read_text()
+    assert f"first choice of the ranker | {hits:.1%} |" in text and f"{len(arrays) - len(held_out):,} crystals of" in text
 
 
 def test_the_model_answers_where_no_prototype_is_known(world, flow_model):
