@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from core.figures.payload import Panel, grid_points, pack_player
+from core.figures.payload import Panel, pack_player
 from core.learning import guidance
 from core.learning.guidance import PATH
+from core.numerics.frames import cell_centres
 from core.numerics.trajectory import Trajectory
 
 HALF = 3.0
@@ -15,8 +16,8 @@ BOUNDS = (-HALF, HALF, -HALF, HALF)
 CELLS, ARROWS, MOMENTS = 56, 13, 24
 
 
-def _points(n: int) -> torch.Tensor:
-    return torch.as_tensor(grid_points(BOUNDS, (n, n)), dtype=torch.float32)
+def _axis(n: int) -> torch.Tensor:
+    return cell_centres(BOUNDS, (n, 1))[:, 0]
 
 
 def _normalised(log_p: torch.Tensor) -> torch.Tensor:
@@ -31,14 +32,15 @@ def payload(dataset: str, label: int, gamma: float, guide: str, guided: Trajecto
     held = torch.as_tensor(np.abs(np.arange(len(times))[:, None] - keys[None]).argmin(1))
     data, tilt = guidance.get_labelled(dataset), guidance.tilt(dataset, label, gamma)
     field = guidance.field(dataset, label, gamma, guide)
-    cells, places = _points(CELLS), _points(ARROWS)
+    cells, places = cell_centres(BOUNDS, CELLS), cell_centres(BOUNDS, ARROWS)
     left, right, fields, wanted = [], [], [], []
     for t in times[torch.as_tensor(keys)].tolist():
         law, noised = data.density.diffused(PATH, t), tilt.diffused(PATH, t)
         left.append(_normalised(law.log_prob(cells) + gamma * data.log_class(cells, label, law)))
-        right.append(noised.log_prob(cells).exp())
+        right.append(noised.fields(*[_axis(CELLS)] * 2)[0].float())
         fields.append(field(places, t))
-        wanted.append(noised.score(places))
+        p, px, py = noised.fields(*[_axis(ARROWS)] * 2)
+        wanted.append(torch.stack([px, py], -1).div(p.clamp_min(1e-300)[..., None]).float())
     left, right = (torch.stack(rows).reshape(-1, CELLS, CELLS)[held] for rows in (left, right))
     fields, wanted = (torch.stack(rows).reshape(-1, ARROWS, ARROWS, 2)[held] for rows in (fields, wanted))
     cell = 2 * HALF / CELLS

@@ -13,6 +13,7 @@ from core.numerics.mixture import LOG_2PI, Density
 from core.numerics.schedules import Schedule
 
 RESOLVED = 0.7  # a sum of Gaussians on a grid is smooth to 1e-4 when their width is this share of the spacing
+FINE = 8        # grid spacings in a width beyond which every second point, every third, ... serves as well
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,8 +21,8 @@ class Tabulated(Density):
     """Weights (M, M) on the points of a square grid (row = y), blurred: p(x) = sum_ij w_ij N(x; scale a_ij, width^2 I).
 
     axis (M,) even; weights sum to 1. The double sum is two matrix products, p = A W A^T with A_kj = N(a_k; scale a_j, width^2); between
-    grid points log p and the score are interpolated linearly. A width below RESOLVED grid spacings is raised to it. Beyond the edge of
-    the grid the law goes on as the tail of a single Gaussian of that width.
+    grid points log p and the score are interpolated linearly. A width below RESOLVED grid spacings is raised to it; one of more than FINE
+    is computed on a coarser grid (`diffused`). Beyond the edge of the grid the law goes on as the tail of a single Gaussian of that width.
     Raises ValueError on other shapes.
     """
 
@@ -53,35 +54,37 @@ class Tabulated(Density):
     def width(self) -> float:
         return max(self.blur, RESOLVED * self.scale * self.spacing)
 
-    def fields(self) -> tuple[Tensor, Tensor, Tensor]:
-        """p, dp/dx, dp/dy at the grid points, (M, M) each."""
-        z = (self.axis[:, None] - self.scale * self.axis[None]) / self.width
-        kernel = torch.exp(-0.5 * (z * z + LOG_2PI)) / self.width
-        slope = kernel * (-z / self.width)
-        along_x, slope_x = self.weights @ kernel.T, self.weights @ slope.T
-        return kernel @ along_x, kernel @ slope_x, slope @ along_x
+    def fields(self, xs: Tensor | None = None, ys: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """p, dp/dx, dp/dy, exact at the points of the grid xs (W,) times ys (H,), by default the law's own: (H, W) each, row = y."""
+        def kernel(at):
+            z = (at.double()[:, None] - self.scale * self.axis[None]) / self.width
+            value = torch.exp(-0.5 * (z * z + LOG_2PI)) / self.width
+            return value, value * (-z / self.width)
 
-    def _at(self, x: Tensor, *tables: Tensor) -> Tensor:
-        """(N, F): tables interpolated at x, which lies in the grid."""
+        (in_x, slope_x), (in_y, slope_y) = (kernel(self.axis if at is None else at) for at in (xs, ys))
+        along_x = self.weights @ in_x.T
+        return in_y @ along_x, in_y @ (self.weights @ slope_x.T), slope_y @ along_x
+
+    def _at(self, x: Tensor, tables: Callable[..., tuple[Tensor, ...]]) -> Tensor:
+        """(N, F): tables(p, dp/dx, dp/dy) interpolated at x (N, 2), which lies in the grid; computed only around x."""
         last = len(self.axis) - 1
-        place = ((x.double() - self.axis[0]) / self.spacing).clamp(0, last - 1e-9)
+        place = ((x - self.axis[0]) / self.spacing).nan_to_num(0.0).clamp(0, last - 1e-9)
         low = place.long()
-        (fx, fy), (ix, iy) = (place - low).unbind(1), low.unbind(1)
+        first, end = low.amin(0), low.amax(0) + 2
+        p, px, py = self.fields(*(self.axis[a:b] for a, b in zip(first.tolist(), end.tolist(), strict=True)))
+        (fx, fy), (ix, iy) = (place - low).unbind(1), (low - first).unbind(1)
         corners = ((iy, ix, (1 - fy) * (1 - fx)), (iy, ix + 1, (1 - fy) * fx), (iy + 1, ix, fy * (1 - fx)), (iy + 1, ix + 1, fy * fx))
-        return torch.stack([sum(table[i, j] * share for i, j, share in corners) for table in tables], 1)
+        return torch.stack([sum(table[i, j] * share for i, j, share in corners) for table in tables(p.clamp_min(1e-300), px, py)], 1)
 
     def log_prob(self, x: Tensor) -> Tensor:
-        (inside, beyond), (p, px, py) = self._edge(x), self.fields()
-        p = p.clamp_min(1e-300)
-        log_p, slope_x, slope_y = self._at(inside, p.log(), px / p, py / p).unbind(1)
+        inside, beyond = self._edge(x)
+        log_p, slope_x, slope_y = self._at(inside, lambda p, px, py: (p.log(), px / p, py / p)).unbind(1)
         past = beyond[:, 0] * slope_x + beyond[:, 1] * slope_y - 0.5 * (beyond / self.width).square().sum(1)
         return (log_p + past).to(x.dtype)
 
     def score(self, x: Tensor) -> Tensor:
-        p, px, py = self.fields()
-        p = p.clamp_min(1e-300)
         inside, beyond = self._edge(x)
-        return (self._at(inside, px / p, py / p) - beyond / self.width**2).to(x.dtype)
+        return (self._at(inside, lambda p, px, py: (px / p, py / p)) - beyond / self.width**2).to(x.dtype)
 
     def _edge(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """x (N, 2) moved into the grid, and by how much it was outside."""
@@ -97,7 +100,10 @@ class Tabulated(Density):
 
     def diffused(self, schedule: Schedule, t: float) -> Tabulated:
         alpha, sigma = schedule.alpha(t), schedule.sigma(t)
-        return Tabulated(self.axis, self.weights, alpha * self.scale, math.hypot(alpha * self.blur, sigma))
+        blur = math.hypot(alpha * self.blur, sigma)
+        every = max(1, int(blur / (FINE * self.spacing)))
+        weights = self.weights[::every, ::every]
+        return Tabulated(self.axis[::every], weights if every == 1 else weights / weights.sum(), alpha * self.scale, blur)
 
     def mean(self, values: Callable[[Tensor], Tensor]) -> Tensor:
         """E[values(x)] of the weights themselves (scale 1, no blur): values (M*M, 2) -> (M*M, F)."""
