@@ -36,7 +36,7 @@ from core.learning.formulas import (
     restore,
     write,
 )
-from core.numerics.categorical import DiscreteDiffusion, draw
+from core.numerics.categorical import DiscreteDiffusion, draw, draw_rows
 from core.numerics.distances import Truth
 from core.numerics.networks import ModelMissing
 
@@ -105,9 +105,10 @@ def sample(*, tokens: str = "elements", family: str = "gaussian", start: str = "
     forward = torch.stack(list(chain.forward_chain(x0, generator=generator)))
     noise = torch.zeros(chain.n_categories, dtype=torch.float64)
     noise[-1 if family == "absorbing" else slice(None)] = 1
-    x_end = draw(noise.expand(n_particles, -1), generator)
-    backward = torch.stack(list(chain.reverse_chain(x_end, guess(chain, law, as_printed), generator=generator)))
-    return Walk(chain, law, names(tokens, family), forward, backward)
+    backward = [draw(noise.expand(n_particles, -1), generator)]
+    for table in chain.reverse_rows(guess(chain, law, as_printed)):
+        backward.append(draw_rows(table, backward[-1], generator))
+    return Walk(chain, law, names(tokens, family), forward, torch.stack(backward))
 
 
 def guess(chain: DiscreteDiffusion, law: Tensor, as_printed: bool = False) -> Callable[[Tensor, int], Tensor]:
@@ -244,7 +245,7 @@ def _tokens(now: Formulas, clean: Formulas, b: int) -> list[tuple[str, bool, boo
     return result
 
 
-def write_balance(family: str, *, n_formulas: int = 100, n_steps: int = 50, seed: int = 0) -> tuple[float, float]:
+def write_balance(family: str, *, n_formulas: int = 100, n_steps: int = 20, seed: int = 0) -> tuple[float, float]:
     """(share, standard error) of new formulas that pass the charge test. Raises ModelMissing."""
     share = balance(write(load_model(), family, n_formulas=n_formulas, n_steps=n_steps, seed=seed))
     return share, math.sqrt(max(share * (1 - share), 0.25 / n_formulas) / n_formulas)

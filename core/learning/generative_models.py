@@ -18,7 +18,7 @@ from core.numerics.trajectory import Trajectory
 DATASETS = SHIPPED
 CLOCKS = ("own pace", "race")
 BUDGETS = (1, 2, 4, 8, 16, 32, 64, 128)
-N_CURVE = 600  # particles behind the error curves
+N_CURVE = 400  # particles behind the error curves
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ def belief(*, dataset: str, family: str, points: Tensor) -> Tensor | None:
 
 
 @torch.no_grad()
-def divergence(*, dataset: str, family: str, n: int = 400, seed: int = 3) -> Divergence | None:
+def divergence(*, dataset: str, family: str, n: int = 250, seed: int = 3) -> Divergence | None:
     """Mean of log p - log p_model over exact draws; None for a family without a density."""
     density = get_dataset(dataset)
     x = density.sample(n, torch.Generator().manual_seed(seed))

@@ -136,7 +136,7 @@ class DiscreteDiffusion:
         x = x0
         yield x
         for q in self.transitions:
-            x = draw(q[x], generator)
+            x = draw_rows(q, x, generator)
             yield x
 
     def reverse_chain(self, x_end: Tensor, predict: Predictor, *, generator: torch.Generator) -> Iterator[Tensor]:
@@ -146,6 +146,12 @@ class DiscreteDiffusion:
         for t in range(self.n_steps, 0, -1):
             x = draw(self.reverse(x, predict(x, t), t), generator)
             yield x
+
+    def reverse_rows(self, predict: Predictor) -> Iterator[Tensor]:
+        """Yield p(x_{t-1} | x_t) for t = T, ..., 1 as tables (K, K), row = x_t, of tokens that do not see each other."""
+        all_of_them = torch.arange(self.n_categories)
+        for t in range(self.n_steps, 0, -1):
+            yield self.reverse(all_of_them, predict(all_of_them, t), t)
 
     def exact_predictor(self, prior: Tensor) -> Predictor:
         """p(x_0 | x_t) by Bayes for independent categories with law `prior` (K,): the oracle a network is trained towards."""
@@ -162,6 +168,15 @@ def draw(probabilities: Tensor, generator: torch.Generator) -> Tensor:
     cumulative = probabilities.double().cumsum(-1)
     u = torch.rand(probabilities.shape[:-1] + (1,), generator=generator, dtype=torch.float64)
     return (cumulative <= u * cumulative[..., -1:]).sum(-1).clamp(max=probabilities.shape[-1] - 1)
+
+
+def draw_rows(table: Tensor, rows: Tensor, generator: torch.Generator) -> Tensor:
+    """`draw(table[rows], generator)` for a table (R, K) and rows (...,), by bisection, without making (..., K)."""
+    cumulative = table.double().cumsum(-1)
+    stairs = (cumulative / cumulative[:, -1:]).nan_to_num(1.0).clamp(max=1.0)  # a row that nothing leads to may hold no numbers
+    u = torch.rand(rows.shape, generator=generator, dtype=torch.float64)
+    places = torch.searchsorted((stairs + torch.arange(len(table))[:, None]).flatten(), u + rows, right=True)
+    return (places - rows * table.shape[1]).clamp(0, table.shape[1] - 1)
 
 
 def _check(n_categories: int, beta: float) -> None:

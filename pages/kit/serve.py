@@ -12,7 +12,8 @@ from pathlib import Path
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.web.cli import main
 
-SLOW = ("torch", "pandas", "plotly.graph_objects", "pymatgen.analysis.structure_matcher", "pymatgen.io.cif", "smact.screening")
+SLOW = ("torch", "pandas", "plotly.graph_objects", "pymatgen.analysis.structure_matcher", "pymatgen.io.cif", "smact.screening",
+        "streamlit.emojis")
 ROOT = Path(__file__).resolve().parents[2]
 
 if __name__ == "__main__":

@@ -79,7 +79,7 @@ def balance(family, seed):
 
 @st.cache_data(max_entries=8, show_spinner=False)
 def word_curves():
-    return {ORDERS[order]: [(n, *grammar.grammatical_share(n, order=order, n=150)) for n in WORD_STEPS] for order in ORDERS}
+    return {ORDERS[order]: [(n, *grammar.grammatical_share(n, order=order, n=100)) for n in WORD_STEPS] for order in ORDERS}
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

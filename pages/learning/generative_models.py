@@ -29,7 +29,7 @@ page = kit.chapter("generative_models", [
     kit.Choice("view", "On the stage", "all", options=list(VIEWS), labels=VIEWS),
     kit.Choice("family", "Family in focus", "flow matching", options=list(FAMILIES), labels=LABELS, wide=True, term="walk",
                help="The truth meter, the equation and the read-outs are about this one."),
-    kit.Slider("n_steps", "Evaluations for those that walk", 50, options=[1, 2, 4, 8, 16, 32, 50, 100, 200],
+    kit.Slider("n_steps", "Evaluations for those that walk", 50, options=[1, 2, 4, 8, 16, 32, 50, 100],
                help="Diffusion, flow matching and the energy-based model may call their network so often. The others call it once."),
     kit.Slider("width", "Width of the noise z", 1.0, low=0.2, high=2.0, step=0.05,
                help="1 is what the networks were trained for. Less is the truncation trick of the image GANs."),

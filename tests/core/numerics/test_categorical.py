@@ -12,6 +12,7 @@ from core.numerics.categorical import (
     absorbing,
     cosine_betas,
     draw,
+    draw_rows,
     gaussian,
     linear_betas,
     mutual_information_betas,
@@ -151,3 +152,13 @@ def test_bad_matrices_and_betas_are_refused():
         uniform(K, 1.5)
     with pytest.raises(ValueError, match="mask"):
         absorbing(K, 0.1, mask=K)
+
+
+def test_rows_of_a_table_are_drawn_as_if_they_were_spelled_out():
+    """The same seed gives the same tokens; a row of no numbers, which nothing leads to, does no harm to the others."""
+    table = torch.rand(6, 9, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    table[2] = torch.nan
+    table[4, [0, 3, 8]] = 0
+    rows = torch.tensor([0, 1, 3, 4, 5])[torch.randint(5, (20_000,), generator=torch.Generator().manual_seed(1))]
+    spelled, bisected = (f(torch.Generator().manual_seed(2)) for f in (lambda g: draw(table[rows], g), lambda g: draw_rows(table, rows, g)))
+    assert torch.equal(spelled, bisected) and not (bisected[rows == 4] == 3).any()

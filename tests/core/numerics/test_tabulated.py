@@ -42,3 +42,14 @@ def test_draws_means_and_the_edge():
 def test_shapes_are_checked():
     with pytest.raises(ValueError):
         Tabulated(torch.linspace(-1, 1, 5), torch.ones(4, 5))
+
+
+def test_a_wide_blur_is_computed_on_fewer_points_and_the_grid_of_a_picture_exactly():
+    law, table = EXACT.diffused(SCHEDULE, 0.5), TABLE.diffused(SCHEDULE, 0.5)
+    assert len(table.axis) < len(TABLE.axis) == len(TABLE.diffused(SCHEDULE, 0.05).axis)
+    assert float(table.weights.sum()) == pytest.approx(1.0)
+    xs, ys = torch.linspace(-2, 2, 5, dtype=torch.float64), torch.linspace(-1, 3, 3, dtype=torch.float64)
+    points = torch.stack(torch.meshgrid(xs, ys, indexing="xy"), -1).reshape(-1, 2)
+    p, px, py = (field.flatten() for field in table.fields(xs, ys))
+    assert torch.allclose(p.log(), law.log_prob(points), atol=1e-6)
+    assert torch.allclose(torch.stack([px / p, py / p], 1), law.score(points), atol=1e-5)
