@@ -44,7 +44,7 @@ def payload(solution: Solution, walks: tuple[Trajectory, Trajectory]) -> bytes:
                                 solution.p.sum(axis=1 + axis) * box.widths[axis]]).astype("f4") for axis in (0, 1))
     moments = np.unique(np.linspace(0, len(times) - 1, min(MOMENTS, len(times))).round().astype(int))
     held = np.abs(np.arange(len(times))[:, None] - moments).argmin(1)
-    arrows = np.stack([_visible(_coarse(current(solution, i)[view, view])) for i in moments]).astype("f4")[held]
+    arrows = np.stack([_visible(_coarse(J)) for J in current(solution, moments)[:, view, view]]).astype("f4")[held]
     density = solution.p[:, view, view].astype("f4")
     for title, walk in zip(TITLES, walks):
         panels.append(Panel(walk.positions, title=title, name="particles", density=density, arrows=arrows, arrow_role="current",

@@ -35,6 +35,7 @@ EDGE, NODES = 5.5, 4401  # the walls leave exp(-120/kT) of the weight outside
 COLD, HOT = 0.1, 2.0  # where heating starts and cooling starts, units of energy
 SHORT, LONG = 0.15, 4.5  # half-widths of a shuffle and of a leap, units of length
 PROTOCOLS = ("heat", "hold", "cool")
+BLOCK = 50  # trial moves whose random numbers are drawn at a time
 
 
 @dataclass(frozen=True)
@@ -194,13 +195,16 @@ def metropolis(potential: TwoBasins, x: Tensor, temperatures: Tensor, *, leaps: 
     """
     energy = potential.energy(x[:, None])
     yield x
-    for kT in temperatures[1:].tolist():
-        reach = torch.where(torch.rand(len(x), generator=generator) < leaps, LONG, SHORT)
-        trial = x + reach * (2 * torch.rand(len(x), generator=generator, dtype=x.dtype) - 1)
-        trial_energy = potential.energy(trial[:, None])
-        accept = torch.rand(len(x), generator=generator, dtype=x.dtype) < torch.exp((energy - trial_energy) / kT)
-        x, energy = torch.where(accept, trial, x), torch.where(accept, trial_energy, energy)
-        yield x
+    for kT in temperatures[1:].to(x.dtype).split(BLOCK):
+        u, coin, which = torch.rand(3, len(kT), len(x), generator=generator, dtype=x.dtype)
+        moves = torch.where(which < leaps, LONG, SHORT).mul_(u.mul_(2).sub_(1))
+        spare = coin.log_().mul_(-kT[:, None])  # a coin below exp(-dE/kT) is a rise dE below -kT ln(coin)
+        for move, rise in zip(moves, spare):
+            trial = x + move
+            trial_energy = potential.energy(trial[:, None])
+            accept = trial_energy - energy < rise
+            x, energy = torch.where(accept, trial, x), torch.where(accept, trial_energy, energy)
+            yield x
 
 
 def sample(*, kT: float = 1.2, protocol: str = "heat", depths: tuple[float, float] = (4.0, 3.0), widths: tuple[float, float] = (0.25, 0.8),
@@ -219,7 +223,7 @@ def sample(*, kT: float = 1.2, protocol: str = "heat", depths: tuple[float, floa
     ramp = torch.linspace(0, 1, n_sweeps + 1, dtype=torch.float64).div(0.9).clamp(max=1)
     temperatures = start * (kT / start) ** ramp  # even steps of ln kT
     generator = torch.Generator().manual_seed(seed)
-    x = landscape.draw(n_particles, start, generator)
+    x = landscape.draw(n_particles, start, generator).float()
     keep = frame_indices(n_sweeps + 1, n_frames).tolist()
     wanted = set(keep)
     states = metropolis(landscape.potential, x, temperatures, leaps=leaps, generator=generator)
@@ -257,7 +261,7 @@ class Measured:
 
 def measured(run: Run, frame: int = -1) -> Measured:
     """Averages over particles; they never meet, so they are independent. Error of C from the fourth central moment."""
-    x, kT = run.positions[frame], float(run.kT[frame])
+    x, kT = run.positions[frame].double(), float(run.kT[frame])
     energy, n = run.landscape.potential.energy(x[:, None]), run.n_particles
     spread = (energy - energy.mean()).square()
     share = float((x < run.landscape.divide).double().mean())

@@ -235,11 +235,9 @@ def spend(method: str, *, d: int, n: int = 10_000, wide: float = 1.2, seed: int 
             states = [state.position.norm(dim=1) for state, _ in sampler.run(torch.zeros(100, d), n // 100, generator)]
             radii = torch.cat(states[len(states) // 2 :])
         case _:
-            square = torch.zeros(n)
-            for block in _blocks(d, n):
-                square += torch.randn(n, block, generator=generator).square_().sum(1)
+            square = _squares(d, n, seed)
             if method == "rejection":
-                kept = torch.rand(n, generator=generator).log() < square * ((1 - wide**2) / 2)
+                kept = torch.rand(n, generator=generator.manual_seed(seed + 1)).log() < square * ((1 - wide**2) / 2)
                 square = square[kept] * wide**2
             radii = square.sqrt()
     radii = radii.double()
@@ -265,7 +263,12 @@ def truth(spent: Spent, d: int) -> Truth:
 @lru_cache(maxsize=16)
 def bought(*, n: int = 10_000, wide: float = 1.2, seed: int = 0, dims: tuple[int, ...] = SCAN) -> dict[str, list[float]]:
     """method -> distance for each of `dims`, all with n looks."""
-    return {method: [distance(spend(method, d=d, n=n, wide=wide, seed=seed), d) for d in dims] for method in METHODS}
+    return {method: [_scored(method, d, n, seed, **({"wide": wide} if method == "rejection" else {})) for d in dims] for method in METHODS}
+
+
+@lru_cache(maxsize=512)
+def _scored(method: str, d: int, n: int, seed: int, **wide) -> float:
+    return distance(spend(method, d=d, n=n, seed=seed, **wide), d)
 
 
 @dataclass(frozen=True)
@@ -299,6 +302,15 @@ def _grid(d: int, n: int) -> Spent:
         square = (square[:, None] + axis.square()).reshape(-1)
         weight = (weight[:, None] * torch.exp(-0.5 * axis.square())).reshape(-1)
     return Spent(square.sqrt(), weight / weight.sum(), n)
+
+
+@lru_cache(maxsize=32)
+def _squares(d: int, n: int, seed: int) -> Tensor:
+    """(n,): |z|^2 of n draws of N(0, I_d)."""
+    generator, square = torch.Generator().manual_seed(seed), torch.zeros(n)
+    for block in _blocks(d, n):
+        square += torch.randn(n, block, generator=generator).square_().sum(1)
+    return square
 
 
 def _blocks(d: int, n: int) -> list[int]:

@@ -91,23 +91,30 @@ def operator(box: Box, work: Sequence[np.ndarray], diffusion: float) -> sp.csc_a
 
 
 def fluxes(box: Box, work: Sequence[np.ndarray], diffusion: float, p: np.ndarray) -> list[np.ndarray]:
-    """J across the inner faces of each axis, probability per time (and per length of the other axis)."""
+    """J across the inner faces of each axis of p (..., *cells), probability per time (and per length of the other axis)."""
     made = []
     for axis, (w, h) in enumerate(zip(work, box.widths, strict=True)):
-        left, right = (np.take(p, range(*ends), axis) for ends in ((0, box.cells[axis] - 1), (1, box.cells[axis])))
-        made.append(diffusion / h * (bernoulli(-w) * left - bernoulli(w) * right))
+        left, right = _sides(axis, len(box.cells))
+        made.append(diffusion / h * (bernoulli(-w) * p[left] - bernoulli(w) * p[right]))
     return made
 
 
 def at_centres(faces: Sequence[np.ndarray]) -> np.ndarray:
-    """(*cells, D) in the order x, y: values of inner faces averaged to the cells; nothing passes the walls."""
-    parts = []
+    """(..., *cells, D) in the order x, y: values of inner faces averaged to the cells; nothing passes the walls."""
+    dim = len(faces)
+    cells = [faces[axis].shape[axis - dim] + 1 for axis in range(dim)]
+    made = np.zeros((*faces[0].shape[:-dim], *cells, dim))
     for axis, values in enumerate(faces):
-        pad = [(1, 1) if a == axis else (0, 0) for a in range(values.ndim)]
-        full = np.pad(values, pad)
-        n = full.shape[axis]
-        parts.append(0.5 * (np.take(full, range(n - 1), axis) + np.take(full, range(1, n), axis)))
-    return np.stack(parts[::-1], -1)
+        part = made[..., dim - 1 - axis]
+        for side in _sides(axis, dim):
+            part[side] += 0.5 * values
+    return made
+
+
+def _sides(axis: int, dim: int) -> tuple[tuple, tuple]:
+    """Of an array (..., *cells): all cells but the last along `axis`, and all but the first."""
+    rest = (slice(None),) * (dim - 1 - axis)
+    return (..., slice(None, -1), *rest), (..., slice(1, None), *rest)
 
 
 def implicit_euler(L: sp.csc_array, p: np.ndarray, *, dt: float, n_steps: int) -> Iterator[np.ndarray]:

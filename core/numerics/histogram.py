@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -18,7 +19,8 @@ class Histogram(Density):
 
     edges: one (n_d + 1,) increasing tensor per axis; cells (K, D) long: which interval of each axis; weights (K,);
     blur >= 0: the standard deviation of the added noise. With l, u = (edge - x) / blur of an interval,
-    p = sum_k w_k prod_d [Phi(u) - Phi(l)] / width; everything is done in logarithms, so that tails stay exact.
+    p = sum_k w_k prod_d [Phi(u) - Phi(l)] / width, in logarithms, so that tails stay exact; the score, which samplers ask for at every
+    step, is first tried without them.
     """
 
     edges: tuple[Tensor, ...]
@@ -69,9 +71,48 @@ class Histogram(Density):
     def score(self, x: Tensor) -> Tensor:
         if self.blur == 0:
             return torch.zeros_like(x)
+        for dtype in (x.dtype, torch.float64):
+            found = self._plain_score(x.to(dtype))
+            if found is not None:
+                return found.to(x.dtype)
         logits, slopes = self._logits(x)
         r = logits.softmax(0)
         return torch.stack([(r * slope).sum(0) for slope in slopes], 1)
+
+    def _plain_score(self, x: Tensor) -> Tensor | None:
+        """grad p / p from a_i = Phi(u_i) - Phi(l_i) itself, as p = sum_ij W_ij a_i(x) a_j(y).
+
+        None for a point so far out that this vanishes in x's precision, and for anything but a plane of equally many intervals a side.
+        """
+        if self._table is None:
+            return None
+        least = torch.finfo(x.dtype).tiny
+        z = torch.sub(torch.stack(self.edges, 1).to(x.dtype)[..., None], x.T).div_(self.blur)     # (n + 1, 2, N)
+        far = z.abs().clamp_(max=math.sqrt(-2 * math.log(least)))                                  # beyond it all numbers vanish
+        tail = torch.special.erfc(far * math.sqrt(0.5)).mul_(0.5)
+        across = torch.logical_and(z[:-1] < 0, z[1:] > 0)
+        mass = torch.where(across, 1 - tail[:-1] - tail[1:], tail.diff(dim=0).abs_())
+        largest = mass.amax(0)
+        if not float(largest.min()) > 1e8 * least:
+            return None
+        a, b = mass.div_(largest).unbind(1)
+        slope = far.square_().mul_(-0.5).exp_().diff(dim=0).div_(largest.mul_(-self.blur * math.sqrt(2 * math.pi)))
+        W = self._table.to(x.dtype)
+        rows, columns = W @ b, W.T @ a
+        p = (a * rows).sum(0)
+        if not float(p.min()) > 1e8 * least:
+            return None
+        return torch.stack([(slope[:, 0] * rows).sum(0) / p, (slope[:, 1] * columns).sum(0) / p], 1)
+
+    @cached_property
+    def _table(self) -> Tensor | None:
+        """(n, n): W_ij, weight over area of each cell of the plane up to a factor; None for other shapes."""
+        if self.dim != 2 or len(self.edges[0]) != len(self.edges[1]):
+            return None
+        table = self.weights.new_zeros([len(edges) - 1 for edges in self.edges])
+        table.index_put_(tuple(self.cells.T), self.weights, accumulate=True)
+        table = table / (self.edges[0].diff()[:, None] * self.edges[1].diff())
+        return table / table.max()
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         cells = self.cells[torch.multinomial(self.weights, n, replacement=True, generator=generator)]

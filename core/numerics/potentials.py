@@ -69,8 +69,25 @@ class DoubleWell:
     stiffness: float = 4.0
 
     def energy(self, x: Tensor) -> Tensor:
+        return self._height(x, (x[..., 0] / self.half_distance).square().sub(1))
+
+    def _height(self, x: Tensor, w: Tensor) -> Tensor:
+        """(N,): the energy, w = (x/a)^2 - 1 being known."""
+        total = w.square().mul_(self.barrier)
+        if self.tilt:
+            total.add_(x[..., 0], alpha=self.tilt / self.half_distance)
+        if x.shape[-1] == 2:
+            return total.addcmul_(x[..., 1], x[..., 1], value=0.5 * self.stiffness)
+        return total.add_(x[..., 1:].square().sum(-1), alpha=0.5 * self.stiffness) if x.shape[-1] > 1 else total
+
+    def energy_and_force(self, x: Tensor) -> tuple[Tensor, Tensor]:
         u = x[..., 0] / self.half_distance
-        return self.barrier * (u.square() - 1).square() + self.tilt * u + 0.5 * self.stiffness * x[..., 1:].square().sum(-1)
+        w = u.square().sub(1)
+        force = torch.mul(x, -self.stiffness)
+        along = torch.mul(u, w, out=force[..., 0]).mul_(-4 * self.barrier / self.half_distance)
+        if self.tilt:
+            along.sub_(self.tilt / self.half_distance)
+        return self._height(x, w), force
 
     def force(self, x: Tensor) -> Tensor:
         slope, a = 4 * self.barrier / self.half_distance**2, self.half_distance
@@ -118,9 +135,13 @@ class TwoBasins:
 
     def energy(self, x: Tensor) -> Tensor:
         u = x[..., 0]
-        total = self.tilt * u + (u / self.wall) ** 8 + 0.5 * self.stiffness * x[..., 1:].square().sum(-1)
+        total = (u / self.wall).square().square().square()  # a hot loop: few passes
+        if self.tilt:
+            total.add_(u, alpha=self.tilt)
+        if x.shape[-1] > 1:
+            total.add_(x[..., 1:].square().sum(-1), alpha=0.5 * self.stiffness)
         for depth, width, centre in zip(self.depths, self.widths, self.centres):
-            total = total - depth * torch.exp(-((u - centre) / width).square() / 2)
+            total.sub_((u - centre).square().mul_(-0.5 / width**2).exp_(), alpha=depth)
         return total
 
     def force(self, x: Tensor) -> Tensor:
@@ -142,8 +163,8 @@ _Y0 = (0.0, 0.5, 1.5, 1.0)
 
 @lru_cache
 def _coefficients(dtype: torch.dtype) -> Tensor:
-    """(6, 4): depth, a, b, c, x0, y0 of the four Gaussians."""
-    return torch.tensor((_DEPTH, _XX, _XY, _YY, _X0, _Y0), dtype=dtype)
+    """(6, 4, 1): depth, a, b, c, x0, y0 of the four Gaussians."""
+    return torch.tensor((_DEPTH, _XX, _XY, _YY, _X0, _Y0), dtype=dtype)[..., None]
 
 
 @dataclass(frozen=True)
@@ -156,21 +177,21 @@ class MullerBrown:
     scale: float = 1.0
 
     def energy(self, x: Tensor) -> Tensor:
-        return self._terms(x)[0].sum(-1)
+        return self._terms(x)[0].sum(0)
 
     def force(self, x: Tensor) -> Tensor:
         return self.energy_and_force(x)[1]
 
     def energy_and_force(self, x: Tensor) -> tuple[Tensor, Tensor]:
         term, gx, gy = self._terms(x)
-        return term.sum(-1), -torch.stack([(term * gx).sum(-1), (term * gy).sum(-1)], dim=-1)
+        return term.sum(0), torch.stack([(term * gx).sum(0), (term * gy).sum(0)], dim=-1).neg_()
 
     def _terms(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(N, 4) each: the four Gaussians, and the gradient (gx, gy) of their exponents, which are (dx gx + dy gy)/2."""
+        """(4, N) each: the four Gaussians, and the gradient (gx, gy) of their exponents, which are (dx gx + dy gy)/2."""
         depth, a, b, c, x0, y0 = _coefficients(x.dtype)
-        dx, dy = x[..., :1] - x0, x[..., 1:] - y0
-        gx, gy = 2 * a * dx + b * dy, b * dx + 2 * c * dy
-        return self.scale * depth * torch.exp(0.5 * (dx * gx + dy * gy)), gx, gy
+        dx, dy = x[..., 0] - x0, x[..., 1] - y0
+        gx, gy = torch.addcmul(b * dy, a, dx, value=2), torch.addcmul(b * dx, c, dy, value=2)
+        return torch.addcmul(dx * gx, dy, gy).mul(0.5).exp().mul(depth * self.scale), gx, gy
 
 
 def _two_islands() -> GaussianMixture:

@@ -63,7 +63,8 @@ class _Metropolis:
         state = self.init(position)
         yield state, Info()
         for z in normals(tuple(position.shape), n_steps, generator, position.dtype):
-            state, info = self.step(state, z, torch.rand(len(position), generator=coins, dtype=position.dtype))
+            coin = torch.rand(len(position), generator=coins, dtype=position.dtype)
+            state, info = self.step(state, z, coin)
             yield state, info
 
 
@@ -79,9 +80,9 @@ class RandomWalkMetropolis(_Metropolis):
         return State(position, self.potential.energy(position))
 
     def step(self, state: State, z: Tensor, coin: Tensor) -> tuple[State, Info]:
-        proposal = state.position + self.scale * z
+        proposal = _moved(state.position, z, self.scale)
         energy = self.potential.energy(proposal)
-        return _accept(state, State(proposal, energy), (state.energy - energy) / self.kT, coin)
+        return _accept(state, State(proposal, energy), (state.energy - energy).div_(self.kT), coin)
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,10 +101,11 @@ class MALA(_Metropolis):
 
     def step(self, state: State, z: Tensor, coin: Tensor) -> tuple[State, Info]:
         width = (2 * self.kT * self.dt) ** 0.5
-        proposal = state.position + self.dt * state.force + width * z
+        there = _moved(state.position, state.force, self.dt)
+        proposal = _moved(there, z, width)
         energy, force = energy_and_force(self.potential, proposal)
-        back = (state.position - proposal - self.dt * force) / width
-        log_ratio = (state.energy - energy) / self.kT + 0.5 * (z.square() - back.square()).sum(-1)
+        back = _moved(proposal, force, self.dt).sub_(state.position).div_(width)
+        log_ratio = (state.energy - energy).div_(self.kT).add_((z.square() - back.square_()).sum(-1), alpha=0.5)
         return _accept(state, State(proposal, energy, force), log_ratio, coin)
 
 
@@ -152,9 +154,14 @@ class VelocityVerlet:
         return BAOAB(self.potential, self.kT, self.dt, 0.0, self.mass).run(position, n_steps, generator)
 
 
+def _moved(x: Tensor, along: Tensor, step: Step) -> Tensor:
+    """x + step along."""
+    return torch.addcmul(x, along, step) if isinstance(step, Tensor) else torch.add(x, along, alpha=step)
+
+
 def _accept(old: State, new: State, log_ratio: Tensor, coin: Tensor) -> tuple[State, Info]:
     """Metropolis et al. 1953; a proposal whose energy is not a number is refused."""
-    acceptance = log_ratio.clamp(max=0).exp().nan_to_num_(0.0)
+    acceptance = log_ratio.clamp_(max=0).exp_().nan_to_num_(0.0)
     kept = coin < acceptance
     wide = kept[:, None]
     force = None if old.force is None else torch.where(wide, new.force, old.force)

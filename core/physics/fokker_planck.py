@@ -286,9 +286,11 @@ def field(values: np.ndarray, box: Box) -> Callable[[Tensor], Tensor]:
     """Cell values (ny, nx, C) as a function of x (N, 2) -> (N, C): bilinear, held at the walls."""
     image = torch.as_tensor(values, dtype=torch.float32).movedim(-1, 0)[None]
     low, high = (torch.tensor(ends[::-1], dtype=torch.float32) for ends in (box.low, box.high))
+    stretch = 2 / (high - low)
+    shift = -1 - low * stretch
 
     def at(x: Tensor) -> Tensor:
-        unit = (x - low) * (2 / (high - low)) - 1
+        unit = torch.addcmul(shift, x, stretch)
         return grid_sample(image, unit[None, None], mode="bilinear", padding_mode="border", align_corners=False)[0, :, 0].T.contiguous()
 
     return at
@@ -326,11 +328,11 @@ def flow(solution: Solution, *, n_particles: int = 2000, seed: int = 0) -> Traje
         u = np.interp(x[:, 0].double().numpy(), box.edges(0), _cdf(solution, 0))
         path = [np.interp(u, _cdf(solution, i), box.edges(0)) for i in range(len(times))]
         return Trajectory(times, torch.as_tensor(np.stack(path)).float()[..., None])
-    states = [x]
+    states, J = [x], current(solution, slice(None)).astype("f4")
     for i in range(len(times) - 1):
-        J, dt = current(solution, i + 1), float(times[i + 1] - times[i])
-        both = np.maximum(np.stack([solution.p[i], solution.p[i + 1]], -1), 1e-9 * solution.p[i + 1].max())
-        look = field(np.concatenate([J, both], -1), box)
+        dt = float(times[i + 1] - times[i])
+        both = np.maximum(np.stack([solution.p[i], solution.p[i + 1]], -1), 1e-9 * solution.p[i + 1].max()).astype("f4")
+        look = field(np.concatenate([J[i + 1], both], -1), box)
 
         def u(x, part, look=look):
             seen = look(x)
@@ -348,8 +350,8 @@ def _cdf(solution: Solution, i: int) -> np.ndarray:
     return total / total[-1]
 
 
-def current(solution: Solution, i: int = -1) -> np.ndarray:
-    """(*cells, D): J at the cells at frame i."""
+def current(solution: Solution, i: int | slice | np.ndarray = -1) -> np.ndarray:
+    """(*cells, D): J at the cells at frame i; (T, *cells, D) for several frames."""
     return at_centres(fluxes(solution.box, solution.work, solution.setting.kT, solution.p[i]))
 
 

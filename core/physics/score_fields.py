@@ -160,7 +160,7 @@ def starting_points(start: str, n: int, generator: torch.Generator) -> Tensor:
 
 
 def sample(*, source: str = "by hand", modes: tuple[Mode, ...] = MODES, points: Points = (), sigma: float = 0.0,
-           kT: float = 1.0, start: str = "spread", step: float = 0.2, n_steps: int = 800, n_particles: int = 1000,
+           kT: float = 1.0, start: str = "spread", step: float = 0.2, n_steps: int = 400, n_particles: int = 1000,
            seed: int = 0, n_frames: int = 120) -> Trajectory:
     """Walk along the score: kT = 0 climbs greedily, kT > 0 is Langevin dynamics on U = -ln p_sigma, by Euler's method.
 
