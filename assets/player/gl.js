@@ -175,10 +175,11 @@ class GlRenderer {
 
   place(at) {
     const gl = this.gl;
-    const { view, margin, lost, flat, wrap } = this.movie;
+    const { view, margin, lost, flat, wrap, leap } = this.movie;
     gl.uniform1f(at.u_view, view);
     gl.uniform1f(at.u_margin, margin);
     gl.uniform1f(at.u_lost, lost);
+    gl.uniform1f(at.u_leap, leap ? leap * view : 1e9);
     gl.uniform1i(at.u_flat, flat);
     gl.uniform1i(at.u_wrap, wrap);
   }

@@ -4,16 +4,17 @@ const GLSL = "#version 300 es\nprecision highp float;\n";
 
 // Codes to clip space; an axis that wraps moves the short way round.
 const PLACE = `
-uniform float u_view, u_margin, u_lost, u_frac; uniform bool u_flat, u_wrap;
+uniform float u_view, u_margin, u_lost, u_frac, u_leap; uniform bool u_flat, u_wrap;
 bool lost(vec2 p) { return p.x >= u_lost || p.y >= u_lost; }
 vec2 step_to(vec2 a, vec2 b) { vec2 d = b - a; return u_wrap ? d - u_view * round(d / u_view) : d; }
+bool leapt(vec2 d) { return max(abs(d.x), abs(d.y)) > u_leap; }                // a jump: nothing lies between
 vec2 clip(vec2 p) { return (p - u_margin) / u_view * 2.0 - 1.0; }`;
 
 const POINT_VS = GLSL + PLACE + `
 layout(location=0) in vec2 a; layout(location=1) in vec2 b; layout(location=2) in float c;
 uniform float u_size, u_now; uniform sampler2D u_ramp; out vec4 v_color; out float v_size;
 void main() {
-  vec2 p = a + (lost(b) ? vec2(0.0) : u_frac * step_to(a, b));
+  vec2 d = step_to(a, b), p = a + (lost(b) || leapt(d) ? vec2(0.0) : u_frac * d);
   if (u_wrap) p = u_margin + mod(p - u_margin, u_view);
   vec2 at = clip(p);
   if (u_flat) at = vec2(u_now, at.x);
@@ -58,7 +59,7 @@ void main() {
   int k = corner();
   float end = float(k >> 1), side = float(k & 1) * 2.0 - 1.0, reach = 0.5 * u_width + 1.0;
   vec2 at = mix(p, q, end) + vec2(-unit.y, unit.x) * side * reach / u_pixels;
-  gl_Position = vec4(lost(a) || lost(b) ? vec2(9.0) : at, 0.0, 1.0);
+  gl_Position = vec4(lost(a) || lost(b) || leapt(step_to(a, b)) ? vec2(9.0) : at, 0.0, 1.0);
   v_side = side * reach;
   v_fade = u_fade > 0.0 ? pow((float(layer) + end + (u_partial ? 1.0 - u_frac : 1.0)) / float(u_layers + 1), u_fade) : 1.0;
   float c = texelFetch(u_colors, ivec2(particle & 1023, particle >> 10), 0).r * 255.0;

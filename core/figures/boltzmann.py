@@ -224,6 +224,21 @@ def matched(copies: Copies) -> tuple[Exact, Exact]:
     return exact(levels, Ensemble("NVT", n=n, kT=math.exp(log_kT))), demon
 
 
+def fuller(run: Run) -> tuple[int, str]:
+    """(0: the left basin, 1: the right one holds more at the temperature reached, what was computed and counted)."""
+    shares = run.landscape.shares(float(run.kT[-1]))
+    return int(shares.argmax()), (f"Exactly {shares[0]:.3f} of the weight is in the left basin; of the particles on the stage "
+                                  f"{plus_minus(*measured(run).share)}.")
+
+
+def more_spread(copies: Copies) -> tuple[int, str]:
+    """(0: the energy spreads more in the heat bath, 1: with the demon, 2: alike, both numbers), at one mean energy."""
+    warm, fixed = matched(copies)
+    spread = [e.energy_variance**0.5 for e in (warm, fixed)]
+    right = 2 if abs(spread[0] - spread[1]) <= 0.02 * spread[0] else int(spread[1] > spread[0])
+    return right, f"With ⟨E⟩ = {warm.U:.2f} and {fixed.U:.2f} the spreads of E are {spread[0]:.3f} and {spread[1]:.3f}."
+
+
 def plus_minus(value: float, error: float) -> str:
     """`1.003 ± 0.012`, to two digits of the error."""
     if not 0 < error < math.inf:

@@ -47,8 +47,8 @@ def landscape_payload(run: Run) -> bytes:
     panel = Panel(torch.stack([run.positions, total], -1).float(), name="particles", role="sample",
                   density=(glow[:, None, :] * ground)[held], marginals_exact=(along[held], upward[held]))
     return pack_player([panel], times=kT, bounds=bounds, equal_aspect=False, x_label="position x", y_label="energy E + p²/2",
-                       time_label="kT", fps=24, alt=f"{run.n_particles} particles over a landscape with two basins while kT goes from "
-                       f"{kT[0]:.2f} to {kT[-1]:.2f}; each floats at its total energy.")
+                       time_label="kT", fps=24, leap=0.2, alt=f"{run.n_particles} particles over a landscape with two basins while kT goes "
+                       f"from {kT[0]:.2f} to {kT[-1]:.2f}; each floats at its total energy.")
 
 
 def copies_payload(copies: Copies) -> bytes:

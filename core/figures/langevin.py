@@ -136,8 +136,8 @@ def bias_figure(run: Run, system: System, *, method: str, dt: float, palette: Pa
     edge = stability_limit(method, omega=omega, friction=gamma)
     if edge < steps[-1]:
         figure.add_vrect(x0=edge, x1=steps[-1], fillcolor=rgba(palette.force, 0.14), line_width=0)
-        figure.add_annotation(x=(edge + steps[-1]) / 2 if edge < 0.8 * limit else edge, y=1.85, text="unstable", showarrow=False,
-                              xanchor="center" if edge < 0.8 * limit else "left", font_color=palette.force)
+        figure.add_annotation(x=(edge + steps[-1]) / 2 if edge < 0.8 * limit else steps[-1], y=1.85, text="unstable", showarrow=False,
+                              xanchor="center" if edge < 0.8 * limit else "right", font_color=palette.force)
     figure.add_vline(x=min(dt, steps[-1]), line=dict(color=palette.sample, width=1.5))
     if system.kind == "harmonic":
         for part, target, symbol, name in ((run.x, system.kT / system.stiffness, "circle", "particles: ⟨x²⟩"),

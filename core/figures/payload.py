@@ -77,6 +77,7 @@ def pack_player(
     loop: bool = True,
     trail: int = 0,
     wrap: bool = False,
+    leap: float = 0.0,
     equal_aspect: bool = True,
     marginals: bool = True,
     handles: Handles | None = None,
@@ -88,7 +89,9 @@ def pack_player(
     mode: "2d", "1d" (paths over time) or "image" (pictures instead of particles, on the same clock).
     bounds: the view, (x_low, x_high, y_low, y_high) or, in mode "1d", (low, high) of the position axis; none in mode "image".
     alt: one sentence for readers who do not see the picture. fps: frames of the payload per second at speed 1.
-    trail: frames of path drawn behind each particle. wrap: the view is one period of a torus. marginals: histograms at first.
+    trail: frames of path drawn behind each particle. wrap: the view is one period of a torus.
+    leap: a move longer than this share of the view is a jump, with nothing drawn between its ends (0: every move glides).
+    marginals: histograms at first.
     handles: modes to be dragged, in mode "2d". overlay: all panels in one place, the first one below; mode "2d", and only the first may
     have density or arrows.
     Raises ValueError with the offending shape or name.
@@ -117,7 +120,7 @@ def pack_player(
     blocks = Blocks()
     header = {
         "mode": mode, "frames": len(clock), "bounds": view, "fps": float(fps), "autoplay": bool(autoplay),
-        "loop": bool(loop), "trail": int(trail), "wrap": bool(wrap), "equal": bool(equal_aspect),
+        "loop": bool(loop), "trail": int(trail), "wrap": bool(wrap), "leap": float(leap), "equal": bool(equal_aspect),
         "strips": bool(marginals) and mode != "image", "alt": alt, "overlay": bool(overlay),
         "x": x_label, "y": y_label, "time": time_label, "view": VIEW, "margin": MARGIN,
         "times": blocks.add(clock),

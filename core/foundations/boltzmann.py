@@ -27,6 +27,7 @@ from scipy.integrate import cumulative_trapezoid
 from scipy.optimize import brentq
 from torch import Tensor
 
+from core.numerics.checks import one_of
 from core.numerics.distances import Truth, ks_1d, ks_floor
 from core.numerics.potentials import TwoBasins
 from core.numerics.trajectory import frame_indices
@@ -213,8 +214,7 @@ def sample(*, kT: float = 1.2, protocol: str = "heat", depths: tuple[float, floa
 
     protocol: "heat" from COLD (or kT, if lower), "cool" from HOT (or kT, if higher), "hold" at kT. Raises ValueError.
     """
-    if protocol not in PROTOCOLS:
-        raise ValueError(f"protocol is one of {', '.join(PROTOCOLS)}, not {protocol!r}")
+    one_of("protocol", protocol, PROTOCOLS)
     if min(n_sweeps, n_particles) < 1 or n_frames < 2 or not 0 <= leaps <= 1 or min(*depths, *widths) <= 0:
         raise ValueError("sweeps and particles at least 1, frames 2, leaps from 0 to 1, depths and widths positive")
     _positive(kT)

@@ -29,6 +29,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from core.numerics.checks import one_of, positive
 from core.numerics.distances import Floor, Truth, total_variation, total_variation_floor
 
 SHAPES = {9: (3, 3), 16: (4, 4), 20: (4, 5)}
@@ -118,10 +119,10 @@ class Ensemble:
     mu: float = 0.0
 
     def __post_init__(self):
-        if self.kind not in KINDS:
-            raise ValueError(f"ensemble {self.kind!r} is none of {', '.join(KINDS)}")
-        if not self.kT > 0 or not math.isfinite(self.mu):
-            raise ValueError(f"kT must be positive and mu finite, not {self.kT:g} and {self.mu:g}")
+        one_of("ensemble", self.kind, KINDS)
+        positive(kT=self.kT)
+        if not math.isfinite(self.mu):
+            raise ValueError(f"mu must be finite, not {self.mu:g}")
 
     def log_weight(self, n, energy):
         """ln of the unnormalised probability of one state; arrays or tensors that broadcast. N of NVE and NVT is kept by the moves."""
@@ -276,8 +277,7 @@ def sample(*, system: str = "two-level", kind: str = "NVT", n_sites: int = 16, k
 
     filling: N/M where N is fixed. energy: NVE, of sites and demon above the lowest, per site. Raises ValueError.
     """
-    if system not in SYSTEMS:
-        raise ValueError(f"system {system!r} is none of {', '.join(SYSTEMS)}")
+    one_of("system", system, SYSTEMS)
     if not 0 < filling <= 1 or min(n_copies, n_sweeps, n_frames - 1) < 1 or not energy >= 0:
         raise ValueError("filling must be in (0, 1], energy not negative, copies and sweeps at least 1, frames 2")
     levels = SYSTEMS[system](n_sites)

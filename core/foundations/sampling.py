@@ -25,6 +25,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from core.numerics.checks import one_of, positive
 from core.numerics.distances import Floor, Truth, floor, measure, sliced
 from core.numerics.mixture import GaussianMixture
 from core.numerics.potentials import DoubleWell, MullerBrown, Potential, Surprise
@@ -108,7 +109,7 @@ class Method:
                 return BAOAB(potential, steps.kT, steps.inertial, steps.friction * steps.frequency)
             case "nve":
                 return VelocityVerlet(potential, steps.kT, steps.inertial)
-        raise ValueError(f"sampler {name!r} is not one of {', '.join(SAMPLERS)}")
+        raise ValueError(f"{name!r} has no sampler")
 
 
 SAMPLERS = {
@@ -122,8 +123,7 @@ SAMPLERS = {
 
 def get_landscape(name: str) -> Landscape:
     """The landscape called `name`; ValueError if there is none."""
-    if name not in LANDSCAPES:
-        raise ValueError(f"landscape {name!r} is not one of {', '.join(LANDSCAPES)}")
+    one_of("landscape", name, LANDSCAPES)
     return LANDSCAPES[name]
 
 
@@ -135,8 +135,7 @@ def steps_of(landscape: str, kT: float, step: float | Tensor, friction: float = 
 
 def make(sampler: str, *, landscape: str, kT: float, step: float | Tensor, friction: float = 1.0) -> Sampler:
     """One of SAMPLERS with its step set. Raises ValueError for an unknown name."""
-    if sampler not in SAMPLERS:
-        raise ValueError(f"sampler {sampler!r} is not one of {', '.join(SAMPLERS)}")
+    one_of("sampler", sampler, SAMPLERS)
     return SAMPLERS[sampler].make(sampler, get_landscape(landscape).potential, steps_of(landscape, kT, step, friction))
 
 
@@ -174,8 +173,9 @@ def sample(*, landscape: str = "double well", sampler: str = "metropolis", kT: f
     kT in the unit of the energy. Samplers with velocities draw them once from Maxwell-Boltzmann at kT, the same for both.
     Raises ValueError for unknown names or numbers that make no chain.
     """
-    if min(n_steps, n_chains) < 1 or not all(0 < v < math.inf for v in (kT, step, friction)):
-        raise ValueError("kT, step and friction must be positive, steps and chains at least 1")
+    positive(kT=kT, step=step, friction=friction)
+    if min(n_steps, n_chains) < 1:
+        raise ValueError("steps and chains must be at least 1")
     surface = get_landscape(landscape)
     law = make(sampler, landscape=landscape, kT=kT, step=step, friction=friction)
     start = torch.tensor(surface.start).repeat(n_chains, 1)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import torch
 
+from core.numerics.checks import one_of
 from core.numerics.histogram import Histogram
 from core.numerics.mixture import Density, GaussianMixture
 
@@ -74,6 +75,5 @@ DATASETS: dict[str, Callable[[], Density]] = {
 
 def get_dataset(name: str) -> Density:
     """The data set called `name`; ValueError if there is none."""
-    if name not in DATASETS:
-        raise ValueError(f"data set {name!r} is not one of {', '.join(DATASETS)}")
+    one_of("data set", name, DATASETS)
     return DATASETS[name]()

@@ -24,6 +24,7 @@ from itertools import islice
 import torch
 from torch import Tensor
 
+from core.numerics.checks import one_of
 from core.numerics.potentials import Potential
 
 BLOCK = 1 << 16  # numbers drawn at a time; fixed, so that the same seed gives the same noise to every sampler
@@ -94,8 +95,7 @@ def euler_kinetic(potential: Potential, x: Tensor, v: Tensor, noise: Iterable[Te
 
 def kinetic(method: str, potential: Potential, x: Tensor, v: Tensor, noise: Iterable[Tensor], **knobs) -> Iterator[tuple[Tensor, Tensor]]:
     """One of KINETIC by name; knobs dt, mass, friction, kT. Raises ValueError for another name."""
-    if method not in KINETIC:
-        raise ValueError(f"method {method!r} is not one of {', '.join(KINETIC)}")
+    one_of("method", method, KINETIC)
     if method in SPLITTINGS:
         return splitting(method, potential, x, v, noise, **knobs)
     return euler_kinetic(potential, x, v, noise, **knobs)

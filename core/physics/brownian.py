@@ -20,6 +20,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from core.numerics.checks import one_of, positive
 from core.numerics.distances import Floor, Truth, floor, ks_1d, ks_floor, measure, sliced
 from core.numerics.steps import STEPS, StepLaw
 from core.numerics.trajectory import Trajectory, collect
@@ -49,10 +50,10 @@ def sample(*, step: str = "gaussian", sigma: float = 1.0, t_end: float = 1.0, n_
 
     sigma: spread after unit time, length/sqrt(time). Raises ValueError when a number makes no walk.
     """
-    if step not in STEPS:
-        raise ValueError(f"unknown step {step!r}; choose one of {', '.join(STEPS)}")
-    if min(n_steps, n_particles, dim, n_frames - 1) < 1 or not (0 < sigma < math.inf and 0 < t_end < math.inf):
-        raise ValueError("sigma and t_end must be positive; steps, particles, dimensions at least 1, frames 2")
+    one_of("step", step, STEPS)
+    positive(sigma=sigma, t_end=t_end)
+    if min(n_steps, n_particles, dim, n_frames - 1) < 1:
+        raise ValueError("steps, particles and dimensions must be at least 1, frames 2")
     generator = torch.Generator().manual_seed(seed)
     times = torch.linspace(0, t_end, n_steps + 1, dtype=torch.float64)
     start = torch.zeros(n_particles, dim)

@@ -8,6 +8,7 @@ equation -> name
     <(x - <x>)^2>: kT/m t^2, then 2 kT/(gamma m) t                            -> spread, ballistic, diffusive
     <v(0) v(t)>                                                               -> memory
     escape rates over the barrier of the double well                          -> kramers, melnikov, transition_state, slow_rate
+    what Kramers' formula leaves out at this barrier, 1 - 3/8 kT/barrier      -> finite_barrier
     counted crossings                                                         -> count
 
 Sources: S. Chandrasekhar, Rev. Mod. Phys. 15, 1 (1943); H. A. Kramers, Physica 7, 284 (1940); P. Hänggi, P. Talkner and M. Borkovec,
@@ -26,6 +27,7 @@ from scipy.linalg import solve_continuous_lyapunov
 from torch import Tensor
 
 from core.numerics import kinetic
+from core.numerics.checks import one_of, positive
 from core.numerics.distances import Truth, ks_1d, ks_floor
 from core.numerics.potentials import DoubleWell, Harmonic, Potential, boltzmann_density
 from core.numerics.trajectory import Trajectory, collect, frame_indices
@@ -34,6 +36,7 @@ KINDS = ("double well", "harmonic", "free")
 METHODS = kinetic.KINETIC
 MAX_STEPS = 20_000
 FINE = 0.16    # k dt/(gamma m) of the overdamped run: its variance is then at most 9 % wide
+CORE = math.sqrt(1 - math.sqrt(0.5))  # of the double well: U(CORE) is half the barrier
 FINEST = 8     # substeps of the overdamped run; where it needs more, the two pictures have little in common
 
 
@@ -53,10 +56,8 @@ class System:
     barrier: float = 2.0
 
     def __post_init__(self):
-        if self.kind not in KINDS:
-            raise ValueError(f"landscape {self.kind!r} is not one of {', '.join(KINDS)}")
-        if not all(0 < value < math.inf for value in (self.kT, self.mass, self.friction, self.stiffness, self.barrier)):
-            raise ValueError("kT, mass, friction, stiffness and barrier must be positive")
+        one_of("landscape", self.kind, KINDS)
+        positive(kT=self.kT, mass=self.mass, friction=self.friction, stiffness=self.stiffness, barrier=self.barrier)
 
     @property
     def landscape(self) -> Potential:
@@ -116,8 +117,7 @@ def sample(*, kind: str = "double well", kT: float = 1.0, mass: float = 1.0, fri
     """
     system = System(kind, kT, mass, friction, stiffness, barrier)
     n_steps = _steps(dt, t_end, n_particles)
-    if method not in METHODS:
-        raise ValueError(f"method {method!r} is not one of {', '.join(METHODS)}")
+    one_of("method", method, METHODS)
     generator = torch.Generator().manual_seed(seed)
     x = torch.full((n_particles, 1), system.start)
     v = torch.randn(n_particles, 1, generator=generator).mul_(system.speed)
@@ -380,16 +380,25 @@ def depopulation(d: float) -> float:
     return math.exp(value / math.pi)
 
 
-def slow_rate(system: System, friction: Tensor, *, core: float = 1.0) -> Tensor:
+def slow_rate(system: System, friction: Tensor, *, core: float = CORE) -> Tensor:
     """Exact rate of the overdamped equation between the points -core and core: 2 kT/(gamma m) / (int exp(-U/kT) int exp(U/kT)).
 
-    Transitions per time and particle; the second integral from -core to core (one-dimensional transition path theory).
+    Transitions per time and particle; the second integral from -core to core (one-dimensional transition path theory). The core in
+    which `count` takes a particle to be in a well is where the energy is half the barrier.
     """
     x = grid(system)
     between = torch.linspace(-core, core, 2001, dtype=torch.float64)
     weight = torch.trapezoid(torch.exp(-system.landscape.energy(x[:, None]) / system.kT), x)
     resistance = torch.trapezoid(torch.exp(system.landscape.energy(between[:, None]) / system.kT), between)
     return 2 * system.kT / (system.mass * friction.double()) / (weight * resistance)
+
+
+def finite_barrier(system: System) -> float:
+    """Next factor of Kramers' formula at strong friction, 1 - 3/8 kT/barrier for this landscape: the rate is a series in kT/barrier.
+
+    From the quartic terms at the bottom and at the top, by which each integral of `slow_rate` grows by 1 + 3/16 kT/barrier.
+    """
+    return 1 - 3 / 8 * system.kT / system.barrier
 
 
 @dataclass(frozen=True)

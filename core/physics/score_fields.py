@@ -23,6 +23,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from core.numerics.checks import one_of
 from core.numerics.densities import get_dataset
 from core.numerics.distances import Floor, Truth, floor, measure, sliced
 from core.numerics.histogram import Histogram
@@ -113,8 +114,9 @@ def field(*, source: str = "by hand", modes: tuple[Mode, ...] = MODES, points: P
     modes: for source "by hand". points: for "your points" (a heart when empty); with noise the density of n points is exactly a mixture
     of n Gaussians. sigma >= 0 is raised to LEAST_NOISE where p alone has no score. Raises ValueError for an unknown source.
     """
-    if source not in SOURCES or sigma < 0:
-        raise ValueError(f"source {source!r} must be one of {', '.join(SOURCES)}, sigma not negative")
+    one_of("source", source, SOURCES)
+    if sigma < 0:
+        raise ValueError(f"sigma must not be negative, got {sigma:g}")
     sigma = noise_in_force(source, sigma)
     if source == "your points":
         return GaussianMixture.of(1.0, list(points or heart()), sigma)
@@ -152,8 +154,7 @@ class LogPotential:
 
 def starting_points(start: str, n: int, generator: torch.Generator) -> Tensor:
     """(n, 2): spread evenly over the view, or a small cloud in its lower left corner."""
-    if start not in STARTS:
-        raise ValueError(f"start {start!r} is not one of {', '.join(STARTS)}")
+    one_of("start", start, STARTS)
     if start == "spread":
         return (torch.rand(n, 2, generator=generator) * 2 - 1) * REACH
     return torch.randn(n, 2, generator=generator) * 0.2 - 2.3

@@ -91,11 +91,8 @@ def show_landscape(params):
                        "F": number(float(exact.F[0])), "crossing": ",\\ ".join(map(number, basins.crossings)) or r"\text{none}"})
         player(landscape_payload(params), key="stage", height=480, report=False)
         page.scenes(SCENES)
-        meter, table = st.columns([1, 1.25])
-        with meter:
-            kit.truth_meter(boltzmann.truth(run), note="Between the particles at the end and the Boltzmann distribution at kT.")
-        with table:
-            kit.readings(figures.landscape_table(run))
+        kit.meter_beside(boltzmann.truth(run), figures.landscape_table(run), widths=(1, 1.25),
+                         note="Between the particles at the end and the Boltzmann distribution at kT.")
     kit.below_the_stage()
     crossing, share = st.columns(2)
     with crossing:
@@ -113,12 +110,8 @@ def show_landscape(params):
             drawn = figures.thermodynamics_figure(basins, quantity, kT, boltzmann.measured(run), palette=kit.palette())
             kit.figure(drawn, key=f"thermo_{quantity}", alt=f"{figures.QUANTITIES[quantity]} against kT by quadrature.")
 
-    def grade():
-        shares, seen = basins.shares(kT), boltzmann.measured(run).share
-        return int(shares.argmax()), (f"Exactly {shares[0]:.3f} of the weight is in the left basin; of the particles on the stage "
-                                      f"{figures.plus_minus(*seen)}.")
-
-    return f"At kT = {kT:g}, in which basin are more particles in equilibrium?", ["the left one", "the right one"], grade
+    return (f"At kT = {kT:g}, in which basin are more particles in equilibrium?", ["the left one", "the right one"],
+            lambda: figures.fuller(run))
 
 
 def show_ensemble(params):
@@ -129,11 +122,8 @@ def show_ensemble(params):
         page.equation(figures.ensemble_terms(sums), "Equation of the ensembles")
         player(copies_payload(params), key="stage", height=480, report=False)
         page.scenes(SCENES)
-        meter, table = st.columns([1, 1.25])
-        with meter:
-            kit.truth_meter(ensembles.truth(copies), note="Between the copies at the end and the exact sum over all states.")
-        with table:
-            kit.readings(figures.ensemble_table(copies))
+        kit.meter_beside(ensembles.truth(copies), figures.ensemble_table(copies), widths=(1, 1.25),
+                         note="Between the copies at the end and the exact sum over all states.")
     kit.below_the_stage()
     energy, caloric = st.columns(2)
     with energy:
@@ -147,14 +137,8 @@ def show_ensemble(params):
     st.markdown("##### Twelve of the copies")
     kit.figure(figures.sites_figure(copies, palette=kit.palette()), key="sites", alt="Occupied and excited sites of twelve copies.")
 
-    def grade():
-        warm, fixed = figures.matched(copies)
-        spread = [e.energy_variance**0.5 for e in (warm, fixed)]
-        right = 2 if abs(spread[0] - spread[1]) <= 0.02 * spread[0] else int(spread[1] > spread[0])
-        return right, f"With ⟨E⟩ = {warm.U:.2f} and {fixed.U:.2f} the spreads of E are {spread[0]:.3f} and {spread[1]:.3f}."
-
     return ("The same sites, the same mean energy. Once they sit in a heat bath, once they share a fixed energy with one small demon. When "
-            "does their energy fluctuate more?"), ["in the heat bath", "with the demon", "equally"], grade
+            "does their energy fluctuate more?"), ["in the heat bath", "with the demon", "equally"], lambda: figures.more_spread(copies)
 
 
 stage, side = st.columns([2.5, 1], gap="medium")

@@ -77,11 +77,9 @@ with stage:
                    "grid": figures.latex_power(float(dimensions.log_grid_points(d, values["per_axis"])) / ten)})
     player(stage_payload(d, values["seed"]), key="stage", height=470, report=False)
     page.scenes(SCENES)
-    meter, closed = st.columns(2)
-    with meter:
-        kit.truth_meter(truth(method, d, **looks), note=f"{values['n']:,} looks spent: {METHODS[method]}, d = {d}.")
-    with closed:
-        kit.readings(figures.readings(d=d, **{key: values[key] for key in ("eps", "n_points", "per_axis", "wide")}))
+    closed = figures.readings(d=d, **{key: values[key] for key in ("eps", "n_points", "per_axis", "wide")})
+    kit.meter_beside(truth(method, d, **looks), closed,
+                     note=f"{values['n']:,} looks spent: {METHODS[method]}, d = {d}.")
 
 kit.below_the_stage()
 counted = census(**{key: values[key] for key in ("n", "eps", "wide", "n_points", "seed")})

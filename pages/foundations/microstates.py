@@ -64,11 +64,8 @@ with stage:
                    "ways": number(math.comb(n_coins, n_coins // 2), 4), "width": number(microstates.relative_width(n_coins, p))})
     player(stage_payload(params, values["view"]), key="stage", height=480, report=False)
     page.scenes(SCENES)
-    meter, table = st.columns([1.15, 1])
-    with meter:
-        kit.truth_meter(microstates.truth(throws), note="Between all throws and the binomial of independent coins.")
-    with table:
-        kit.readings(figures.count_table(throws))
+    kit.meter_beside(microstates.truth(throws), figures.count_table(throws), widths=(1.15, 1),
+                     note="Between all throws and the binomial of independent coins.")
 
 kit.below_the_stage()
 entropy, width = st.columns(2)

@@ -91,11 +91,8 @@ with stage:
                    "gamma": number(params["friction"] * steps.frequency)})
     player(stage_payload(params, chosen), key="stage", height=400, report=False)
     page.scenes(SCENES)
-    meter, thermometer = st.columns([1.4, 1])
-    with meter:
-        kit.truth_meter(truth(of(chosen, params)), note=f"Between {SAMPLERS[chosen]} at the end and exact draws.")
-    with thermometer:
-        kit.readings(figures.thermometer(walks(params), kT=params["kT"], step=params["step"]))
+    kit.meter_beside(truth(of(chosen, params)), figures.thermometer(walks(params), kT=params["kT"], step=params["step"]), widths=(1.4, 1),
+                     note=f"Between {SAMPLERS[chosen]} at the end and exact draws.")
 
 kit.below_the_stage()
 surface = sampling.get_landscape(params["landscape"])

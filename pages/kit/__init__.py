@@ -5,7 +5,7 @@ from pages.kit.figure import below_the_stage, figure, readings, table
 from pages.kit.page import Page, chapter
 from pages.kit.predict import predict
 from pages.kit.shell import palette
-from pages.kit.truth import truth_meter
+from pages.kit.truth import meter_beside, truth_meter
 
-__all__ = ["Choice", "Number", "Page", "Scene", "Slider", "Text", "Toggle", "below_the_stage", "chapter", "figure", "palette", "predict",
-           "readings", "table", "truth_meter"]
+__all__ = ["Choice", "Number", "Page", "Scene", "Slider", "Text", "Toggle", "below_the_stage", "chapter", "figure",
+           "meter_beside", "palette", "predict", "readings", "table", "truth_meter"]

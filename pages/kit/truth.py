@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import html
 import math
+from collections.abc import Iterable
 
 import streamlit as st
 
 from core.numerics.distances import Truth
+from pages.kit.figure import readings
 
 
 def truth_meter(truth: Truth, *, note: str = "") -> None:
@@ -35,3 +37,12 @@ def truth_meter(truth: Truth, *, note: str = "") -> None:
         <span style="left:100%">1000×</span></div>
         <div class="truth-words"><b>{html.escape(truth.verdict)}</b> {html.escape(note)}</div></div>"""
     )
+
+
+def meter_beside(truth: Truth, rows: Iterable[tuple[str, str]], *, note: str = "", widths: tuple[float, float] = (1, 1)) -> None:
+    """The meter on the left, read-outs on the right; one below the other on a narrow screen."""
+    left, right = st.columns(widths)
+    with left:
+        truth_meter(truth, note=note)
+    with right:
+        readings(rows)

@@ -70,13 +70,11 @@ with stage:
                    "variance": number(brownian.variance(params["t_end"], params["sigma"]))})
     player(stage_payload(params, length=length, time=time), key="stage", height=480, report=False)
     page.scenes(SCENES)
-    meter, table = st.columns(2) if grain else (st.container(), None)
-    with meter:
-        kit.truth_meter(brownian.truth(trajectory, sigma=params["sigma"]),
-                        note="Measured between the walkers at the end and the exact Gaussian.")
+    verdict, note = brownian.truth(trajectory, sigma=params["sigma"]), "Measured between the walkers at the end and the exact Gaussian."
     if grain:
-        with table:
-            kit.readings(figures.grain_table(grain))
+        kit.meter_beside(verdict, figures.grain_table(grain), note=note)
+    else:
+        kit.truth_meter(verdict, note=note)
 
 kit.below_the_stage()
 spread, speed = st.columns(2)

@@ -2,19 +2,19 @@
 
 import math
 
-import pandas as pd
 import streamlit as st
 
 from core.figures import score_fields as figures
 from core.figures import score_fields_stage
 from core.physics import score_fields
 from pages import kit
-from pages.kit import controls
+from pages.kit import hand
 from pages.kit.equation import number
 from pages.kit.player import player
 
 DEFAULT = score_fields.format_modes(score_fields.MODES)
-COLUMNS = {"x": (-3.0, 3.0, 0.0), "y": (-3.0, 3.0, 0.0), "weight": (*score_fields.WEIGHTS, 0.3), "width": (*score_fields.WIDTHS, 0.4)}
+COLUMNS = {"x": (-3.0, 3.0, 0.0, 46), "y": (-3.0, 3.0, 0.0, 46), "weight": (*score_fields.WEIGHTS, 0.3, 72),
+           "width": (*score_fields.WIDTHS, 0.4, 64)}
 POWERS = (1e-12, 1e-6, 1e-3, 0.1, 1.0, 10.0, 1e3, 1e6, 1e12)
 
 
@@ -72,43 +72,8 @@ def noise_payload(**spec):
 
 
 def edit(rows):
-    """Put modes from the stage or the table into the control that the link carries."""
-    try:
-        controls.put({"modes": score_fields.format_modes(rows)})
-    except (TypeError, ValueError):
-        st.toast("These values make no modes; nothing was changed.")
-
-
-def table_edited(modes, key):
-    changes = st.session_state[key]
-    rows = [dict(zip(COLUMNS, mode)) | changes["edited_rows"].get(i, {}) for i, mode in enumerate(modes)]
-    rows = [row for i, row in enumerate(rows) if i not in changes["deleted_rows"]] + changes["added_rows"]
-    kept = [[default if row.get(name) is None else row[name] for name, (_, _, default) in COLUMNS.items()] for row in rows]
-    edit(kept or modes)
-
-
-def table(modes):
-    """The modes with exact values; rows can be added and deleted."""
-    key = f"table_{hash(modes)}"
-    st.data_editor(pd.DataFrame(list(modes), columns=list(COLUMNS)), key=key,
-                   num_rows="dynamic", width="stretch", hide_index=True, on_change=table_edited, args=(modes, key),
-                   column_config={name: st.column_config.NumberColumn(name, min_value=low, max_value=high, format="%.2f", width=54)
-                                  for name, (low, high, _) in COLUMNS.items()})
-
-
-def own_points():
-    """Pasted or uploaded points; () and the reason in words when they cannot be used."""
-    file = st.file_uploader("A CSV file, two columns", type=["csv", "txt", "tsv"], key="points_file", max_upload_size=2)
-    pasted = st.text_area("or paste: two numbers a line", key="points_text", height=120, placeholder="0.5, 1.2\n-0.3, 0.8\n…")
-    text = file.getvalue().decode("utf-8", "replace") if file else pasted
-    if not text.strip():
-        st.caption("Until then: sixty points on a heart.")
-        return ()
-    try:
-        return score_fields.parse_points(text)
-    except ValueError as error:
-        st.error(f"These points cannot be used: {error}. The heart is shown instead.", icon=":material/error:")
-        return ()
+    """Modes from the stage or the table go into the control that the link carries."""
+    hand.put("modes", score_fields.format_modes, rows)
 
 
 stage, side = st.columns([2.5, 1], gap="medium")
@@ -120,9 +85,9 @@ with side:
     except ValueError as error:
         st.warning(f"The modes cannot be used: {error}. Those of the beginning are shown.", icon=":material/edit_off:")
     if values["source"] == "by hand":
-        table(modes)
+        hand.table(modes, COLUMNS, edit)
     elif values["source"] == "your points":
-        points = own_points()
+        points = hand.points(score_fields.parse_points, instead="sixty points on a heart")
 spec = dict(source=values["source"], modes=modes, points=points, sigma=values["sigma"])
 params = spec | {key: values[key] for key in ("kT", "start", "step", "n_steps", "n_particles", "seed")}
 page.exports(params)

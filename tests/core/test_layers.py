@@ -12,7 +12,7 @@ from core.chapters import CHAPTERS, PARTS
 
 ROOT = Path(__file__).resolve().parents[2]
 NUMERICS = {  # every other module of core/numerics is layer 2
-    "trajectory": 0, "schedules": 0,
+    "checks": 0, "trajectory": 0, "schedules": 0,
     "mixture": 1, "histogram": 1, "densities": 1, "tabulated": 1, "potentials": 1, "torus": 1, "categorical": 1, "distances": 1, "steps": 1,
 }
 TOP = {"chapters", "export", "jobs", "home"}

@@ -242,3 +242,8 @@ def test_long_movies_of_pictures_keep_first_and_last():
 def test_wrong_pictures_are_named(panel, words):
     with pytest.raises(ValueError, match=words):
         pack_player([panel], times=TIMES, mode="image", alt="x")
+
+
+def test_a_leap_is_told_to_the_player(walk):
+    assert unpack(pack(Panel(walk))).header["leap"] == 0
+    assert unpack(pack(Panel(walk), leap=0.2)).header["leap"] == pytest.approx(0.2)

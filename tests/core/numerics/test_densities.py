@@ -113,6 +113,19 @@ def test_divergence_of_the_mixture_score():
     assert torch.allclose(UNEVEN.score_divergence(x), by_autograd)
 
 
+@pytest.mark.parametrize("sigma", [0.003, 0.05, 0.5, 2.5])
+@pytest.mark.parametrize("reach", [1.7, 3.0, 30.0])
+def test_checkerboard_score_without_logarithms_where_they_are_not_needed(sigma, reach):
+    """Near the board Phi itself serves, far out only its logarithm; both are the slope of log p."""
+    density = get_dataset("checkerboard").to(torch.float64).diffused(EDM(), sigma / EDM().sigma_max)
+    x = (torch.rand(400, 2, generator=gen(), dtype=torch.float64) * 2 - 1) * reach
+    x.requires_grad_(True)
+    slope, score = torch.autograd.grad(density.log_prob(x).sum(), x)[0], density.score(x.detach())
+    assert float(((slope - score).norm(dim=1) / (1 + slope.norm(dim=1))).max()) < 1e-9
+    plain = density._plain_score(x.detach())
+    assert plain is None if reach == 30.0 and sigma < 0.5 else plain is not None if sigma >= 0.05 and reach == 1.7 else True
+
+
 def test_float32_checkerboard_stays_finite_far_out_and_late():
     density = get_dataset("checkerboard").diffused(Linear(), 1e-3)
     x = torch.tensor([[0.0, 0.0], [4.0, 4.0], [-9.0, 0.5], [0.43, -0.43], [100.0, -100.0]])

@@ -201,6 +201,18 @@ def test_kramers_and_melnikov_in_their_limits():
     assert langevin.depopulation(1e-3) == pytest.approx(1e-3, rel=0.05) and langevin.depopulation(30.0) == pytest.approx(1, abs=1e-3)
 
 
+def test_next_term_of_kramers_formula():
+    """What is left of exact rate over Kramers, for whatever is called a passage, is of second order in kT/barrier."""
+    for barrier in (32.0, 64.0):
+        system = System(barrier=barrier)
+        smoluchowski = math.sqrt(4 * barrier) * langevin.transition_state(system)
+        for core in (langevin.CORE, 1.0):
+            ratio = float(langevin.slow_rate(system, torch.ones(1), core=core)[0]) / smoluchowski
+            slack = 1.5 / barrier**2
+            assert abs(ratio - langevin.finite_barrier(system)) < slack < abs(ratio - (1 - 1.2 * (1 - langevin.finite_barrier(system))))
+    assert float(System(barrier=3.0).landscape.energy(torch.tensor([[langevin.CORE]]))[0]) == pytest.approx(1.5, rel=1e-5)
+
+
 def test_exact_operator_agrees_with_melnikov_for_a_high_barrier():
     """The formula is the first term in kT/barrier; at 8 kT the rest is of that order."""
     for friction in (0.3, 1.0, 5.0):
