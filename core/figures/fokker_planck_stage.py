@@ -11,7 +11,7 @@ from core.numerics.trajectory import Trajectory
 from core.physics.fokker_planck import Solution, current, washboard_diffusion
 
 CELLS, EDGES, ARROWS, MOMENTS = 180, 129, 15, 64
-TITLES = ("with noise: dx = b dt + √(2kT) dB", "without: dx/dt = J/p")
+TITLES = ("with noise, the SDE", "without noise, the flow J/p")
 
 
 def reach(solution: Solution) -> float:

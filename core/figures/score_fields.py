@@ -23,13 +23,13 @@ def mode_figure(basins: Basins, greedy: Trajectory, thermal: Trajectory, *, pale
     """
     names = [f"mode {i + 1}" for i in range(len(basins.mass))]
     places = [f"({x:.1f}, {y:.1f})".replace("-", "−") for x, y in basins.peaks.tolist()]
-    labels = [f"{name}<br>{place}" for name, place in zip(names, places)]
+    labels = [f"{name}<br>{place}" for name, place in zip(names, places)] if len(names) < 6 else [f"{i + 1}" for i in range(len(names))]
 
     def grouped(shares):
         head, rest = shares[:MOST].tolist(), float(shares[MOST:].sum())
         return head + ([rest] if len(shares) > MOST else [])
 
-    labels = labels[:MOST] + (["all others"] if len(labels) > MOST else [])
+    labels = labels[:MOST] + (["others"] if len(labels) > MOST else [])
     figure = go.Figure()
     for name, run, colour, pattern in (("greedy", greedy, palette.noise, "/"), ("Langevin", thermal, palette.sample, "")):
         share = np.array(grouped(basins.shares(run.final)))
@@ -40,7 +40,9 @@ def mode_figure(basins: Basins, greedy: Trajectory, thermal: Trajectory, *, pale
     figure.add_scatter(x=labels, y=grouped(basins.mass), mode="markers", name="exact share", hovertemplate="%{y:.3f}<extra>exact</extra>",
                        marker=dict(symbol="line-ew", size=46 if len(labels) < 6 else 22, line=dict(color=palette.exact, width=3.5)))
     figure.update_layout(bargap=0.35)
-    styled(figure, palette, x_title="mode and where it is highest", y_title="share of the walkers")
+    styled(figure, palette, x_title="mode and where it is highest" if len(names) < 6 else "modes, the heaviest first",
+           y_title="share of the walkers")
+    figure.update_xaxes(type="category")
     figure.update_yaxes(rangemode="tozero")
     return figure
 

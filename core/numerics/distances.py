@@ -70,7 +70,7 @@ class Truth:
             return f"Blown up: some particles are no longer finite numbers, while {exact}."
         if self.within:
             return f"As good as exact: {exact}."
-        times = f"{self.ratio:.1f}" if self.ratio < 10 else f"{self.ratio:.0f}"
+        times = f"{self.ratio:.1f}" if self.ratio < 10 else f"{self.ratio:,.0f}" if self.ratio < 1e4 else "more than 10,000"
         return f"{'Close' if self.ratio <= CLOSE else 'Far'}: {times} times the floor; {exact}."
 
 

@@ -9,7 +9,7 @@ from pages import kit
 from pages.kit.equation import number
 from pages.kit.player import player
 
-PANELS = {"landscape": "two basins", "NVE": "NVE", "NVT": "NVT", "muVT": "μVT"}
+PANELS = {"landscape": "basins", "NVE": "NVE", "NVT": "NVT", "muVT": "μVT"}
 PROTOCOLS = {"heat": "heat", "hold": "hold", "cool": "cool"}
 SYSTEMS = {"two-level": "two-level sites", "lattice gas": "lattice gas"}
 

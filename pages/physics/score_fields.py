@@ -13,8 +13,8 @@ from pages.kit.equation import number
 from pages.kit.player import player
 
 DEFAULT = score_fields.format_modes(score_fields.MODES)
-COLUMNS = {"x": (-3.0, 3.0, 0.0, 46), "y": (-3.0, 3.0, 0.0, 46), "weight": (*score_fields.WEIGHTS, 0.3, 72),
-           "width": (*score_fields.WIDTHS, 0.4, 64)}
+COLUMNS = {"x": (-3.0, 3.0, 0.0, 44), "y": (-3.0, 3.0, 0.0, 44), "weight": (*score_fields.WEIGHTS, 0.3, 70),
+           "width": (*score_fields.WIDTHS, 0.4, 62)}
 POWERS = (1e-12, 1e-6, 1e-3, 0.1, 1.0, 10.0, 1e3, 1e6, 1e12)
 
 

@@ -127,6 +127,8 @@ def test_the_verdict_says_what_it_means():
     assert Truth("d", 0.041, 0.040, 0.005, 2000).verdict == (
         "As good as exact: an exact sampler with 2,000 particles scores 0.040 ± 0.005.")
     assert Truth("d", 0.07, 0.04, 0.005, 2000).verdict.startswith("Close: 1.8 times the floor")
+    assert Truth("d", 80.0, 0.04, 0.005, 2000).verdict.startswith("Far: 2,000 times the floor")
+    assert Truth("d", 8e6, 0.04, 0.005, 2000).verdict.startswith("Far: more than 10,000 times the floor")
     assert Truth("d", 0.9, 0.04, 0.005, 2000, "Å").verdict.endswith("0.040 ± 0.005 Å.")
     assert Truth("d", math.inf, 0.04, 0.005, 2000).verdict.startswith("Blown up")
 
