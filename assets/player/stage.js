@@ -43,7 +43,7 @@ function margins(movie, cell, type, strips) {
   return {
     left: type * (movie.y ? 3.8 : 2.7), right: type * 0.9, gap, side: strips ? Math.round(side) : 0, roof,
     above: movie.panels.some((panel) => panel.title) ? type * 1.9 : type * 0.7, over: roof ? roof + gap : 0,
-    bottom: type * ((movie.flat ? movie.x || movie.time : movie.x) ? 3.1 : 1.9),
+    bottom: type * ((movie.flat ? movie.x || movie.time : movie.x) ? 3.35 : 1.9),
   };
 }
 

@@ -10,7 +10,9 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from core.figures.theme import LIGHT, Palette, rgba, styled
-from core.learning.discrete_diffusion import Walk, counts
+from core.learning.discrete_diffusion import Checks, Restored, Walk, counts
+
+Film = list[tuple[str, list[list[tuple[str, str]]]]]    # (label, cells); a cell is its (text, role)
 
 
 def matrices_figure(walk: Walk, t: int, *, palette: Palette = LIGHT) -> go.Figure:
@@ -18,7 +20,7 @@ def matrices_figure(walk: Walk, t: int, *, palette: Palette = LIGHT) -> go.Figur
     figure = make_subplots(rows=1, cols=2, horizontal_spacing=0.12, subplot_titles=(f"step {t} alone", f"all {t} steps"))
     scale = [[0, rgba(palette.noise, 0.06)], [1, palette.data]]
     k = walk.chain.n_categories
-    ticks = list(range(0, k, max(1, k // 7)))
+    ticks = list(range(0, k, max(1, k // 4)))
     if walk.names[-1] == "?":
         ticks = [i for i in ticks if i < k - max(2, k // 12)] + [k - 1]
     labels = ["mask" if walk.names[i] == "?" else walk.names[i] for i in ticks]
@@ -96,3 +98,33 @@ def words_figure(curves: Mapping[str, Sequence[tuple[int, float, float]]], *, on
     figure.update_xaxes(type="log", tickvals=[1, 2, 3, 5, 7, 14, 30], ticktext=["1", "2", "3", "5", "7", "14", "30"])
     figure.update_yaxes(range=[-4, 108])
     return figure
+
+
+def check_rows(found: Checks, t: int) -> list[tuple[str, str]]:
+    """The two chi-square tests, as read-outs."""
+    return [(f"All tokens at t = {t}: χ² / dof", f"{found.marginal.value:.0f} / {found.marginal.dof}"),
+            ("Chance of a larger χ²", f"{found.marginal.p:.2g}"),
+            (f"The {found.n_posterior} now at {found.at.replace('?', 'mask')}, one step before: χ² / dof",
+             f"{found.posterior.value:.0f} / {found.posterior.dof}"),
+            ("Chance of a larger χ²", f"{found.posterior.p:.2g}")]
+
+
+def formula_film(answer: Restored) -> Film:
+    """A row a moment, a cell a try: tokens that are hidden, right or wrong."""
+    return [(f"t = {moment[0][0]}", [[(text, "masked" if hidden else "exact" if right else "sample") for text, right, hidden in now]
+                                     for _, now in moment]) for moment in zip(*answer.films, strict=True)]
+
+
+def restored_rows(answer: Restored) -> list[tuple[str, str]]:
+    """What came back, as read-outs; none where nothing was lost."""
+    if answer.share != answer.share:
+        return []
+    rows = [("Lost tokens that came back", answer.share), ("named by the network's first guess", answer.named),
+            ("named by always saying the commonest", answer.commonest), ("Formulas that came back whole", answer.whole)]
+    return [(name, f"{share:.0%}") for name, share in rows if share == share]
+
+
+def sentence_film(story: Sequence[tuple[int, Sequence[Sequence[tuple[str, bool]]]]], good: Sequence[bool]) -> Film:
+    """One sentence after the other, a row a moment; green if it ended grammatical."""
+    return [(f"{left} to go", [[(word, "masked" if hidden else "exact" if ok else "sample") for word, hidden in sentences[k]]])
+            for k, ok in enumerate(good) for left, sentences in story]

@@ -22,47 +22,50 @@ def _lines(chosen: str, palette: Palette):
         yield name, dict(color=palette.noise if not here else palette.accent, width=3.2 if here else 1.4, dash=DASHES[i])
 
 
-def schedule_figure(chosen: str, variant: str, *, t_end: float = 1.0, palette: Palette = LIGHT) -> go.Figure:
-    """alpha, sigma and log-SNR against t for every clock in `variant`; t_end is marked when it is not 1."""
-    figure = make_subplots(rows=1, cols=3, horizontal_spacing=0.08)
+def schedule_figures(chosen: str, variant: str, *, t_end: float = 1.0, palette: Palette = LIGHT) -> list[go.Figure]:
+    """alpha, sigma and log-SNR against t for every clock in `variant`, a figure each; t_end is marked when it is not 1."""
     t = torch.linspace(1e-3, 1, 241, dtype=torch.float64)
-    for name, line in _lines(chosen, palette):
-        path = clock(name, variant)
-        for column, quantity in enumerate((path.alpha, path.sigma, path.log_snr), 1):
-            figure.add_scatter(x=t.numpy(), y=quantity(t).numpy(), mode="lines", name=name, line=line, showlegend=column == 1,
-                               legendgroup=name, row=1, col=column, hovertemplate="t = %{x:.2f}: %{y:.3g}<extra>" + name + "</extra>")
-    styled(figure, palette, x_title="time t", y_title="", height=320)
-    for column, title in enumerate(("signal α(t)", "noise σ(t)", "log-SNR  ln α²/σ²"), 1):
-        figure.update_yaxes(title_text=title, row=1, col=column)
+    drawn = []
+    for title, quantity in (("signal α(t)", "alpha"), ("noise σ(t)", "sigma"), ("log-SNR  ln α²/σ²", "log_snr")):
+        figure = go.Figure()
+        for name, line in _lines(chosen, palette):
+            figure.add_scatter(x=t.numpy(), y=getattr(clock(name, variant), quantity)(t).numpy(), mode="lines", name=name, line=line,
+                               hovertemplate="t = %{x:.2f}: %{y:.3g}<extra>" + name + "</extra>")
+        styled(figure, palette, x_title="time t", y_title=title, height=320)
+        figure.update_layout(legend_itemwidth=44)
         if t_end < 1:
-            figure.add_vline(x=t_end, line=dict(color=palette.sample, width=1.5), row=1, col=column)
+            figure.add_vline(x=t_end, line=dict(color=palette.sample, width=1.5))
+        drawn.append(figure)
     if variant == "VE":
-        figure.update_yaxes(type="log", exponentformat="power", row=1, col=2)
-        figure.update_yaxes(range=[0, 1.1], row=1, col=1)
-    figure.update_yaxes(range=[-18, 12], row=1, col=3)
-    return figure
+        drawn[1].update_yaxes(type="log", exponentformat="power")
+        drawn[0].update_yaxes(range=[0, 1.1])
+    drawn[2].update_yaxes(range=[-18, 12])
+    return drawn
 
 
-def collapse_figure(result: Collapse, chosen: str, variant: str, *, palette: Palette = LIGHT) -> go.Figure:
+def collapse_figures(result: Collapse, chosen: str, variant: str, *, palette: Palette = LIGHT) -> list[go.Figure]:
     """Relative entropy to the Gaussian: against t a bundle of curves, against log-SNR one curve, with the largest deviation."""
-    figure = make_subplots(rows=1, cols=2, shared_yaxes=True, horizontal_spacing=0.05)
-    for i, (name, line) in enumerate(_lines(chosen, palette)):
-        for column, (x, y) in enumerate(((result.times, result.in_time[name]), (result.log_snr, result.on_path[name])), 1):
-            figure.add_scatter(x=x.numpy(), y=y.numpy(), mode="lines", name=name, line=line, showlegend=column == 1, legendgroup=name,
-                               row=1, col=column, hovertemplate="%{x:.2f}: %{y:.3g} nats<extra>" + name + "</extra>")
-        figure.add_scatter(x=result.log_snr[i::len(CLOCKS)].numpy(), y=result.on_path[name][i::len(CLOCKS)].numpy(), mode="markers",
-                           marker=dict(color=line["color"], symbol=SYMBOLS[i], size=9, line=dict(color=palette.background, width=1)),
-                           name=name, showlegend=False, legendgroup=name, row=1, col=2,
-                           hovertemplate="%{x:.2f}: %{y:.3g} nats<extra>" + name + "</extra>")
-    styled(figure, palette, x_title="", y_title="", height=340)
-    figure.update_yaxes(type="log", range=[-5, 0], dtick=1, exponentformat="power")
-    figure.update_yaxes(title_text="KL of x₁ to the Gaussian / nats", row=1, col=1)
-    figure.update_xaxes(title_text="time t: six speeds", row=1, col=1)
-    figure.update_xaxes(title_text=f"log-SNR: one {variant} path", autorange="reversed", row=1, col=2)
-    figure.add_annotation(x=0.99, y=0.97, xref="paper", yref="paper", xanchor="right", yanchor="top", showarrow=False, align="right",
-                          text=f"largest deviation between any two clocks:<br>{result.deviation:.1e} of the curve's height, "
-                               f"{result.density_deviation:.1e} of the density's")
-    return figure
+    drawn = []
+    for x, curves, title in ((result.times, result.in_time, "time t: six speeds"),
+                             (result.log_snr, result.on_path, f"log-SNR: one {variant} path")):
+        figure = go.Figure()
+        for i, (name, line) in enumerate(_lines(chosen, palette)):
+            figure.add_scatter(x=x.numpy(), y=curves[name].numpy(), mode="lines", name=name, line=line, legendgroup=name,
+                               hovertemplate="%{x:.2f}: %{y:.3g} nats<extra>" + name + "</extra>")
+            if drawn:
+                look = dict(color=line["color"], symbol=SYMBOLS[i], size=9, line=dict(color=palette.background, width=1))
+                figure.add_scatter(x=x[i::len(CLOCKS)].numpy(), y=curves[name][i::len(CLOCKS)].numpy(), mode="markers", marker=look,
+                                   name=name, showlegend=False, legendgroup=name,
+                                   hovertemplate="%{x:.2f}: %{y:.3g} nats<extra>" + name + "</extra>")
+        styled(figure, palette, x_title=title, y_title="KL of x₁ to the Gaussian / nats", height=340)
+        figure.update_yaxes(type="log", range=[-5, 0], dtick=1, exponentformat="power")
+        figure.update_layout(legend_itemwidth=44)
+        drawn.append(figure)
+    drawn[1].update_xaxes(autorange="reversed")
+    drawn[1].add_annotation(x=0.99, y=0.97, xref="paper", yref="paper", xanchor="right", yanchor="top", showarrow=False, align="right",
+                            text=f"largest deviation between any two clocks:<br>{result.deviation:.1e} of the curve's height,<br>"
+                                 f"{result.density_deviation:.1e} of the density's")
+    return drawn
 
 
 def stiffness_figure(chosen: str, variant: str, *, t_end: float = 1.0, n_steps: int = 100, palette: Palette = LIGHT) -> go.Figure:

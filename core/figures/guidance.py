@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import plotly.graph_objects as go
 
 from core.figures.theme import LIGHT, Palette, rgba, styled
 from core.learning.guidance import PATH, Gap, Sweep
+
+MOST_NINES = 4.5
 
 
 def distance_figure(found: Sweep, *, gamma: float, palette: Palette = LIGHT) -> go.Figure:
@@ -23,17 +27,28 @@ def distance_figure(found: Sweep, *, gamma: float, palette: Palette = LIGHT) -> 
 
 
 def tradeoff_figure(found: Sweep, *, palette: Palette = LIGHT) -> go.Figure:
-    """Diversity against fidelity, one point per gamma: guided particles, and the tilted density itself."""
+    """Diversity against fidelity, one point per gamma: guided particles, and the tilted density itself.
+
+    Fidelity is drawn by the number of its nines, -log10(1 - fidelity), held at MOST_NINES.
+    """
+    def nines(q):
+        return min(-math.log10(max(1 - q.fidelity, 1e-300)), MOST_NINES)
+
     figure = go.Figure()
     for name, row, colour, dash in (("the tilt, exact", found.tilted, palette.exact, "dash"),
                                     ("guided", found.guided, palette.sample, "solid")):
         shown = [f"{g:g}" if name == "guided" and g in (0, 1, 3, 10) else "" for g in found.gammas]
-        figure.add_scatter(x=[q.fidelity for q in row], y=[q.diversity for q in row], mode="lines+markers+text", name=name, text=shown,
-                           textposition="top right", line=dict(color=colour, width=2.5, dash=dash), customdata=found.gammas,
-                           hovertemplate="γ = %{customdata:g}: p(y|x) %{x:.2f}, spread %{y:.2f}<extra>" + name + "</extra>")
+        figure.add_scatter(x=[nines(q) for q in row], y=[q.diversity for q in row], mode="lines+markers+text", name=name, text=shown,
+                           textposition="top right", line=dict(color=colour, width=2.5, dash=dash),
+                           customdata=[(g, q.fidelity) for g, q in zip(found.gammas, row, strict=True)],
+                           hovertemplate="γ = %{customdata[0]:g}: p(y|x) %{customdata[1]:.5f}, spread %{y:.2f}<extra>" + name + "</extra>")
+    everything = found.guided + found.tilted
     styled(figure, palette, x_title="fidelity: mean p(y|x)", y_title="diversity: spread / spread of the class")
-    figure.update_xaxes(range=[min(q.fidelity for q in found.guided + found.tilted) - 0.05, 1.06])
-    figure.update_yaxes(range=[0, 1.15 * max(q.diversity for q in found.guided + found.tilted)])
+    levels = (0.2, 0.5, 0.9, 0.99, 0.999, 0.9999)
+    left, right = (end(map(nines, everything)) for end in (min, max))
+    figure.update_xaxes(tickvals=[-math.log10(1 - level) for level in levels], ticktext=[f"{level:g}" for level in levels],
+                        range=[left - 0.04 * (right - left), right + 0.08 * (right - left)])
+    figure.update_yaxes(range=[0, 1.15 * max(q.diversity for q in everything)])
     return figure
 
 
@@ -43,7 +58,7 @@ def gap_figure(found: Gap, *, guide: str, palette: Palette = LIGHT) -> go.Figure
     rows = [("guided field − score of the noised tilt", found.gap, palette.sample, "solid", 3)]
     if guide not in ("exact",):
         rows.append(("the same, exact scores", found.exact_gap, palette.muted, "dot", 2))
-    rows.append(("missing term γ(γ−1)/2 · |σ ∇log p_t(y|x)|²", found.source, palette.force, "dash", 2))
+    rows.append(("missing term γ(γ−1)/2 · |σ ∇log pₜ(y|x)|²", found.source, palette.force, "dash", 2))
     for name, values, colour, dash, width in rows:
         figure.add_scatter(x=ratio, y=values.numpy(), mode="lines", name=name, line=dict(color=colour, dash=dash, width=width),
                            hovertemplate="%{y:.3f}<extra>" + name + "</extra>")

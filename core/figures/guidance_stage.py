@@ -48,7 +48,7 @@ def payload(dataset: str, label: int, gamma: float, guide: str, guided: Trajecto
     nearest = (promised.times[None] - times[:, None]).abs().argmin(1)
     panels = [Panel(guided.positions, title="guided diffusion", name="guided particles", role="sample", density=left, arrows=fields,
                     density_name="density with the guided score", density_role="force", arrow_role="score", marginals_exact=marginals),
-              Panel(promised.positions[nearest], title="walk with the score of the noised tilt", name="particles of the tilt", role="data",
+              Panel(promised.positions[nearest], title="the tilt's own score", name="particles of the tilt", role="data",
                     density=right, density_name="tilt, noised", arrows=wanted, arrow_role="score", marginals_exact=marginals)]
     return pack_player(panels, times=times, bounds=BOUNDS, x_label="x₁", y_label="x₂", time_label="t",
                        alt="Guided particles on the left and particles of the exactly tilted density on the right walk from noise to data.")

@@ -43,7 +43,7 @@ def latent_figure(exact: Tensor, kinds: Tensor, made: Tensor, *, palette: Palett
                            marker=dict(color=palette.data, symbol=SYMBOLS[k], size=6, opacity=0.35 + 0.15 * k))
     figure.add_scatter(x=made[:, 0].numpy(), y=made[:, 1].numpy(), mode="markers", name="made by the latent walk", hoverinfo="name",
                        marker=dict(color=palette.sample, size=5, opacity=0.75))
-    styled(figure, palette, x_title="widest direction of the latents (unit variance each)", y_title="second widest", height=380)
+    styled(figure, palette, x_title="widest direction of the latents", y_title="second widest", height=380)
     figure.update_xaxes(range=[-3.4, 3.4])
     figure.update_yaxes(range=[-3.4, 3.4])
     return figure

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import torch
 
 from core.figures.theme import LIGHT, Palette, rgba, styled
-from core.learning.score_matching import SCHEDULE, Aim, ErrorMap, Snapshot, WhereItIsWrong, data
+from core.learning.score_matching import GOAL, SCHEDULE, Aim, ErrorMap, Snapshot, WhereItIsWrong, data
 from core.numerics.objectives import OBJECTIVES
 
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
@@ -47,6 +47,9 @@ def error_figure(shots: Mapping[str, Snapshot], chosen: str, *, palette: Palette
         figure.add_scatter(x=shot.steps.numpy(), y=shot.errors.numpy(), mode="lines", name=OBJECTIVES[name].label + last, showlegend=True,
                            line=dict(color=palette.sample if mine else palette.muted, width=3 if mine else 1.8, dash=DASHES[i]),
                            hovertemplate="step %{x}: %{y:.3%}<extra>" + OBJECTIVES[name].label + "</extra>")
+    figure.add_hline(y=GOAL, line=dict(color=palette.exact, width=1.5, dash="dot"))
+    figure.add_annotation(x=0.01, xref="paper", y=np.log10(GOAL), xanchor="left", yanchor="top", showarrow=False,
+                          text=f"learned: below {GOAL:.0%}", font_color=palette.exact)
     values = torch.cat([shot.errors for shot in shots.values()])
     low = min(0.001, float(values.min())) if len(values) else 0.001
     figure.update_xaxes(range=[0, n_steps])
@@ -67,7 +70,7 @@ def map_figure(found: ErrorMap, *, height_on_map: float, palette: Palette = LIGH
     figure.add_heatmap(x=x, y=ratio, z=levels, zmin=-2.3, zmax=0.5, colorscale=scale, customdata=told, colorbar=bar,
                        hovertemplate="x₁ = %{x:.2f}, t = %{customdata[1]:.2f}: error %{customdata[0]:.2f}<extra></extra>")
     figure.add_contour(x=x, y=ratio, z=found.density.numpy(), contours=dict(start=0.1, end=0.9, size=0.2, coloring="none"),
-                       line=dict(color=palette.exact, width=1.8), showscale=False, hoverinfo="skip", name="exact p_t", showlegend=True)
+                       line=dict(color=palette.exact, width=1.8), showscale=False, hoverinfo="skip", name="exact pₜ", showlegend=True)
     times = [t for t in (0.01, 0.03, 0.1, 0.3, 1.0)]
     styled(figure, palette, x_title=f"x₁, along the line x₂ = {height_on_map:g}", y_title="time t (0 data, 1 noise)")
     figure.update_yaxes(type="log", tickvals=[SCHEDULE.noise_ratio(t) for t in times], ticktext=[f"{t:g}" for t in times])
@@ -101,14 +104,14 @@ def aim_figure(found: Aim, dataset: str, t: float, *, half: float = 3.0, palette
     figure.add_scatter(x=found.cloud[:, 0].numpy(), y=found.cloud[:, 1].numpy(), mode="markers", name="x₀ that may have been",
                        marker=dict(color=rgba(palette.data, 0.45), size=4), hoverinfo="skip")
     here = found.point.tolist()
-    for name, end, colour, dash, symbol in (("E[x₀|x_t], exact", found.exact, palette.exact, "solid", "star"),
+    for name, end, colour, dash, symbol in (("E[x₀|xₜ], exact", found.exact, palette.exact, "solid", "star"),
                                             ("where the network aims", found.learned, palette.sample, "dot", "diamond")):
         x, y = end.tolist()
         figure.add_scatter(x=[here[0], x], y=[here[1], y], mode="lines+markers", name=name, line=dict(color=colour, width=2.5, dash=dash),
                            marker=dict(size=[0, 15], symbol=symbol, color=colour, line=dict(color=palette.background, width=1)),
                            hovertemplate=f"{name}: (%{{x:.2f}}, %{{y:.2f}})<extra></extra>")
-    figure.add_scatter(x=here[:1], y=here[1:], mode="markers", name="x_t", marker=dict(color=palette.ink, size=12, symbol="x"),
-                       hovertemplate=f"x_t at t = {t:g}<extra></extra>")
+    figure.add_scatter(x=here[:1], y=here[1:], mode="markers", name="xₜ", marker=dict(color=palette.ink, size=12, symbol="x"),
+                       hovertemplate=f"xₜ at t = {t:g}<extra></extra>")
     styled(figure, palette, x_title="x₁", y_title="x₂", height=430)
     figure.update_xaxes(range=[-half, half], constrain="domain")
     figure.update_yaxes(range=[-half, half], scaleanchor="x", constrain="domain")

@@ -119,6 +119,17 @@ def unmask(x: Tensor, n_steps: int, *, order: str = "chance", generator: torch.G
         yield x
 
 
+def written(n_steps: int, *, order: str = "chance", n: int = 3, n_moments: int = 5,
+            seed: int = 0) -> tuple[list[tuple[int, list[list[tuple[str, bool]]]]], list[bool]]:
+    """n sentences as they appear: (steps to go, the (word, is it a mask) of each) at a few moments; and which ended grammatical."""
+    speech = language()
+    states = list(unmask(speech.masked(n), n_steps, order=order, generator=torch.Generator().manual_seed(seed)))
+    keep = sorted({round(i * n_steps / (n_moments - 1)) for i in range(n_moments)})
+    story = [(n_steps - i, [[(word, now == speech.mask) for word, now in zip(speech.text(row), row.tolist(), strict=True)]
+                            for row in states[i]]) for i in keep]
+    return story, speech.grammatical(states[-1]).tolist()
+
+
 def grammatical_share(n_steps: int, *, order: str = "chance", n: int = 400, seed: int = 0) -> tuple[float, float]:
     """(share, standard error) of n sentences written in n_steps that are grammatical."""
     generator = torch.Generator().manual_seed(seed)

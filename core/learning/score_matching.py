@@ -38,6 +38,7 @@ T_MIN = 0.01  # sigma = 0.045: below it the noise is finer than anything in the 
 DATA = ("three modes", "two moons", "ring", "spirals", "lattice")
 OUTPUTS = ("noise / σ", "score")
 BATCH, WINDOW = 512, 50
+GOAL = 0.01  # of the squared score: an error that the eye no longer sees in the particles; the benchmark times how soon it is reached
 
 
 class ScoreField(nn.Module):

@@ -124,9 +124,7 @@ def main(argv: list[str] | None = None) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     for name in args.family or MODELS:
         run, start = trainer(name, args.dataset, steps=args.steps, seed=args.seed), time.process_time()
-        for progress in run.run():
-            if progress.step % 250 == 0 or progress.step == progress.n_steps:
-                print(f"{name}: step {progress.step} of {progress.n_steps}, loss {progress.loss:.4f}", flush=True)
+        run.run_aloud(name)
         tensors, seconds = _kept(out)
         tensors |= {f"{name}/{key}": value.detach() for key, value in run.averaged.state_dict().items()}
         seconds[name] = round(time.process_time() - start, 1)

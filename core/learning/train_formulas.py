@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from core.learning.formulas import (
     COUNTS,
@@ -188,13 +187,7 @@ def main(argv: list[str] | None = None) -> None:
             print(f"resuming at step {run.step}")
         torch.manual_seed(args.seed + run.step)  # dropout
         start = time.process_time()
-        with tqdm(total=plan.n_steps, initial=run.step, unit="step") as bar:
-            for progress in run.run():
-                bar.update()
-                if progress.step % 50 == 0:
-                    bar.set_postfix(loss=f"{progress.loss:.3f}")
-                if progress.step % args.every == 0:
-                    run.save(args.checkpoint)
+        run.run_with_bar(args.checkpoint, every=args.every)
         seconds = time.process_time() - start
     frequency = {"elements": Counter(s for f in train for s, _ in f), "counts": Counter(n for f in train for _, n in f)}
     about = {"training_formulas": len(train), "dev_formulas": len(aside), "steps": args.steps, "batch": args.batch, "seed": args.seed,

@@ -83,9 +83,7 @@ def main(argv: list[str] | None = None) -> None:
     seconds, steps = {}, {name: args.steps or STEPS[name] for name in made}
     for name in made:
         run, start = trainer(name, made, steps=steps[name], seed=args.seed), time.process_time()
-        for progress in run.run():
-            if progress.step % 250 == 0 or progress.step == progress.n_steps:
-                print(f"{name}: step {progress.step} of {progress.n_steps}, loss {progress.loss:.4f}", flush=True)
+        run.run_aloud(name)
         made[name] = run.averaged.eval()
         if name == "autoencoder":
             made[name].to_unit(lattice_images.sample(4096, torch.Generator().manual_seed(args.seed + 1))[0])

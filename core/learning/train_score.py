@@ -10,7 +10,6 @@ import time
 from pathlib import Path
 
 import torch
-from tqdm import tqdm
 
 from core.numerics.densities import DATASETS, get_dataset
 from core.numerics.distances import Truth, energy_distance, measure
@@ -111,13 +110,7 @@ def main(argv: list[str] | None = None) -> None:
         run.resume(checkpoint)
         print(f"resuming at step {run.step} from {checkpoint}")
     from_start, start = run.step == 0, time.perf_counter()
-    with tqdm(total=plan.n_steps, initial=run.step, unit="step") as bar:
-        for progress in run.run():
-            bar.update()
-            if progress.step % 50 == 0:
-                bar.set_postfix(loss=f"{progress.loss:.3f}")
-            if progress.step % args.every == 0:
-                run.save(checkpoint)
+    run.run_with_bar(checkpoint, every=args.every)
     seconds = time.perf_counter() - start
     out.parent.mkdir(parents=True, exist_ok=True)
     network = run.averaged.eval()

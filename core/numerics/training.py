@@ -72,6 +72,24 @@ class Trainer:
             self.step += 1
             yield Progress(self.step, self.plan.n_steps, value.item())
 
+    def run_aloud(self, name: str, *, every: int = 250) -> None:
+        """`run` to the end, saying step and loss every so often."""
+        for progress in self.run():
+            if progress.step % every == 0 or progress.step == progress.n_steps:
+                print(f"{name}: step {progress.step} of {progress.n_steps}, loss {progress.loss:.4f}", flush=True)
+
+    def run_with_bar(self, checkpoint: Path, *, every: int) -> None:
+        """`run` to the end under a progress bar, saving to `checkpoint` every so many steps."""
+        from tqdm import tqdm
+
+        with tqdm(total=self.plan.n_steps, initial=self.step, unit="step") as bar:
+            for progress in self.run():
+                bar.update()
+                if progress.step % 50 == 0:
+                    bar.set_postfix(loss=f"{progress.loss:.3f}")
+                if progress.step % every == 0:
+                    self.save(checkpoint)
+
     @torch.no_grad()
     def _average(self) -> None:
         decay = min(self.plan.ema, (1 + self.step) / (10 + self.step))

@@ -21,6 +21,15 @@ def figure(drawn: go.Figure, *, key: str, alt: str) -> None:
     st.plotly_chart(drawn, key=key, theme=None, alt=alt, config={"displayModeBar": False, "scrollZoom": False})
 
 
+def side_by_side(*plots: tuple[str, go.Figure, str, str], widths: Sequence[float] | None = None) -> None:
+    """Figures in one row, below each other on a narrow screen. Each: (heading, figure, key, alt); an empty heading takes no place."""
+    for column, (heading, drawn, key, alt) in zip(st.columns(widths or len(plots)), plots, strict=True):
+        with column:
+            if heading:
+                st.markdown(f"##### {heading}")
+            figure(drawn, key=key, alt=alt)
+
+
 def readings(rows: Iterable[tuple[str, str]]) -> None:
     """Names and values, one a line; the value carries its unit."""
     st.html("<dl class='readings'>" + "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in rows) + "</dl>")

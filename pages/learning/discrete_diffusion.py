@@ -1,7 +1,6 @@
 """Chapter 15, discrete diffusion."""
 
 import streamlit as st
-import torch
 
 from core.figures import discrete_diffusion as figures
 from core.figures import discrete_diffusion_stage
@@ -84,12 +83,7 @@ def word_curves():
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def sentences(n_steps, order, seed):
-    speech = grammar.language()
-    states = list(grammar.unmask(speech.masked(3), n_steps, order=order, generator=torch.Generator().manual_seed(seed)))
-    keep = sorted({round(i * n_steps / 4) for i in range(5)})
-    good = speech.grammatical(states[-1]).tolist()
-    return [(n_steps - i, [[(word, now == speech.mask) for word, now in zip(speech.text(row), row.tolist(), strict=True)]
-                           for row in states[i]]) for i in keep], good
+    return grammar.written(n_steps, order=order, seed=seed)
 
 
 stage, side = st.columns([2.5, 1], gap="medium")
@@ -105,34 +99,19 @@ with stage:
                    "tokens": str(tokens.chain.n_categories)})
     player(stage_payload(params), key="stage", height=500, report=False)
     page.scenes(SCENES)
-    k = tokens.chain.n_categories
-    here, home = st.columns(2)
-    with here:
-        if values["start"] == "data":
-            kit.truth_meter(discrete_diffusion.truth(discrete_diffusion.counts(tokens.backward[-1], k), tokens.prior),
-                            note="Between the restored tokens at t = 0 and the law of the data.")
-        else:
-            kit.truth_meter(discrete_diffusion.truth(discrete_diffusion.counts(tokens.forward[t], k), tokens.forward_law(t)),
-                            note=f"Between the corrupted tokens at t = {t} and the exact law.")
-    with home:
-        found = discrete_diffusion.checks(tokens, t)
-        kit.readings([
-            (f"All tokens at t = {t}: χ² / dof", f"{found.marginal.value:.0f} / {found.marginal.dof}"),
-            ("Chance of a larger χ²", f"{found.marginal.p:.2g}"),
-            (f"The {found.n_posterior} now at {found.at.replace('?', 'mask')}, one step before: χ² / dof",
-             f"{found.posterior.value:.0f} / {found.posterior.dof}"),
-            ("Chance of a larger χ²", f"{found.posterior.p:.2g}")])
+    if values["start"] == "data":
+        now, law, note = tokens.backward[-1], tokens.prior, "Between the restored tokens at t = 0 and the law of the data."
+    else:
+        now, law, note = tokens.forward[t], tokens.forward_law(t), f"Between the corrupted tokens at t = {t} and the exact law."
+    kit.meter_beside(discrete_diffusion.truth(discrete_diffusion.counts(now, tokens.chain.n_categories), law),
+                     figures.check_rows(discrete_diffusion.checks(tokens, t), t), note=note)
 
 kit.below_the_stage()
-matrices, law = st.columns([1.25, 1])
-with matrices:
-    st.markdown("##### Where one step leads, and where all steps until now")
-    kit.figure(figures.matrices_figure(tokens, t, palette=kit.palette()), key="matrices",
-               alt="Heat maps of the transition matrix of one step and of the product of all steps.")
-with law:
-    st.markdown(f"##### Counted and exact, t = {t}")
-    kit.figure(figures.law_figure(tokens, t, palette=kit.palette()), key="law",
-               alt="Share of tokens in each category, corrupted and restored, beside the exact law.")
+kit.side_by_side(
+    ("Where one step leads, and where all steps until now", figures.matrices_figure(tokens, t, palette=kit.palette()), "matrices",
+     "Heat maps of the transition matrix of one step and of the product of all steps."),
+    (f"Counted and exact, t = {t}", figures.law_figure(tokens, t, palette=kit.palette()), "law",
+     "Share of tokens in each category, corrupted and restored, beside the exact law."), widths=(1.25, 1))
 
 st.markdown("##### A formula, corrupted and restored by a network")
 try:
@@ -141,14 +120,8 @@ try:
                       as_printed=values["as_printed"], seed=values["seed"])
     strip, score = st.columns([1.5, 1])
     with strip:
-        film([(f"t = {moment[0][0]}", [[(text, "masked" if hidden else "exact" if right else "sample") for text, right, hidden in now]
-                                       for _, now in moment]) for moment in zip(*answer.films, strict=True)],
-             alt=f"{answer.clean} corrupted and restored three times.")
-        if answer.share == answer.share:
-            kit.readings([("Lost tokens that came back", f"{answer.share:.0%}"),
-                          ("named by the network's first guess", f"{answer.named:.0%}"),
-                          ("named by always saying the commonest", f"{answer.commonest:.0%}"),
-                          *([("Formulas that came back whole", f"{answer.whole:.0%}")] if answer.whole == answer.whole else [])])
+        film(figures.formula_film(answer), alt=f"{answer.clean} corrupted and restored three times.")
+        kit.readings(figures.restored_rows(answer))
     with score:
         kit.figure(figures.finals_figure(answer.finals, answer.clean, palette=kit.palette()), key="finals",
                    alt="The formulas that came back most often.")
@@ -164,10 +137,8 @@ except ValueError as error:
 st.markdown("##### Words, many at a time")
 strip, curve = st.columns([1.25, 1])
 with strip:
-    rows, good = sentences(values["words"], values["order"], values["seed"])
-    film([(f"{left} to go", [[(word, "masked" if hidden else "exact" if ok else "sample") for word, hidden in sentence]])
-          for sentence_no, ok in enumerate(good) for left, all_three in rows for sentence in [all_three[sentence_no]]],
-         alt="Three sentences appear out of masks.")
+    story, good = sentences(values["words"], values["order"], values["seed"])
+    film(figures.sentence_film(story, good), alt="Three sentences appear out of masks.")
     st.caption(f"Three sentences; {sum(good)} of them grammatical. All {len(grammar.language().sentences)} sentences of this language are "
                "known, so the denoiser is exact: what goes wrong is the sampler's doing alone.")
 with curve:

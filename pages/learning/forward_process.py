@@ -73,7 +73,7 @@ with side:
 with stage:
     page.equation({"t_end": number(t_end), "n_steps": str(values["n_steps"]), "variant": LAWS[values["variant"]],
                    "alpha": number(path.alpha(t_end)), "sigma": number(path.sigma(t_end)), "snr": number(path.log_snr(t_end))})
-    player(stage_payload(params), key="stage", height=560, report=False)
+    player(stage_payload(params), key="stage", height=525, report=False)
     page.scenes(SCENES)
     stepped, jumped = run(**params), run(**params | {"rule": "jump"})
     law, gap = st.columns(2)
@@ -86,23 +86,21 @@ with stage:
 
 kit.below_the_stage()
 st.markdown("##### Schedules: signal, noise and their ratio")
-kit.figure(figures.schedule_figure(values["schedule"], values["variant"], t_end=t_end, palette=kit.palette()), key="schedules",
-           alt="Signal, noise and log signal-to-noise ratio against time for six schedules.")
+three = figures.schedule_figures(values["schedule"], values["variant"], t_end=t_end, palette=kit.palette())
+kit.side_by_side(*(("", drawn, f"schedules_{name.replace(' ', '_')}", f"{name.capitalize()} against time for six schedules.")
+                   for name, drawn in zip(("signal", "noise", "log signal-to-noise ratio"), three, strict=True)))
 st.markdown("##### Six speeds, one path")
-kit.figure(figures.collapse_figure(forward_process.collapse(dataset=values["dataset"], variant=values["variant"]), values["schedule"],
-                                   values["variant"], palette=kit.palette()), key="collapse",
-           alt="Relative entropy to the Gaussian: six curves against time, one curve against log signal-to-noise ratio.")
-stiff, cost = st.columns(2)
-with stiff:
-    st.markdown("##### Where steps are too long")
-    kit.figure(figures.stiffness_figure(values["schedule"], values["variant"], t_end=t_end,
-                                        n_steps=values["n_steps"], palette=kit.palette()), key="stiffness",
-               alt="Share of x erased by each step against time with the limits 1 and 2, and Euler's noise variance over the exact one.")
-with cost:
-    st.markdown("##### What too little noise costs")
-    kit.figure(figures.price_figure(forward_process.price_of_too_little_noise(dataset=values["dataset"], **where), t_end=t_end,
-                                    palette=kit.palette()), key="price",
-               alt="Distance of the last state to the Gaussian and of the way back to the data, against where the forward run stops.")
+in_time, on_path = figures.collapse_figures(forward_process.collapse(dataset=values["dataset"], variant=values["variant"]),
+                                            values["schedule"], values["variant"], palette=kit.palette())
+kit.side_by_side(("", in_time, "speeds", "Relative entropy to the Gaussian against time: six curves."),
+                 ("", on_path, "collapse", "Relative entropy to the Gaussian against the log signal-to-noise ratio: one curve."))
+price = forward_process.price_of_too_little_noise(dataset=values["dataset"], **where)
+kit.side_by_side(
+    ("Where steps are too long", figures.stiffness_figure(values["schedule"], values["variant"], t_end=t_end, n_steps=values["n_steps"],
+                                                          palette=kit.palette()), "stiffness",
+     "Share of x erased by each step against time with the limits 1 and 2, and Euler's noise variance over the exact one."),
+    ("What too little noise costs", figures.price_figure(price, t_end=t_end, palette=kit.palette()), "price",
+     "Distance of the last state to the Gaussian and of the way back to the data, against where the forward run stops."))
 
 
 def grade():

@@ -99,27 +99,20 @@ with stage:
     page.equation({"gamma": shown, "field": combined})
     player(stage_payload(params), key="stage", height=500, report=False)
     page.scenes(SCENES)
-    meter, table = st.columns([1.6, 1])
-    with meter:
-        kit.truth_meter(truth(params), note="Between the guided particles at the end and p(x) p(y|x)^γ, computed on a grid.")
-    with table:
-        mine = guidance.quality(run(**params).final, params["dataset"], params["label"])
-        promise = guidance.tilt_quality(params["dataset"], params["label"], params["gamma"])
-        kit.readings([("Fidelity, mean p(y|x)", f"{mine.fidelity:.3f}"), ("of the tilt", f"{promise.fidelity:.3f}"),
-                      ("Diversity, spread / class", f"{mine.diversity:.3f}"), ("of the tilt", f"{promise.diversity:.3f}")])
+    mine = guidance.quality(run(**params).final, params["dataset"], params["label"])
+    promise = guidance.tilt_quality(params["dataset"], params["label"], params["gamma"])
+    kit.meter_beside(truth(params), [("Fidelity, mean p(y|x)", f"{mine.fidelity:.3f}"), ("of the tilt", f"{promise.fidelity:.3f}"),
+                                     ("Diversity, spread / class", f"{mine.diversity:.3f}"), ("of the tilt", f"{promise.diversity:.3f}")],
+                     note="Between the guided particles at the end and p(x) p(y|x)^γ, computed on a grid.", widths=(1.6, 1))
 
 kit.below_the_stage()
 where = dict(dataset=params["dataset"], label=params["label"], guide=params["guide"])
 found = sweep(**where, walk=params["walk"], seed=params["seed"])
-far, trade = st.columns(2)
-with far:
-    st.markdown("##### How far from the promise")
-    kit.figure(figures.distance_figure(found, gamma=params["gamma"], palette=kit.palette()), key="distance",
-               alt="Distance of guided particles to the tilted density against the guidance scale, with the floor of exact draws.")
-with trade:
-    st.markdown("##### Diversity against fidelity")
-    kit.figure(figures.tradeoff_figure(found, palette=kit.palette()), key="tradeoff",
-               alt="Spread of the particles against how well they fit the label, for guided diffusion and for the tilted density.")
+kit.side_by_side(
+    ("How far from the promise", figures.distance_figure(found, gamma=params["gamma"], palette=kit.palette()), "distance",
+     "Distance of guided particles to the tilted density against the guidance scale, with the floor of exact draws."),
+    ("Diversity against fidelity", figures.tradeoff_figure(found, palette=kit.palette()), "tradeoff",
+     "Spread of the particles against how well they fit the label, for guided diffusion and for the tilted density."))
 source, words = st.columns(2)
 with source:
     st.markdown("##### Where the difference comes from")

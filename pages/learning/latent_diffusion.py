@@ -102,15 +102,11 @@ if not missing:
     kit.table(("", "latent diffusion", "pixel diffusion"), figures.side_by_side(
         {s: truth(s, **params) for s in SPACES}, {s: reading(s, **params) for s in SPACES}, exact_reading(values["word"]), seconds,
         judged("latent", **params)[2], word=values["word"], n_steps=values["n_steps"]), marked="time a picture, measured")
-    spent, space = st.columns(2)
-    with spent:
-        st.markdown("##### What arithmetic buys")
-        kit.figure(figures.work_figure(work(values["word"]), palette=kit.palette()), key="work",
-                   alt="Distance to the exact law against multiplications per picture for both spaces, with floor and ceiling.")
-    with space:
-        st.markdown("##### Inside the latent space")
-        kit.figure(figures.latent_figure(*latent_diffusion.latent_map(**params), palette=kit.palette()), key="latents",
-                   alt="Two directions of the latent space: exact pictures by kind, and the latents that the walk made.")
+    kit.side_by_side(
+        ("What arithmetic buys", figures.work_figure(work(values["word"]), palette=kit.palette()), "work",
+         "Distance to the exact law against multiplications per picture for both spaces, with floor and ceiling."),
+        ("Inside the latent space", figures.latent_figure(*latent_diffusion.latent_map(**params), palette=kit.palette()), "latents",
+         "Two directions of the latent space: exact pictures by kind, and the latents that the walk made."))
 
 
 def grade():

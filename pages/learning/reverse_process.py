@@ -118,16 +118,13 @@ with stage:
             kit.truth_meter(truth(params | {"method": name}), note=f"Between {METHODS[name]} at the end and fresh exact samples.")
 
 kit.below_the_stage()
-cost, density = st.columns(2)
-with cost:
-    st.markdown("##### What an evaluation buys")
-    curves = race(params["dataset"], params["schedule"], params["score"])
-    kit.figure(figures.error_figure(curves, chosen=params["method"], versus=values["versus"], palette=kit.palette()), key="race",
-               alt="Distance to the exact law against the number of score evaluations for each sampler, with the floor.")
-with density:
-    st.markdown("##### The likelihood comes for free")
-    kit.figure(figures.likelihood_figure(likelihood(params["dataset"], params["schedule"], params["score"]), palette=kit.palette()),
-               key="likelihood", alt="Log-density from the probability-flow ODE against the exact log-density, with the identity line.")
+of_law = (params["dataset"], params["schedule"], params["score"])
+raced = figures.error_figure(race(*of_law), chosen=params["method"], versus=values["versus"], palette=kit.palette())
+kit.side_by_side(
+    ("What an evaluation buys", raced, "race",
+     "Distance to the exact law against the number of score evaluations for each sampler, with the floor."),
+    ("The likelihood comes for free", figures.likelihood_figure(likelihood(*of_law), palette=kit.palette()), "likelihood",
+     "Log-density from the probability-flow ODE against the exact log-density, with the identity line."))
 
 
 def grade():

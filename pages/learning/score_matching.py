@@ -119,15 +119,11 @@ def curves():
         if busy > 1:
             st.caption(f"{busy} of five still to finish, one after the other.")
     found, wrong = errors_of(shot, values["y"])
-    over, where = st.columns(2)
-    with over:
-        st.markdown("##### Where it is wrong, at which moment")
-        kit.figure(figures.map_figure(found, height_on_map=values["y"], palette=kit.palette()), key="map",
-                   alt="Error of the score over position and time along a line, with contours of the exact density.")
-    with where:
-        st.markdown("##### With data and without")
-        kit.figure(figures.where_figure(wrong, palette=kit.palette()), key="where",
-                   alt="Error of the score against time, where there is data and where there is none.")
+    kit.side_by_side(
+        ("Where it is wrong, at which moment", figures.map_figure(found, height_on_map=values["y"], palette=kit.palette()), "map",
+         "Error of the score over position and time along a line, with contours of the exact density."),
+        ("With data and without", figures.where_figure(wrong, palette=kit.palette()), "where",
+         "Error of the score against time, where there is data and where there is none."))
     aims, words = st.columns([1.4, 1])
     with aims:
         st.markdown("##### Where the arrow aims")

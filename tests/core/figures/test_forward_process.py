@@ -24,18 +24,18 @@ def test_stage_lays_two_crowds_over_one_exact_density(variant):
 
 @pytest.mark.parametrize("variant", ["VP", "sub-VP", "VE"])
 def test_schedule_figure_draws_every_clock(variant):
-    figure = figures.schedule_figure("cosine", variant, t_end=0.5)
-    assert len(figure.data) == 3 * len(fp.CLOCKS)
-    alpha = next(t for t in figure.data if t.name == "cosine")
+    drawn = figures.schedule_figures("cosine", variant, t_end=0.5)
+    assert [len(figure.data) for figure in drawn] == 3 * [len(fp.CLOCKS)]
+    alpha = next(t for t in drawn[0].data if t.name == "cosine")
     assert np.allclose(alpha.y, fp.clock("cosine", variant).alpha(torch.as_tensor(np.asarray(alpha.x))))
     assert alpha.line.color == LIGHT.accent and alpha.line.width > 3
 
 
 def test_collapse_figure_prints_the_deviation():
     result = fp.collapse()
-    figure = figures.collapse_figure(result, "linear", "VP")
-    assert f"{result.deviation:.1e}" in figure.layout.annotations[0].text
-    assert len(figure.data) == 3 * len(fp.CLOCKS)           # in time, along the path, and marks on the path
+    in_time, on_path = figures.collapse_figures(result, "linear", "VP")
+    assert f"{result.deviation:.1e}" in on_path.layout.annotations[0].text
+    assert len(in_time.data) == len(fp.CLOCKS) and len(on_path.data) == 2 * len(fp.CLOCKS)  # with marks on the path
 
 
 def test_stiffness_figure_shows_the_finite_clocks_two():

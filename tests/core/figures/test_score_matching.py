@@ -28,7 +28,8 @@ def test_errors_of_all_that_was_trained():
     drawn = figures.error_figure(shots, "denoising")
     assert len(drawn.data) == 2 and drawn.data[0].line.width > drawn.data[1].line.width
     assert list(drawn.data[0].y) == pytest.approx([0.1, 0.02])
-    assert "not trained yet" in figures.error_figure({"denoising": SHOT}, "denoising").layout.annotations[0].text
+    untrained = figures.error_figure({"denoising": SHOT}, "denoising").layout.annotations
+    assert [note.text for note in untrained] == ["learned: below 1%", "not trained yet"]
 
 
 def test_map_and_errors_carry_the_numbers():
@@ -44,7 +45,7 @@ def test_map_and_errors_carry_the_numbers():
 def test_the_arrow_ends_where_it_aims():
     found = sm.aim(SHOT.field, "ring", (0.5, -0.3), 0.3)
     drawn = {trace.name: trace for trace in figures.aim_figure(found, "ring", 0.3).data}
-    exact = drawn["E[x₀|x_t], exact"]
+    exact = drawn["E[x₀|xₜ], exact"]
     assert (exact.x[1], exact.y[1]) == pytest.approx(tuple(found.exact.tolist())) and exact.x[0] == pytest.approx(0.5)
     assert len(drawn["x₀ that may have been"].x) == 600
 

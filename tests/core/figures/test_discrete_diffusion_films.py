@@ -1,0 +1,24 @@
+"""Films and read-outs of chapter 15 say of every token what became of it."""
+
+import math
+
+from core.figures import discrete_diffusion as figures
+from core.learning import grammar
+from core.learning.discrete_diffusion import Restored
+
+
+def test_a_film_has_a_row_a_moment_and_a_cell_a_try():
+    first = [(2, [("Na", True, False), ("▁", False, True)]), (0, [("Na", True, False), ("2", False, False)])]
+    answer = Restored("Na1", "Na?", [first, first], 0.5, 0.25, 0.75, math.nan, ["Na2", "Na2"])
+    rows = figures.formula_film(answer)
+    assert [label for label, _ in rows] == ["t = 2", "t = 0"] and all(len(cells) == 2 for _, cells in rows)
+    assert rows[0][1][0] == [("Na", "exact"), ("▁", "masked")] and rows[1][1][0] == [("Na", "exact"), ("2", "sample")]
+    assert [value for _, value in figures.restored_rows(answer)] == ["50%", "25%", "75%"]     # whole formulas were not asked for
+
+
+def test_sentences_are_told_one_after_the_other():
+    story, good = grammar.written(7, order="surest", n=2, seed=3)
+    rows = figures.sentence_film(story, good)
+    assert len(rows) == 2 * len(story) and rows[0][0] == "7 to go" and rows[len(story) - 1][0] == "0 to go"
+    assert all(role == "masked" for _, role in rows[0][1][0])
+    assert {role for _, role in rows[len(story) - 1][1][0]} == {"exact" if good[0] else "sample"}
