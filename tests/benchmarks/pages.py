@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import logging
 import multiprocessing
 import statistics
 import sys
@@ -155,10 +156,11 @@ def main(slugs: list[str]) -> None:
 
     for library in (*SLOW, "streamlit.testing.v1"):
         importlib.import_module(library)
-    importlib.import_module("streamlit.logger").set_log_level("error")
+    logging.disable(logging.WARNING)  # Streamlit notes at every run that no browser is there
     pictures, sliders = [], []
     for chapter in [find(slug) for slug in slugs] or CHAPTERS:
         (stage, whole), moved = measure(chapter)
+        print(f"{chapter.slug}: stage {both(stage)}, {len(moved)} sliders", file=sys.stderr, flush=True)
         pictures.append((chapter.slug, both(stage), both(whole), "yes" if stage[0] <= LIMIT_FIRST else "no"))
         for label, took in moved:
             middle = [tuple(map(statistics.median, zip(*(run[i] for run in took)))) for i in (1, 2)]
