@@ -79,7 +79,10 @@ def same_content(crystal: Crystal, known: Mapping[str, Crystal]) -> dict[str, Cr
 
 
 def compare(crystal: Crystal, known: Mapping[str, Crystal], *, n_random: int = 12, seed: int = 0) -> Comparison | None:
-    """The closest of `known`, by the benchmark's matcher; None when none has this content."""
+    """The closest of `known`, by the benchmark's matcher; None when none has this content.
+
+    n_random: how many random crystals the matcher is asked about; they cost as much each as the crystal itself.
+    """
     candidates = same_content(crystal, known)
     if not candidates:
         return None

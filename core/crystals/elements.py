@@ -1,9 +1,15 @@
-"""Fixed numbers about the elements, fed to the network so that little data goes a long way."""
+"""Names of the elements, and fixed numbers about them, fed to the network so that little data goes a long way.
+
+    python -m core.crystals.elements        writes assets/elements.npz anew from the installed pymatgen
+
+The table is an asset, so that a server or a worker that only draws and grows crystals need not load pymatgen.
+"""
 
 from __future__ import annotations
 
 import warnings
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 
@@ -11,6 +17,12 @@ MAX_NUMBER = 103  # heavier elements have no measured properties and no crystals
 MASKED = 0  # the "number" of an atom whose species is not decided yet
 FEATURES = ("period", "group", "electronegativity", "atomic radius", "ionic radius", "Mendeleev number",
             "lowest oxidation state", "highest oxidation state", "s", "p", "d", "f", "valence electrons")
+ASSET = Path(__file__).resolve().parents[2] / "assets" / "elements.npz"
+SYMBOLS = tuple("""
+    X H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr Rb Sr Y Zr Nb Mo Tc
+    Ru Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb Lu Hf Ta W Re Os Ir Pt Au Hg Tl Pb Bi Po
+    At Rn Fr Ra Ac Th Pa U Np Pu Am Cm Bk Cf Es Fm Md No Lr Rf Db Sg Bh Hs Mt Ds Rg Cn Nh Fl Mc Lv Ts Og
+""".split())  # by atomic number; X = masked
 
 
 @cache
@@ -19,6 +31,14 @@ def element_features() -> np.ndarray:
 
     Row 0 (the masked species) and quantities nobody has measured are zero, the mean. Source: pymatgen's Element.
     """
+    if not ASSET.exists():
+        return build()
+    with np.load(ASSET, allow_pickle=False) as stored:
+        return stored["features"]
+
+
+def build() -> np.ndarray:
+    """The table of `element_features` from the installed pymatgen."""
     from pymatgen.core import Element
 
     table = np.full((MAX_NUMBER + 1, len(FEATURES)), np.nan)
@@ -48,3 +68,7 @@ def _features(element) -> list[float]:
 def _number(value) -> float:
     """pymatgen gives None or a quantity with a unit; either way a plain float, NaN for None."""
     return float("nan") if value is None else float(value)
+
+
+if __name__ == "__main__":
+    np.savez_compressed(ASSET, features=build())

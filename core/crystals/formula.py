@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterable
 from functools import cache
 
+from core.crystals.elements import SYMBOLS
+
 MAX_PARSED_ATOMS = 10_000  # beyond any model; keeps `H999999999` from filling the memory
 _PLAIN_DIGITS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 _TOKEN = re.compile(r"([A-Z][a-z]?)|([(\[])|([)\]])|(\d+(?:\.\d+)?)|(\s+)|(.)")
@@ -20,9 +22,7 @@ class FormulaError(ValueError):
 
 @cache
 def atomic_numbers() -> dict[str, int]:
-    from pymatgen.core import Element
-
-    return {Element.from_Z(z).symbol: z for z in range(1, 119)}
+    return {symbol: z for z, symbol in enumerate(SYMBOLS) if z}
 
 
 def parse_formula(text: str) -> tuple[int, ...]:

@@ -28,7 +28,6 @@ from functools import lru_cache, partial
 from itertools import pairwise
 
 import torch
-from scipy.stats import ks_2samp
 from torch import Tensor
 
 from core.numerics.distances import Floor, Truth, floor, measure, sliced
@@ -246,6 +245,8 @@ class TwoSample:
 
 def two_sample(x: Tensor, y: Tensor) -> TwoSample:
     """Test x (N, D) against an independent sample y (M, D), coordinate by coordinate."""
+    from scipy.stats import ks_2samp  # a slow import that only this needs
+
     return TwoSample(tuple(float(ks_2samp(x[:, d].numpy(), y[:, d].numpy()).pvalue) for d in range(x.shape[1])))
 
 

@@ -15,10 +15,12 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import product
+from itertools import groupby, product
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from core.crystals.elements import SYMBOLS
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
@@ -151,7 +153,12 @@ class Crystal:
         return self.to_pymatgen().to(fmt="cif")
 
     def to_poscar(self) -> str:
-        return self.to_pymatgen().to(fmt="poscar")
+        """VASP 5: neighbours in the list of one element are counted together, the order of the atoms stays."""
+        self._needs_elements("a POSCAR file")
+        runs = [(name, len(list(run))) for name, run in groupby(self.symbols)]
+        cell, places = ("\n".join(" ".join(f"{value:14.8f}" for value in row) for row in rows) for rows in (self.lattice, self.frac_coords))
+        names, counts = (" ".join(map(str, part)) for part in zip(*runs, strict=True))
+        return f"{self.formula}\n1.0\n{cell}\n{names}\n{counts}\ndirect\n{places}\n"
 
     def to_extxyz(self) -> str:
         """Extended XYZ (positions in Å, periodic in all directions)."""
@@ -223,6 +230,4 @@ class CrystalTrajectory:
 
 def symbol(number: int) -> str:
     """Element symbol of an atomic number, "X" for the masked atom (0)."""
-    from pymatgen.core import Element
-
-    return "X" if number == MASKED else Element.from_Z(int(number)).symbol
+    return SYMBOLS[int(number)]

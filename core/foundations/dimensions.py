@@ -24,7 +24,7 @@ from functools import lru_cache
 
 import numpy as np
 import torch
-from scipy import stats
+from scipy import special
 from torch import Tensor
 
 from core.numerics.distances import Truth, ks_floor
@@ -84,7 +84,7 @@ def log_grid_points(d, per_axis: int):
 def walk_acceptance(d, h):
     """Mean acceptance of the random walk y = x + h z in N(0, I_d), exact in every dimension."""
     d = np.asarray(d, dtype=float)
-    return 2 * stats.t.cdf(-np.asarray(h) * np.sqrt(d) / 2, d)
+    return 2 * special.stdtr(d, -np.asarray(h) * np.sqrt(d) / 2)
 
 
 def walk_progress(d: int, h: float) -> float:
@@ -93,12 +93,12 @@ def walk_progress(d: int, h: float) -> float:
     By the same symmetry as walk_acceptance; the integral over chi_d by quadrature.
     """
     chi = _chi_grid(d)
-    return h**2 * float((chi**2 * stats.norm.cdf(-h * chi / 2)).mean()) / d
+    return h**2 * float((chi**2 * special.ndtr(-h * chi / 2)).mean()) / d
 
 
 def mala_progress(d, length: float = WALK_MALA):
     """The same for MALA with noise of width length d^(-1/6), in the limit of many dimensions."""
-    return length**2 * np.asarray(d, dtype=float) ** (-1 / 3) * stats.norm.cdf(-(length**3) / 8)
+    return length**2 * np.asarray(d, dtype=float) ** (-1 / 3) * special.ndtr(-(length**3) / 8)
 
 
 @dataclass(frozen=True)
@@ -118,9 +118,9 @@ class Count:
 
 
 def count(hits: int, n: int, dim: int) -> Count:
-    tail = stats.norm.sf(2)
-    low = stats.beta.ppf(tail, hits, n - hits + 1) if hits else 0.0
-    high = stats.beta.ppf(1 - tail, hits + 1, n - hits) if hits < n else 1.0
+    tail = special.ndtr(-2)
+    low = special.betaincinv(hits, n - hits + 1, tail) if hits else 0.0
+    high = special.betaincinv(hits + 1, n - hits, 1 - tail) if hits < n else 1.0
     return Count(dim, hits / n, float(low), float(high), n)
 
 
@@ -205,8 +205,9 @@ def ball_density(r: Tensor, d: float) -> Tensor:
 def shell_density(r: Tensor, d: float) -> Tensor:
     """Density per area of the Gaussian's points on the stage, at r = |x|/sqrt(d)."""
     r = r.clamp(min=1e-3)
-    pdf = torch.as_tensor(stats.chi.pdf((r * math.sqrt(d)).numpy(), d))
-    return pdf * math.sqrt(d) / (2 * math.pi * r)
+    x = (r * math.sqrt(d)).double()
+    log_pdf = (1 - d / 2) * math.log(2) - math.lgamma(d / 2) + (d - 1) * x.log() - x.square() / 2  # of the chi law
+    return log_pdf.exp() * math.sqrt(d) / (2 * math.pi * r)
 
 
 @dataclass(frozen=True)
@@ -249,7 +250,7 @@ def distance(spent: Spent, d: int) -> float:
     if len(spent.radii) == 0:
         return 1.0
     order = spent.radii.argsort()
-    exact = torch.as_tensor(stats.chi.cdf(spent.radii[order].numpy(), d))
+    exact = torch.as_tensor(special.gammainc(d / 2, spent.radii[order].numpy() ** 2 / 2))
     total = spent.weights[order].cumsum(0)
     return float(torch.maximum(total - exact, exact - total + spent.weights[order]).max())
 
@@ -329,7 +330,7 @@ def _ratio(near: Tensor, far: Tensor, d: int) -> Average:
 @lru_cache(maxsize=64)
 def _chi_grid(d: int, n: int = 4000) -> np.ndarray:
     """Midpoints of n equal parts of probability of chi_d: an average over them is an expectation."""
-    return stats.chi.ppf((np.arange(n) + 0.5) / n, d)
+    return np.sqrt(2 * special.gammaincinv(d / 2, (np.arange(n) + 0.5) / n))
 
 
 def _lgamma(x):

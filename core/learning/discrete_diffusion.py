@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy import stats
+from scipy import special
 from torch import Tensor
 
 from core.learning.formulas import (
@@ -160,7 +160,7 @@ def chi_square(counted: Tensor, law: Tensor) -> ChiSquare:
     seen, wanted = seen[wanted > 0], wanted[wanted > 0]
     dof = len(wanted) - 1
     value = float(((seen - wanted) ** 2 / wanted).sum())
-    return ChiSquare(value, dof, float(stats.chi2.sf(value, dof)) if dof else 1.0)
+    return ChiSquare(value, dof, float(special.chdtrc(dof, value)) if dof else 1.0)
 
 
 @dataclass(frozen=True)

@@ -20,10 +20,10 @@ from functools import cache, lru_cache
 
 import numpy as np
 import torch
-from scipy import stats
+from scipy import special
 from torch import Tensor
 
-LEVY_SCALE = float(stats.norm.ppf(0.75))  # the Cauchy law of this scale has the Gaussian's median |step|
+LEVY_SCALE = float(special.ndtri(0.75))  # the Cauchy law of this scale has the Gaussian's median |step|
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def clt_rate(step: str) -> tuple[float, float]:
     if step == "coin":
         return 1 / math.sqrt(2 * math.pi), 0.5
     if step == "uniform":
-        return abs(STEPS[step].kurtosis) / 24 * float(np.abs((x**3 - 3 * x) * stats.norm.pdf(x)).max()), 1.0
+        return abs(STEPS[step].kurtosis) / (24 * math.sqrt(2 * math.pi)) * float(np.abs((x**3 - 3 * x) * np.exp(-x * x / 2)).max()), 1.0
     if step == "heavy":
         k, weight = _quadrature(12.0, 200)
         wave = np.sin(np.outer(x, k)) @ (weight * k**2 * np.exp(-k * k / 2))
@@ -123,14 +123,20 @@ def sum_cdf(step: str, n: int, x: np.ndarray) -> np.ndarray:
     """P(S_n / sqrt n <= x), same shape as x; how it is found is said at `clt_distance`."""
     x = np.asarray(x, dtype=float)
     if step == "gaussian":
-        return stats.norm.cdf(x)
+        return special.ndtr(x)
     if step == "coin":
-        return stats.binom.cdf(np.floor((x * math.sqrt(n) + n) / 2 + 1e-9), n, 0.5)
+        return _heads_cdf(np.floor((x * math.sqrt(n) + n) / 2 + 1e-9), n)
     if step == "levy":
-        return stats.cauchy.cdf(x / (LEVY_SCALE * math.sqrt(n)))
+        return 0.5 + np.arctan(x / (LEVY_SCALE * math.sqrt(n))) / math.pi
     if step == "uniform" and n <= 12:
         return irwin_hall_cdf(n, n / 2 + x * math.sqrt(n) / (2 * math.sqrt(3)))
-    return stats.norm.cdf(x) + _inverted_gap(step, n, x)
+    return special.ndtr(x) + _inverted_gap(step, n, x)
+
+
+def _heads_cdf(heads: np.ndarray, n: int) -> np.ndarray:
+    """P(at most so many heads in n fair throws)."""
+    inside = special.bdtr(np.clip(heads, 0, n), n, 0.5)
+    return np.where(heads < 0, 0.0, inside)
 
 
 def irwin_hall_cdf(n: int, total: np.ndarray) -> np.ndarray:
@@ -146,12 +152,12 @@ def _clt_distance(step: str, n: int) -> float:
         return 0.0
     if step == "coin":
         heads = np.arange(n + 1)
-        exact, normal = stats.binom.cdf(heads, n, 0.5), stats.norm.cdf((2 * heads - n) / math.sqrt(n))
+        exact, normal = _heads_cdf(heads, n), special.ndtr((2 * heads - n) / math.sqrt(n))
         return float(max(np.abs(exact - normal).max(), np.abs(normal - np.concatenate([[0], exact[:-1]])).max()))
     best, width = 4.0, 4.0  # the laws are symmetric: search x in [0, 8], then around the largest gap
     for _ in range(2):
         x = np.linspace(best - width, best + width, 161)
-        gap = np.abs(sum_cdf(step, n, x) - stats.norm.cdf(x))
+        gap = np.abs(sum_cdf(step, n, x) - special.ndtr(x))
         best, width = float(x[gap.argmax()]), width / 80
     return float(gap.max())
 

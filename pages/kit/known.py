@@ -23,8 +23,8 @@ def melt(crystal: Crystal, model: str, kind: str, seed: int, n_frames: int) -> C
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def judge(crystal: Crystal, known: dict):
-    """(read-outs, comparison with the closest of `known`)."""
-    return generation.read_out(crystal), compare(crystal, known)
+    """(read-outs, comparison with the closest of `known`; without what chance would score)."""
+    return generation.read_out(crystal), compare(crystal, known, n_random=0)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

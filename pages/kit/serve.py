@@ -9,14 +9,14 @@ import importlib
 import sys
 from pathlib import Path
 
-from streamlit.runtime.pages_manager import PagesManager
-from streamlit.web.cli import main
-
 SLOW = ("torch", "pandas", "plotly.graph_objects", "pymatgen.analysis.structure_matcher", "pymatgen.io.cif", "smact.screening",
         "streamlit.emojis")
 ROOT = Path(__file__).resolve().parents[2]
 
-if __name__ == "__main__":
+if __name__ == "__main__":  # a worker process imports this file too, and has no need of Streamlit
+    from streamlit.runtime.pages_manager import PagesManager
+    from streamlit.web.cli import main
+
     for library in SLOW:
         importlib.import_module(library)
     PagesManager.uses_pages_directory = False

@@ -52,10 +52,10 @@ def invariance(value: float, floor: float, words: str, *, name: str) -> None:
 
 def downloads(crystal: Crystal) -> None:
     """The crystal as CIF, extended XYZ and POSCAR."""
-    name = crystal.formula.replace(" ", "")
+    name = crystal.formula.replace(" ", "")  # the files are written when they are asked for
     with st.popover("Download", icon=":material/download:", width="stretch"):
-        for label, ending, text in (("CIF", "cif", crystal.to_cif()), ("extxyz", "extxyz", crystal.to_extxyz()),
-                                    ("POSCAR", "vasp", crystal.to_poscar())):
+        for label, ending, text in (("CIF", "cif", crystal.to_cif), ("extxyz", "extxyz", crystal.to_extxyz),
+                                    ("POSCAR", "vasp", crystal.to_poscar)):
             st.download_button(label, text, f"{name}.{ending}", key=f"download_{ending}", on_click="ignore", width="stretch")
 
 
