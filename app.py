@@ -3,7 +3,7 @@
 import streamlit as st
 
 from core.chapters import CHAPTERS, PARTS
-from pages.kit import shell
+from pages.kit import libraries, shell
 
 st.set_page_config(page_title="From Noise to Crystals", page_icon="assets/icon.png", layout="wide")
 
@@ -15,5 +15,7 @@ for part, heading in PARTS.items():
         sections[heading] = pages
 
 page = st.navigation(sections, expanded=True)
+if page is not home:
+    libraries.load()
 shell.frame()
 page.run()

@@ -10,8 +10,6 @@ from collections.abc import Mapping
 from pprint import pformat
 from typing import Any
 
-import nbformat
-
 from core.chapters import Chapter
 
 _BLOCK = re.compile(r"^```python *\n(.*?)^``` *$", re.MULTILINE | re.DOTALL)
@@ -44,6 +42,8 @@ def script(chapter: Chapter, recipe: str, params: Mapping[str, Any], link: str =
 
 def notebook(chapter: Chapter, recipe: str, params: Mapping[str, Any], link: str = "") -> bytes:
     """The same as a Jupyter notebook; the last cell shows the figure."""
+    import nbformat  # slow to load, and only a download needs it
+
     v4 = nbformat.v4
     head = f"# {chapter.title}\n\n{chapter.question}" + (f"\n\n[The same picture in the app]({link})" if link else "")
     body = [v4.new_markdown_cell(head), v4.new_code_cell(_settings(params))]

@@ -14,18 +14,21 @@ import json
 import multiprocessing
 import os
 import shutil
+import sys
 import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 PATIENCE = 60.0
+_STARTING = threading.Lock()
 
 
 class Stopped(Exception):
@@ -102,9 +105,28 @@ def _work(folder: Path, function: Callable, args: tuple, kwargs: dict) -> Any:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@contextmanager
+def _no_main_script() -> Iterator[None]:
+    """A process that is spawned here does not run the script of this one first: the whole app, when Streamlit runs it."""
+    main, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
+class _Pool(ProcessPoolExecutor):
+    def submit(self, function: Callable, /, *args: Any, **kwargs: Any) -> Future:
+        with _STARTING, _no_main_script():  # this is where it starts its processes
+            return super().submit(function, *args, **kwargs)
+
+
 def local_pool(max_workers: int = 1) -> Executor:
-    """Worker processes on this machine; they start fresh (spawn) and end with this process."""
-    return ProcessPoolExecutor(max_workers, mp_context=multiprocessing.get_context("spawn"), initializer=_die_with_parent,
+    """Worker processes on this machine; they start fresh (spawn) and end with this process.
+
+    They import what a job's function needs and nothing else; that function must be importable (not of a main script).
+    """
+    return _Pool(max_workers, mp_context=multiprocessing.get_context("spawn"), initializer=_die_with_parent,
                                initargs=(os.getpid(),))
 
 

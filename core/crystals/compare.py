@@ -52,7 +52,9 @@ class Comparison:
 
     @property
     def chance(self) -> str:
-        """What the tolerance is worth, in words."""
+        """What the tolerance is worth, in words; nothing where nobody asked."""
+        if not self.chance_total:
+            return ""
         matched = f"{self.chance_matches} of {self.chance_total}"
         mean = f", at {self.chance_rms:.2f} on average" if self.chance_matches else ""
         return f"Of random arrangements of the same atoms in the same box, {matched} pass as a match{mean}."

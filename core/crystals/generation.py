@@ -20,7 +20,7 @@ from core.crystals.builtin import open_library
 from core.crystals.elements import MASKED, MAX_NUMBER
 from core.crystals.formula import FormulaError
 from core.crystals.lattice import lattice_to_vector, vector_to_lattice
-from core.crystals.metrics import composition_valid, match_rms, structure_valid
+from core.crystals.metrics import composition_valid, found_rms, structure_valid
 from core.crystals.models import KINDS, MODELS, Model, ModelMissing, load_model
 from core.crystals.network import Denoiser
 from core.crystals.sampler import (
@@ -244,7 +244,7 @@ def match_known(crystal: Crystal, known: Sequence[Crystal]) -> tuple[int, float]
     """
     content = reduced_content(crystal)
     found = [(rms, i) for i, other in enumerate(known) if reduced_content(other) == content
-             and (rms := match_rms(crystal, other)) is not None]
+             and (rms := found_rms(crystal, other)) is not None]
     return (min(found)[1], min(found)[0]) if found else None
 
 

@@ -37,6 +37,7 @@ from core.numerics.torus import (
     nearest_image,
     order,
     wrap,
+    wrapped_normal,
     wrapped_normal_log_prob,
     wrapped_normal_quantile,
     wrapped_normal_score,
@@ -66,8 +67,11 @@ class Sites:
 
     def score(self, x: Tensor, sigma: float, *, n_images: int | None = None) -> Tensor:
         """(N, D) -> (N, D): what a perfect network says whose target kept `n_images` images on each side (None: all)."""
-        posterior = (self._each(x, sigma) + self.shares.to(x).log()).softmax(-1)
-        target = wrapped_normal_score(x[:, None] - self.means.to(x), sigma, n_images=n_images)
+        delta = x[:, None] - self.means.to(x)
+        log_prob, target = wrapped_normal(delta, sigma)
+        if n_images is not None:
+            target = wrapped_normal_score(delta, sigma, n_images=n_images)
+        posterior = (log_prob.sum(-1) + self.shares.to(x).log()).softmax(-1)
         return (posterior[..., None] * target).sum(1)
 
     def density(self, axes: tuple[Tensor, ...], sigma: float) -> Tensor:
@@ -328,15 +332,18 @@ def occupation(x: Tensor, *, sites: str) -> Occupation:
 
 
 def orders(*, sites: str = "pair", sigma_max: float = 0.5, n_images: int | None = None, budgets: tuple[int, ...] = (6, 12, 24, 48),
-           n_particles: int = 1000, n_seeds: int = 3) -> dict[str, list[tuple[int, float]]]:
+           n_particles: int = 1000, n_repeats: int = 3) -> dict[str, list[tuple[int, float]]]:
     """For each of ORDERS (score evaluations, mean distance at the end); a corrector spends every second evaluation."""
+    def distance(name: str, n_steps: int) -> float:
+        run = sample(move="freeze", sites=sites, sigma_max=sigma_max, n_images=n_images, n_steps=n_steps, corrector=name,
+                     n_particles=n_repeats * n_particles, n_frames=2)  # atoms do not know of each other: one run, cut into repeats
+        parts = [Trajectory(run.times, part) for part in run.positions.split(n_particles, dim=1)]
+        return math.fsum(truth(part, sites=sites, sigma=SIGMA_MIN).value for part in parts) / n_repeats
+
     found = {}
     for name in ORDERS:
-        steps = [max(1, budget // (1 if name == "none" else 2)) for budget in budgets]
-        found[name] = [(n * (1 if name == "none" else 2), math.fsum(
-            truth(sample(move="freeze", sites=sites, sigma_max=sigma_max, n_images=n_images, n_steps=n, corrector=name,
-                         n_particles=n_particles, seed=seed, n_frames=2), sites=sites, sigma=SIGMA_MIN).value
-            for seed in range(n_seeds)) / n_seeds) for n in steps]
+        cost = 1 if name == "none" else 2
+        found[name] = [(n * cost, distance(name, n)) for n in (max(1, budget // cost) for budget in budgets)]
     return found
 
 

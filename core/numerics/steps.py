@@ -20,10 +20,9 @@ from functools import cache, lru_cache
 
 import numpy as np
 import torch
-from scipy import special
 from torch import Tensor
 
-LEVY_SCALE = float(special.ndtri(0.75))  # the Cauchy law of this scale has the Gaussian's median |step|
+LEVY_SCALE = 0.6744897501960817  # normal quantile of 3/4: the Cauchy law of this scale has the Gaussian's median |step|
 
 
 @dataclass(frozen=True)
@@ -123,18 +122,24 @@ def sum_cdf(step: str, n: int, x: np.ndarray) -> np.ndarray:
     """P(S_n / sqrt n <= x), same shape as x; how it is found is said at `clt_distance`."""
     x = np.asarray(x, dtype=float)
     if step == "gaussian":
-        return special.ndtr(x)
+        return _normal_cdf(x)
     if step == "coin":
         return _heads_cdf(np.floor((x * math.sqrt(n) + n) / 2 + 1e-9), n)
     if step == "levy":
         return 0.5 + np.arctan(x / (LEVY_SCALE * math.sqrt(n))) / math.pi
     if step == "uniform" and n <= 12:
         return irwin_hall_cdf(n, n / 2 + x * math.sqrt(n) / (2 * math.sqrt(3)))
-    return special.ndtr(x) + _inverted_gap(step, n, x)
+    return _normal_cdf(x) + _inverted_gap(step, n, x)
+
+
+def _normal_cdf(x: np.ndarray) -> np.ndarray:
+    return torch.special.ndtr(torch.as_tensor(x, dtype=torch.float64)).numpy()
 
 
 def _heads_cdf(heads: np.ndarray, n: int) -> np.ndarray:
     """P(at most so many heads in n fair throws)."""
+    from scipy import special  # slow to load
+
     inside = special.bdtr(np.clip(heads, 0, n), n, 0.5)
     return np.where(heads < 0, 0.0, inside)
 
@@ -152,12 +157,12 @@ def _clt_distance(step: str, n: int) -> float:
         return 0.0
     if step == "coin":
         heads = np.arange(n + 1)
-        exact, normal = _heads_cdf(heads, n), special.ndtr((2 * heads - n) / math.sqrt(n))
+        exact, normal = _heads_cdf(heads, n), _normal_cdf((2 * heads - n) / math.sqrt(n))
         return float(max(np.abs(exact - normal).max(), np.abs(normal - np.concatenate([[0], exact[:-1]])).max()))
     best, width = 4.0, 4.0  # the laws are symmetric: search x in [0, 8], then around the largest gap
     for _ in range(2):
         x = np.linspace(best - width, best + width, 161)
-        gap = np.abs(sum_cdf(step, n, x) - special.ndtr(x))
+        gap = np.abs(sum_cdf(step, n, x) - _normal_cdf(x))
         best, width = float(x[gap.argmax()]), width / 80
     return float(gap.max())
 

@@ -7,7 +7,7 @@ side of `CROSSOVER`, where both are exact to 1e-13.
 equation -> name
     p(d; sigma) = sum_k N(d + k; 0, sigma^2)                       -> wrapped_normal_log_prob   (images)
                 = 1 + 2 sum_n q^(n^2) cos 2 pi n d,  q = exp(-2 pi^2 sigma^2)                   (Fourier)
-    d/dd ln p                                                      -> wrapped_normal_score
+    d/dd ln p                                                      -> wrapped_normal_score; both at once: wrapped_normal
     sqrt(E_p[(d/dd ln p)^2])                                       -> wrapped_normal_score_rms
     E_p[cos 2 pi n d] = q^(n^2)                                    -> order
     P(delta <= d), and the d that belongs to a share u             -> wrapped_normal_cdf, wrapped_normal_quantile
@@ -26,6 +26,7 @@ from torch import Tensor
 
 CROSSOVER = 0.3
 IMAGES = 2  # k = -2 ... 2 at sigma <= CROSSOVER: the next image weighs less than 2 exp(-6 / (2 * 0.3^2)) = 7e-15
+FEW = 0.16  # up to here k = -1, 0, 1 do: the next image weighs less than 2 exp(-2 / (2 * 0.16^2)) = 2e-17
 WAVES = 4  # n = 1 ... 4 at sigma > CROSSOVER: the next wave has amplitude 2 exp(-2 pi^2 25 * 0.3^2) = 1e-19
 
 
@@ -59,6 +60,16 @@ def embed(x: Tensor) -> Tensor:
     return torch.cat([angle.cos(), angle.sin()], dim=-1) / (2 * math.pi)
 
 
+def wrapped_normal(delta: Tensor, sigma: float) -> tuple[Tensor, Tensor]:
+    """(ln p, d ln p / d delta) at one noise level: the same exponentials or waves serve both."""
+    delta, sigma = _prepare(delta, sigma)
+    if sigma <= CROSSOVER:
+        weight, pull = _image_sums(delta, sigma, _enough(sigma))
+        return _nearest_log_prob(delta, sigma) + weight.log(), -pull / (weight * sigma.square())
+    density, slope = _wave_sums(delta, sigma)
+    return density.log(), slope / density
+
+
 def wrapped_normal_score(delta: Tensor, sigma: Tensor | float, *, n_images: int | None = None) -> Tensor:
     """d ln p / d delta of the wrapped normal, coordinate by coordinate; shape of delta, unit 1/cell.
 
@@ -82,10 +93,12 @@ def wrapped_normal_log_prob(delta: Tensor, sigma: Tensor | float, *, n_images: i
     delta, sigma = _prepare(delta, sigma)
     if n_images is not None:
         return _image_log_prob(delta, sigma, n_images)
-    q = _q(sigma.clamp(min=CROSSOVER))
-    waves = sum(2 * q ** (n * n) * torch.cos(2 * math.pi * n * delta) for n in range(1, WAVES + 1))
-    return torch.where(sigma <= CROSSOVER, _image_log_prob(delta, sigma.clamp(max=CROSSOVER), IMAGES),
-                       torch.log1p(waves))
+    narrow = sigma <= CROSSOVER
+    if narrow.all():
+        return _image_log_prob(delta, sigma)
+    if not narrow.any():
+        return _wave_log_prob(delta, sigma)
+    return torch.where(narrow, _image_log_prob(delta, sigma.clamp(max=CROSSOVER)), _wave_log_prob(delta, sigma.clamp(min=CROSSOVER)))
 
 
 def wrapped_normal_score_rms(sigma: Tensor | float) -> Tensor:
@@ -128,9 +141,7 @@ def wrapped_normal_quantile(share: Tensor, sigma: float, *, n_images: int | None
 
     Applied to uniform numbers it draws from the wrapped normal without any wrapping. n_images: as `wrapped_normal_cdf`.
     """
-    reach = min(0.5, 9 * sigma)
-    grid = torch.linspace(-reach, reach, 2049, dtype=torch.float64)
-    below = wrapped_normal_cdf(grid, sigma, n_images=n_images)
+    grid, below = _quantile_table(sigma, n_images)
     right = torch.searchsorted(below, share.double().contiguous()).clamp(1, len(grid) - 1)
     low, high = below[right - 1], below[right]
     part = ((share - low) / (high - low).clamp(min=1e-300)).clamp(0, 1)
@@ -209,24 +220,47 @@ def _reach(sigma: float, n_images: int | None) -> int:
     return math.ceil(9 * sigma) + 1 if n_images is None else n_images
 
 
+@lru_cache(maxsize=256)
+def _quantile_table(sigma: float, n_images: int | None) -> tuple[Tensor, Tensor]:
+    """Displacements where the law has weight, and the share below each."""
+    reach = min(0.5, 9 * sigma)
+    grid = torch.linspace(-reach, reach, 2049, dtype=torch.float64)
+    return grid, wrapped_normal_cdf(grid, sigma, n_images=n_images)
+
+
 def _mass(sigma: float, n_images: int) -> Tensor:
     """What the images k = -n_images ... n_images hold together within the cell."""
     end = torch.tensor((n_images + 0.5) / sigma, dtype=torch.float64)
     return torch.special.ndtr(end) - torch.special.ndtr(-end)
 
 
-def _image_score(delta: Tensor, sigma: Tensor, n_images: int = IMAGES) -> Tensor:
-    """Weights relative to the nearest image, w_k = exp(-(2 k d + k^2) / 2 sigma^2) <= 1: nothing overflows."""
+def _enough(sigma: Tensor) -> int:
+    return 1 if sigma.numel() and sigma.max() <= FEW else IMAGES
+
+
+def _image_score(delta: Tensor, sigma: Tensor, n_images: int | None = None) -> Tensor:
+    weight, pull = _image_sums(delta, sigma, _enough(sigma) if n_images is None else n_images)
+    return -pull / (weight * sigma.square())
+
+
+def _image_sums(delta: Tensor, sigma: Tensor, n_images: int) -> tuple[Tensor, Tensor]:
+    """Sums of w_k and of (d + k) w_k; weights relative to the nearest image, w_k = exp(-(2 k d + k^2) / 2 sigma^2) <= 1:
+    nothing overflows."""
     precision = 1 / sigma.square()
     weight, pull = torch.ones_like(delta * precision), delta
     for k in (k for k in range(-n_images, n_images + 1) if k):
         w = torch.exp(-(k * delta + 0.5 * k * k) * precision)
         weight, pull = weight + w, pull + (delta + k) * w
-    return -pull / weight * precision
+    return weight, pull
 
 
 def _wave_score(delta: Tensor, sigma: Tensor) -> Tensor:
-    """sin and cos of 2 pi n d by the Chebyshev recurrence from the first wave."""
+    density, slope = _wave_sums(delta, sigma)
+    return slope / density
+
+
+def _wave_sums(delta: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
+    """p and dp/dd; sin and cos of 2 pi n d by the Chebyshev recurrence from the first wave."""
     q = _q(sigma)
     sine, cosine = torch.sin(2 * math.pi * delta), torch.cos(2 * math.pi * delta)
     s_before, s, c_before, c = torch.zeros_like(sine), sine, torch.ones_like(cosine), cosine
@@ -235,13 +269,27 @@ def _wave_score(delta: Tensor, sigma: Tensor) -> Tensor:
         amplitude = 2 * q ** (n * n)
         slope, density = slope - 2 * math.pi * n * amplitude * s, density + amplitude * c
         s_before, s, c_before, c = s, 2 * cosine * s - s_before, c, 2 * cosine * c - c_before
-    return slope / density
+    return density, slope
 
 
-def _image_log_prob(delta: Tensor, sigma: Tensor, n_images: int) -> Tensor:
-    k = torch.arange(-n_images, n_images + 1, dtype=delta.dtype)
-    exponent = -(delta[..., None] + k).square() / (2 * sigma[..., None].square())
-    return exponent.logsumexp(-1) - sigma.log() - 0.5 * math.log(2 * math.pi)
+def _image_log_prob(delta: Tensor, sigma: Tensor, n_images: int | None = None) -> Tensor:
+    n_images, precision = _enough(sigma) if n_images is None else n_images, 1 / sigma.square()
+    others = [torch.exp(-(k * delta + 0.5 * k * k) * precision) for k in range(-n_images, n_images + 1) if k]
+    return _nearest_log_prob(delta, sigma) + (torch.log1p(sum(others)) if others else 0.0)
+
+
+def _nearest_log_prob(delta: Tensor, sigma: Tensor) -> Tensor:
+    return -0.5 * (delta / sigma).square() - sigma.log() - 0.5 * math.log(2 * math.pi)
+
+
+def _wave_log_prob(delta: Tensor, sigma: Tensor) -> Tensor:
+    """cos of 2 pi n d by the Chebyshev recurrence from the first wave."""
+    q, first = _q(sigma), torch.cos(2 * math.pi * delta)
+    before, wave, total = 1.0, first, 0.0
+    for n in range(1, WAVES + 1):
+        total = total + 2 * q ** (n * n) * wave
+        before, wave = wave, 2 * first * wave - before
+    return torch.log1p(total)
 
 
 @lru_cache(maxsize=1)

@@ -5,9 +5,7 @@ import random
 import streamlit as st
 
 from core.crystals import generation
-from core.crystals.arrays import ArrayFileError
-from core.crystals.compare import compare, known_like, same_content
-from core.crystals.formula import FormulaError, parse_formula
+from core.crystals.compare import known_like, same_content
 from core.crystals.settling import settling
 from core.crystals.structures import STRUCTURES
 from core.figures import generation as figures
@@ -15,9 +13,9 @@ from core.figures import generation_tables as tables
 from core.figures.crystal_payload import pack_crystals
 from pages import kit
 from pages.kit.crystal_player import crystal_player
-from pages.kit.equation import motion, number
+from pages.kit.equation import cell_content, motion, number
 from pages.kit.jobs import job
-from pages.kit.known import LIBRARY, beside_it, judge, relative_of
+from pages.kit.known import LIBRARY, beside_chance, beside_it, captions, judge, ready
 from pages.kit.verdict import downloads, own_crystal, verdict
 
 MODELS = {"mp20": "MP-20", "perov5": "Perov-5"}
@@ -104,26 +102,18 @@ with side:
 free = not has_formula(values)
 method = "ancestral" if free and values["method"] == "flow" else values["method"]  # a flow needs a formula
 kind = generation.kind_of(method)
-what = f"{values['n_atoms']} atoms" if free else values["formula"]
-params = dict(model_name=values["model"], compositions=[values["n_atoms"] if free else values["formula"]], n_samples=1,
+asked = values["n_atoms"] if free else values["formula"]
+what = f"{asked} atoms" if free else asked
+params = dict(model_name=values["model"], compositions=[asked], n_samples=1,
               n_steps=values["n_steps"], method=method, temperature=values["temperature"], candidates=values["candidates"],
               sharpen=values.get("sharpen", 0.0), start=values.get("start", 1.0), library=LIBRARY, seed=values["seed"], n_frames=101)
 page.exports(params)
-trouble, trajectory, model, relative, known = None, None, None, None, {}
-try:
-    model = generation.load_model(values["model"], kind=kind)
-    generation.content(model, params["compositions"][0])
-    if not free:
-        relative = relative_of(tuple(parse_formula(values["formula"])))
-    if params["start"] < 1 and relative is None:
-        raise FormulaError("No known crystal has this stoichiometry: begin with noise.")
-except (generation.ModelMissing, FormulaError, ArrayFileError) as error:
-    trouble = error
+model, relative, trouble = ready(asked, model=values["model"], kind=kind, start=params["start"])
+trajectory, known = None, {}
 with stage:
-    asked = f"{what} to be decided" if free else f"{''.join(c for c in what if c.isalnum() or c in ' ()')} (given)"
     page.equation({"motion": motion(method, values["temperature"], params["sharpen"]), "n_steps": str(values["n_steps"]),
                    "begin": r"\text{noise}" if params["start"] == 1 else rf"\text{{a relative at }} t = {number(params['start'])}",
-                   "formula": rf"\text{{{asked}}}"})
+                   "formula": cell_content(asked)})
     if method != values["method"]:
         st.caption("The flow needs a formula. Given nothing, the diffusion model decides (SDE).")
     if trouble:
@@ -146,10 +136,11 @@ with stage:
     if trajectory:
         facts, comparison = judge(crystal, known)
         meter, table = st.columns(2)
+        meter = meter.empty()
         with meter:
             verdict(comparison)
         with table:
-            kit.readings(tables.read_out_table(facts) + tables.baseline_row(relative, compare(relative[1], known) if relative else None))
+            kit.readings(tables.read_out_table(facts) + tables.baseline_row(relative, judge(relative[1], known)[1] if relative else None))
             downloads(crystal)
 if trajectory:
     kit.below_the_stage()
@@ -165,8 +156,7 @@ if trajectory:
     gallery = job("gallery", f"Grow 16 × {what}", generation.generate,
                   params | {"n_samples": 16, "candidates": 1, "n_frames": 26})
     if gallery:
-        verdicts = [judge(one.final, known_like(one.final) if free else known) for one in gallery]
-        labels = [f"{one.final.formula}: {f.words}" if free else c.label if c else f.words for one, (f, c) in zip(gallery, verdicts)]
+        labels = captions(gallery, None if free else known)
         crystal_player(pack_crystals(gallery, titles=labels, alt="Sixteen crystals, sixteen seeds."), key="gallery", height=620)
 
 
@@ -184,3 +174,6 @@ page.prose("What a failed crystal looks like", expanded=False)
 page.prose("The baseline without a network", expanded=False)
 page.prose("How the model was made", expanded=False)
 page.footer(generation.generate, values)
+if trajectory and comparison:
+    with meter:  # what chance would score is measured when everything else is on the page
+        verdict(beside_chance(crystal, known))

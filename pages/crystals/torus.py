@@ -19,7 +19,7 @@ page = kit.chapter("torus", [
     kit.Slider("sigma_max", "Largest noise σ / cell", 0.5, low=0.1, high=1.0, step=0.05),
     kit.Slider("images", "Images kept on each side, K", 0, options=[0, 1, 2, 3],
                help="In the score's target, on the right. 0: the nearest image only. On the left all images count."),
-    kit.Slider("n_steps", "Steps", 100, options=[5, 10, 20, 50, 100, 200, 500], when=lambda v: v["move"] != "melt"),
+    kit.Slider("n_steps", "Steps", 100, options=[5, 10, 20, 50, 100, 200], when=lambda v: v["move"] != "melt"),
     kit.Choice("corrector", "Langevin corrector", "none", options=list(ORDERS), labels=ORDERS, when=lambda v: v["move"] == "freeze",
                more=True, help="A Langevin step before or after each step of the sampler."),
     kit.Slider("angle", "Angle of the cell / °", 60, low=30, high=150, step=5, more=True, help="For the last figure."),

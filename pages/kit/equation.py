@@ -39,6 +39,13 @@ def motion(method: str, temperature: float, sharpen: float) -> str:
             rf" {reverse_noise(noisy, temperature)}")
 
 
+def cell_content(asked: str | int) -> str:
+    r"""A formula as given, or a number of atoms whose species are open."""
+    if isinstance(asked, int):
+        return rf"\text{{{asked} atoms to be decided}}"
+    return rf"\text{{{''.join(c for c in asked if c.isalnum() or c in ' ()')} (given)}}"
+
+
 def substitute(template: str, terms: Mapping[str, str], moved: str | None, palette: Palette) -> str:
     """Fill `${name}` places of a LaTeX template.
 

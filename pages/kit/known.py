@@ -1,4 +1,4 @@
-"""What is known about a crystal that was grown: relatives in a library, the real one, the same one dissolving."""
+"""What is known before and about a crystal that is grown: model, relatives in a library, the real one, the same one dissolving."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from collections.abc import Mapping
 import streamlit as st
 
 from core.crystals import generation
-from core.crystals.compare import compare
-from core.crystals.formula import FormulaError
+from core.crystals.arrays import ArrayFileError
+from core.crystals.compare import Comparison, compare, known_like
+from core.crystals.formula import FormulaError, parse_formula
+from core.crystals.models import Model
 from core.crystals.types import Crystal, CrystalTrajectory
 
 LIBRARY = os.environ.get("N2C_LIBRARY") or None  # a prepared file of known crystals; None = the built-in prototypes
@@ -25,6 +27,35 @@ def melt(crystal: Crystal, model: str, kind: str, seed: int, n_frames: int) -> C
 def judge(crystal: Crystal, known: dict):
     """(read-outs, comparison with the closest of `known`; without what chance would score)."""
     return generation.read_out(crystal), compare(crystal, known, n_random=0)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def beside_chance(crystal: Crystal, known: dict) -> Comparison | None:
+    """The same comparison with what chance would score; takes a dozen times as long."""
+    return compare(crystal, known)
+
+
+def captions(gallery: list[CrystalTrajectory], known: dict | None) -> list[str]:
+    """A few words for each crystal of a gallery; known: crystals of the content they share, None when each has its own."""
+    verdicts = [judge(one.final, known_like(one.final) if known is None else known) for one in gallery]
+    if known is None:
+        return [f"{facts.formula}: {facts.words}" for facts, _ in verdicts]
+    return [found.label if found else facts.words for facts, found in verdicts]
+
+
+def ready(asked: str | int, *, model: str, kind: str, start: float) -> tuple[Model | None, tuple[str, Crystal] | None, Exception | None]:
+    """(model, nearest relative of the content asked for, why it cannot be grown); asked: a formula or a number of atoms."""
+    found, relative = None, None
+    try:
+        found = generation.load_model(model, kind=kind)
+        generation.content(found, asked)
+        if isinstance(asked, str):
+            relative = relative_of(tuple(parse_formula(asked)))
+        if start < 1 and relative is None:
+            raise FormulaError("No known crystal has this stoichiometry: begin with noise.")
+    except (generation.ModelMissing, FormulaError, ArrayFileError) as error:
+        return found, relative, error
+    return found, relative, None
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

@@ -151,7 +151,7 @@ def both(seconds: Seconds) -> str:
 
 def main(slugs: list[str]) -> None:
     from core.chapters import CHAPTERS, find
-    from pages.kit.serve import SLOW
+    from pages.kit.libraries import SLOW
     from tests.benchmarks import report
 
     for library in (*SLOW, "streamlit.testing.v1"):

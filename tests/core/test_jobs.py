@@ -2,7 +2,9 @@
 
 import os
 import signal
+import sys
 import time
+from types import ModuleType
 
 import pytest
 
@@ -157,3 +159,20 @@ def test_a_killed_worker_goes_on_from_what_it_had(queue, tmp_path):
     assert job.future.result() == bytes(range(40))
     assert any("going on from what was done" in message for message in words)
     assert not [done for done in dones if 0 < done < 20]
+
+
+def loaded(*, progress, cancelled):
+    return "streamlit" in sys.modules
+
+
+def test_a_worker_does_not_run_the_main_script(tmp_path, monkeypatch):
+    """Streamlit puts the script of a page in the place of __main__; a worker that ran it would load and compute a whole page first."""
+    script = tmp_path / "page.py"
+    script.write_text("import streamlit\nopen(__file__ + '.ran', 'w').close()\n")
+    main = ModuleType("__main__")
+    main.__file__ = str(script)
+    monkeypatch.setitem(sys.modules, "__main__", main)
+    queue = jobs.Queue()
+    assert queue.submit(loaded).future.result(60) is False
+    assert sys.modules["__main__"] is main and not (tmp_path / "page.py.ran").exists()
+    queue.shutdown()

@@ -78,6 +78,8 @@ def test_files_read_back(name):
     crystal = STRUCTURES[name]()
     from_poscar = Crystal.from_pymatgen(Structure.from_str(crystal.to_poscar(), fmt="poscar"))
     assert from_poscar.formula == crystal.formula
+    np.testing.assert_allclose(from_poscar.lattice, crystal.lattice, atol=1e-7)
+    np.testing.assert_allclose(from_poscar.frac_coords, crystal.frac_coords, atol=1e-7)
     again = read_cif(crystal.to_cif())
     assert StructureMatcher(scale=False).fit(again.to_pymatgen(), crystal.to_pymatgen())
     count, header, *rows = crystal.to_extxyz().splitlines()

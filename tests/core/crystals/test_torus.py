@@ -157,7 +157,7 @@ def test_same_seed_same_bits_and_stored_frames_change_nothing(move):
 
 
 def test_both_orders_of_the_corrector_end_on_the_same_law():
-    found = orders(budgets=(40,), n_particles=1000, n_seeds=2)
+    found = orders(budgets=(40,), n_particles=1000, n_repeats=2)
     floor = truth(sample(n_particles=1000, n_frames=2), sites="pair", sigma=SIGMA_MIN)
     assert set(found) == set(torus.ORDERS) and {points[0][0] for points in found.values()} == {40}
     assert all(points[0][1] < floor.floor_mean + 4 * floor.floor_std for points in found.values())

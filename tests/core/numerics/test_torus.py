@@ -7,6 +7,7 @@ import torch
 
 from core.numerics.torus import (
     CROSSOVER,
+    FEW,
     WrappedNormal,
     embed,
     geodesic,
@@ -16,6 +17,7 @@ from core.numerics.torus import (
     shortest,
     truncation_error,
     wrap,
+    wrapped_normal,
     wrapped_normal_cdf,
     wrapped_normal_log_prob,
     wrapped_normal_quantile,
@@ -23,7 +25,7 @@ from core.numerics.torus import (
     wrapped_normal_score_rms,
 )
 
-WIDTHS = [0.01, 0.1, 0.25, CROSSOVER, CROSSOVER + 1e-6, 0.4, 1.0]
+WIDTHS = [0.01, 0.1, FEW, FEW + 1e-6, 0.25, CROSSOVER, CROSSOVER + 1e-6, 0.4, 1.0]
 
 
 @pytest.fixture
@@ -177,3 +179,10 @@ def test_a_truncated_score_is_the_gradient_of_the_truncated_density(delta):
         (gradient,) = torch.autograd.grad(wrapped_normal_log_prob(x, 0.5, n_images=n_images).sum(), x)
         assert torch.allclose(wrapped_normal_score(x, 0.5, n_images=n_images), gradient, atol=1e-10)
     assert torch.equal(wrapped_normal_score(x, 0.5, n_images=0), nearest_image_score(x, 0.5))
+
+
+@pytest.mark.parametrize("sigma", WIDTHS)
+def test_density_and_score_at_once_are_the_two(sigma, delta):
+    log_prob, score = wrapped_normal(delta + 3, sigma)
+    torch.testing.assert_close(log_prob, wrapped_normal_log_prob(delta, sigma), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(score, wrapped_normal_score(delta, sigma), rtol=1e-11, atol=1e-11 / sigma**2)
