@@ -22,6 +22,12 @@ def _lines(chosen: str, palette: Palette):
         yield name, dict(color=palette.noise if not here else palette.accent, width=3.2 if here else 1.4, dash=DASHES[i])
 
 
+def clock_key(chosen: str, *, palette: Palette = LIGHT) -> list[tuple[str, str, str, float]]:
+    """(name, colour, dash, width) of every clock's line, for one key to several figures."""
+    lines = dict(_lines(chosen, palette))
+    return [(name, lines[name]["color"], lines[name]["dash"], lines[name]["width"]) for name in CLOCKS]
+
+
 def schedule_figures(chosen: str, variant: str, *, t_end: float = 1.0, palette: Palette = LIGHT) -> list[go.Figure]:
     """alpha, sigma and log-SNR against t for every clock in `variant`, a figure each; t_end is marked when it is not 1."""
     t = torch.linspace(1e-3, 1, 241, dtype=torch.float64)
@@ -31,8 +37,7 @@ def schedule_figures(chosen: str, variant: str, *, t_end: float = 1.0, palette: 
         for name, line in _lines(chosen, palette):
             figure.add_scatter(x=t.numpy(), y=getattr(clock(name, variant), quantity)(t).numpy(), mode="lines", name=name, line=line,
                                hovertemplate="t = %{x:.2f}: %{y:.3g}<extra>" + name + "</extra>")
-        styled(figure, palette, x_title="time t", y_title=title, height=320)
-        figure.update_layout(legend_itemwidth=44)
+        styled(figure, palette, x_title="time t", y_title=title, height=300).update_layout(showlegend=False)
         if t_end < 1:
             figure.add_vline(x=t_end, line=dict(color=palette.sample, width=1.5))
         drawn.append(figure)
@@ -50,16 +55,15 @@ def collapse_figures(result: Collapse, chosen: str, variant: str, *, palette: Pa
                              (result.log_snr, result.on_path, f"log-SNR: one {variant} path")):
         figure = go.Figure()
         for i, (name, line) in enumerate(_lines(chosen, palette)):
-            figure.add_scatter(x=x.numpy(), y=curves[name].numpy(), mode="lines", name=name, line=line, legendgroup=name,
+            figure.add_scatter(x=x.numpy(), y=curves[name].numpy(), mode="lines", name=name, line=line,
                                hovertemplate="%{x:.2f}: %{y:.3g} nats<extra>" + name + "</extra>")
             if drawn:
                 look = dict(color=line["color"], symbol=SYMBOLS[i], size=9, line=dict(color=palette.background, width=1))
                 figure.add_scatter(x=x[i::len(CLOCKS)].numpy(), y=curves[name][i::len(CLOCKS)].numpy(), mode="markers", marker=look,
-                                   name=name, showlegend=False, legendgroup=name,
-                                   hovertemplate="%{x:.2f}: %{y:.3g} nats<extra>" + name + "</extra>")
+                                   name=name, hovertemplate="%{x:.2f}: %{y:.3g} nats<extra>" + name + "</extra>")
         styled(figure, palette, x_title=title, y_title="KL of x₁ to the Gaussian / nats", height=340)
         figure.update_yaxes(type="log", range=[-5, 0], dtick=1, exponentformat="power")
-        figure.update_layout(legend_itemwidth=44)
+        figure.update_layout(showlegend=False)
         drawn.append(figure)
     drawn[1].update_xaxes(autorange="reversed")
     drawn[1].add_annotation(x=0.99, y=0.97, xref="paper", yref="paper", xanchor="right", yanchor="top", showarrow=False, align="right",

@@ -71,7 +71,7 @@ def timeline_figure(*, palette: Palette = LIGHT) -> go.Figure:
             hovertemplate="<b>%{customdata[1]}</b><br>%{customdata[0]}, %{customdata[3]}<br>%{customdata[2]}<extra></extra>")
     styled(figure, palette, x_title="year in which it was first public", y_title="", height=540)
     years = (1985, 1995, 2005, 2011, 2013, 2015, 2017, 2019, 2021, 2023)
-    figure.update_xaxes(tickvals=[_squeezed(year) for year in years], ticktext=[str(year) for year in years], range=[-2.4, 37])
+    figure.update_xaxes(tickvals=[_squeezed(year) for year in years], ticktext=[str(year) for year in years], range=[-3.2, 37.6])
     figure.update_yaxes(tickvals=[-i for i in range(len(ROWS))], ticktext=[ROW_NAMES[row] for row in ROWS], range=[-len(ROWS) + 0.45, 0.6],
                         zeroline=False)
     figure.update_layout(hovermode="closest")
@@ -85,7 +85,8 @@ def _squeezed(year: float) -> float:
 
 LIFTS = {"Normalizing flows": -0.3, "RealNVP": 0.1, "NICE": 0.1, "DDPM": 0.2, "Score SDE": -0.25, "NCSN": -0.1, "Latent diffusion": 0.2,
          "Consistency models": -0.2, "Score matching": -0.3, "Denoising score matching": -0.3, "Contrastive divergence": 0.1}
-SIDES = {"Normalizing flows": "bottom center", "Score SDE": "bottom center", "NCSN": "bottom center", "Score matching": "bottom center",
+SIDES = {"Boltzmann machine": "bottom center", "Normalizing flows": "bottom center",
+         "Score SDE": "bottom center", "NCSN": "bottom center", "Score matching": "bottom center",
          "Denoising score matching": "bottom right", "Consistency models": "bottom center"}
 
 

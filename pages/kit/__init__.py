@@ -1,11 +1,11 @@
 """What chapter pages share. A page imports this package and nothing else from Streamlit's side but `st` itself."""
 
 from pages.kit.controls import Choice, Number, Scene, Slider, Text, Toggle
-from pages.kit.figure import below_the_stage, figure, readings, side_by_side, table
+from pages.kit.figure import below_the_stage, figure, line_key, readings, side_by_side, table
 from pages.kit.page import Page, chapter
 from pages.kit.predict import predict
 from pages.kit.shell import palette
 from pages.kit.truth import meter_beside, truth_meter
 
 __all__ = ["Choice", "Number", "Page", "Scene", "Slider", "Text", "Toggle", "below_the_stage", "chapter", "figure",
-           "meter_beside", "palette", "predict", "readings", "side_by_side", "table", "truth_meter"]
+           "line_key", "meter_beside", "palette", "predict", "readings", "side_by_side", "table", "truth_meter"]

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
+from itertools import accumulate, pairwise
 
 import plotly.graph_objects as go
 import streamlit as st
 
+DASHES = {"solid": (1,), "dot": (1, 1), "dash": (3, 3), "longdash": (5, 5), "dashdot": (3, 1, 1, 1), "longdashdot": (5, 2, 1, 2)}
 HEAD_START = 0.12  # seconds in which the browser draws the stage before figures keep it busy
 
 
@@ -16,9 +19,23 @@ def below_the_stage() -> None:
     time.sleep(HEAD_START)
 
 
-def figure(drawn: go.Figure, *, key: str, alt: str) -> None:
-    """Show a figure of `core.figures`; a changed one keeps its place. alt: one sentence for readers who do not see it."""
-    st.plotly_chart(drawn, key=key, theme=None, alt=alt, config={"displayModeBar": False, "scrollZoom": False})
+def figure(drawn: go.Figure, *, key: str, alt: str, crowded: bool = False) -> None:
+    """Show a figure of `core.figures`; a changed one keeps its place. alt: one sentence for readers who do not see it.
+
+    crowded: on a narrow screen it keeps the width that its words need, and scrolls sideways by itself.
+    """
+    with st.container(key=f"crowded_{key}") if crowded else nullcontext():
+        st.plotly_chart(drawn, key=key, theme=None, alt=alt, config={"displayModeBar": False, "scrollZoom": False})
+
+
+def line_key(entries: Iterable[tuple[str, str, str, float]]) -> None:
+    """One key to several figures. entries: (name, colour, dash as Plotly calls it, width)."""
+    def drawn(colour: str, dash: str, width: float) -> str:
+        ends = [0.0, *(end * max(width, 3) for end in accumulate(DASHES[dash]))]
+        stops = ", ".join(f"{(colour, 'transparent')[k % 2]} {a:g}px {b:g}px" for k, (a, b) in enumerate(pairwise(ends)))
+        return f"<i style='height:{width:g}px;background:repeating-linear-gradient(90deg, {stops})'></i>"
+
+    st.html("<div class='line-key'>" + "".join(f"<span>{drawn(*line)}{name}</span>" for name, *line in entries) + "</div>")
 
 
 def side_by_side(*plots: tuple[str, go.Figure, str, str], widths: Sequence[float] | None = None) -> None:

@@ -125,8 +125,8 @@ try:
     with score:
         kit.figure(figures.finals_figure(answer.finals, answer.clean, palette=kit.palette()), key="finals",
                    alt="The formulas that came back most often.")
-        rates = {"data": (about["samples"]["data"]["balanced"], 0.0), "100 new ones": balance(values["family"], values["seed"]),
-                 "shuffled tokens": (about["samples"]["shuffled"]["balanced"], 0.0)}
+        known = {name: (about["samples"][name]["balanced"], 0.0) for name in ("data", "shuffled")}
+        rates = {"data": known["data"], "100 new ones": balance(values["family"], values["seed"]), "shuffled tokens": known["shuffled"]}
         kit.figure(figures.balance_figure(rates, palette=kit.palette()), key="balance",
                    alt="Share of charge-balanced formulas in the data, among new ones, and among shuffled tokens.")
 except ModelMissing as missing:

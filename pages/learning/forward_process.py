@@ -86,12 +86,14 @@ with stage:
 
 kit.below_the_stage()
 st.markdown("##### Schedules: signal, noise and their ratio")
+kit.line_key(figures.clock_key(values["schedule"], palette=kit.palette()))
 three = figures.schedule_figures(values["schedule"], values["variant"], t_end=t_end, palette=kit.palette())
 kit.side_by_side(*(("", drawn, f"schedules_{name.replace(' ', '_')}", f"{name.capitalize()} against time for six schedules.")
                    for name, drawn in zip(("signal", "noise", "log signal-to-noise ratio"), three, strict=True)))
 st.markdown("##### Six speeds, one path")
 in_time, on_path = figures.collapse_figures(forward_process.collapse(dataset=values["dataset"], variant=values["variant"]),
                                             values["schedule"], values["variant"], palette=kit.palette())
+kit.line_key(figures.clock_key(values["schedule"], palette=kit.palette()))
 kit.side_by_side(("", in_time, "speeds", "Relative entropy to the Gaussian against time: six curves."),
                  ("", on_path, "collapse", "Relative entropy to the Gaussian against the log signal-to-noise ratio: one curve."))
 price = forward_process.price_of_too_little_noise(dataset=values["dataset"], **where)

@@ -101,7 +101,7 @@ with stage:
     page.scenes(SCENES)
     mine = guidance.quality(run(**params).final, params["dataset"], params["label"])
     promise = guidance.tilt_quality(params["dataset"], params["label"], params["gamma"])
-    kit.meter_beside(truth(params), [("Fidelity, mean p(y|x)", f"{mine.fidelity:.3f}"), ("of the tilt", f"{promise.fidelity:.3f}"),
+    kit.meter_beside(truth(params), [("Fidelity, mean p(y|x)", f"{mine.fidelity:.4f}"), ("of the tilt", f"{promise.fidelity:.4f}"),
                                      ("Diversity, spread / class", f"{mine.diversity:.3f}"), ("of the tilt", f"{promise.diversity:.3f}")],
                      note="Between the guided particles at the end and p(x) p(y|x)^γ, computed on a grid.", widths=(1.6, 1))
 

@@ -55,3 +55,9 @@ def test_price_and_final_figures_and_readings():
     assert np.asarray(figures.final_figure(*runs).data[0].y).sum() * 8 / 60 == pytest.approx(1, abs=0.05)
     rows = dict(figures.readings(fp.chain_moments(schedule="finite time", n_steps=10), "VP"))
     assert rows["Noise variance, Euler"] == "2"
+
+
+def test_the_key_says_which_line_is_which_clock():
+    key = {name: line for name, *line in figures.clock_key("cosine")}
+    for trace in figures.schedule_figures("cosine", "VP")[1].data:
+        assert key[trace.name] == [trace.line.color, trace.line.dash, trace.line.width]
