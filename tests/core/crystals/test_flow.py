@@ -1,9 +1,10 @@
+import itertools
 import math
 
 import pytest
 import torch
 
-from core.crystals.flow import CELL_SPREAD, COORDS_SPREAD, Flow
+from core.crystals.flow import CELL_SPREAD, COORDS_SPREAD, Flow, pair
 from core.crystals.network import Prediction
 from core.crystals.sampler import METHODS, Noise, SamplerConfig, sample
 from core.crystals.state import Cells
@@ -35,6 +36,53 @@ def test_one_step_along_the_true_velocity_gives_back_the_crystal():
     error = shortest(clean(50).frac, back.frac)
     assert (error - error.mean(1, keepdim=True)).abs().max() < 1e-5
     assert torch.allclose(back.cell, clean(50).cell, atol=1e-5)
+
+
+def places(n=6, count=40, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    numbers = torch.tensor([8, 8, 8, 22, 22, 38][:n]).expand(count, n)
+    return numbers, torch.rand(count, n, 3, generator=generator), torch.rand(count, n, 3, generator=generator)
+
+
+def way(frac, end):
+    """Mean square of the displacement without its mean, (B,)."""
+    d = shortest(frac, end)
+    return (d - d.mean(1, keepdim=True)).square().sum((1, 2))
+
+
+def test_paired_noise_is_the_same_noise_renamed_and_moved():
+    numbers, frac, end = places()
+    paired = pair(numbers, frac, end)
+    for kind in (8, 22, 38):
+        mine = numbers[0] == kind
+        old = shortest(end[:, -1:], end[:, mine])                      # seen from the one Sr, which keeps its name
+        new = shortest(paired[:, -1:], paired[:, mine])
+        apart = shortest(old[:, :, None], new[:, None]).abs().amax(-1)
+        assert apart.amin(2).max() < 1e-5 and apart.amin(1).max() < 1e-5
+
+
+def test_pairing_is_the_best_of_all_names_and_halves_the_way():
+    numbers, frac, end = places(5, 20)
+    paired = pair(numbers, frac, end)
+    cost = shortest(frac, paired).square().sum((1, 2))
+    for first in itertools.permutations(range(3)):
+        for second in itertools.permutations((3, 4)):
+            assert (shortest(frac, paired[:, first + second]).square().sum((1, 2)) >= cost - 1e-2 * cost).all()
+    numbers, frac, end = places(6, 400)
+    assert way(frac, pair(numbers, frac, end)).mean() < 0.6 * way(frac, end).mean()
+
+
+def test_paired_paths_know_no_names_and_end_in_the_crystal():
+    numbers, frac, end = places()
+    flow, clean_ = Flow(paired=True), Cells(numbers, frac, torch.zeros(len(frac), 6))
+    order = torch.tensor([2, 0, 1, 4, 3, 5])
+    t = torch.full((len(frac),), 0.4)
+    state, target = flow.between(clean_, Cells(numbers, end, clean_.cell), t)
+    other, said = flow.between(clean_, Cells(numbers, end[:, order], clean_.cell), t)
+    assert (target.coords - said.coords).abs().max() < 1e-4
+    zero = flow.between(clean_, Cells(numbers, end, clean_.cell), torch.zeros(len(frac)))[0]
+    assert shortest(zero.frac, frac).abs().max() < 1e-6
+    assert target.coords.mean(1).abs().max() < 1e-6
 
 
 class TwoCrystals(torch.nn.Module):
