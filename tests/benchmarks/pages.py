@@ -142,6 +142,7 @@ def measure(chapter, sliders: bool = True):
     except EOFError:
         raise SystemExit(f"{chapter.slug} failed") from None
     finally:
+        process.kill()  # its worker would keep it waiting
         process.join()
 
 

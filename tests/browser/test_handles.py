@@ -3,6 +3,8 @@
 import re
 from urllib.parse import parse_qs, urlsplit
 
+from playwright.sync_api import expect
+
 from tests.browser.test_app import close, visit
 
 
@@ -10,20 +12,26 @@ def first_mode(page):
     return [float(word) for word in parse_qs(urlsplit(page.url).query)["modes"][0].split(";")[0].split()]
 
 
+def spot(page, part):
+    """The middle of the first handle's `part`, once the page around it has come to rest."""
+    page.wait_for_selector("[data-test-script-state='notRunning']", timeout=60_000)
+    place = page.locator(f".handle {part}").first
+    place.hover()                                                      # waits until it neither moves nor is covered
+    box = place.bounding_box()
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
 def test_a_dragged_mode_reaches_python_and_the_link(browser, app):
     page, complaints, _ = visit(browser, app, "score_fields")
-    page.wait_for_selector(".handle .disc")
+    x, y = spot(page, ".disc")
     root = page.locator(".player").first
     before = root.get_attribute("data-drawn-payload")
-    box = page.locator(".handle .disc").first.bounding_box()
     plot = page.locator(".handles").first.bounding_box()
-    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    page.mouse.move(x, y)
     page.mouse.down()
     page.mouse.move(x + 40, y - 30, steps=5)
-    assert re.search(r"Mode 1: x -?\d", page.locator(".said").first.inner_text())
+    expect(page.locator(".said").first).to_have_text(re.compile(r"Mode 1: x -?\d"))
     moved = page.locator(".handle .disc").first.bounding_box()
-    assert abs(moved["x"] - box["x"] - 40) < 2 and abs(moved["y"] - box["y"] + 30) < 2
+    assert abs(moved["x"] + moved["width"] / 2 - x - 40) < 2 and abs(moved["y"] + moved["height"] / 2 - y + 30) < 2
     playing = root.get_attribute("data-playing")
     page.mouse.up()
     page.wait_for_function("() => location.search.includes('modes=')", timeout=60_000)
@@ -45,12 +53,11 @@ def test_the_field_follows_the_hand_before_the_server_answers(browser, app):
     page.wait_for_selector(".handle .disc")
     page.keyboard.press("Space")
     page.wait_for_timeout(300)
+    x, y = spot(page, ".weigh")
     canvas = page.locator("canvas.points").first
     before = canvas.screenshot()
-    box = page.locator(".handle .weigh").first.bounding_box()
-    page.mouse.move(box["x"] + 6, box["y"] + 6)
     page.mouse.down()
-    page.mouse.move(box["x"] + 6, box["y"] - 60, steps=4)
+    page.mouse.move(x, y - 66, steps=4)
     page.wait_for_timeout(300)
     assert canvas.screenshot() != before and "modes=" not in page.url
     page.mouse.up()

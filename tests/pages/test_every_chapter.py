@@ -101,6 +101,15 @@ def test_extremes_do_not_fail(chapter):
                 assert visit.failures == [], (control.key, end)
 
 
+def test_every_choice_opens(chapter):
+    for control in Visit(chapter).declared:
+        if isinstance(control, kit.Choice):
+            visit = opened_with(chapter, control)
+            for option in control.options:
+                visit.put(**{control.key: option})
+                assert visit.failures == [], (control.key, option)
+
+
 @pytest.mark.parametrize("garbage", GARBAGE)
 def test_garbage_in_every_url_parameter(chapter, garbage):
     declared = [control for control in Visit(chapter).declared if not (isinstance(control, kit.Text) and control.valid(garbage))]
