@@ -70,10 +70,10 @@ class GlRenderer {
     this.across = across;
     this.times = this.texture(gl.NEAREST);
     gl.texImage2D(gl.TEXTURE_2D, 0, gl.R32F, across.length, 1, 0, gl.RED, gl.FLOAT, across);
-    this.parts = movie.panels.map((panel) => this.upload(panel));
+    this.parts = movie.panels.map((panel, index) => this.upload(panel, index));
   }
 
-  upload(panel) {
+  upload(panel, index) {
     const gl = this.gl;
     if (panel.image) {
       return { panel, chosen: [], ramp: this.texture(gl.NEAREST), layers: [this.texture(gl.NEAREST), this.texture(gl.NEAREST)], shown: null };
@@ -81,7 +81,7 @@ class GlRenderer {
     const { dim, frames } = this.movie;
     const share = PATH_PIECES / this.movie.panels.length;
     const chosen = pick(panel.n, this.movie.flat ? Math.max(40, Math.floor(share / frames)) : 500);
-    const part = { panel, chosen, codes: this.buffer(panel.codes), ramp: this.texture(gl.NEAREST),
+    const part = { panel, index, chosen, codes: this.buffer(panel.codes), ramp: this.texture(gl.NEAREST),
       color: this.buffer(new Uint8Array(panel.n)), colors: this.texture(gl.NEAREST), shown: null };
     const rows = Math.ceil((frames * chosen.length) / 2048);
     const some = new Uint16Array(2048 * rows * dim);
@@ -410,7 +410,7 @@ class GlRenderer {
     const shown = [Math.ceil(columns / stride), Math.ceil(rows / stride)];
     const cell = 0.85 * room * stride;
     const at = this.use(this.arrows, { u_frac: frac, u_cell: cell, u_scale: pixelRatio, u_alpha: colors.dark ? 0.8 : 0.65,
-      u_tint: colors.force, u_pixels: [rect.w / 2, rect.h / 2] });
+      u_tint: colors.arrows[part.index], u_pixels: [rect.w / 2, rect.h / 2] });
     gl.uniform2i(at.u_grid, columns, rows);
     gl.uniform2i(at.u_shown, ...shown);
     gl.uniform1i(at.u_stride, stride);

@@ -14,6 +14,9 @@ function pictureColor(part) {
 /** Along the part of the ramp that stands out from the page, for particles. */
 const rampColor = (part, dark) => pictureColor(dark ? 0.3 + 0.7 * part : 0.8 * part);
 
+/** Colour of a panel's arrows: the score is kept apart from the force, the drift and the current. */
+const arrowInk = ({ arrow_role: role }) => (role === "score" ? "ink" : "force");
+
 class ParticlePlayer extends Player {
   constructor(parent) {
     super(parent);
@@ -166,7 +169,7 @@ class ParticlePlayer extends Player {
       } else add("dot", roles[panel.role], who);
       if (options.strips && !entries.has("dot" + who)) add("bars", roles[panel.role], `${who}, histogram`);
       if (choices.has.background && panel.density && options.background) add("band", roles[panel.density_role], movie.flat ? `${panel.density_name} over time` : panel.density_name);
-      if (choices.has.arrows && panel.arrows && options.arrows) add("arrow", roles.force, panel.arrow_role);
+      if (choices.has.arrows && panel.arrows && options.arrows) add("arrow", roles[arrowInk(panel)], panel.arrow_role);
       if (options.strips && Object.keys(panel.exact).length) add("line", roles.exact, movie.flat ? "exact density now" : "exact marginal");
     }
     const remarks = new Set(movie.panels.map((panel, i) => this.subset(panel, i)).filter(Boolean));
@@ -248,7 +251,7 @@ class ParticlePlayer extends Player {
     const frame = Math.min(movie.frames - 1, Math.max(0, this.frame));
     this.renderer.draw({
       frame, playing: this.playing, options: this.options, rects: this.rects, strips: this.strips, pixelRatio: this.ratio, alpha: this.dark ? 0.9 : 0.85,
-      colors: { exact: rgb(roles.exact), force: rgb(roles.force), dark: this.dark, bar: this.dark ? 0.6 : 0.5,
+      colors: { exact: rgb(roles.exact), arrows: movie.panels.map((panel) => rgb(roles[arrowInk(panel)])), dark: this.dark, bar: this.dark ? 0.6 : 0.5,
         roles: movie.panels.map((panel) => rgb(roles[panel.role])),
         backgrounds: Object.fromEntries(movie.panels.filter((p) => p.density).map((p) => [p.density_role, rgb(roles[p.density_role])])) },
       size: (n) => this.pointSize(n), rim: (n) => [...rgb(roles.background), n <= 400 ? 0.75 : 0],

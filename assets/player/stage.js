@@ -27,6 +27,19 @@ function gridShape(movie, width) {
   return { columns, rows: Math.ceil(count / columns) };
 }
 
+/** A title in one line of `room` pixels or in two; what is too long even then ends in an ellipsis. */
+function titleLines(text, room, type) {
+  const fits = Math.floor(room / (type * 0.56));
+  const cut = (words) => (words.length > fits ? words.slice(0, fits - 1).trimEnd() + "\u2026" : words);
+  const at = text.lastIndexOf(" ", fits);
+  return text.length <= fits || at < 1 ? [cut(text)] : [text.slice(0, at), cut(text.slice(at + 1))];
+}
+
+/** How many lines the longest title takes; 0 without titles. */
+function titleRows(movie, room, type) {
+  return Math.max(...movie.panels.slice(0, plotCount(movie)).map(({ title }) => (title ? titleLines(title, room, type).length : 0)));
+}
+
 /** Height the panels want on a narrow screen, where the page decides nothing but the width. */
 function narrowHeight(movie, width, type) {
   const { columns, rows } = gridShape(movie, width);
@@ -36,13 +49,16 @@ function narrowHeight(movie, width, type) {
 
 /** Space around the plots of one cell, in CSS pixels. */
 function margins(movie, cell, type, strips) {
-  if (movie.image) return { left: type, right: type, gap: 0, side: 0, roof: 0, above: type * 1.9, over: 0, bottom: type * 0.7 };
+  const left = movie.image ? type : type * (movie.y ? 3.8 : 2.7);
+  const right = movie.image ? type : type * 0.9;
+  const rows = titleRows(movie, cell.w - left - right, type);
+  const above = rows ? type * (0.6 + 1.3 * rows) : type * 0.7;
+  if (movie.image) return { left, right, gap: 0, side: 0, roof: 0, above, over: 0, bottom: type * 0.7 };
   const gap = strips ? 6 : 0;
   const side = movie.flat ? Math.min(130, Math.max(50, cell.w * 0.16)) : Math.min(64, Math.max(40, cell.w * 0.09));
   const roof = strips && !movie.flat ? Math.min(64, Math.max(36, cell.h * 0.12)) : 0;
   return {
-    left: type * (movie.y ? 3.8 : 2.7), right: type * 0.9, gap, side: strips ? Math.round(side) : 0, roof,
-    above: movie.panels.some((panel) => panel.title) ? type * 1.9 : type * 0.7, over: roof ? roof + gap : 0,
+    left, right, above, gap, side: strips ? Math.round(side) : 0, roof, over: roof ? roof + gap : 0,
     bottom: type * ((movie.flat ? movie.x || movie.time : movie.x) ? 3.35 : 1.9),
   };
 }
@@ -83,7 +99,7 @@ function layOut(movie, width, height, type, strips) {
       plot,
       top: roof ? { x: plot.x, y: plot.y - gap - roof, w: plot.w, h: roof } : null,
       side: side ? { x: plot.x + plot.w + gap, y: plot.y, w: side, h: plot.h } : null,
-      title: { x: plot.x, y: plot.y - over - type * 0.7 },
+      title: { x: plot.x, y: plot.y - over - type * 0.7, room: x0 + cell.w - right - plot.x },
     };
   });
 }
@@ -139,9 +155,9 @@ function drawAxes(root, movie, places, { ink, muted, grid, type }) {
     if (movie.y) say(movie.y, 0, 0, { fill: ink, transform: `translate(${x - type * 2.9} ${y + h / 2}) rotate(-90)` });
     const { title: text } = movie.panels[i];
     if (text) {
-      const room = Math.floor((w + (side ? side.w : 0)) / (type * 0.56));
-      say(text.length > room ? text.slice(0, room - 1).trimEnd() + "\u2026" : text, title.x, title.y,
-        { fill: ink, "text-anchor": "start", "font-weight": 600, "font-size": type * 1.08 });
+      const rows = titleLines(text, title.room, type);
+      rows.forEach((row, k) => say(row, title.x, title.y - (rows.length - 1 - k) * type * 1.3,
+        { fill: ink, "text-anchor": "start", "font-weight": 600, "font-size": type * 1.08 }));
     }
   });
   root.replaceChildren(...parts);

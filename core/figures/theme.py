@@ -55,3 +55,30 @@ def styled(figure: go.Figure, palette: Palette = LIGHT, *, x_title: str, y_title
     figure.update_xaxes(title_text=x_title, **axis)
     figure.update_yaxes(title_text=y_title, **axis)
     return figure
+
+
+def enlarged(figure: go.Figure, by: float = 1.35) -> go.Figure:
+    """A copy of `figure` for the far end of a lecture hall: type, lines and symbols `by` times as large, the whole a little higher."""
+    bare = figure.to_dict()
+
+    def grow(part: dict) -> None:
+        for key, value in part.items():
+            if key in ("font", "textfont", "tickfont") and "size" in value:
+                value["size"] *= by
+            elif key == "line" and isinstance(value.get("width"), int | float):
+                value["width"] *= by
+            elif key in ("marker", "error_x", "error_y") and isinstance(value, dict):
+                for size in ("size", "width", "thickness"):
+                    if isinstance(value.get(size), int | float):
+                        value[size] *= by
+            for child in value if isinstance(value, list | tuple) else (value,):
+                if isinstance(child, dict):
+                    grow(child)
+
+    for part in (*bare["data"], bare["layout"]):
+        grow(part)
+    layout = bare["layout"]
+    if layout.get("height"):
+        layout["height"] = round(layout["height"] * (1 + by) / 2)
+    layout["margin"] = {side: width * by for side, width in layout.get("margin", {}).items()}
+    return go.Figure(bare)

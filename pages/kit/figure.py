@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
@@ -9,6 +10,9 @@ from itertools import accumulate, pairwise
 
 import plotly.graph_objects as go
 import streamlit as st
+
+from core.figures.theme import enlarged
+from pages.kit import shell
 
 DASHES = {"solid": (1,), "dot": (1, 1), "dash": (3, 3), "longdash": (5, 5), "dashdot": (3, 1, 1, 1), "longdashdot": (5, 2, 1, 2)}
 HEAD_START = 0.12  # seconds in which the browser draws the stage before figures keep it busy
@@ -24,8 +28,9 @@ def figure(drawn: go.Figure, *, key: str, alt: str, crowded: bool = False) -> No
 
     crowded: on a narrow screen it keeps the width that its words need, and scrolls sideways by itself.
     """
+    shown = enlarged(drawn) if shell.lecture() else drawn
     with st.container(key=f"crowded_{key}") if crowded else nullcontext():
-        st.plotly_chart(drawn, key=key, theme=None, alt=alt, config={"displayModeBar": False, "scrollZoom": False})
+        st.plotly_chart(shown, key=key, theme=None, alt=alt, config={"displayModeBar": False, "scrollZoom": False})
 
 
 def line_key(entries: Iterable[tuple[str, str, str, float]]) -> None:
@@ -47,13 +52,22 @@ def side_by_side(*plots: tuple[str, go.Figure, str, str], widths: Sequence[float
             figure(drawn, key=key, alt=alt)
 
 
+def typeset(text: str) -> str:
+    """Numbers as print has them: a minus sign for a hyphen before a digit, 1.2·10 to a raised power for 1.2e-05."""
+    def power(found: re.Match) -> str:
+        return f"{found[1]}·10<sup>{int(found[2])}</sup>"
+
+    return re.sub(r"(?<![\w.-])-(?=\.?\d)|(?<=<sup>)-", "−", re.sub(r"(\d)e([+-]\d+)", power, text))
+
+
 def readings(rows: Iterable[tuple[str, str]]) -> None:
     """Names and values, one a line; the value carries its unit."""
-    st.html("<dl class='readings'>" + "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in rows) + "</dl>")
+    st.html("<dl class='readings'>" + "".join(f"<div><dt>{name}</dt><dd>{typeset(value)}</dd></div>" for name, value in rows) + "</dl>")
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, marked: str | None = None) -> None:
     """A table that scrolls sideways by itself on a narrow screen. marked: first cell of the row to stress."""
     top = "".join(f"<th>{cell}</th>" for cell in head)
-    body = "".join(f"<tr{' class=marked' if row[0] == marked else ''}>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
+    body = "".join(f"<tr{' class=marked' if row[0] == marked else ''}>" + "".join(f"<td>{typeset(cell)}</td>" for cell in row) + "</tr>"
+                   for row in rows)
     st.html(f"<div class='wide'><table class='compared'><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>")

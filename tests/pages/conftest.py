@@ -97,6 +97,6 @@ def chapter(request):
 def reading(visit, name):
     """A number from the page's read-outs, by its name."""
     for element in visit.app.get("html"):
-        if found := re.search(rf"<dt>{re.escape(name)}</dt><dd>([-+.\d]+)", element.proto.body):
+        if found := re.search(rf"<dt>{re.escape(name)}</dt><dd>([-+.\d]+)", element.proto.body.replace("−", "-")):
             return float(found[1])
     raise AssertionError(f"no reading {name!r} on the page")

@@ -1,0 +1,28 @@
+"""What the kit does to figures and read-outs before they are shown."""
+
+import plotly.graph_objects as go
+import pytest
+
+from core.figures.theme import enlarged, styled
+from pages.kit.figure import typeset
+
+
+@pytest.mark.parametrize(("text", "printed"), [
+    ("-2.520 · particles -2.536 ± 0.029", "−2.520 · particles −2.536 ± 0.029"),
+    ("1.1e-13 of the longest arrow", "1.1·10<sup>−13</sup> of the longest arrow"),
+    ("2e+06", "2·10<sup>6</sup>"),
+    ("p-value of 2-D, x-1, DPM-Solver++(2M)", "p-value of 2-D, x-1, DPM-Solver++(2M)"), ("(-0.5, .3)", "(−0.5, .3)"),
+    ("3 - 2", "3 - 2"), ("1990-05", "1990-05"),
+])
+def test_numbers_are_printed_as_in_a_book(text, printed):
+    assert typeset(text) == printed
+
+
+def test_a_figure_for_the_lecture_is_larger_and_the_original_as_before():
+    figure = go.Figure(go.Scatter(x=[0, 1], y=[1, 2], mode="lines+markers+text", text="a", line_width=2, marker_size=8, textfont_size=12))
+    styled(figure, x_title="x", y_title="y", height=300).add_annotation(text="here", font_size=12)
+    before = figure.to_plotly_json()
+    large = enlarged(figure, by=1.5)
+    assert large.layout.font.size == 21 and large.layout.annotations[0].font.size == 18 and large.layout.height == 375
+    assert large.data[0].line.width == 3 and large.data[0].marker.size == 12 and large.data[0].textfont.size == 18
+    assert figure.to_plotly_json() == before and list(large.data[0].y) == [1, 2]
