@@ -16,13 +16,14 @@ function parseColor(text, fallback) {
   return found.startsWith("#") ? rgb(found) : found.match(/[\d.]+/g).slice(0, 3).map((v) => v / 255);
 }
 
-/** Theme and lecture mode of the page around `root`: {background, dark, lecture, text, font}. */
+/** Theme and lecture mode (never on a phone) of the page around `root`: {background, dark, lecture, text, font}. */
 function readLook(root) {
   const page = getComputedStyle(root);
   const background = parseColor(page.getPropertyValue("--st-background-color"), "#ffffff");
   return {
     background, dark: 0.2126 * background[0] + 0.7152 * background[1] + 0.0722 * background[2] < 0.4,
-    lecture: document.documentElement.dataset.lecture === "1" || new URLSearchParams(location.search).get("mode") === "lecture",
+    lecture: matchMedia("(min-width: 641px)").matches
+      && (document.documentElement.dataset.lecture === "1" || new URLSearchParams(location.search).get("mode") === "lecture"),
     text: page.getPropertyValue("--st-text-color"), font: page.getPropertyValue("--st-font"),
   };
 }

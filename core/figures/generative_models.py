@@ -83,11 +83,13 @@ def _squeezed(year: float) -> float:
     return 0.42 * (year - 1985) if year < 2011 else 10.92 + 1.9 * (year - 2011)
 
 
-LIFTS = {"Normalizing flows": -0.3, "RealNVP": 0.1, "NICE": 0.1, "DDPM": 0.2, "Score SDE": -0.25, "NCSN": -0.1, "Latent diffusion": 0.2,
-         "Consistency models": -0.2, "Score matching": -0.3, "Denoising score matching": -0.3, "Contrastive divergence": 0.1}
-SIDES = {"Boltzmann machine": "bottom center", "Normalizing flows": "bottom center",
-         "Score SDE": "bottom center", "NCSN": "bottom center", "Score matching": "bottom center",
-         "Denoising score matching": "bottom right", "Consistency models": "bottom center"}
+LIFTS = {"Normalizing flows": -0.4, "Neural ODE": -0.15, "RealNVP": 0.1, "NICE": 0.1, "DDPM": 0.2, "Score SDE": -0.25, "NCSN": -0.1,
+         "Latent diffusion": 0.3, "Consistency models": -0.28, "Score matching": -0.3, "Denoising score matching": -0.3,
+         "Contrastive divergence": 0.1}
+SIDES = {"Boltzmann machine": "bottom center", "Score matching": "bottom center", "Denoising score matching": "top right",
+         "GAN": "bottom right", "StyleGAN": "top right", "NICE": "middle left", "RealNVP": "top left", "Normalizing flows": "bottom right",
+         "Neural ODE": "bottom right", "DPM": "bottom center", "NCSN": "bottom center", "Score SDE": "bottom center",
+         "Latent diffusion": "middle right"}      # where no line runs
 
 
 def _lift(short: str) -> float:

@@ -28,7 +28,7 @@ def figure(drawn: go.Figure, *, key: str, alt: str, crowded: bool = False) -> No
 
     crowded: on a narrow screen it keeps the width that its words need, and scrolls sideways by itself.
     """
-    shown = enlarged(drawn) if shell.lecture() else drawn
+    shown = enlarged(drawn) if shell.projected() else drawn
     with st.container(key=f"crowded_{key}") if crowded else nullcontext():
         st.plotly_chart(shown, key=key, theme=None, alt=alt, config={"displayModeBar": False, "scrollZoom": False})
 

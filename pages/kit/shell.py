@@ -35,6 +35,11 @@ def lecture() -> bool:
     return st.session_state.get("mode") == "lecture"
 
 
+def projected() -> bool:
+    """Lecture mode on a screen that is large enough for large words: not on a phone that follows the lecturer's link."""
+    return lecture() and "Mobi" not in (st.context.headers.get("User-Agent") or "")
+
+
 @st.dialog("Keys")
 def _keys() -> None:
     st.markdown(KEYS)

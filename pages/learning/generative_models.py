@@ -48,7 +48,7 @@ SCENES = [
     kit.Scene("Four evaluations", {"n_steps": 4, "family": "diffusion"}, "The walkers are stopped early: diffusion and the energies are "
               "nowhere near. The one-pass families do not notice.", breaks=True),
     kit.Scene("Timid noise", {"width": 0.5, "family": "GAN"}, "Noise of half the width: every family that maps noise to data shows only "
-              "the middle of what it knows. The energies forget where they began.", breaks=True),
+              "the middle of what it knows. Only the energies are on their way to forget where they began.", breaks=True),
 ]
 
 
