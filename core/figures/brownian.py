@@ -50,11 +50,10 @@ def convergence_figure(step: str, curve: Convergence | None = None, *, n_max: in
         if name in (step, "gaussian"):
             continue
         y = [clt_distance(name, int(k)) for k in n]
-        named = max(i for i, k in enumerate(n) if k <= 100 and (i == 0 or y[i] > 3e-4))
-        figure.add_scatter(x=n, y=y, mode="lines+text", name=law.title, showlegend=False,
-                           line=dict(color=rgba(palette.muted, 0.6), width=1.2),
-                           text=[law.title if i == named else "" for i in range(len(n))], textfont=dict(color=palette.muted, size=12),
-                           textposition="bottom right" if y[-1] > y[0] else "top right")
+        named = max(i for i, k in enumerate(n) if i == 0 or (k <= 0.4 * n_max and y[i] > 4e-4))
+        figure.add_scatter(x=n, y=y, mode="lines", name=law.title, showlegend=False, line=dict(color=rgba(palette.muted, 0.6), width=1.2))
+        figure.add_annotation(x=math.log10(n[named]), y=math.log10(y[named]), text=law.title.split(" (")[0].split(":")[0], showarrow=False,
+                              font=dict(color=palette.muted, size=12), bgcolor=palette.background, borderpad=1)
     if step != "gaussian":
         figure.add_scatter(x=n, y=[clt_distance(step, int(k)) for k in n], mode="lines+markers",
                            line=dict(color=palette.exact, width=2.5), marker_size=4, name=f"exact: {step}")

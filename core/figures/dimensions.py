@@ -16,7 +16,7 @@ from core.numerics.distances import Floor
 LINE = np.unique(np.round(np.logspace(0, 3, 80)).astype(int))
 DASHES = {"direct": "solid", "grid": "dot", "rejection": "dash", "walk": "longdash", "score": "dashdot"}
 SYMBOLS = {"direct": "circle", "grid": "square", "rejection": "diamond", "walk": "triangle-up", "score": "star"}
-LANDMARKS = ((9.0, "one second at 10⁹ a second"), (26.6, "since the Big Bang"), (80.0, "atoms in sight"))
+LANDMARKS = ((9.0, "one second at 10⁹/s"), (26.6, "since the Big Bang"), (80.0, "atoms in sight"))
 
 
 def _at(figure: go.Figure, d: int, palette: Palette) -> None:
@@ -110,7 +110,7 @@ def progress_figure(found: Progress, *, d: int, palette: Palette = LIGHT) -> go.
     figure = go.Figure()
     walk = [dimensions.walk_progress(int(k), dimensions.WALK / math.sqrt(k)) for k in LINE]
     mala = dimensions.mala_progress(LINE)
-    for name, y, dash in (("random walk, exact: ∝ 1/d", walk, "solid"), ("MALA, limit of many d: ∝ d^(−1/3)", mala, "dash")):
+    for name, y, dash in (("random walk, exact: ∝ 1/d", walk, "solid"), ("MALA, limit of many d: ∝ d<sup>−1/3</sup>", mala, "dash")):
         figure.add_scatter(x=LINE, y=y, mode="lines", name=name, line=dict(color=palette.exact, width=2.2, dash=dash))
     for counted, symbol, show in ((found.walk, "triangle-up", True), (found.mala, "star", False)):
         _dots(figure, counted, palette, symbol, show=show)

@@ -44,7 +44,7 @@ def distance_figure(curves: Mapping[str, tuple[Tensor, Tensor]], floor: Floor, *
 
 
 def efficiency_figure(scans: Mapping[str, Efficiency], *, step: float, chosen: str | None = None, palette: Palette = LIGHT) -> go.Figure:
-    """Above: acceptance against step length. Below: effective samples per 1,000 looks, log-log, one standard error either side.
+    """Above: acceptance against step length. Below: effective per 1,000 looks, log-log, one standard error either side.
 
     Points whose tau outgrew the run are upper bounds and drawn hollow; samplers that lost chains have no point. The shaded side
     is past the stability limit of a spring.
@@ -71,7 +71,7 @@ def efficiency_figure(scans: Mapping[str, Efficiency], *, step: float, chosen: s
                         ticktext=["0.1", "0.3", "1", "3", "10", "30"])
     figure.update_xaxes(title_text="step length / width of the narrowest well", row=2, col=1)
     figure.update_yaxes(title_text="accepted", tickformat=".0%", range=[-0.03, 1.05], row=1, col=1)
-    figure.update_yaxes(title_text="effective samples per 1,000 looks", type="log", dtick=1, row=2, col=1)
+    figure.update_yaxes(title_text="effective per 1,000 looks", type="log", dtick=1, row=2, col=1)
     return figure
 
 

@@ -58,7 +58,7 @@ def styled(figure: go.Figure, palette: Palette = LIGHT, *, x_title: str, y_title
 
 
 def enlarged(figure: go.Figure, by: float = 1.35) -> go.Figure:
-    """A copy of `figure` for the far end of a lecture hall: type, lines and symbols `by` times as large, the whole a little higher."""
+    """A copy of `figure` for the far end of a lecture hall: type, lines and symbols `by` times as large, the whole higher."""
     bare = figure.to_dict()
 
     def grow(part: dict) -> None:
@@ -79,6 +79,6 @@ def enlarged(figure: go.Figure, by: float = 1.35) -> go.Figure:
         grow(part)
     layout = bare["layout"]
     if layout.get("height"):
-        layout["height"] = round(layout["height"] * (1 + by) / 2)
+        layout["height"] = round(layout["height"] * by)
     layout["margin"] = {side: width * by for side, width in layout.get("margin", {}).items()}
     return go.Figure(bare)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 import streamlit as st
@@ -69,11 +70,17 @@ class Slider(Control):
     def _texts(self):
         return [self.url(option) for option in self.options]
 
+    def _digits(self) -> str | None:
+        """As many decimals as the step has: 298 kelvin, not 298.00."""
+        if not isinstance(self.default, float) or not self.step:
+            return None
+        return f"%.{max(0, -Decimal(repr(self.step)).normalize().as_tuple().exponent)}f"
+
     def draw(self):
         if self.options:
             return st.select_slider(self.label, self.options, self.default, format_func=self.url, key=self.key, help=self.help,
                                     bind="query-params")
-        return st.slider(self.label, self.low, self.high, self.default, self.step, format=self.format, key=self.key,
+        return st.slider(self.label, self.low, self.high, self.default, self.step, format=self.format or self._digits(), key=self.key,
                          help=self.help, bind="query-params")
 
 

@@ -23,6 +23,6 @@ def test_a_figure_for_the_lecture_is_larger_and_the_original_as_before():
     styled(figure, x_title="x", y_title="y", height=300).add_annotation(text="here", font_size=12)
     before = figure.to_plotly_json()
     large = enlarged(figure, by=1.5)
-    assert large.layout.font.size == 21 and large.layout.annotations[0].font.size == 18 and large.layout.height == 375
+    assert large.layout.font.size == 21 and large.layout.annotations[0].font.size == 18 and large.layout.height == 450
     assert large.data[0].line.width == 3 and large.data[0].marker.size == 12 and large.data[0].textfont.size == 18
     assert figure.to_plotly_json() == before and list(large.data[0].y) == [1, 2]
