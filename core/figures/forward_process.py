@@ -67,9 +67,15 @@ def collapse_figures(result: Collapse, chosen: str, variant: str, *, palette: Pa
         drawn.append(figure)
     drawn[1].update_xaxes(autorange="reversed")
     drawn[1].add_annotation(x=0.99, y=0.97, xref="paper", yref="paper", xanchor="right", yanchor="top", showarrow=False, align="right",
-                            text=f"largest deviation between any two clocks:<br>{result.deviation:.1e} of the curve's height,<br>"
-                                 f"{result.density_deviation:.1e} of the density's")
+                            text=f"largest deviation between any two clocks:<br>{_tiny(result.deviation)} of the curve's height,<br>"
+                                 f"{_tiny(result.density_deviation)} of the density's")
     return drawn
+
+
+def _tiny(value: float) -> str:
+    """A small number as print has it."""
+    digits, power = f"{value:.1e}".split("e")
+    return f"{digits} · 10<sup>{int(power)}</sup>".replace("-", "−")
 
 
 def stiffness_figure(chosen: str, variant: str, *, t_end: float = 1.0, n_steps: int = 100, palette: Palette = LIGHT) -> go.Figure:
@@ -88,12 +94,12 @@ def stiffness_figure(chosen: str, variant: str, *, t_end: float = 1.0, n_steps: 
     figure.add_scatter(x=chain.times[1:].numpy(), y=ratio.numpy(), name="noise variance, Euler / exact", row=2, col=1,
                        line=dict(color=palette.sample, width=2.5), showlegend=False, **look)
     figure.add_hline(y=1, line=dict(color=palette.exact, width=2), row=2, col=1)
-    styled(figure, palette, x_title="", y_title="", height=400)
-    figure.update_yaxes(title_text="erased by a step", range=[0, max(2.3, min(float(chain.erased.max()) * 1.1, 20))], row=1, col=1)
-    figure.update_yaxes(title_text="variance, Euler / exact", rangemode="tozero", row=2, col=1)
+    styled(figure, palette, x_title="", y_title="", height=420)
+    figure.update_yaxes(title_text="share erased", range=[0, max(2.3, min(float(chain.erased.max()) * 1.1, 20))], row=1, col=1)
+    figure.update_yaxes(title_text="variance ratio", rangemode="tozero", row=2, col=1)
     figure.update_xaxes(title_text="time t", row=2, col=1)
     figure.add_annotation(x=0.02, y=0.02, xref="paper", yref="paper", xanchor="left", yanchor="bottom", showarrow=False,
-                          text=f"at the end {float(ratio[-1]):.4g}", bgcolor=rgba(palette.background, 0.8))
+                          text=f"noise variance, Euler / exact: {float(ratio[-1]):.4g} at the end", bgcolor=rgba(palette.background, 0.8))
     return figure
 
 
@@ -104,8 +110,8 @@ def price_figure(price: Price, *, t_end: float = 1.0, palette: Palette = LIGHT) 
     figure = go.Figure()
     figure.add_scatter(x=[x[0], x[-1], x[-1], x[0]], y=[low, low, high, high], fill="toself", mode="lines", line_width=0, hoverinfo="skip",
                        fillcolor=rgba(palette.exact, 0.18), name=f"exact draws, {price.n:,} (± 2 s.d.)")
-    curves = ((price.gap, "x_T to the Gaussian", palette.noise, "dash"), (price.back, "way back to the data", palette.sample, "solid"),
-              (price.drift, "drift of its mean", palette.accent, "dot"))
+    curves = ((price.gap, "x<sub>T</sub> to the Gaussian", palette.noise, "dash"),
+              (price.back, "way back to the data", palette.sample, "solid"), (price.drift, "drift of its mean", palette.accent, "dot"))
     for y, name, colour, dash in curves:
         figure.add_scatter(x=x, y=y.numpy(), mode="lines+markers", name=name, line=dict(color=colour, width=2.5, dash=dash))
     figure.add_vline(x=t_end, line=dict(color=palette.muted, width=1.2))
@@ -117,6 +123,7 @@ def price_figure(price: Price, *, t_end: float = 1.0, palette: Palette = LIGHT) 
 def readings(chain: Chain, variant: str) -> list[tuple[str, str]]:
     """(quantity, value) of the last state, stepped and exact."""
     kept, alpha = float(chain.kept[-1]), float(chain.alpha[-1])
+    kept = 0.0 if abs(kept) < 1e-12 else kept     # a step that erases everything leaves round-off
     return [("Signal left α, exact", f"{alpha:.3g}"), ("Signal left, Euler", f"{kept:.3g}"),
             ("Noise variance σ², exact", f"{float(chain.sigma2[-1]):.4g}"), ("Noise variance, Euler", f"{float(chain.variance[-1]):.4g}"),
             ("Largest share erased by one Euler step", f"{float(chain.erased.max()):.3g}" if variant != "VE" else "0"),

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import html
 import math
+import re
 from collections.abc import Iterable
 
 import streamlit as st
 
 from core.numerics.distances import Truth
 from pages.kit.figure import readings
+
+
+def _words(text: str) -> str:
+    """`text` for the page, x_T with its index below the line."""
+    return re.sub(r"\b([A-Za-z])_(\w)\b", r"\1<sub>\2</sub>", html.escape(text))
 
 
 def truth_meter(truth: Truth, *, note: str = "") -> None:
@@ -29,13 +35,13 @@ def truth_meter(truth: Truth, *, note: str = "") -> None:
              f"{truth.floor_mean:.3g} ± {truth.floor_std:.2g}.")
     st.html(
         f"""<div class="truth" role="img" aria-label="{html.escape(label)}">
-        <div class="truth-head"><span class="truth-name">Truth meter · {html.escape(truth.name)}</span>
+        <div class="truth-head"><span class="truth-name">Truth meter · {_words(truth.name)}</span>
         <span class="truth-value" data-testid="truth-value">{truth.value:.3g}{unit}</span></div>
         <div class="truth-bar"><div class="truth-floor" style="left:{low:.1f}%;width:{max(high - low, 1.5):.1f}%"></div>
         <div class="truth-mark" style="left:{at:.1f}%"></div></div>
         <div class="truth-scale"><span style="left:25%">exact</span><span style="left:50%">10×</span><span style="left:75%">100×</span>
         <span style="left:100%">1000×</span></div>
-        <div class="truth-words"><b>{html.escape(truth.verdict)}</b> {html.escape(note)}</div></div>"""
+        <div class="truth-words"><b>{_words(truth.verdict)}</b> {_words(note)}</div></div>"""
     )
 
 

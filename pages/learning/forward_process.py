@@ -36,7 +36,7 @@ SCENES = [
     kit.Scene("DDPM's step", {"rule": "transition", "n_steps": 5}, "Five exact transitions end on the exact law; five of Euler's do not."),
     kit.Scene("Three steps", {"n_steps": 3}, "Euler's chain overshoots the middle: the second and third step take away more than all of x.",
               breaks=True),
-    kit.Scene("Too little noise", {"t_end": 0.2}, "The first fifth of the schedule, and x_T still knows where it came from. Who starts "
+    kit.Scene("Too little noise", {"t_end": 0.2}, "The first fifth of the schedule, and $x_T$ still knows where it came from. Who starts "
               "the way back from a pure Gaussian drifts: see the last figure.", breaks=True),
     kit.Scene("Finite clock", {"schedule": "finite time"}, "The last of n even steps in t′ erases everything and adds twice the noise: "
               "variance 2, whatever n is.", breaks=True),
@@ -111,7 +111,7 @@ def grade():
     return right, f"α(0.2) = {left:.3f} for the {values['schedule']} schedule in {values['variant']} form."
 
 
-kit.predict("forward_process", "You run only the first fifth of this schedule. How much of the signal x₀ is left in x_T?",
+kit.predict("forward_process", "You run only the first fifth of this schedule. How much of the signal $x_0$ is left in $x_T$?",
             ["less than a quarter", "between a quarter and three quarters", "more than three quarters"], grade)
 page.prose("What to look at")
 page.prose("The finite clock", expanded=values["schedule"] == "finite time")

@@ -34,13 +34,14 @@ def test_schedule_figure_draws_every_clock(variant):
 def test_collapse_figure_prints_the_deviation():
     result = fp.collapse()
     in_time, on_path = figures.collapse_figures(result, "linear", "VP")
-    assert f"{result.deviation:.1e}" in on_path.layout.annotations[0].text
+    digits, power = f"{result.deviation:.1e}".split("e-")
+    assert f"{digits} · 10<sup>−{int(power)}</sup>" in on_path.layout.annotations[0].text
     assert len(in_time.data) == len(fp.CLOCKS) and len(on_path.data) == 2 * len(fp.CLOCKS)  # with marks on the path
 
 
 def test_stiffness_figure_shows_the_finite_clocks_two():
     figure = figures.stiffness_figure("finite time", "VP", n_steps=20)
-    assert any("at the end 2" in (a.text or "") for a in figure.layout.annotations)
+    assert any(": 2 at the end" in (a.text or "") for a in figure.layout.annotations)
     euler = next(t for t in figure.data if t.name == "Euler: −f Δt")
     assert euler.y[-1] == pytest.approx(1)
     figures.stiffness_figure("EDM", "VE", n_steps=1)
