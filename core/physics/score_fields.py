@@ -187,6 +187,11 @@ def stationary_variance(width: float, kT: float, dt: float) -> float:
     return kT * width**2 / slack if slack > 0 else math.inf
 
 
+def wandered(trajectory: Trajectory, kT: float) -> float:
+    """How far noise alone carries a walker in the time of this run, along a level ridge: sqrt(2 kT t), Einstein's law."""
+    return math.sqrt(2 * kT * float(trajectory.times[-1] - trajectory.times[0]))
+
+
 @lru_cache(maxsize=64)
 def exact_law(*, source: str = "by hand", modes: tuple[Mode, ...] = MODES, points: Points = (), sigma: float = 0.0,
               kT: float = 1.0, n: int = 200) -> GridLaw:

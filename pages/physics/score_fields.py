@@ -49,6 +49,9 @@ SCENES = [
     kit.Scene("Stuck", {"modes": "-1.7 -1.7 0.3 0.3; 1.7 1.7 0.7 0.3", "start": "one corner"},
               "The far hill holds 70 % of p and nobody gets there: the arrows in between are too steep to climb down. Now raise σ to 0.8.",
               breaks=True),
+    kit.Scene("Thin lines", {"source": "spirals"},
+              "The step follows the finest detail, the width of the pen. Across an arm all is well at once; along it 400 such steps lead "
+              "nowhere, and the meter says so. Raise σ to 0.2: a wider pen, longer steps, and 400 are enough.", breaks=True),
     kit.Scene("Step too long", {"step": 2.2, "modes": "-1.2 -0.8 0.5 0.5; 1.3 -0.7 0.3 0.5; 0.2 1.3 0.2 0.5"},
               "Past twice the width squared every step overshoots the mode it aims at: greedy hops to and fro for ever, "
               "and noise throws single walkers to infinity.", breaks=True),
@@ -97,10 +100,13 @@ with stage:
                    "kT": number(values["kT"]), "sigma": number(score_fields.noise_in_force(values["source"], values["sigma"]))})
     player(stage_payload(params), key="stage", height=500, report=False, on_edit=edit)
     page.scenes(SCENES)
+    law = "p" if values["kT"] == 1 else "p^(1/kT)"
     for column, run, name in zip(st.columns(2), (greedy, thermal), ("greedy", "Langevin")):
         with column:
+            far = score_fields.wandered(run, values["kT"])
+            along = f" In this time noise carries a walker {far:.2g} far along a level ridge." if run is thermal else ""
             kit.truth_meter(score_fields.truth(run, kT=values["kT"], **spec),
-                            note=f"Between the {name} walkers at the end and exact draws from {'p' if values['kT'] == 1 else 'p^(1/kT)'}.")
+                            note=f"Between the {name} walkers at the end and exact draws from {law}.{along}")
 
 kit.below_the_stage()
 shares, scale = st.columns(2)

@@ -169,3 +169,16 @@ def test_bad_parameters_are_refused(bad):
         sf.sample(**{"n_particles": 5, "n_steps": 5} | bad)
     with pytest.raises(ValueError):
         sf.rescaled(0.0)
+
+
+def test_along_a_level_ridge_walkers_come_as_far_as_einstein_says():
+    """The angle on a narrow ring is free diffusion: its spread times the radius is sqrt(2 kT t) while it is well below a turn."""
+    run = sf.sample(source="ring", step=0.1, n_steps=500, n_particles=2000, seed=3, n_frames=501)
+    x = run.positions[100:]                                                    # the ring is found first
+    turned = torch.atan2(x[..., 1], x[..., 0]).diff(dim=0)
+    angle = ((turned + math.pi) % (2 * math.pi) - math.pi).sum(0)
+    radius = x[-1].norm(dim=1).mean()
+    rest = run.times[-1] - run.times[100]
+    far = sf.wandered(run, 1.0) * math.sqrt(float(rest / run.times[-1]))
+    assert float(radius * angle.std()) == pytest.approx(far, rel=0.1)
+    assert sf.wandered(run, 4.0) == pytest.approx(2 * sf.wandered(run, 1.0))

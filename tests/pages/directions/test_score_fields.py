@@ -37,3 +37,10 @@ def test_score_fields_bad_modes_are_named_and_lose_nothing():
     visit.put(modes="one two three")
     assert visit.failures == [] and "four numbers" in visit.app.warning[0].value
     assert visit.put(modes="-1.2 -0.8 0.5 0.5; 1.3 -0.7 0.3 0.45; 0.2 1.3 0.2 0.6").picture == start
+
+
+def test_score_fields_thin_lines_take_long_and_noise_shortens_it():
+    visit = Visit(find("score_fields"))
+    thin = meters(visit.put(source="spirals"))[1]
+    assert "Far" in "".join(e.proto.body for e in visit.app.get("html"))
+    assert meters(visit.put(sigma=0.2))[1] < thin / 1.5
