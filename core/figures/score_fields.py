@@ -47,11 +47,18 @@ def mode_figure(basins: Basins, greedy: Trajectory, thermal: Trajectory, *, pale
     return figure
 
 
+def _power(value: float) -> str:
+    """4.7e-16 as print has it."""
+    digits, exponent = f"{value:.1e}".split("e")
+    return f"{digits}·10<sup>{int(exponent)}</sup>".replace("-", "−") if value else "0"
+
+
 def constant_figure(cut: Rescaled, constant: float, *, palette: Palette = LIGHT) -> go.Figure:
     """ln p and ln(c p) along a line above, their slopes below: the curves part, the slopes fall on each other."""
     figure = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.07)
     x = cut.x.numpy()
-    lines = ((cut.log_p, cut.score, "p", palette.exact, "solid", 5), (cut.log_cp, cut.score_c, "c p", palette.accent, "dash", 2))
+    lifted = f"c p,  ln c = {math.log(constant):.2f}".replace("-", "−") if constant != 1 else "c p"
+    lines = ((cut.log_p, cut.score, "p", palette.exact, "solid", 5), (cut.log_cp, cut.score_c, lifted, palette.accent, "dash", 2))
     for log, slope, name, colour, dash, width in lines:
         line = dict(color=colour, width=width, dash=dash)
         figure.add_scatter(x=x, y=log.numpy(), mode="lines", name=name, line=line, row=1, col=1)
@@ -61,10 +68,7 @@ def constant_figure(cut: Rescaled, constant: float, *, palette: Palette = LIGHT)
     figure.update_yaxes(title_text="logarithm", row=1, col=1)
     figure.update_yaxes(title_text="score along x₁", row=2, col=1)
     figure.add_annotation(x=0.99, y=0.44, xref="paper", yref="paper", xanchor="right", yanchor="top", showarrow=False,
-                          text=f"largest difference of the arrows: {cut.deviation:.1e}", bgcolor=rgba(palette.background, 0.8))
-    if constant != 1:
-        figure.add_annotation(x=0.99, y=0.98, xref="paper", yref="paper", xanchor="right", yanchor="top", showarrow=False,
-                              text=f"ln c = {math.log(constant):.2f}".replace("-", "−"), bgcolor=rgba(palette.background, 0.8))
+                          text=f"largest difference of the arrows: {_power(cut.deviation)}", bgcolor=rgba(palette.background, 0.8))
     return figure
 
 

@@ -1,8 +1,10 @@
 """What every chapter must do, read from the registry: a new chapter is tested by being registered."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 import nbformat
 import pytest
@@ -10,7 +12,7 @@ from nbclient import NotebookClient
 from streamlit.testing.v1 import AppTest
 
 from core import export
-from core.chapters import CHAPTERS
+from core.chapters import CHAPTERS, find
 from pages.kit import controls as kit
 from pages.kit import text
 from tests.pages.conftest import ROOT, Visit
@@ -158,6 +160,16 @@ def test_prediction_is_graded(chapter):
         assert visit.failures == []
         verdicts.append(len(visit.app.success))
     assert sum(bool(v) for v in verdicts) == 1
+
+
+def test_links_to_other_chapters_open_what_they_name(chapter):
+    words = (ROOT / "assets" / "chapters" / chapter.part / f"{chapter.slug}.md").read_text(encoding="utf-8")
+    for slug, query in re.findall(r"\]\(([a-z_]+)(?:\?([^)]*))?\)", words):
+        asked = dict(parse_qsl(query))
+        visit = Visit(find(slug), asked)
+        assert visit.failures == [] and not visit.app.warning
+        links = {control.key: control.url(visit.values[control.key]) for control in visit.declared if control.key in asked}
+        assert links == asked
 
 
 def recipe(chapter):
