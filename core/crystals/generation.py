@@ -51,23 +51,25 @@ class Cancelled(Exception):
 
 def generate(model_name: str | Model, compositions: Sequence[str | Sequence[int] | int], *, n_samples: int = 1,
              n_steps: int = 50, method: str = "ancestral", temperature: float = 1.0, candidates: int = 1, sharpen: float = 0.0,
-             start: float = 1.0, library: str | None = None, seed: int = 0, n_frames: int = 100, guide: Guide | None = None,
-             progress: Progress | None = None, cancelled: Callable[[], bool] | None = None) -> list[CrystalTrajectory]:
+             power: float = 1.0, start: float = 1.0, library: str | None = None, seed: int = 0, n_frames: int = 100,
+             guide: Guide | None = None, progress: Progress | None = None,
+             cancelled: Callable[[], bool] | None = None) -> list[CrystalTrajectory]:
     """Crystals of the given cell contents, in their order, the samples of one composition next to each other.
 
     compositions: formulas ("Sr1 Ti1 O3"), atomic numbers, or a number of atoms whose species are to be decided too (de novo; masked,
     number 0, in the first frames). Atoms keep the order written. n_steps: network calls. temperature multiplies the variance of
     all noise drawn (of the starting cell too). candidates: crystals grown for each one asked for; the one that surprises the model
-    least is kept. sharpen: anti-annealing. start below 1: begin with the nearest prototype of another composition in `library` (a
-    file; None = the built-in one), blurred to that time. n_frames: states kept, first and last among them; never changes the
-    crystals. guide: see `sampler.sample`. progress(done, total) counts steps of batches; cancelled() is asked at every step.
+    least is kept. sharpen: anti-annealing. power: the schedule, times start (1 - i / n_steps)^power. start below 1: begin with
+    the nearest prototype of another composition in `library` (a file; None = the built-in one), blurred to that time. n_frames: states
+    kept, first and last among them; never changes the crystals. guide: see `sampler.sample`. progress(done, total) counts steps of
+    batches; cancelled() is asked at every step.
 
     The k-th cell of one composition has the same random numbers whatever else is asked for in the same call.
-    Raises FormulaError, ModelMissing, Cancelled; KeyError for an unknown model or method; ValueError for steps < 1.
+    Raises FormulaError, ModelMissing, Cancelled; KeyError for an unknown model or method; ValueError for steps < 1, power <= 0.
     """
     model = _model_for(model_name, method)
-    config = replace(METHODS[method], steps=n_steps, temperature=temperature, candidates=candidates, sharpen=sharpen, start=start,
-                     rank_from=model.scoring.rank_from, rank_to=model.scoring.rank_to)
+    config = replace(METHODS[method], steps=n_steps, temperature=temperature, candidates=candidates, sharpen=sharpen, power=power,
+                     start=start, rank_from=model.scoring.rank_from, rank_to=model.scoring.rank_to)
     cells = [content(model, asked) for asked in compositions for _ in range(n_samples)]
     initial = [known_relative(cell, library).crystal for cell in cells] if start < 1 else None
     return run(model, cells, config, seed=seed, n_frames=n_frames, initial=initial, guide=guide, progress=progress, cancelled=cancelled)
@@ -128,8 +130,8 @@ def run(model: Model, cells: Sequence[Sequence[int]], config: SamplerConfig, *, 
         initial: Sequence[Crystal] | None = None, guide: Guide | None = None, progress: Progress | None = None,
         cancelled: Callable[[], bool] | None = None) -> list[CrystalTrajectory]:
     """The sampler on cells of any sizes, each size in batches of its own. initial: crystals to start from, blurred to config.start."""
-    if min(config.steps, config.candidates, n_frames) < 1 or config.temperature < 0:
-        raise ValueError("steps, samples and frames must be at least 1, the temperature at least 0")
+    if min(config.steps, config.candidates, n_frames) < 1 or config.temperature < 0 or config.power <= 0:
+        raise ValueError("steps, samples and frames must be at least 1, the temperature at least 0, the power of the times above 0")
     seeds = structure_seeds(cells, seed)
     size = max(1, BATCH // config.candidates)
     batches = [rows for n in sorted({len(c) for c in cells})

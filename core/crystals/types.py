@@ -163,16 +163,20 @@ class Crystal:
     def to_extxyz(self) -> str:
         """Extended XYZ (positions in Å, periodic in all directions)."""
         self._needs_elements("an extended XYZ file")
-        cell = " ".join(f"{value:.8f}" for value in self.lattice.ravel())
-        rows = [f"{name:<2} {x:14.8f} {y:14.8f} {z:14.8f}"
-                for name, (x, y, z) in zip(self.symbols, self.frac_coords @ self.lattice, strict=True)]
-        header = f'Lattice="{cell}" Properties=species:S:1:pos:R:3 pbc="T T T"'
-        return "\n".join([str(self.n_atoms), header, *rows]) + "\n"
+        return _extxyz(self)
 
     def _needs_elements(self, what: str) -> None:
         if (self.numbers == MASKED).any():
             raise ValueError(f"{what} needs the element of every atom; {int((self.numbers == MASKED).sum())} "
                              "are still masked")
+
+
+def _extxyz(crystal: Crystal, more: str = "") -> str:
+    cell = " ".join(f"{value:.8f}" for value in crystal.lattice.ravel())
+    rows = [f"{name:<2} {x:14.8f} {y:14.8f} {z:14.8f}"
+            for name, (x, y, z) in zip(crystal.symbols, crystal.frac_coords @ crystal.lattice, strict=True)]
+    header = f'Lattice="{cell}" Properties=species:S:1:pos:R:3 pbc="T T T"{more}'
+    return "\n".join([str(crystal.n_atoms), header, *rows]) + "\n"
 
 
 @dataclass(frozen=True, eq=False)
@@ -221,6 +225,14 @@ class CrystalTrajectory:
     def frame(self, i: int) -> Crystal:
         """The i-th stored state; IndexError beyond the ends."""
         return Crystal(self.numbers[i], self.frac_coords[i], self.lattices[i])
+
+    def moved(self, shift) -> CrystalTrajectory:
+        """The same path with the origin elsewhere: `shift` (3,) is added to all fractional coordinates."""
+        return CrystalTrajectory(self.times, self.numbers, self.frac_coords + np.asarray(shift, float), self.lattices)
+
+    def to_extxyz(self) -> str:
+        """All states, one after the other, as extended XYZ with `time`; atoms whose element is not decided yet are X."""
+        return "".join(_extxyz(self.frame(i), f" time={self.times[i]:.6g}") for i in range(self.n_frames))
 
     @classmethod
     def still(cls, crystal: Crystal) -> CrystalTrajectory:

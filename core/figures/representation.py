@@ -45,7 +45,7 @@ def ladder_figure(before: Sequence[tuple[float, int, str]], after: Sequence[tupl
     figure.add_vline(x=now, line=dict(color=palette.accent, width=1.5, dash="dot"))
     figure = styled(figure, palette, x_title="tolerance (Å)", y_title="space group number", height=320)
     ticks = [t for t, _, _ in before]
-    figure.update_xaxes(type="log", tickvals=ticks, ticktext=[f"{t:g}" for t in ticks], tickangle=0,
+    figure.update_xaxes(type="log", tickvals=ticks, ticktext=[f"{t:g}" if t in (0.001, 0.01, 0.1, 0.5) else "" for t in ticks], tickangle=0,
                         range=[np.log10(ticks[0]) - 0.3, np.log10(ticks[-1]) + 0.2])
     figure.update_yaxes(range=[-12, 262], tickvals=[1, 75, 143, 195, 230])
     return figure

@@ -116,8 +116,9 @@ def scale_figure(sigma_max: float, *, palette: Palette = LIGHT) -> go.Figure:
 def orders_figure(found: dict[str, list[tuple[int, float]]], floor: float, *, palette: Palette = LIGHT) -> go.Figure:
     """Distance at the end against score evaluations for no corrector, corrector last and corrector first."""
     figure = go.Figure()
-    figure.add_hline(y=floor, line=dict(color=palette.noise, width=2, dash="dot"), annotation_text="floor", annotation_position="top right",
-                     annotation_font_color=palette.muted)
+    ends = [f(n for points in found.values() for n, _ in points) for f in (min, max)]
+    figure.add_scatter(x=ends, y=[floor, floor], mode="lines", name="floor: exact draws",
+                       line=dict(color=palette.noise, width=2, dash="dot"))
     names = dict(zip(ORDERS, ("no corrector", "predictor, corrector", "corrector, predictor"), strict=True))
     for (name, points), colour, dash in zip(found.items(), (palette.exact, palette.data, palette.accent), ("solid", "solid", "dash"),
                                             strict=True):
@@ -135,7 +136,7 @@ def cell_figure(lattice: torch.Tensor, sigma: float, *, palette: Palette = LIGHT
     x, y = (np.linspace(low[i], high[i], 90) for i in (0, 1))
     points = torch.as_tensor(np.stack(np.meshgrid(x, y), -1).reshape(-1, 2))
     centre = torch.tensor([[0.5, 0.5]], dtype=torch.float64) @ lattice
-    figure = make_subplots(1, 2, subplot_titles=("σ in fractions of a and b", "the same volume, round in space"), horizontal_spacing=0.06)
+    figure = make_subplots(1, 2, subplot_titles=("round in fractions", "round in space"), horizontal_spacing=0.06)
     scale = [[0, rgba(palette.exact, 0)], [1, rgba(palette.exact, 0.85)]]
     for i, isotropic in enumerate(("fractional", "Cartesian"), start=1):
         p = cell_density(points - centre, lattice, sigma, isotropic=isotropic).reshape(len(y), len(x)).numpy()

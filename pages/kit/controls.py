@@ -71,10 +71,11 @@ class Slider(Control):
         return [self.url(option) for option in self.options]
 
     def _digits(self) -> str | None:
-        """As many decimals as the step has: 298 kelvin, not 298.00."""
-        if not isinstance(self.default, float) or not self.step:
+        """As many decimals as the steps need: 40, not 40.00."""
+        if not isinstance(self.default, float) or self.step is None:
             return None
-        return f"%.{max(0, -Decimal(repr(self.step)).normalize().as_tuple().exponent)}f"
+        needed = (-Decimal(str(value)).normalize().as_tuple().exponent for value in (self.low, self.step))
+        return f"%.{max(0, *needed)}f"
 
     def draw(self):
         if self.options:

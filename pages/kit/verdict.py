@@ -9,7 +9,7 @@ import streamlit as st
 
 from core.crystals.compare import Comparison
 from core.crystals.metrics import MISS, TIGHT
-from core.crystals.types import Crystal
+from core.crystals.types import Crystal, CrystalTrajectory
 from core.crystals.upload import CrystalFileError, read_cif
 
 
@@ -50,13 +50,16 @@ def invariance(value: float, floor: float, words: str, *, name: str) -> None:
     )
 
 
-def downloads(crystal: Crystal) -> None:
-    """The crystal as CIF, extended XYZ and POSCAR."""
+def downloads(crystal: Crystal, path: CrystalTrajectory | None = None) -> None:
+    """The crystal as CIF, extended XYZ and POSCAR; the whole `path` that it took as extended XYZ."""
     name = crystal.formula.replace(" ", "")  # the files are written when they are asked for
     with st.popover("Download", icon=":material/download:", width="stretch"):
         for label, ending, text in (("CIF", "cif", crystal.to_cif), ("extxyz", "extxyz", crystal.to_extxyz),
                                     ("POSCAR", "vasp", crystal.to_poscar)):
             st.download_button(label, text, f"{name}.{ending}", key=f"download_{ending}", on_click="ignore", width="stretch")
+        if path is not None:
+            st.download_button("extxyz, all frames", path.to_extxyz, f"{name}_path.extxyz", key="download_path", on_click="ignore",
+                               width="stretch")
 
 
 def own_crystal(title: str = "Compare with your own crystal", label: str = "A CIF file with the same content") -> dict[str, Crystal]:

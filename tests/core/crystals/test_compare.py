@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from core.crystals.compare import compare, known_like, same_content
+from core.crystals.compare import compare, known_like, origin, same_content
 from core.crystals.metrics import MISS, TIGHT
 from core.crystals.structures import STRUCTURES
-from core.crystals.types import Crystal
+from core.crystals.types import Crystal, CrystalTrajectory
 
 
 def shaken(crystal, size, seed=0):
@@ -45,3 +45,16 @@ def test_only_crystals_of_the_same_content_are_asked():
     assert compare(double, known_like(double)).rms < 1e-6
     exotic = Crystal([96], [[0, 0, 0]], np.eye(3) * 4)
     assert known_like(exotic) == {} and compare(exotic, {}) is None
+
+
+def test_the_origin_is_where_the_known_crystal_has_it():
+    """Whatever the shift and the order of the atoms, the only Sr comes to lie on the only Sr; alone, into the corner."""
+    crystal = perovskite()
+    order = [4, 2, 0, 1, 3]
+    moved = Crystal(crystal.numbers[order], crystal.frac_coords[order] + [0.3, 0.1, 0.7], crystal.lattice)
+    seated = CrystalTrajectory.still(moved).moved(origin(moved, crystal)).final
+    off = seated.frac_coords - crystal.frac_coords[order]
+    assert np.abs(off - off.round()).max() < 1e-12
+    alone = CrystalTrajectory.still(moved).moved(origin(moved)).final
+    assert np.abs(alone.frac_coords[list(alone.numbers).index(38)]).max() < 1e-12
+    assert np.abs(origin(moved, Crystal([11], [[0.2, 0, 0]], np.eye(3))) - origin(moved)).max() == 0     # nothing in common

@@ -281,3 +281,20 @@ def test_shipped_models_grow_crystals_and_state_their_numbers(name, kind):
     grown = generate(model, ["SrTiO3", "BaTiO3"], n_samples=4, n_steps=25, seed=0, n_frames=1,
                      method="flow" if kind == "flow" else "ancestral")
     assert sum(read_out(t.final).structure_valid for t in grown) >= 6
+
+
+def test_the_schedule_places_the_steps_and_the_path_can_be_written(model):
+    """t_i = (1 - i/n)^p; the written movie has every frame, its time and its cell, and X where nothing is decided."""
+    grown = generate(model, ["SrTiO3"], n_steps=8, n_frames=9, power=2.0, seed=1)[0]
+    np.testing.assert_allclose(grown.times, (1 - np.arange(9) / 8) ** 2, atol=1e-6)
+    assert grown.final != generate(model, ["SrTiO3"], n_steps=8, seed=1)[0].final
+    lines = grown.to_extxyz().splitlines()
+    assert len(lines) == 9 * (2 + 5)
+    for i, (count, header) in enumerate(zip(lines[::7], lines[1::7], strict=True)):
+        assert count == "5"
+        assert abs(float(header.split("time=")[1]) - grown.times[i]) < 1e-5
+        np.testing.assert_allclose(np.array(header.split('"')[1].split(), float), grown.lattices[i].ravel(), atol=1e-7)
+    masked = CrystalTrajectory([1.0, 0.0], [[0, 0], [11, 17]], np.zeros((2, 2, 3)), [ROCKSALT.lattice] * 2)
+    assert [line.split()[0] for line in masked.to_extxyz().splitlines() if line[0].isalpha() and "=" not in line] == ["X", "X", "Na", "Cl"]
+    with pytest.raises(ValueError, match="power"):
+        generate(model, ["SrTiO3"], n_steps=8, power=0.0)
