@@ -22,9 +22,6 @@ class Visit:
     def __init__(self, chapter, query=None):
         self.chapter = chapter
         self.app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
-        for key, value in (query or {}).items():
-            self.app.query_params[key] = value
-        self.app.run()
         self.app.switch_page(chapter.page)
         for key, value in (query or {}).items():
             self.app.query_params[key] = value
