@@ -27,7 +27,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -44,6 +43,8 @@ FORBIDDEN = 1e3  # cost of pairing atoms of different elements; the worst allowe
 
 def pair(numbers: Tensor, frac: Tensor, end: Tensor) -> Tensor:
     """`end` (B, N, 3) with like atoms renamed and moved as a whole so that the way from `frac` (B, N, 3) is short; numbers (B, N)."""
+    from scipy.optimize import linear_sum_assignment  # needed in training and ranking only
+
     unlike = FORBIDDEN * (numbers[:, :, None] != numbers[:, None])
     ends = end[:, None] + SHIFTS.to(end)[:, None]  # (B, 4, N, 3)
     for _ in range(ROUNDS):
