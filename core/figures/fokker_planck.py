@@ -90,9 +90,9 @@ def circulation_figure(solution: Solution, *, palette: Palette = LIGHT) -> go.Fi
 def table(solution: Solution) -> list[tuple[str, str]]:
     """(quantity, value): what the scheme kept, the gap of the operator beside the measured decay, what is special here."""
     s = solution.setting
-    rise = float(np.diff(solution.entropy).max())
+    rise, least = float(np.diff(solution.entropy).max()), float(solution.smallest.min())
     rows = [("Mass lost, at most", f"{np.abs(solution.mass - 1).max():.0e}"),
-            ("Smallest density", "0" if solution.smallest.min() == 0 else f"{solution.smallest.min():.0e}"),
+            ("Smallest density", f"{least:.0e}" if least < 0 or least > 1e-9 else "above 0" if least else "0"),
             ("Steps on which entropy rose", f"{int((np.diff(solution.entropy) > 1e-12).sum())} of {len(solution.entropy) - 1}"
              if rise > 1e-12 else f"0 of {len(solution.entropy) - 1}")]
     if s.confining:

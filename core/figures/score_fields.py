@@ -60,7 +60,7 @@ def constant_figure(cut: Rescaled, constant: float, *, palette: Palette = LIGHT)
     lifted = f"c p,  ln c = {math.log(constant):.2f}".replace("-", "−") if constant != 1 else "c p"
     lines = ((cut.log_p, cut.score, "p", palette.exact, "solid", 5), (cut.log_cp, cut.score_c, lifted, palette.accent, "dash", 2))
     for log, slope, name, colour, dash, width in lines:
-        line = dict(color=colour, width=width, dash=dash)
+        line = dict(color=colour, width=width, dash=dash, simplify=False)
         figure.add_scatter(x=x, y=log.numpy(), mode="lines", name=name, line=line, row=1, col=1)
         figure.add_scatter(x=x, y=slope.numpy(), mode="lines", name=name, line=line, showlegend=False, row=2, col=1)
     styled(figure, palette, x_title="", y_title="", height=400)
