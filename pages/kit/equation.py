@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from string import Template
 
@@ -59,8 +60,20 @@ def substitute(template: str, terms: Mapping[str, str], moved: str | None, palet
     return Template(template).substitute({name: dressed(name, value) for name, value in terms.items()})
 
 
+def kept_together(line: str, room: int = 16) -> str:
+    r"""Let a line that is too long for a narrow screen end at a \qquad, and not inside a short piece after one, such as `kT = 1`."""
+    first, *others = line.split(r"\qquad")
+
+    def piece(latex: str) -> str:
+        seen = re.sub(r"\\textcolor\{[^}]*\}|\\(boxed|mathrm|text)\b|[{}_^\s]|\\[,;!]", "", latex)
+        short = len(re.sub(r"\\[A-Za-z]+", "x", seen)) <= room and latex.count("{") == latex.count("}")
+        return f"{{{latex.strip()}}}" if short and "&" not in latex else latex
+
+    return r"\qquad\allowbreak ".join([first, *map(piece, others)])
+
+
 def equation(template: str, terms: Mapping[str, str], moved: str | None, palette: Palette) -> None:
     """Draw the template with its values; blank lines separate displayed equations."""
     with st.container(key="equation"):
         for block in filter(None, (part.strip() for part in template.split("\n\n"))):
-            st.latex(substitute(block, terms, moved, palette))
+            st.latex(kept_together(substitute(block, terms, moved, palette)))
