@@ -32,6 +32,7 @@ def matrices_figure(walk: Walk, t: int, *, palette: Palette = LIGHT) -> go.Figur
     figure = styled(figure, palette, x_title="to", y_title="from", height=380)
     figure.update_xaxes(tickvals=ticks, ticktext=labels, showgrid=False, tickangle=0, constrain="domain")
     figure.update_yaxes(tickvals=ticks, ticktext=labels, showgrid=False, autorange="reversed")
+    figure.update_yaxes(title_text="", showticklabels=False, col=2)     # as on the left
     figure.update_layout(margin=dict(t=44))
     return figure
 
@@ -48,8 +49,15 @@ def law_figure(walk: Walk, t: int, *, palette: Palette = LIGHT) -> go.Figure:
     figure = styled(figure, palette, x_title="category", y_title="share of the tokens", height=380)
     ticks = list(range(0, k, max(1, k // 12)))
     figure.update_xaxes(tickvals=ticks, ticktext=["mask" if walk.names[i] == "?" else walk.names[i] for i in ticks], tickangle=0)
-    top = float(np.sort(law)[-2]) if law.max() > 4 * np.sort(law)[-2] > 0.02 else law.max()
-    figure.update_yaxes(range=[0, 1.35 * max(top, 0.02)])
+    third, second, first = np.sort(law)[-3:]
+    cut = first > 4 * second > 0.02 and third > 0.01       # one token towers over many: show the many, say the one
+    top = min(1.35 * max(float(second if cut else first), 0.02), 1.05)
+    figure.update_yaxes(range=[0, top])
+    if cut:
+        tower = int(law.argmax())
+        figure.add_annotation(x=tower, y=top, xanchor="right" if tower > k / 2 else "left", yanchor="top", showarrow=False,
+                              text=f" {'mask' if walk.names[tower] == '?' else walk.names[tower]}: {first:.0%} ↑ ",
+                              bgcolor=rgba(palette.background, 0.8))
     figure.update_layout(bargap=0.05, barmode="group")
     return figure
 
@@ -62,7 +70,7 @@ def balance_figure(rates: Mapping[str, tuple[float, float]], *, palette: Palette
     figure.add_bar(y=names, x=[100 * rates[n][0] for n in names], orientation="h",
                    marker_color=[colours.get(n, palette.sample) for n in names],
                    error_x=dict(type="data", array=[200 * rates[n][1] for n in names], color=palette.ink, thickness=1.5),
-                   text=[f"{100 * rates[n][0]:.0f} %" for n in names], textposition="inside", insidetextanchor="start")
+                   text=[f"{100 * rates[n][0]:.0f} %" for n in names], textposition="inside", insidetextanchor="start", insidetextfont_color=palette.background)
     figure = styled(figure, palette, x_title="charge-balanced formulas (%)", y_title="", height=220)
     figure.update_xaxes(range=[0, 100])
     figure.update_yaxes(autorange="reversed", ticks="")
@@ -102,11 +110,11 @@ def words_figure(curves: Mapping[str, Sequence[tuple[int, float, float]]], *, on
 
 def check_rows(found: Checks, t: int) -> list[tuple[str, str]]:
     """The two chi-square tests, as read-outs."""
-    return [(f"All tokens at t = {t}: χ² / dof", f"{found.marginal.value:.0f} / {found.marginal.dof}"),
-            ("Chance of a larger χ²", f"{found.marginal.p:.2g}"),
-            (f"The {found.n_posterior} now at {found.at.replace('?', 'mask')}, one step before: χ² / dof",
-             f"{found.posterior.value:.0f} / {found.posterior.dof}"),
-            ("Chance of a larger χ²", f"{found.posterior.p:.2g}")]
+    tests = ((f"All tokens at t = {t}", found.marginal),
+             (f"The {found.n_posterior} now at {found.at.replace('?', 'mask')}, one step before", found.posterior))
+    return [row for name, test in tests for row in (
+        [(f"{name}: χ² / dof", f"{test.value:.0f} / {test.dof}"), ("Chance of a larger χ²", f"{test.p:.2g}")] if test.dof else
+        [(name, "one place only: nothing to test")])]
 
 
 def formula_film(answer: Restored) -> Film:
