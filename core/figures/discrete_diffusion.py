@@ -50,7 +50,7 @@ def law_figure(walk: Walk, t: int, *, palette: Palette = LIGHT) -> go.Figure:
     ticks = list(range(0, k, max(1, k // 12)))
     figure.update_xaxes(tickvals=ticks, ticktext=["mask" if walk.names[i] == "?" else walk.names[i] for i in ticks], tickangle=0)
     third, second, first = np.sort(law)[-3:]
-    cut = first > 4 * second > 0.02 and third > 0.01       # one token towers over many: show the many, say the one
+    cut = first > 4 * second > 0.02 and third > second / 10       # one token towers over many: show the many, say the one
     top = min(1.35 * max(float(second if cut else first), 0.02), 1.05)
     figure.update_yaxes(range=[0, top])
     if cut:
@@ -70,7 +70,8 @@ def balance_figure(rates: Mapping[str, tuple[float, float]], *, palette: Palette
     figure.add_bar(y=names, x=[100 * rates[n][0] for n in names], orientation="h",
                    marker_color=[colours.get(n, palette.sample) for n in names],
                    error_x=dict(type="data", array=[200 * rates[n][1] for n in names], color=palette.ink, thickness=1.5),
-                   text=[f"{100 * rates[n][0]:.0f} %" for n in names], textposition="inside", insidetextanchor="start", insidetextfont_color=palette.background)
+                   text=[f"{100 * rates[n][0]:.0f} %" for n in names], textposition="inside",
+                   insidetextanchor="start", insidetextfont_color=palette.background)
     figure = styled(figure, palette, x_title="charge-balanced formulas (%)", y_title="", height=220)
     figure.update_xaxes(range=[0, 100])
     figure.update_yaxes(autorange="reversed", ticks="")
@@ -114,7 +115,7 @@ def check_rows(found: Checks, t: int) -> list[tuple[str, str]]:
              (f"The {found.n_posterior} now at {found.at.replace('?', 'mask')}, one step before", found.posterior))
     return [row for name, test in tests for row in (
         [(f"{name}: χ² / dof", f"{test.value:.0f} / {test.dof}"), ("Chance of a larger χ²", f"{test.p:.2g}")] if test.dof else
-        [(name, "one place only: nothing to test")])]
+        [(name, "certain: nothing to test")])]
 
 
 def formula_film(answer: Restored) -> Film:

@@ -4,7 +4,7 @@ import math
 
 from core.figures import discrete_diffusion as figures
 from core.learning import grammar
-from core.learning.discrete_diffusion import Restored
+from core.learning.discrete_diffusion import Restored, checks, sample
 
 
 def test_a_film_has_a_row_a_moment_and_a_cell_a_try():
@@ -22,3 +22,12 @@ def test_sentences_are_told_one_after_the_other():
     assert len(rows) == 2 * len(story) and rows[0][0] == "7 to go" and rows[len(story) - 1][0] == "0 to go"
     assert all(role == "masked" for _, role in rows[0][1][0])
     assert {role for _, role in rows[len(story) - 1][1][0]} == {"exact" if good[0] else "sample"}
+
+
+def test_a_tower_is_cut_only_where_many_others_are_to_be_seen_and_says_so():
+    one = sample(tokens="elements", family="absorbing", start="one token", n_steps=50, n_particles=200, seed=1)
+    figure = figures.law_figure(one, 5)
+    assert figure.layout.yaxis.range[1] > max(max(trace.y) for trace in figure.data) and not figure.layout.annotations
+    many = figures.law_figure(sample(tokens="elements", family="absorbing", start="data", n_steps=50, n_particles=200, seed=1), 40)
+    assert "mask" in many.layout.annotations[0].text and many.layout.yaxis.range[1] < 0.5
+    assert "certain: nothing to test" in dict(figures.check_rows(checks(one, 5), 5)).values()
