@@ -85,15 +85,15 @@ def landscape_table(run: Run) -> list[tuple[str, str]]:
     landscape, kT = run.landscape, float(run.kT[-1])
     exactly, stage = landscape.thermodynamics(kT), measured(run)
     F = landscape.basin_free_energies(kT)
-    crossing = ", ".join(f"{t:.3f}" for t in landscape.crossings) or "none: one basin wins at every kT"
+    crossing = ", ".join(f"{t:z.3f}" for t in landscape.crossings) or "none: one basin wins at every kT"
     estimate = landscape.harmonic_crossing
     return [
         ("Crossing temperature kT*", crossing),
-        ("as two springs would have it", f"{estimate:.3f}" if estimate else "–"),
-        ("F of the left, right basin", f"{F[0]:.3f}, {F[1]:.3f}"),
-        ("Share on the left", f"{landscape.shares(kT)[0]:.3f} · particles {plus_minus(*stage.share)}"),
-        ("U", f"{exactly.U[0]:.3f} · particles {plus_minus(*stage.U)}"),
-        ("C / k", f"{exactly.C[0]:.3f} · particles {plus_minus(*stage.C)}"),
+        ("as two springs would have it", f"{estimate:z.3f}" if estimate else "–"),
+        ("F of the left, right basin", f"{F[0]:z.3f}, {F[1]:z.3f}"),
+        ("Share on the left", f"{landscape.shares(kT)[0]:z.3f} · particles {plus_minus(*stage.share)}"),
+        ("U", f"{exactly.U[0]:z.3f} · particles {plus_minus(*stage.U)}"),
+        ("C / k", f"{exactly.C[0]:z.3f} · particles {plus_minus(*stage.C)}"),
     ]
 
 
@@ -174,22 +174,22 @@ def temperature(copies: Copies) -> float:
 def ensemble_table(copies: Copies) -> list[tuple[str, str]]:
     """(quantity, exact value and what the copies say)."""
     levels, ensemble, sums = copies.levels, copies.ensemble, exact(copies.levels, copies.ensemble)
-    rows = [("U", f"{sums.U:.3f} · copies {plus_minus(*mean_energy(copies))}")]
+    rows = [("U", f"{sums.U:z.3f} · copies {plus_minus(*mean_energy(copies))}")]
     spread = copies.energy[-1].double().std()
-    rows.append(("Spread of E", f"{math.sqrt(sums.energy_variance):.3f} · copies {float(spread):.3f}"))
+    rows.append(("Spread of E", f"{math.sqrt(sums.energy_variance):z.3f} · copies {float(spread):z.3f}"))
     if ensemble.kind == "NVE":
         W = levels.entropy(ensemble.n, ensemble.total)
         dearer = dict(zip(*microcanonical_kT(levels, ensemble.n)))
-        rows += [("W, sites alone at E₀", f"{math.exp(W):,.0f}"), ("ln W, sites alone at E₀", f"{W:.3f}"),
-                 ("kT from 1/kT = dS/dE", f"{dearer[ensemble.total]:.3f}" if ensemble.total in dearer else "–"),
-                 ("kT in the demon's purse", f"{sums.demon_kT:.3f} · copies {temperature(copies):.3f}")]
+        rows += [("W, sites alone at E₀", f"{math.exp(W):,.0f}"), ("ln W, sites alone at E₀", f"{W:z.3f}"),
+                 ("kT from 1/kT = dS/dE", f"{dearer[ensemble.total]:z.3f}" if ensemble.total in dearer else "–"),
+                 ("kT in the demon's purse", f"{sums.demon_kT:z.3f} · copies {temperature(copies):z.3f}")]
     elif ensemble.kind == "NVT":
-        rows += [("F = −kT ln Z", f"{sums.potential:.3f}"), ("S = (U − F)/T", f"{sums.S:.3f}"),
-                 ("C = (⟨E²⟩ − ⟨E⟩²)/kT²", f"{sums.energy_variance / ensemble.kT**2:.3f}")]
+        rows += [("F = −kT ln Z", f"{sums.potential:z.3f}"), ("S = (U − F)/T", f"{sums.S:z.3f}"),
+                 ("C = (⟨E²⟩ − ⟨E⟩²)/kT²", f"{sums.energy_variance / ensemble.kT**2:z.3f}")]
     else:
         N = copies.n[-1].double()
-        rows += [("⟨N⟩", f"{sums.N:.3f} · copies {plus_minus(float(N.mean()), float(N.std()) / math.sqrt(len(N)))}"),
-                 ("Ω = −kT ln Ξ", f"{sums.potential:.3f}"), ("S", f"{sums.S:.3f}")]
+        rows += [("⟨N⟩", f"{sums.N:z.3f} · copies {plus_minus(float(N.mean()), float(N.std()) / math.sqrt(len(N)))}"),
+                 ("Ω = −kT ln Ξ", f"{sums.potential:z.3f}"), ("S", f"{sums.S:z.3f}")]
     return rows
 
 
@@ -201,7 +201,7 @@ def ensemble_terms(sums: Exact) -> dict[str, str]:
         "NVT": (rf"e^{{-E/{e.kT:g}}}", "Z", r"F = -kT\ln Z", sums.potential),
         "muVT": (rf"e^{{-(E - ({e.mu:g})\,N)/{e.kT:g}}}", r"\Xi", r"\Omega = -kT\ln\Xi", sums.potential),
     }[e.kind]
-    return {"weight": weight, "name": name, "sum": f"{sums.log_Z:.3f}", "potential": potential, "value": f"{value:.3f}"}
+    return {"weight": weight, "name": name, "sum": f"{sums.log_Z:z.3f}", "potential": potential, "value": f"{value:z.3f}"}
 
 
 def matched(copies: Copies) -> tuple[Exact, Exact]:
@@ -242,6 +242,6 @@ def more_spread(copies: Copies) -> tuple[int, str]:
 def plus_minus(value: float, error: float) -> str:
     """`1.003 ± 0.012`, to two digits of the error."""
     if not 0 < error < math.inf:
-        return f"{value:.3f}"
+        return f"{value:z.3f}"
     digits = max(0, 1 - math.floor(math.log10(error)))
-    return f"{value:.{digits}f} ± {error:.{digits}f}"
+    return f"{value:z.{digits}f} ± {error:.{digits}f}"

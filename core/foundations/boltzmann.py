@@ -139,14 +139,14 @@ class Landscape:
 
     def _log_weights(self, kT: float | np.ndarray) -> np.ndarray:
         """(..., 2): ln of the two parts of Z; the cell that holds the border is cut at the border."""
-        kT, low = _positive(kT), self.energy.min()
-        weight = np.exp(-(self.energy - low) / kT[..., None])
-        cumulative = cumulative_trapezoid(weight, self.x, axis=-1, initial=0.0)
+        exponent = -self.energy / _positive(kT)[..., None]
         i = int(np.searchsorted(self.x, self.divide)) - 1
         t = (self.divide - self.x[i]) / (self.x[i + 1] - self.x[i])
-        left = cumulative[..., i] + t * (weight[..., i] + t / 2 * (weight[..., i + 1] - weight[..., i])) * (self.x[i + 1] - self.x[i])
         with np.errstate(divide="ignore"):
-            return np.stack([np.log(left), np.log(cumulative[..., -1] - left)], -1) - (low / kT)[..., None]
+            border = np.logaddexp(np.log1p(-t) + exponent[..., i : i + 1], np.log(t) + exponent[..., i + 1 : i + 2])
+        left = _log_trapezoid(np.concatenate([exponent[..., : i + 1], border], -1), np.append(self.x[: i + 1], self.divide))
+        right = _log_trapezoid(np.concatenate([border, exponent[..., i + 1 :]], -1), np.append(self.divide, self.x[i + 1 :]))
+        return np.stack([left, right], -1)
 
     @cached_property
     def crossings(self) -> list[float]:
@@ -275,3 +275,9 @@ def _positive(kT: float | np.ndarray) -> np.ndarray:
     if not (kT > 0).all():
         raise ValueError(f"kT must be positive, got {kT.min():g}")
     return kT
+
+
+def _log_trapezoid(exponent: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """ln of the integral of exp(exponent) over x (last axis), however small it is."""
+    top = exponent.max(-1, keepdims=True)
+    return np.log(np.trapezoid(np.exp(exponent - top), x)) + top[..., 0]

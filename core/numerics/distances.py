@@ -26,6 +26,8 @@ WITHIN = 2.5  # standard deviations of the floor; an exact sample stays inside a
 CLOSE = 2.0  # times the floor
 MANY = 32  # dimensions from which distances are computed as a matrix product
 
+RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
 Distance = Callable[[Tensor, Tensor], float]
 ExactSampler = Callable[[int, torch.Generator], Tensor]
 
@@ -217,7 +219,12 @@ def measure(distance: Distance, sample: Tensor, exact_sampler: ExactSampler, *, 
 
 
 def _plus_minus(mean: float, std: float) -> str:
-    """`0.040 ± 0.005`: both to the first digit of the uncertainty."""
+    """`0.040 ± 0.005`: both to the first digit of the uncertainty; `(4.0 ± 0.5)·10⁻⁷` when small, 0 when it is round-off."""
+    if mean < 1e-12 and std < 1e-12:
+        return "0 but for round-off"
+    if 0 < mean < 1e-4 and std < 1e-4:
+        power = math.floor(math.log10(mean))
+        return f"({mean / 10.0**power:.1f} ± {std / 10.0**power:.1f})·10{str(power).translate(RAISED)}"
     digits = max(0, -math.floor(math.log10(std))) if 0 < std < math.inf else 3
     return f"{mean:.{digits}f} ± {std:.{digits}f}"
 

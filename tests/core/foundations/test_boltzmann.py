@@ -178,3 +178,16 @@ def test_same_seed_same_bits_and_stored_frames_change_nothing():
 def test_numbers_that_make_no_run_are_refused(bad):
     with pytest.raises(ValueError):
         sample(**bad)
+
+
+def test_free_energy_of_a_basin_that_nobody_visits():
+    """A right basin 50 kT above the left one: F of a spring there, not infinity (its share is far below round-off)."""
+    landscape = Landscape(TwoBasins(depths=(8.0, 3.0), widths=(0.1, 0.8)))
+    kT = 0.05
+    (_, low), (x, high) = landscape.minima
+    assert (high - low) / kT > 80
+    k = float(-(landscape.potential.force(torch.tensor([[x + 1e-4]], dtype=torch.float64))
+                - landscape.potential.force(torch.tensor([[x - 1e-4]], dtype=torch.float64)))) / 2e-4
+    spring = high - kT / 2 * math.log(2 * math.pi * kT / k)
+    assert landscape.basin_free_energies(kT)[1] == pytest.approx(spring, abs=0.003)
+    assert landscape.basin_free_energies(kT)[1] != pytest.approx(high - kT / 2 * math.log(1.2 * 2 * math.pi * kT / k), abs=0.003)

@@ -131,6 +131,8 @@ def test_the_verdict_says_what_it_means():
     assert Truth("d", 8e6, 0.04, 0.005, 2000).verdict.startswith("Far: more than 10,000 times the floor")
     assert Truth("d", 0.9, 0.04, 0.005, 2000, "Å").verdict.endswith("0.040 ± 0.005 Å.")
     assert Truth("d", math.inf, 0.04, 0.005, 2000).verdict.startswith("Blown up")
+    assert Truth("d", 3e-17, 3.4e-17, 1e-18, 2000).verdict.endswith("scores 0 but for round-off.")
+    assert Truth("d", 3e-7, 3.44e-7, 0.2e-7, 2000).verdict.endswith("scores (3.4 ± 0.2)·10⁻⁷.")
 
 
 def test_bad_samples():
