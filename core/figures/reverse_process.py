@@ -43,7 +43,7 @@ def error_figure(curves: ErrorCurves, *, chosen: str | None = None, versus: str 
             showlegend=staged or chosen is None, line=dict(color=colour, width=3 if staged else 1.2, dash=DASHES[i % len(DASHES)]),
             marker=dict(symbol=SYMBOLS[i % len(SYMBOLS)], size=9 if staged else 5),
             hovertemplate="%{x} evaluations: %{y:.3f}<extra>" + METHODS[name].label + "</extra>")
-    styled(figure, palette, x_title="score evaluations per sample", y_title="distance to the exact law / units of x")
+    styled(figure, palette, x_title="score evaluations per sample", y_title="distance / units of x")
     figure.update_xaxes(type="log", tickvals=everything)
     figure.update_yaxes(type="log", exponentformat="power", dtick=1)
     return figure

@@ -27,7 +27,8 @@ def reverse_drift(noisy: bool, sign: float = 1.0) -> str:
 
 def reverse_noise(noisy: bool, temperature: float) -> str:
     r"""The noise term of a reverse process, `+ \sqrt{\tau}\,g\,dB` with the temperature in force; a word if there is none."""
-    return rf"+\,\sqrt{{{number(temperature)}}}\;g\,\mathrm{{d}}\bar B" if noisy else r"\quad\text{(no noise)}"
+    colder = "" if temperature == 1 else rf"\sqrt{{{number(temperature)}}}\;"
+    return rf"+\,{colder}g\,\mathrm{{d}}\bar B" if noisy else r"\quad\text{(no noise)}"
 
 
 def motion(method: str, temperature: float, sharpen: float) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import streamlit as st
 
 from core.numerics.distances import Truth
-from pages.kit.figure import readings
+from pages.kit.figure import readings, typeset
 
 
 def _words(text: str) -> str:
@@ -31,12 +31,13 @@ def truth_meter(truth: Truth, *, note: str = "") -> None:
     low, high = place(max(truth.floor_mean - 2 * truth.floor_std, 1e-15)), place(truth.floor_mean + 2 * truth.floor_std)
     at = place(truth.value)
     unit = f" {truth.unit}" if truth.unit else ""
-    label = (f"{truth.name}: {truth.value:.3g}{unit}. An exact sampler with {truth.n:,} {truth.of} scores "
+    value = f"{truth.value:.3g}"
+    label = (f"{truth.name}: {value}{unit}. An exact sampler with {truth.n:,} {truth.of} scores "
              f"{truth.floor_mean:.3g} ± {truth.floor_std:.2g}.")
     st.html(
         f"""<div class="truth" role="img" aria-label="{html.escape(label)}">
         <div class="truth-head"><span class="truth-name">Truth meter · {_words(truth.name)}</span>
-        <span class="truth-value" data-testid="truth-value">{truth.value:.3g}{unit}</span></div>
+        <span class="truth-value" data-value="{value}" data-testid="truth-value">{typeset(value)}{unit}</span></div>
         <div class="truth-bar"><div class="truth-floor" style="left:{low:.1f}%;width:{max(high - low, 1.5):.1f}%"></div>
         <div class="truth-mark" style="left:{at:.1f}%"></div></div>
         <div class="truth-scale"><span style="left:25%">exact</span><span style="left:50%">10×</span><span style="left:75%">100×</span>

@@ -11,6 +11,7 @@ from core.crystals.compare import Comparison
 from core.crystals.metrics import MISS, TIGHT
 from core.crystals.types import Crystal, CrystalTrajectory
 from core.crystals.upload import CrystalFileError, read_cif
+from pages.kit.figure import typeset
 
 
 def verdict(comparison: Comparison | None) -> None:
@@ -41,7 +42,7 @@ def invariance(value: float, floor: float, words: str, *, name: str) -> None:
     st.html(
         f"""<div class="truth" role="img" aria-label="{html.escape(f'{name}: {value:.2g}. {words}')}">
         <div class="truth-head"><span class="truth-name">Truth meter · {html.escape(name)}</span>
-        <span class="truth-value" data-testid="truth-value">{value:.2g}</span></div>
+        <span class="truth-value" data-value="{value:.2g}" data-testid="truth-value">{typeset(f"{value:.2g}")}</span></div>
         <div class="truth-bar"><div class="truth-floor" style="left:0;width:{place(10 * floor):.1f}%"></div>
         <div class="truth-mark" style="left:{place(value):.1f}%"></div></div>
         <div class="truth-scale"><span style="left:9%">round-off</span><span style="left:50%">10⁻⁸</span><span style="left:75%">10⁻⁴</span>

@@ -70,7 +70,7 @@ class Visit:
     def truth(self):
         """The number on the truth meter."""
         for element in self.app.get("html"):
-            if found := re.search(r'data-testid="truth-value">([-+.\deinf]+)', element.proto.body):
+            if found := re.search(r'(?:data-value="|data-testid="truth-value">)([-+.\deinf]+)', element.proto.body):
                 return float(found[1])
         raise AssertionError("no truth meter on the page")
 

@@ -8,7 +8,7 @@ from tests.pages.conftest import Visit, reading
 
 def meters(visit):
     """[greedy, Langevin]: the numbers of both truth meters."""
-    found = (re.search(r'data-testid="truth-value">([\d.e-]+)', e.proto.body) for e in visit.app.get("html"))
+    found = (re.search(r'data-value="([-+\d.e]+)', e.proto.body) for e in visit.app.get("html"))
     return [float(match[1]) for match in found if match]
 
 
