@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 import plotly.graph_objects as go
@@ -38,6 +39,11 @@ def mean_square_figure(curve: MeanSquare, fit: Slope | None = None, *, length_un
                   y_title=_with_unit("mean squared displacement", f"{length_unit}²" if length_unit else ""))
 
 
+def named_law(step: str) -> str:
+    """The law of one step in a word or two."""
+    return re.split(r" \(|:", STEPS[step].title)[0]
+
+
 def convergence_figure(step: str, curve: Convergence | None = None, *, n_max: int = 1000,
                        palette: Palette = LIGHT) -> go.Figure:
     """Kolmogorov distance to the Gaussian against the number of steps, log-log: exact, sampled, sampling floor.
@@ -52,11 +58,11 @@ def convergence_figure(step: str, curve: Convergence | None = None, *, n_max: in
         y = [clt_distance(name, int(k)) for k in n]
         named = max(i for i, k in enumerate(n) if i == 0 or (k <= 0.4 * n_max and y[i] > 4e-4))
         figure.add_scatter(x=n, y=y, mode="lines", name=law.title, showlegend=False, line=dict(color=rgba(palette.muted, 0.6), width=1.2))
-        figure.add_annotation(x=math.log10(n[named]), y=math.log10(y[named]), text=law.title.split(" (")[0].split(":")[0], showarrow=False,
+        figure.add_annotation(x=math.log10(n[named]), y=math.log10(y[named]), text=named_law(name), showarrow=False,
                               font=dict(color=palette.muted, size=12), bgcolor=palette.background, borderpad=1)
     if step != "gaussian":
         figure.add_scatter(x=n, y=[clt_distance(step, int(k)) for k in n], mode="lines+markers",
-                           line=dict(color=palette.exact, width=2.5), marker_size=4, name=f"exact: {step}")
+                           line=dict(color=palette.exact, width=2.5), marker_size=4, name=f"exact: {named_law(step)}")
     if curve is not None:
         low, high = curve.floor.mean - 2 * curve.floor.std, curve.floor.mean + 2 * curve.floor.std
         figure.add_scatter(x=[n[0], n[-1], n[-1], n[0]], y=[low, low, high, high], fill="toself", mode="lines", line_width=0,
@@ -115,11 +121,12 @@ def grain_table(grain: Grain) -> list[tuple[str, str]]:
 
 
 def plus_minus(value: float, error: float) -> str:
-    """`1.003 ± 0.012`, to two digits of the error; plain value when the error is not a positive number."""
+    """`1.003 ± 0.012`, to two digits of the error; large: `(10 ± 5)·10<sup>4</sup>`; plain value if the error is no positive number."""
     if not (0 < error < math.inf and math.isfinite(value)):
         return f"{value:.4g}"
     if error >= 1e4:
-        return f"{value:.2g} ± {error:.1g}"
+        power = math.floor(math.log10(error))
+        return f"({value / 10.0**power:.0f} ± {error / 10.0**power:.0f})·10<sup>{power}</sup>"
     digits = max(0, 1 - math.floor(math.log10(error)))
     return f"{value:.{digits}f} ± {error:.{digits}f}" if digits < 7 else f"{value:.6g}"
 

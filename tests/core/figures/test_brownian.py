@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from core.figures.brownian import convergence_figure, grain_table, histogram_figure, mean_square_figure, plus_minus
+from core.figures.brownian import convergence_figure, grain_table, histogram_figure, mean_square_figure, named_law, plus_minus
 from core.figures.theme import DARK, LIGHT
 from core.numerics.steps import STEPS, clt_distance
 from core.physics.brownian import convergence, mean_square, sample, slope, stokes_einstein
@@ -44,7 +44,7 @@ def test_convergence_figure_draws_exact_sampled_and_floor(step):
     band = trace(figure, "sampling floor (95 %)")
     assert min(band.y) == pytest.approx(curve.floor.mean - 2 * curve.floor.std)
     if step != "gaussian":
-        exact = trace(figure, f"exact: {step}")
+        exact = trace(figure, f"exact: {named_law(step)}")
         assert exact.y[-1] == clt_distance(step, 64) and exact.x[-1] == 64
     assert all(min(t.y) > 0 for t in figure.data)
 
@@ -85,4 +85,4 @@ def test_grain_table_reads_in_human_units():
 def test_plus_minus():
     assert plus_minus(1.00312, 0.0123) == "1.003 ± 0.012"
     assert plus_minus(3.0, float("inf")) == "3"
-    assert plus_minus(95682.0, 50927.0) == "9.6e+04 ± 5e+04"
+    assert plus_minus(95682.0, 50927.0) == "(10 ± 5)·10<sup>4</sup>"
