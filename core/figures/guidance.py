@@ -43,10 +43,10 @@ def tradeoff_figure(found: Sweep, *, palette: Palette = LIGHT) -> go.Figure:
                            customdata=[(g, q.fidelity) for g, q in zip(found.gammas, row, strict=True)],
                            hovertemplate="γ = %{customdata[0]:g}: p(y|x) %{customdata[1]:.5f}, spread %{y:.2f}<extra>" + name + "</extra>")
     everything = found.guided + found.tilted
-    styled(figure, palette, x_title="fidelity: mean p(y|x)", y_title="diversity: spread / spread of the class")
-    levels = (0.2, 0.5, 0.9, 0.99, 0.999, 0.9999)
+    styled(figure, palette, x_title="fidelity: mean p(y|x)", y_title="diversity: spread / class")
     left, right = (end(map(nines, everything)) for end in (min, max))
-    figure.update_xaxes(tickvals=[-math.log10(1 - level) for level in levels], ticktext=[f"{level:g}" for level in levels],
+    levels = (*(() if right - left > 2 else (0.2,)), 0.5, 0.9, 0.99, 0.999, 0.9999)
+    figure.update_xaxes(tickvals=[-math.log10(1 - level) for level in levels], ticktext=[f"{level:g}" for level in levels], tickangle=0,
                         range=[left - 0.04 * (right - left), right + 0.08 * (right - left)])
     figure.update_yaxes(range=[0, 1.15 * max(q.diversity for q in everything)])
     return figure

@@ -14,8 +14,8 @@ from pages.kit.figure import readings, typeset
 
 
 def _words(text: str) -> str:
-    """`text` for the page, x_T with its index below the line."""
-    return re.sub(r"\b([A-Za-z])_(\w)\b", r"\1<sub>\2</sub>", html.escape(text))
+    """`text` for the page, x_T with its index below the line and p^γ with its power above."""
+    return re.sub(r"\^(\w)", r"<sup>\1</sup>", re.sub(r"\b([A-Za-z])_(\w)\b", r"\1<sub>\2</sub>", html.escape(text)))
 
 
 def truth_meter(truth: Truth, *, note: str = "") -> None:
