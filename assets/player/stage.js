@@ -29,7 +29,7 @@ function gridShape(movie, width) {
 
 /** A title in one line of `room` pixels or in two; what is too long even then ends in an ellipsis. */
 function titleLines(text, room, type) {
-  const fits = Math.floor(room / (type * 0.56));
+  const fits = Math.floor(room / (type * 0.5));
   const cut = (words) => (words.length > fits ? words.slice(0, fits - 1).trimEnd() + "\u2026" : words);
   const at = text.lastIndexOf(" ", fits);
   return text.length <= fits || at < 1 ? [cut(text)] : [text.slice(0, at), cut(text.slice(at + 1))];
