@@ -90,7 +90,7 @@ def main(arguments: list[str] | None = None) -> int:
             made = _de_novo(args)
         else:
             made = _answers(args)
-    except (ModelMissing, CompositionsError, ArrayFileError) as error:
+    except (ModelMissing, CompositionsError, FormulaError, ArrayFileError) as error:
         print(error, file=sys.stderr)
         return 2
     from_crystals(made).save(args.out)
@@ -129,8 +129,6 @@ def _de_novo(args) -> list[Crystal]:
     if args.method not in ("flow", "diffusion"):
         raise CompositionsError(f"--method {args.method} needs --compositions: without a formula there is no prototype to look for")
     model = load_model(args.model, args.models_folder, kind="diffusion")
-    if not model.de_novo:
-        raise CompositionsError(f"the model {args.model} needs a formula: it was never trained to decide on species")
     with _bar() as show:
         sizes = draw_sizes(model, args.de_novo, seed=args.seed)
         settings = _settings(args, SamplerConfig(**model.about.get("de_novo", {"steps": 100, "eta": 1.0})))
