@@ -19,6 +19,7 @@ from torch import Tensor
 from core.crystals.builtin import open_library
 from core.crystals.elements import MASKED, MAX_NUMBER
 from core.crystals.formula import FormulaError
+from core.crystals.judge import features
 from core.crystals.lattice import lattice_to_vector, vector_to_lattice
 from core.crystals.metrics import composition_valid, found_rms, structure_valid
 from core.crystals.models import KINDS, MODELS, Model, ModelMissing, load_model
@@ -58,11 +59,11 @@ def generate(model_name: str | Model, compositions: Sequence[str | Sequence[int]
 
     compositions: formulas ("Sr1 Ti1 O3"), atomic numbers, or a number of atoms whose species are to be decided too (de novo; masked,
     number 0, in the first frames). Atoms keep the order written. n_steps: network calls. temperature multiplies the variance of
-    all noise drawn (of the starting cell too). candidates: crystals grown for each one asked for; the one that surprises the model
-    least is kept. sharpen: anti-annealing. power: the schedule, times start (1 - i / n_steps)^power. start below 1: begin with
-    the nearest prototype of another composition in `library` (a file; None = the built-in one), blurred to that time. n_frames: states
-    kept, first and last among them; never changes the crystals. guide: see `sampler.sample`. progress(done, total) counts steps of
-    batches; cancelled() is asked at every step.
+    all noise drawn (of the starting cell too). candidates: crystals grown for each one asked for; the one that the model's judge trusts
+    most (without a judge: that surprises the model least) is kept. sharpen: anti-annealing. power: the schedule, times
+    start (1 - i / n_steps)^power. start below 1: begin with the nearest prototype of another composition in `library` (a file; None =
+    the built-in one), blurred to that time. n_frames: states kept, first and last among them; never changes the crystals. guide: see
+    `sampler.sample`. progress(done, total) counts steps of batches; cancelled() is asked at every step.
 
     The k-th cell of one composition has the same random numbers whatever else is asked for in the same call.
     Raises FormulaError, ModelMissing, Cancelled; KeyError for an unknown model or method; ValueError for steps < 1, power <= 0.
@@ -153,11 +154,19 @@ def run(model: Model, cells: Sequence[Sequence[int]], config: SamplerConfig, *, 
             if progress is not None:
                 progress(done, total)
         if config.candidates > 1:
-            best = least_surprising(model.network, model.process, frames[-1], config)
+            best = _best(model, frames[-1], config)
             frames = [Cells(*(part[best] for part in frame)) for frame in frames]
         for row, trajectory in zip(rows, _trajectories(model.network, frames, times(config)[keep]), strict=True):
             results[row] = trajectory
     return results
+
+
+def _best(model: Model, crystals: Cells, config: SamplerConfig) -> Tensor:
+    """Rows of the best candidate of each group of `config.candidates` neighbours: the judge's choice, or the least surprising."""
+    if model.judge is None:
+        return least_surprising(model.network, model.process, crystals, config)
+    quality = model.judge.quality(features(model.network, crystals)).view(-1, config.candidates)
+    return quality.argmax(1) + config.candidates * torch.arange(len(quality))
 
 
 def to_cells(network: Denoiser, crystals: Sequence[Crystal]) -> Cells:

@@ -12,9 +12,10 @@ import torch
 from core.crystals.diffusion import Diffusion
 from core.crystals.flow import Flow
 from core.crystals.formula import FormulaError, check_composition, parse_formula
+from core.crystals.judge import Judge
 from core.crystals.network import Denoiser
 from core.crystals.sampler import SamplerConfig
-from core.crystals.weights import WeightsError, load_weights
+from core.crystals.weights import WeightsError, load_judge, load_weights
 
 FOLDER = Path(__file__).resolve().parents[2] / "assets" / "models"
 MODELS = {"perov5": "Perov-5: cubic perovskites, five atoms in the cell",
@@ -30,12 +31,16 @@ class ModelMissing(RuntimeError):
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A network in its units, its process, and `about`: data, training time, measured numbers. name: of the data set."""
+    """A network in its units, its process, and `about`: data, training time, measured numbers. name: of the data set.
+
+    judge: of finished crystals; a model without one ranks them by its own surprise.
+    """
 
     name: str
     network: Denoiser
     process: Diffusion | Flow
     about: dict
+    judge: Judge | None = None
 
     @property
     def atom_counts(self) -> tuple[int, ...]:
@@ -102,4 +107,5 @@ def load_model(name: str, folder: Path = FOLDER, *, kind: str = "diffusion") -> 
 
 @lru_cache(maxsize=6)
 def _load(name: str, path: Path, modified: int) -> Model:
-    return Model(name, *load_weights(path))
+    network, process, about = load_weights(path)
+    return Model(name, network, process, about, load_judge(path, network))

@@ -186,7 +186,10 @@ class Denoiser(nn.Module):
 
     def forward(self, numbers: Tensor, frac: Tensor, cell: Tensor, t: Tensor) -> Prediction:
         """numbers (B, N) long, frac (B, N, 3), cell (B, 6) standardised, t (B,) in [0, 1]."""
-        h, condition = self.features(numbers, frac, cell, t)
+        return self.heads(*self.features(numbers, frac, cell, t))
+
+    def heads(self, h: Tensor, condition: Tensor) -> Prediction:
+        """What `features` found, in words of the process."""
         coords = self.coords(h)
         lattice = self.lattice(torch.cat([h.mean(1), condition], dim=-1))
         return Prediction(coords - coords.mean(1, keepdim=True), lattice, self.species(h))

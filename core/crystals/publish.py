@@ -25,7 +25,7 @@ from core.crystals.metrics import Report
 from core.crystals.models import FOLDER, KINDS, MODELS, Model
 from core.crystals.sampler import METHODS, SamplerConfig
 from core.crystals.types import Crystal
-from core.crystals.weights import load_weights, n_parameters, save_weights
+from core.crystals.weights import load_judge, load_weights, n_parameters, save_weights
 
 
 def measure(model: Model, truths: list[Crystal], *, settings: SamplerConfig, seed: int,
@@ -78,8 +78,10 @@ def card(model: Model, result: Report) -> str:
     settings = ", ".join(f"{k} {v:g}" for k, v in about["scoring"].items() if v != standard[k])
     species = "The species are masked one by one and can be made too (absorbing D3PM)." if model.de_novo else "The species are given."
     ranked = about["scoring"]["candidates"] > 1
-    choice = ("Of so many candidates the one that surprises the model itself least (`sampler.surprise`; the truth plays no part). "
-              if ranked else "")
+    choice = "" if not ranked else (
+        "Of so many candidates the one that the judge in the same file trusts most (`core/crystals/judge.py`; trained on crystals grown "
+        "for training compositions; the truth plays no part here). " if model.judge else
+        "Of so many candidates the one that surprises the model itself least (`sampler.surprise`; the truth plays no part). ")
     return f"""# {model.name}, {KINDS[model.kind]}: a generative model of crystals
 
 {MODELS[model.name]}. Given the content of a cell, it grows the cell and the places of the atoms from noise.
@@ -160,7 +162,7 @@ def main(arguments: list[str] | None = None) -> int:
               "atom_counts": (sizes := np.unique(arrays.num_atoms[~dev], return_counts=True))[0].tolist(),
               "size_shares": (sizes[1] / sizes[1].sum()).round(5).tolist(), "data_note": args.data_note,
               "training_note": args.training_note, "machine": platform.machine()}
-    model = Model(args.model, network, process, about)
+    model = Model(args.model, network, process, about, load_judge(args.weights, network))
     result, extra = measure(model, [arrays.crystal(i) for i in held_out], settings=settings, seed=args.seed,
                             workers=args.workers)
     default = replace(settings, candidates=1) if model.kind == "flow" else METHODS["ancestral"]
@@ -174,7 +176,7 @@ def main(arguments: list[str] | None = None) -> int:
         made = run(model, cells, SamplerConfig(**about["de_novo"]), seed=args.seed)
         about["de_novo_census"] = asdict(census([path.final for path in made], arrays.select(~dev), workers=args.workers, progress=True))
     args.folder.mkdir(parents=True, exist_ok=True)
-    save_weights(args.folder / f"{args.model}_{model.kind}.safetensors", network.config, process, network.state_dict(), about)
+    save_weights(args.folder / f"{args.model}_{model.kind}.safetensors", network.config, process, network.state_dict(), about, model.judge)
     (args.folder / f"{args.model}_{model.kind}.md").write_text(card(model, result))
     print(table(result))
     return 0

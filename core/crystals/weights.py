@@ -14,8 +14,10 @@ from torch import Tensor
 
 from core.crystals.diffusion import Diffusion
 from core.crystals.flow import Flow
+from core.crystals.judge import Judge, n_features
 from core.crystals.network import Denoiser, NetworkConfig
 
+JUDGE = "judge."  # prefix of the judge's weights in the file of its model
 KINDS = {"Diffusion": Diffusion, "Flow": Flow}
 
 
@@ -23,11 +25,13 @@ class WeightsError(ValueError):
     """A weight file that is missing, broken or made for another network; the message says which."""
 
 
-def save_weights(path: Path, sizes: NetworkConfig, process: Diffusion | Flow, state: dict[str, Tensor], about: dict) -> None:
-    """Atomic. `about` is plain JSON: data, time, measured numbers."""
+def save_weights(path: Path, sizes: NetworkConfig, process: Diffusion | Flow, state: dict[str, Tensor], about: dict,
+                 judge: Judge | None = None) -> None:
+    """Atomic. `about` is plain JSON: data, time, measured numbers. judge: goes into the same file."""
     metadata = {"sizes": json.dumps(asdict(sizes)), "kind": type(process).__name__,
                 "process": json.dumps(asdict(process)), "about": json.dumps(about)}
-    _write(path, state, metadata)
+    extra = {} if judge is None else {JUDGE + name: value for name, value in judge.state_dict().items()}
+    _write(path, state | extra, metadata)
 
 
 def save_module(path: Path, module: torch.nn.Module, about: dict) -> None:
@@ -59,7 +63,7 @@ def load_weights(path: Path) -> tuple[Denoiser, Diffusion | Flow, dict]:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            state = {name: file.get_tensor(name) for name in file.keys() if not name.startswith(JUDGE)}
         network = Denoiser(NetworkConfig(**json.loads(metadata["sizes"])))
         network.load_state_dict(state)
         process = KINDS[metadata.get("kind", "Diffusion")](**json.loads(metadata["process"]))
@@ -68,6 +72,20 @@ def load_weights(path: Path) -> tuple[Denoiser, Diffusion | Flow, dict]:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise WeightsError(f"{path}: {reason}") from None
     return network.eval().requires_grad_(False), process, about
+
+
+def load_judge(path: Path, network: Denoiser) -> Judge | None:
+    """The judge that came with these weights, ready for use; None if there is none. Raises WeightsError."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            state = {name.removeprefix(JUDGE): file.get_tensor(name) for name in file.keys() if name.startswith(JUDGE)}
+        if not state:
+            return None
+        judge = Judge(n_features(network))
+        judge.load_state_dict(state)
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise WeightsError(f"{path}: {str(error).splitlines()[0]}") from None
+    return judge.eval().requires_grad_(False)
 
 
 def n_parameters(network: torch.nn.Module) -> int:

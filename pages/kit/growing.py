@@ -56,7 +56,7 @@ def controls() -> list[Control]:
                help="Step i of n ends at t = (1 − i/n)^p. p = 1: even steps. Larger: short steps near the crystal."),
         Slider("temperature", "Temperature τ of the noise", 1.0, low=0.0, high=2.0, step=0.05, more=True, term="motion"),
         Slider("candidates", "Attempts, best kept", 4, options=[1, 2, 4, 8], more=True,
-               help="So many crystals are grown; the one that surprises the model least is kept. It never sees the truth."),
+               help="So many crystals are grown; the one that the model's judge trusts most is kept. It never sees the truth."),
         Number("seed", "Seed", 1, more=True, help="Everyone with the same seed sees the same crystal."),
     ]
 

@@ -21,15 +21,15 @@ def run(pool, out, **options):
                  **{"steps": 30, "resume": False, **options})
 
 
-@pytest.mark.parametrize("config", [CONFIG, EXCHANGED], ids=["plain", "exchange"])
-def test_interrupted_and_resumed_is_the_same_as_uninterrupted(pool, tmp_path, config):
-    whole = run(pool, tmp_path / "whole", config=config)
-    run(pool, tmp_path / "parts", config=config, stop_after=13)
-    resumed = run(pool, tmp_path / "parts", config=config, resume=True)
+@pytest.mark.parametrize(("config", "method"), [(CONFIG, "diffusion"), (EXCHANGED, "flow")], ids=["plain diffusion", "exchange, flow"])
+def test_interrupted_and_resumed_is_the_same_as_uninterrupted(pool, tmp_path, config, method):
+    whole = run(pool, tmp_path / "whole", config=config, method=method)
+    run(pool, tmp_path / "parts", config=config, stop_after=13, method=method)
+    resumed = run(pool, tmp_path / "parts", config=config, resume=True, method=method)
     assert (whole.step, resumed.step) == (30, 30) and whole.epoch == resumed.epoch > 1
     for name, value in whole.average.items():
         assert torch.equal(value, resumed.average[name]), name
-    other = run(pool, tmp_path / "other", config=replace(config, seed=1))
+    other = run(pool, tmp_path / "other", config=replace(config, seed=1), method=method)
     assert not torch.equal(other.average["coords.weight"], whole.average["coords.weight"])
 
 

@@ -1,0 +1,110 @@
+"""The judge of grown crystals: what it sees has the network's symmetries, what it learns is which candidate is right."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from core.crystals.arrays import load_arrays
+from core.crystals.generation import run, to_cells
+from core.crystals.judge import LEVELS, Judge, features, fit, loss, n_features
+from core.crystals.models import load_model
+from core.crystals.sampler import SamplerConfig, candidate_seeds
+from core.crystals.train_judge import answers, main, shares
+from core.crystals.types import Crystal
+from core.crystals.weights import WeightsError, load_judge, load_weights, save_weights
+
+
+def test_features_know_no_origin_no_order_and_no_image(flow_model):
+    rng = np.random.default_rng(0)
+    crystal = Crystal([38, 22, 8, 8, 8], rng.random((5, 3)), np.diag([3.9, 4.1, 4.4]))
+    order = [3, 0, 4, 1, 2]
+    moved = Crystal(crystal.numbers[order], crystal.frac_coords[order] + [0.3, 0.8, -2.1], crystal.lattice)
+    other = Crystal(crystal.numbers, crystal.frac_coords + 0.05 * rng.random((5, 3)), crystal.lattice)
+    one, same, far = features(flow_model.network, to_cells(flow_model.network, [crystal, moved, other]))
+    assert len(one) == n_features(flow_model.network)
+    assert (one - same).abs().max() < 1e-3 < (one - far).abs().max()
+
+
+def test_loss_by_hand():
+    """Two crystals, the first matches: cross-entropy of all levels, and ln(1 + exp(-(a - b))) for the pair."""
+    logits = torch.tensor([[[1.0, 0.0, 0.0], [0.5, 0.0, 0.0]]])
+    reached = torch.tensor([[[1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]])
+    expected = F.binary_cross_entropy_with_logits(logits, reached) + math.log(1 + math.exp(-0.5))
+    assert abs(float(loss(logits, reached) - expected)) < 1e-6
+    alike = torch.ones_like(reached)
+    assert float(loss(logits, alike)) == pytest.approx(float(F.binary_cross_entropy_with_logits(logits, alike)))
+
+
+def test_learns_which_candidate_is_right():
+    """One feature of twenty says how far a crystal is off, with noise as large as itself: chance is right in half of the pairs."""
+    generator = torch.Generator().manual_seed(0)
+    rms = torch.rand(600, 2, generator=generator)
+    phi = torch.randn(600, 2, 20, generator=generator)
+    phi[..., 7] = rms + 0.1 * torch.randn(600, 2, generator=generator)
+    rms = torch.where(rms > LEVELS[0], torch.inf, rms)
+    judge = fit(phi[:400], rms[:400], epochs=30)
+    found = shares(judge, phi[400:], rms[400:])
+    assert found["first"] < 0.6 and found["any"] - 0.05 < found["chosen"] <= found["any"]
+    assert torch.equal(judge.quality(phi), fit(phi[:400], rms[:400], epochs=30).quality(phi))     # seeded
+    quality = judge.quality(phi)
+    assert quality.min() >= 0 and quality.max() <= len(LEVELS)
+
+
+def test_run_keeps_the_candidate_that_the_judge_prefers(flow_model):
+    """A judge that likes large cells gets the largest of six; each candidate is the crystal of its own seed."""
+    network = flow_model.network
+    judge = Judge(n_features(network), hidden=1, members=1).eval()
+    volume = n_features(network) - 7
+    with torch.no_grad():
+        for p in judge.parameters():
+            p.zero_()
+        judge.members[0][1].weight[0, volume] = 0.1
+        judge.members[0][1].bias.fill_(5.0)                             # far on the rising side of SiLU
+        judge.members[0][4].weight.fill_(0.1)
+    cell, settings = (38, 22, 8, 8, 8), SamplerConfig(steps=4, candidates=6)
+    best = run(replace(flow_model, judge=judge), [cell], settings, seed=3)[0].final
+    plain = run(flow_model, [cell], replace(settings, candidates=1), seed=3)[0].final
+    assert best.volume >= plain.volume
+    rivals = {run(flow_model, [cell], replace(settings, rank_from=0.1 * k), seed=3)[0].final.volume for k in range(3)}
+    assert best.volume >= max(rivals) - 1e-3
+    assert len(set(candidate_seeds([3], 6))) == 6
+
+
+def test_weights_travel_with_their_judge(flow_model, tmp_path):
+    network, path = flow_model.network, tmp_path / "mp20_flow.safetensors"
+    torch.manual_seed(0)
+    judge = Judge(n_features(network)).eval()
+    save_weights(path, network.config, flow_model.process, network.state_dict(), {}, judge)
+    again, _, _ = load_weights(path)
+    assert torch.equal(again.coords.weight, network.coords.weight)
+    phi = torch.randn(4, n_features(network))
+    assert torch.equal(load_judge(path, again).quality(phi), judge.quality(phi))
+    assert torch.equal(load_model("mp20", tmp_path, kind="flow").judge.quality(phi), judge.quality(phi))
+    assert flow_model.judge is None
+    save_weights(path, network.config, flow_model.process, network.state_dict(), {}, Judge(5))
+    with pytest.raises(WeightsError, match="mp20_flow"):
+        load_judge(path, network)
+
+
+def test_command_examines_trains_and_goes_on(pool, models_folder, tmp_path, capsys):
+    arguments = [str(models_folder / "mp20_flow.safetensors"), "--data", str(pool), "--out", str(tmp_path), "--compositions", "12",
+                 "--epochs", "2"]
+    assert main(arguments) == 0
+    assert "judge's choice" in capsys.readouterr().out
+    written = (tmp_path / "exam_0.npz").stat().st_mtime_ns
+    assert main(arguments) == 0
+    assert (tmp_path / "exam_0.npz").stat().st_mtime_ns == written
+    model = load_model("mp20", models_folder, kind="flow")
+    arrays = load_arrays(pool)
+    phi, rms = answers(model, arrays, tmp_path / "exam_0.npz")
+    assert phi.shape == (12, 2, n_features(model.network)) and rms.shape == (12, 2)
+    with np.load(tmp_path / "exam_0.npz") as kept:
+        assert not arrays.columns["dev"].astype(bool)[kept["row"]].any()
+    network, _, about = load_weights(tmp_path / "model.safetensors")
+    assert about["judge"]["compositions"] == 12 and load_judge(tmp_path / "model.safetensors", network) is not None
+    with pytest.raises(SystemExit):
+        main([str(tmp_path / "nothing"), *arguments[1:]])
