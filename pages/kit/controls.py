@@ -185,6 +185,18 @@ class Scene:
     breaks: bool = False
 
 
+def _start_afresh(slug: str, declared: Sequence[Control]) -> None:
+    """A chapter begins with its link and its defaults, not with what the last chapter had under the same keys.
+
+    Streamlit (1.67) sees to that, unless a fragment of the old page asks for its next run while the page changes: the two requests
+    become one, and it carries the old values.
+    """
+    if st.session_state.get("_chapter", slug) != slug:
+        put({control.key: control.default for control in declared
+             if control.key in st.session_state and control.key not in st.query_params})
+    st.session_state["_chapter"] = slug
+
+
 def _notices(slug: str, declared: Sequence[Control]) -> list[str]:
     """Bad URL values, in the reader's words; remembered until a control is moved."""
     store = st.session_state.setdefault("_notices", {})
@@ -207,6 +219,7 @@ def controls(slug: str, declared: Sequence[Control], *, more_label: str = "More"
 
     Also notes which control moved last (for the live equation) and says kindly which values of a link were unusable.
     """
+    _start_afresh(slug, declared)
     notices = _notices(slug, declared)
     values: dict[str, Any] = {}
 
