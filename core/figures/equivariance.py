@@ -12,10 +12,10 @@ from torch import Tensor
 from core.crystals.equivariance import MOVES
 from core.crystals.poses import centres, drift_exact, poses
 from core.figures.theme import LIGHT, Palette, rgba, styled
+from core.numerics.distances import RAISED
 from core.numerics.trajectory import Trajectory
 
 KEPT = 1e-5  # the project's symmetry tolerance: what float32 leaves of an exact symmetry, with room
-DIGITS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def power(value: float) -> str:
@@ -25,7 +25,7 @@ def power(value: float) -> str:
     if value >= 0.01:
         return f"{value:.2g}"
     digit, exponent = f"{value:.0e}".split("e")
-    return f"{digit}·10{str(int(exponent)).translate(DIGITS)}"
+    return f"{digit}·10{str(int(exponent)).translate(RAISED)}"
 
 
 def table_figure(errors: dict[str, dict[str, Tensor]], chosen: str, *, palette: Palette = LIGHT) -> go.Figure:

@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 import torch
 
-from core.figures.theme import LIGHT, Palette, rgba, styled
+from core.figures.theme import LIGHT, Palette, rgba, styled, typeset
 from core.foundations.microstates import (
     Throws,
     Width,
@@ -103,5 +103,4 @@ def count_table(throws: Throws) -> list[tuple[str, str]]:
 def _large(value: float) -> str:
     if value < 1e6:
         return f"{value:,.0f}"
-    mantissa, power = f"{value:.2e}".split("e")
-    return f"{mantissa}·10<sup>{int(power)}</sup>"
+    return typeset(f"{value:.2e}")

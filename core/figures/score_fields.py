@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from core.figures.theme import LIGHT, Palette, rgba, styled
+from core.figures.theme import LIGHT, Palette, rgba, styled, typeset
 from core.numerics.trajectory import Trajectory
 from core.physics.basins import Basins
 from core.physics.score_fields import Rescaled
@@ -47,12 +47,6 @@ def mode_figure(basins: Basins, greedy: Trajectory, thermal: Trajectory, *, pale
     return figure
 
 
-def _power(value: float) -> str:
-    """4.7e-16 as print has it."""
-    digits, exponent = f"{value:.1e}".split("e")
-    return f"{digits}·10<sup>{int(exponent)}</sup>".replace("-", "−") if value else "0"
-
-
 def constant_figure(cut: Rescaled, constant: float, *, palette: Palette = LIGHT) -> go.Figure:
     """ln p and ln(c p) along a line above, their slopes below: the curves part, the slopes fall on each other."""
     figure = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.07)
@@ -67,8 +61,9 @@ def constant_figure(cut: Rescaled, constant: float, *, palette: Palette = LIGHT)
     figure.update_xaxes(title_text=f"x₁ along x₂ = {cut.y:.2f}".replace("-", "−"), row=2, col=1)
     figure.update_yaxes(title_text="logarithm", row=1, col=1)
     figure.update_yaxes(title_text="score along x₁", row=2, col=1)
+    gap = typeset(f"{cut.deviation:.1e}") if cut.deviation else "0"
     figure.add_annotation(x=0.99, y=0.44, xref="paper", yref="paper", xanchor="right", yanchor="top", showarrow=False,
-                          text=f"largest difference of the arrows: {_power(cut.deviation)}", bgcolor=rgba(palette.background, 0.8))
+                          text=f"largest difference of the arrows: {gap}", bgcolor=rgba(palette.background, 0.8))
     return figure
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,3 +83,11 @@ def enlarged(figure: go.Figure, by: float = 1.35) -> go.Figure:
         layout["height"] = round(layout["height"] * by)
     layout["margin"] = {side: width * by for side, width in layout.get("margin", {}).items()}
     return go.Figure(bare)
+
+
+def typeset(text: str) -> str:
+    """Numbers as print has them: a minus sign for a hyphen before a digit, 1.2·10 to a raised power for 1.2e-05."""
+    def power(found: re.Match) -> str:
+        return f"{found[1]}·10<sup>{int(found[2])}</sup>"
+
+    return re.sub(r"(?<![\w.-])-(?=\.?\d)|(?<=<sup>)-", "−", re.sub(r"(\d)e([+-]\d+)", power, text))

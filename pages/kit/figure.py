@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
@@ -11,7 +10,7 @@ from itertools import accumulate, pairwise
 import plotly.graph_objects as go
 import streamlit as st
 
-from core.figures.theme import enlarged
+from core.figures.theme import enlarged, typeset
 from pages.kit import shell
 
 DASHES = {"solid": (1,), "dot": (1, 1), "dash": (3, 3), "longdash": (5, 5), "dashdot": (3, 1, 1, 1), "longdashdot": (5, 2, 1, 2)}
@@ -50,14 +49,6 @@ def side_by_side(*plots: tuple[str, go.Figure, str, str], widths: Sequence[float
             if heading:
                 st.markdown(f"##### {heading}")
             figure(drawn, key=key, alt=alt)
-
-
-def typeset(text: str) -> str:
-    """Numbers as print has them: a minus sign for a hyphen before a digit, 1.2·10 to a raised power for 1.2e-05."""
-    def power(found: re.Match) -> str:
-        return f"{found[1]}·10<sup>{int(found[2])}</sup>"
-
-    return re.sub(r"(?<![\w.-])-(?=\.?\d)|(?<=<sup>)-", "−", re.sub(r"(\d)e([+-]\d+)", power, text))
 
 
 def readings(rows: Iterable[tuple[str, str]]) -> None:

@@ -9,8 +9,9 @@ from collections.abc import Iterable
 
 import streamlit as st
 
+from core.figures.theme import typeset
 from core.numerics.distances import Truth
-from pages.kit.figure import readings, typeset
+from pages.kit.figure import readings
 
 
 def _words(text: str) -> str:

@@ -11,7 +11,7 @@ from core.crystals.compare import Comparison
 from core.crystals.metrics import MISS, TIGHT
 from core.crystals.types import Crystal, CrystalTrajectory
 from core.crystals.upload import CrystalFileError, read_cif
-from pages.kit.figure import typeset
+from core.figures.theme import typeset
 
 
 def verdict(comparison: Comparison | None) -> None:

@@ -3,8 +3,7 @@
 import plotly.graph_objects as go
 import pytest
 
-from core.figures.theme import enlarged, styled
-from pages.kit.figure import typeset
+from core.figures.theme import enlarged, styled, typeset
 
 
 @pytest.mark.parametrize(("text", "printed"), [
