@@ -239,13 +239,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--learning-rate", type=float, default=TrainConfig.learning_rate)
     parser.add_argument("--augment", action="store_true", help="show each cell in all descriptions that its shape allows")
     parser.add_argument("--exchange", type=float, default=0.0, help="share of cells in which elements make place for related ones")
+    parser.add_argument("--dropout", type=float, help="in the blocks; without it that of the model")
     args = parser.parse_args(arguments)
     torch.set_num_threads(args.threads)
     config = replace(TrainConfig(), seed=args.seed, learning_rate=args.learning_rate, augment=args.augment,
                      exchange=args.exchange)
+    sizes = SIZES[args.model] if args.dropout is None else replace(SIZES[args.model], dropout=args.dropout)
     try:
         train(args.data, args.model, args.out, method=args.method, n_probe=args.probe, minutes=args.minutes, steps=args.steps,
-              resume=args.resume, config=config, init=args.init)
+              resume=args.resume, config=config, sizes=sizes, init=args.init)
     except (ArrayFileError, WeightsError) as error:
         parser.exit(2, f"{error}\n")
     return 0

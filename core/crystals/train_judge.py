@@ -13,7 +13,6 @@ import argparse
 import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +39,7 @@ def exam(model: Model, arrays: CrystalArrays, rows: np.ndarray, path: Path, *, n
     """Grow `n` crystals for each of `rows`, compare them with the truth, write row, frac, lattice (atom by atom) and rms to `path`."""
     truths = [arrays.crystal(i) for i in rows]
     cells = [truth.numbers.tolist() for truth in truths for _ in range(n)]
-    grown = [one.final for one in run(model, cells, replace(settings, candidates=1), seed=seed)]
+    grown = [one.final for one in run(model, cells, settings, seed=seed)]
     pairs = grown, [truth for truth in truths for _ in range(n)]
     if workers > 1:
         with ProcessPoolExecutor(workers) as pool:
