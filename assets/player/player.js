@@ -221,9 +221,10 @@ class ParticlePlayer extends Player {
     drawAxes(dom.axes, movie, this.places, { ...this.roles, type: this.type });
     this.handles.place(this.places, movie.bounds);
     dom.notes.replaceChildren(...this.places.map(({ plot }, i) => {
-      const note = element("div", { class: "note", hidden: true });
-      Object.assign(note.style, { left: `${plot.x + 5}px`, top: `${plot.y + 5 + (movie.overlay ? 1.7 * i * this.type : 0)}px`,
+      const note = element("div", { class: movie.overlay ? "note whose" : "note", hidden: true });
+      Object.assign(note.style, { left: `${plot.x + 5}px`, top: `${plot.y + 5 + (movie.overlay ? 1.6 * i * this.type : 0)}px`,
         maxWidth: `${plot.w - 10}px` });
+      note.style.setProperty("--whose", this.roles[movie.panels[i].role]);
       return note;
     }));
     this.dirtyAxes = false;
@@ -258,8 +259,7 @@ class ParticlePlayer extends Player {
     });
     movie.panels.forEach((panel, i) => {
       const note = dom.notes.children[i];
-      const missed = missingNote(movie, panel, frame);
-      const text = missed && movie.overlay ? `${panel.name}: ${missed}` : missed;
+      const text = missingNote(movie, panel, frame);
       if (note.textContent !== text) note.textContent = text;
       note.hidden = !text;
     });
