@@ -31,8 +31,8 @@ from core.crystals.sampler import (
     Noise,
     SamplerConfig,
     candidate_seeds,
-    least_surprising,
     sample,
+    surprise,
     times,
 )
 from core.crystals.state import Cells
@@ -51,8 +51,8 @@ class Cancelled(Exception):
 
 
 def generate(model_name: str | Model, compositions: Sequence[str | Sequence[int] | int], *, n_samples: int = 1,
-             n_steps: int = 50, method: str = "ancestral", temperature: float = 1.0, candidates: int = 1, sharpen: float = 0.0,
-             power: float = 1.0, start: float = 1.0, library: str | None = None, seed: int = 0, n_frames: int = 100,
+             n_steps: int = 50, method: str = "ancestral", temperature: float = 1.0, candidates: int = 1, rounds: int = 1,
+             sharpen: float = 0.0, power: float = 1.0, start: float = 1.0, library: str | None = None, seed: int = 0, n_frames: int = 100,
              guide: Guide | None = None, progress: Progress | None = None,
              cancelled: Callable[[], bool] | None = None) -> list[CrystalTrajectory]:
     """Crystals of the given cell contents, in their order, the samples of one composition next to each other.
@@ -60,17 +60,18 @@ def generate(model_name: str | Model, compositions: Sequence[str | Sequence[int]
     compositions: formulas ("Sr1 Ti1 O3"), atomic numbers, or a number of atoms whose species are to be decided too (de novo; masked,
     number 0, in the first frames). Atoms keep the order written. n_steps: network calls. temperature multiplies the variance of
     all noise drawn (of the starting cell too). candidates: crystals grown for each one asked for; the one that the model's judge trusts
-    most (without a judge: that surprises the model least) is kept. sharpen: anti-annealing. power: the schedule, times
-    start (1 - i / n_steps)^power. start below 1: begin with the nearest prototype of another composition in `library` (a file; None =
-    the built-in one), blurred to that time. n_frames: states kept, first and last among them; never changes the crystals. guide: see
-    `sampler.sample`. progress(done, total) counts steps of batches; cancelled() is asked at every step.
+    most (without a judge: that surprises the model least) is kept. rounds: in each after the first, the best so far is blurred and grown
+    again, see `SamplerConfig`. sharpen: anti-annealing. power: the schedule, times start (1 - i / n_steps)^power. start below 1: begin
+    with the nearest prototype of another composition in `library` (a file; None = the built-in one), blurred to that time. n_frames:
+    states kept, first and last among them; never changes the crystals. guide: see `sampler.sample`. progress(done, total) counts steps
+    of batches; cancelled() is asked at every step.
 
     The k-th cell of one composition has the same random numbers whatever else is asked for in the same call.
     Raises FormulaError, ModelMissing, Cancelled; KeyError for an unknown model or method; ValueError for steps < 1, power <= 0.
     """
     model = _model_for(model_name, method)
-    config = replace(METHODS[method], steps=n_steps, temperature=temperature, candidates=candidates, sharpen=sharpen, power=power,
-                     start=start, rank_from=model.scoring.rank_from, rank_to=model.scoring.rank_to)
+    config = replace(METHODS[method], steps=n_steps, temperature=temperature, candidates=candidates, rounds=rounds, sharpen=sharpen,
+                     power=power, start=start, rank_from=model.scoring.rank_from, rank_to=model.scoring.rank_to)
     cells = [content(model, asked) for asked in compositions for _ in range(n_samples)]
     initial = [known_relative(cell, library).crystal for cell in cells] if start < 1 else None
     return run(model, cells, config, seed=seed, n_frames=n_frames, initial=initial, guide=guide, progress=progress, cancelled=cancelled)
@@ -130,43 +131,63 @@ def kind_of(method: str) -> str:
 def run(model: Model, cells: Sequence[Sequence[int]], config: SamplerConfig, *, seed: int = 0, n_frames: int = 1,
         initial: Sequence[Crystal] | None = None, guide: Guide | None = None, progress: Progress | None = None,
         cancelled: Callable[[], bool] | None = None) -> list[CrystalTrajectory]:
-    """The sampler on cells of any sizes, each size in batches of its own. initial: crystals to start from, blurred to config.start."""
-    if min(config.steps, config.candidates, n_frames) < 1 or config.temperature < 0 or config.power <= 0:
-        raise ValueError("steps, samples and frames must be at least 1, the temperature at least 0, the power of the times above 0")
+    """The sampler on cells of any sizes, each size in batches of its own. initial: crystals to start from, blurred to config.start.
+
+    Of several rounds the path kept is that of the round which found the answer.
+    """
+    if min(config.steps, config.candidates, config.rounds, n_frames) < 1 or config.temperature < 0 or config.power <= 0:
+        raise ValueError("steps, samples, rounds and frames must be at least 1, the temperature at least 0, the power of the times above 0")
     seeds = structure_seeds(cells, seed)
-    size = max(1, BATCH // config.candidates)
+    rounds = [config.round(r) for r in range(config.rounds)]
     batches = [rows for n in sorted({len(c) for c in cells})
-               for rows in _chunks([i for i, c in enumerate(cells) if len(c) == n], size)]
-    keep = frame_indices(config.steps + 1, n_frames).tolist()
-    done, total = 0, len(batches) * config.steps
-    results: list[CrystalTrajectory | None] = [None] * len(cells)
+               for rows in _chunks([i for i, c in enumerate(cells) if len(c) == n], max(1, BATCH // config.candidates))]
+    done, total = 0, len(batches) * sum(part.steps for part in rounds)
+    results: dict[int, CrystalTrajectory] = {}
     for rows in batches:
-        numbers = torch.tensor([cells[i] for i in rows]).repeat_interleave(config.candidates, dim=0)
-        own = candidate_seeds([seeds[i] for i in rows], config.candidates)
-        first = None if initial is None else to_cells(model.network, [initial[i] for i in rows for _ in range(config.candidates)])
-        frames = []
-        for i, state in enumerate(sample(model.network, model.process, numbers, config, seeds=own, initial=first, guide=guide)):
-            if cancelled is not None and cancelled():
-                raise Cancelled
-            if i in keep:
-                frames.append(state)
-            done += i > 0
-            if progress is not None:
-                progress(done, total)
-        if config.candidates > 1:
-            best = _best(model, frames[-1], config)
-            frames = [Cells(*(part[best] for part in frame)) for frame in frames]
-        for row, trajectory in zip(rows, _trajectories(model.network, frames, times(config)[keep]), strict=True):
-            results[row] = trajectory
-    return results
+        numbers = torch.tensor([cells[i] for i in rows])
+        best = None if initial is None else to_cells(model.network, [initial[i] for i in rows])
+        trust = torch.full((len(rows),), -torch.inf)  # in the best so far
+        for r, settings in enumerate(rounds):
+            k = settings.candidates
+            own = candidate_seeds([seeds[i] for i in rows], k, r * k)
+            keep = frame_indices(settings.steps + 1, n_frames).tolist()
+            frames = []
+            for i, state in enumerate(sample(model.network, model.process, numbers.repeat_interleave(k, dim=0), settings, seeds=own,
+                                             initial=None if best is None else _repeated(best, k), guide=guide)):
+                if cancelled is not None and cancelled():
+                    raise Cancelled
+                if i in keep:
+                    frames.append(state)
+                done += i > 0
+                if progress is not None:
+                    progress(done, total)
+            found = torch.zeros(len(rows))
+            if k > 1 or len(rounds) > 1:
+                found, choice = trust_in(model, frames[-1], settings).view(-1, k).max(1)
+                choice += k * torch.arange(len(rows))
+                frames = [Cells(*(values[choice] for values in frame)) for frame in frames]
+            better = (found > trust) | (r == 0)
+            best = frames[-1] if r == 0 else _merged(better, frames[-1], best)
+            trust = torch.maximum(found, trust)
+            made = _trajectories(model.network, frames, times(settings)[keep])
+            results |= {row: path for row, path, new in zip(rows, made, better.tolist(), strict=True) if new}
+    return [results[i] for i in range(len(cells))]
 
 
-def _best(model: Model, crystals: Cells, config: SamplerConfig) -> Tensor:
-    """Rows of the best candidate of each group of `config.candidates` neighbours: the judge's choice, or the least surprising."""
-    if model.judge is None:
-        return least_surprising(model.network, model.process, crystals, config)
-    quality = model.judge.quality(features(model.network, crystals)).view(-1, config.candidates)
-    return quality.argmax(1) + config.candidates * torch.arange(len(quality))
+def trust_in(model: Model, crystals: Cells, config: SamplerConfig) -> Tensor:
+    """(B,): by what the candidates of one composition are told apart: the judge's opinion, or minus the surprise of the model."""
+    trust = (-surprise(model.network, model.process, crystals, config) if model.judge is None
+             else model.judge.quality(features(model.network, crystals)))
+    return trust.nan_to_num(nan=-torch.inf)
+
+
+def _repeated(cells: Cells, k: int) -> Cells:
+    return Cells(*(part.repeat_interleave(k, dim=0) for part in cells))
+
+
+def _merged(rows: Tensor, yes: Cells, no: Cells) -> Cells:
+    """The cells of `yes` where `rows` (B,) is true, those of `no` elsewhere."""
+    return Cells(*(torch.where(rows.view(-1, *[1] * (a.dim() - 1)), a, b) for a, b in zip(yes, no, strict=True)))
 
 
 def to_cells(network: Denoiser, crystals: Sequence[Crystal]) -> Cells:

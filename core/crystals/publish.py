@@ -82,6 +82,8 @@ def card(model: Model, result: Report) -> str:
         "Of so many candidates the one that the judge in the same file trusts most (`core/crystals/judge.py`; trained on crystals grown "
         "for training compositions; the truth plays no part here). " if model.judge else
         "Of so many candidates the one that surprises the model itself least (`sampler.surprise`; the truth plays no part). ")
+    if about["scoring"].get("rounds", 1) > 1:
+        choice += "In each round after the first, the best so far is blurred and grown again (`sampler.SamplerConfig.rounds`). "
     return f"""# {model.name}, {KINDS[model.kind]}: a generative model of crystals
 
 {MODELS[model.name]}. Given the content of a cell, it grows the cell and the places of the atoms from noise.
@@ -165,7 +167,7 @@ def main(arguments: list[str] | None = None) -> int:
     model = Model(args.model, network, process, about, load_judge(args.weights, network))
     result, extra = measure(model, [arrays.crystal(i) for i in held_out], settings=settings, seed=args.seed,
                             workers=args.workers)
-    default = replace(settings, candidates=1) if model.kind == "flow" else METHODS["ancestral"]
+    default = replace(settings, candidates=1, rounds=1) if model.kind == "flow" else METHODS["ancestral"]
     plain, plain_extra = measure(model, [arrays.crystal(i) for i in held_out], settings=default, seed=args.seed,
                                  workers=args.workers)
     about |= {"dev": _rounded(result) | extra, "plain": _rounded(plain) | plain_extra | {"steps": default.steps},

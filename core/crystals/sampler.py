@@ -12,8 +12,9 @@ share its batch, nor on their number, to rounding of the matrix products.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -33,7 +34,9 @@ class SamplerConfig:
     sharpen: score or velocity of the coordinates is multiplied by 1 + sharpen (1 - t) (anti-annealing).
     species_temperature: divides the logits when a masked species is decided.
     candidates: so many crystals are grown for each one asked for; the one that surprises the model least, when it is
-    noised to times from rank_from to rank_to, is kept.
+    noised to times from rank_from to rank_to, is kept (or the judge's choice, where the model has one).
+    rounds: the best so far is blurred and grown again, as many candidates, rounds - 1 times; round r = 0, 1, ... begins at the
+    time start * again ** r and takes steps of the same length. The best of all is kept.
     """
 
     steps: int = 50
@@ -48,6 +51,13 @@ class SamplerConfig:
     candidates: int = 1
     rank_from: float = 0.2
     rank_to: float = 0.4
+    rounds: int = 1
+    again: float = 0.7
+
+    def round(self, r: int) -> SamplerConfig:
+        """The settings of round r alone."""
+        part = self.again**r
+        return replace(self, start=self.start * part, steps=math.ceil(self.steps * part - 1e-9), rounds=1)
 
 
 DEFAULT_STEPS = 50
@@ -124,15 +134,9 @@ def surprise(network: Denoiser, process: Diffusion | Flow, crystals: Cells, conf
     return total / RANKING_CALLS
 
 
-def candidate_seeds(seeds: Sequence[int], candidates: int) -> list[int]:
-    """`candidates` seeds for each seed, next to each other; the first is the seed itself."""
-    return [(seed + 0x9E3779B97F4A7C15 * i) % 2**63 for seed in seeds for i in range(candidates)]
-
-
-def least_surprising(network: Denoiser, process: Diffusion | Flow, crystals: Cells, config: SamplerConfig) -> Tensor:
-    """Rows of the best candidate of each group of `config.candidates` neighbours."""
-    groups = surprise(network, process, crystals, config).view(-1, config.candidates)
-    return groups.argmin(1) + config.candidates * torch.arange(len(groups))
+def candidate_seeds(seeds: Sequence[int], candidates: int, first: int = 0) -> list[int]:
+    """`candidates` seeds for each seed, next to each other, from the `first` on; the one of number 0 is the seed itself."""
+    return [(seed + 0x9E3779B97F4A7C15 * i) % 2**63 for seed in seeds for i in range(first, first + candidates)]
 
 
 def start(numbers: Tensor, noise: Noise, config: SamplerConfig) -> Cells:

@@ -9,10 +9,10 @@ import torch
 from torch.nn import functional as F
 
 from core.crystals.arrays import load_arrays
-from core.crystals.generation import run, to_cells
+from core.crystals.generation import run, structure_seeds, to_cells
 from core.crystals.judge import LEVELS, Judge, features, fit, loss, n_features
 from core.crystals.models import load_model
-from core.crystals.sampler import SamplerConfig, candidate_seeds
+from core.crystals.sampler import Noise, SamplerConfig, candidate_seeds
 from core.crystals.train_judge import answers, main, shares
 from core.crystals.types import Crystal
 from core.crystals.weights import WeightsError, load_judge, load_weights, save_weights
@@ -54,9 +54,7 @@ def test_learns_which_candidate_is_right():
     assert quality.min() >= 0 and quality.max() <= len(LEVELS)
 
 
-def test_run_keeps_the_candidate_that_the_judge_prefers(flow_model):
-    """A judge that likes large cells gets the largest of six; each candidate is the crystal of its own seed."""
-    network = flow_model.network
+def lover_of_large_cells(network):
     judge = Judge(n_features(network), hidden=1, members=1).eval()
     volume = n_features(network) - 7
     with torch.no_grad():
@@ -65,6 +63,12 @@ def test_run_keeps_the_candidate_that_the_judge_prefers(flow_model):
         judge.members[0][1].weight[0, volume] = 0.1
         judge.members[0][1].bias.fill_(5.0)                             # far on the rising side of SiLU
         judge.members[0][4].weight.fill_(0.1)
+    return judge
+
+
+def test_run_keeps_the_candidate_that_the_judge_prefers(flow_model):
+    """A judge that likes large cells gets the largest of six; each candidate is the crystal of its own seed."""
+    judge = lover_of_large_cells(flow_model.network)
     cell, settings = (38, 22, 8, 8, 8), SamplerConfig(steps=4, candidates=6)
     best = run(replace(flow_model, judge=judge), [cell], settings, seed=3)[0].final
     plain = run(flow_model, [cell], replace(settings, candidates=1), seed=3)[0].final
@@ -72,6 +76,28 @@ def test_run_keeps_the_candidate_that_the_judge_prefers(flow_model):
     rivals = {run(flow_model, [cell], replace(settings, rank_from=0.1 * k), seed=3)[0].final.volume for k in range(3)}
     assert best.volume >= max(rivals) - 1e-3
     assert len(set(candidate_seeds([3], 6))) == 6
+
+
+def test_a_later_round_begins_at_the_best_so_far_and_never_loses_it(flow_model):
+    model = replace(flow_model, judge=lover_of_large_cells(flow_model.network))
+    cells, settings = [(38, 22, 8, 8, 8), (11, 17), (38, 8), (11, 11, 8)], SamplerConfig(steps=4, candidates=3)
+    assert [(settings.round(r).start, settings.round(r).steps) for r in range(2)] == [(1.0, 4), (0.7, 3)]
+    one, two, three = (run(model, cells, replace(settings, rounds=n), seed=3, n_frames=9) for n in (1, 2, 3))
+    improved = 0
+    for k, (first, second, third) in enumerate(zip(one, two, three, strict=True)):
+        assert first.final.volume <= second.final.volume <= third.final.volume
+        if second.times[0] == 1:
+            assert np.array_equal(first.frac_coords, second.frac_coords)
+            continue
+        improved += 1
+        own = candidate_seeds([structure_seeds(cells, 3)[k]], 3, 3)
+        blurred = flow_model.process.start(to_cells(flow_model.network, [first.final] * 3), torch.tensor(0.7), noise=Noise(own))
+        assert min(np.abs(second.frac_coords[0] - frac.numpy()).max() for frac in blurred.frac) < 1e-5
+    assert 0 < improved
+    alone = run(model, cells[1:2], replace(settings, rounds=3), seed=3)[0].final
+    assert np.abs(alone.lattice - three[1].final.lattice).max() < 1e-4
+    with pytest.raises(ValueError, match="rounds"):
+        run(model, cells, replace(settings, rounds=0))
 
 
 def test_weights_travel_with_their_judge(flow_model, tmp_path):
