@@ -77,6 +77,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--method", choices=("flow", "diffusion", "prototype", "refine"), default="flow")
     parser.add_argument("--sampler", choices=sorted(set(METHODS) - {FLOW}), help="of the diffusion model")
     parser.add_argument("--library", type=Path, help="known crystals for prototype and refine")
+    parser.add_argument("--candidates", type=_positive, help="crystals grown for each answer, of which the model keeps one; 1 is quickest")
+    parser.add_argument("--rounds", type=_positive, help="in each after the first, the best candidate so far is blurred and grown again")
     parser.add_argument("--temperature", type=float, default=None)
     parser.add_argument("--threads", type=_positive, default=1)
     parser.add_argument("--models-folder", type=Path, default=FOLDER, help="where the weight files are")
@@ -98,10 +100,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _settings(args, default: SamplerConfig) -> SamplerConfig:
-    """`default`, or the sampler named, with the steps and the temperature asked for."""
-    settings = METHODS[args.sampler] if args.sampler else default
-    settings = replace(settings, steps=args.steps or settings.steps)
-    return settings if args.temperature is None else replace(settings, temperature=args.temperature)
+    """`default`, or the sampler named, with what else was asked for."""
+    asked = {name: value for name in ("steps", "candidates", "rounds", "temperature") if (value := getattr(args, name)) is not None}
+    return replace(METHODS[args.sampler] if args.sampler else default, **asked)
 
 
 def _answers(args) -> list[Crystal]:

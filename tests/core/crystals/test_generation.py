@@ -10,6 +10,7 @@ from core.crystals.formula import FormulaError
 from core.crystals.generate import main
 from core.crystals.generation import Cancelled, forward, generate, known_relative, match_known, read_out, run, structure_seeds
 from core.crystals.models import FOLDER, KINDS, MODELS, ModelMissing, load_model
+from core.crystals.sampler import SamplerConfig
 from core.crystals.settling import settling, strain
 from core.crystals.types import Crystal, CrystalTrajectory
 
@@ -154,6 +155,10 @@ def test_command_writes_the_file_in_order(models_folder, tmp_path):
     run_command(models_folder, path, longer, "--samples", "3", "--seed", "2", "--steps", "12", "--method", "diffusion")
     assert np.array_equal(load_arrays(again).frac_coords, arrays.frac_coords)
     assert not np.array_equal(load_arrays(longer).frac_coords, arrays.frac_coords)
+    tried, model = tmp_path / "tried.npz", load_model("mp20", models_folder, kind="flow")
+    run_command(models_folder, path, tried, "--candidates", "2", "--rounds", "3", "--steps", "7")
+    chosen = run(model, [(8, 8, 8, 38, 22)], SamplerConfig(steps=7, candidates=2, rounds=3))[0].final
+    assert np.abs(load_arrays(tried).crystal(0).lattice - chosen.lattice).max() < 1e-4
 
 
 @pytest.mark.parametrize("content, says", [
