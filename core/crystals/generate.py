@@ -21,9 +21,13 @@ Where a library has no crystal of the stoichiometry, the flow model answers alon
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 
 import torch
@@ -32,11 +36,13 @@ from tqdm import tqdm
 from core.crystals.arrays import ArrayFileError, from_crystals
 from core.crystals.builtin import open_library
 from core.crystals.formula import FormulaError
-from core.crystals.generation import content, draw_sizes, run
+from core.crystals.generation import Progress, content, draw_sizes, run
 from core.crystals.models import FOLDER, MODELS, Model, ModelMissing, load_model
 from core.crystals.predict import answer_by_prototype, answer_by_refinement, load_ranker
 from core.crystals.sampler import FLOW, METHODS, SamplerConfig
 from core.crystals.types import Crystal, symbol
+
+FEW = 64  # compositions that one process answers at a time
 
 
 class CompositionsError(ValueError):
@@ -81,6 +87,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--rounds", type=_positive, help="in each after the first, the best candidate so far is blurred and grown again")
     parser.add_argument("--temperature", type=float, default=None)
     parser.add_argument("--threads", type=_positive, default=1)
+    parser.add_argument("--workers", type=_positive, default=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1,
+                        help=f"processes for lists of {FEW} and more")
     parser.add_argument("--models-folder", type=Path, default=FOLDER, help="where the weight files are")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args(arguments)
@@ -94,6 +102,9 @@ def main(arguments: list[str] | None = None) -> int:
             made = _answers(args)
     except (ModelMissing, CompositionsError, FormulaError, ArrayFileError) as error:
         print(error, file=sys.stderr)
+        return 2
+    except BrokenProcessPool:
+        print("A worker process was killed, perhaps for want of memory; nothing was written. Try --workers 1.", file=sys.stderr)
         return 2
     from_crystals(made).save(args.out)
     return 0
@@ -112,7 +123,7 @@ def _answers(args) -> list[Crystal]:
     stand_ins = [tuple(model.stand_in(z) for z in cell) for cell in cells]
     with _bar() as show:
         if args.method in ("flow", "diffusion"):
-            made = [path.final for path in run(model, stand_ins, _settings(args, model.scoring), seed=args.seed, progress=show)]
+            made = grow(model, stand_ins, _settings(args, model.scoring), args, show)
         else:
             library = open_library(args.library and str(args.library))
             if args.method == "prototype":
@@ -139,6 +150,28 @@ def _de_novo(args) -> list[Crystal]:
         with _bar() as show:
             grown = run(flow, [path.final.numbers.tolist() for path in grown], _settings(args, flow.scoring), seed=args.seed, progress=show)
     return [path.final for path in grown]
+
+
+def grow(model: Model, cells: list[tuple[int, ...]], settings: SamplerConfig, args: argparse.Namespace, show: Progress) -> list[Crystal]:
+    """One crystal for each of `cells`. Long lists are shared out to processes; the crystals are the same, to rounding."""
+    if args.workers == 1 or len(cells) < FEW:
+        return [path.final for path in run(model, cells, settings, seed=args.seed, progress=show)]
+    kinds = sorted(set(cells), key=lambda cell: (len(cell), cell))  # a composition stays in one piece: its samples are counted there
+    where = {cell: i // FEW for i, cell in enumerate(kinds)}
+    pieces = [[i for i, cell in enumerate(cells) if where[cell] == piece] for piece in range(where[kinds[-1]] + 1)]
+    made: list[Crystal | None] = [None] * len(cells)
+    with ProcessPoolExecutor(args.workers, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
+        tasks = {pool.submit(_piece, args.model, args.models_folder, model.kind, [cells[i] for i in piece], settings, args.seed): piece
+                 for piece in reversed(pieces)}  # the large cells first
+        for done, task in enumerate(as_completed(tasks), start=1):
+            for i, crystal in zip(tasks[task], task.result(), strict=True):
+                made[i] = crystal
+            show(done, len(tasks))
+    return made
+
+
+def _piece(name: str, folder: Path, kind: str, cells: list[tuple[int, ...]], settings: SamplerConfig, seed: int) -> list[Crystal]:
+    return [path.final for path in run(load_model(name, folder, kind=kind), cells, settings, seed=seed)]
 
 
 @contextmanager

@@ -141,19 +141,26 @@ def run(model: Model, cells: Sequence[Sequence[int]], config: SamplerConfig, *, 
     rounds = [config.round(r) for r in range(config.rounds)]
     batches = [rows for n in sorted({len(c) for c in cells})
                for rows in _chunks([i for i, c in enumerate(cells) if len(c) == n], max(1, BATCH // config.candidates))]
-    done, total = 0, len(batches) * sum(part.steps for part in rounds)
+    steps = sum(part.steps for part in rounds)
+    done, total = 0, len(batches) * steps
     results: dict[int, CrystalTrajectory] = {}
-    for rows in batches:
+    for number, rows in enumerate(batches):
         numbers = torch.tensor([cells[i] for i in rows])
         best = None if initial is None else to_cells(model.network, [initial[i] for i in rows])
         trust = torch.full((len(rows),), -torch.inf)  # in the best so far
         for r, settings in enumerate(rounds):
-            k = settings.candidates
-            own = candidate_seeds([seeds[i] for i in rows], k, r * k)
+            k, unsure = settings.candidates, (trust < settings.sure).nonzero().flatten()
+            if not len(unsure):
+                done = (number + 1) * steps
+                if progress is not None:
+                    progress(done, total)
+                break
+            own = candidate_seeds([seeds[rows[i]] for i in unsure.tolist()], k, r * k)
             keep = frame_indices(settings.steps + 1, n_frames).tolist()
             frames = []
-            for i, state in enumerate(sample(model.network, model.process, numbers.repeat_interleave(k, dim=0), settings, seeds=own,
-                                             initial=None if best is None else _repeated(best, k), guide=guide)):
+            for i, state in enumerate(sample(model.network, model.process, numbers[unsure].repeat_interleave(k, dim=0), settings,
+                                             seeds=own, initial=None if best is None else _taken(best, unsure.repeat_interleave(k)),
+                                             guide=guide)):
                 if cancelled is not None and cancelled():
                     raise Cancelled
                 if i in keep:
@@ -161,16 +168,17 @@ def run(model: Model, cells: Sequence[Sequence[int]], config: SamplerConfig, *, 
                 done += i > 0
                 if progress is not None:
                     progress(done, total)
-            found = torch.zeros(len(rows))
+            found = torch.zeros(len(unsure))
             if k > 1 or len(rounds) > 1:
                 found, choice = trust_in(model, frames[-1], settings).view(-1, k).max(1)
-                choice += k * torch.arange(len(rows))
-                frames = [Cells(*(values[choice] for values in frame)) for frame in frames]
-            better = (found > trust) | (r == 0)
-            best = frames[-1] if r == 0 else _merged(better, frames[-1], best)
-            trust = torch.maximum(found, trust)
-            made = _trajectories(model.network, frames, times(settings)[keep])
-            results |= {row: path for row, path, new in zip(rows, made, better.tolist(), strict=True) if new}
+                frames = [_taken(frame, choice + k * torch.arange(len(unsure))) for frame in frames]
+            better = (found > trust[unsure]) | (r == 0)
+            improved = unsure[better]
+            trust[improved] = found[better]
+            best = frames[-1] if best is None else Cells(*(old.index_copy(0, improved, new[better])
+                                                           for old, new in zip(best, frames[-1], strict=True)))
+            made = _trajectories(model.network, [_taken(frame, better) for frame in frames], times(settings)[keep])
+            results |= {rows[i]: path for i, path in zip(improved.tolist(), made, strict=True)}
     return [results[i] for i in range(len(cells))]
 
 
@@ -181,13 +189,8 @@ def trust_in(model: Model, crystals: Cells, config: SamplerConfig) -> Tensor:
     return trust.nan_to_num(nan=-torch.inf)
 
 
-def _repeated(cells: Cells, k: int) -> Cells:
-    return Cells(*(part.repeat_interleave(k, dim=0) for part in cells))
-
-
-def _merged(rows: Tensor, yes: Cells, no: Cells) -> Cells:
-    """The cells of `yes` where `rows` (B,) is true, those of `no` elsewhere."""
-    return Cells(*(torch.where(rows.view(-1, *[1] * (a.dim() - 1)), a, b) for a, b in zip(yes, no, strict=True)))
+def _taken(cells: Cells, rows: Tensor) -> Cells:
+    return Cells(*(values[rows] for values in cells))
 
 
 def to_cells(network: Denoiser, crystals: Sequence[Crystal]) -> Cells:

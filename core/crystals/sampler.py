@@ -37,6 +37,7 @@ class SamplerConfig:
     noised to times from rank_from to rank_to, is kept (or the judge's choice, where the model has one).
     rounds: the best so far is blurred and grown again, as many candidates, rounds - 1 times; round r = 0, 1, ... begins at the
     time start * again ** r and takes steps of the same length. The best of all is kept.
+    sure: a crystal whose best candidate the judge trusts so much (0 to 3) is done after that round.
     """
 
     steps: int = 50
@@ -53,6 +54,7 @@ class SamplerConfig:
     rank_to: float = 0.4
     rounds: int = 1
     again: float = 0.7
+    sure: float = 3.0
 
     def round(self, r: int) -> SamplerConfig:
         """The settings of round r alone."""

@@ -161,6 +161,19 @@ def test_command_writes_the_file_in_order(models_folder, tmp_path):
     assert np.abs(load_arrays(tried).crystal(0).lattice - chosen.lattice).max() < 1e-4
 
 
+def test_command_shares_a_long_list_out_and_answers_the_same(models_folder, tmp_path):
+    path, alone, shared = (tmp_path / name for name in ("list.txt", "alone.npz", "shared.npz"))
+    lines = [f"Sr{a} Ti{b} O{c}" for a in range(1, 4) for b in range(1, 4) for c in range(1, 9)]
+    path.write_text("\n".join(lines[::-1] + lines[:9]))
+    run_command(models_folder, path, alone, "--workers", "1", "--steps", "2")
+    run_command(models_folder, path, shared, "--workers", "2", "--steps", "2")
+    one, two = load_arrays(alone), load_arrays(shared)
+    assert len(one) == 81 and np.array_equal(one.numbers, two.numbers)
+    assert np.abs(one.lattice - two.lattice).max() < 1e-3
+    turns = one.frac_coords - two.frac_coords
+    assert np.abs(turns - np.round(turns)).max() < 1e-4
+
+
 @pytest.mark.parametrize("content, says", [
     ("Na1 Cl1\nXx3\nH400\n", ["line 2 (Xx3)", "line 3 (H400)", "400 atoms"]), ("", ["no composition"]),
     ("NaCl\nna cl\n", ["line 2", "capital"]),

@@ -63,7 +63,7 @@ def lover_of_large_cells(network):
         judge.members[0][1].weight[0, volume] = 0.1
         judge.members[0][1].bias.fill_(5.0)                             # far on the rising side of SiLU
         judge.members[0][4].weight.fill_(0.1)
-    return judge
+    return judge.requires_grad_(False)
 
 
 def test_run_keeps_the_candidate_that_the_judge_prefers(flow_model):
@@ -96,6 +96,16 @@ def test_a_later_round_begins_at_the_best_so_far_and_never_loses_it(flow_model):
     assert 0 < improved
     alone = run(model, cells[1:2], replace(settings, rounds=3), seed=3)[0].final
     assert np.abs(alone.lattice - three[1].final.lattice).max() < 1e-4
+    trust = [[float(model.judge.quality(features(model.network, to_cells(model.network, [path.final])))) for path in paths]
+             for paths in (one, two)]
+    sure, seen = sorted(trust[0])[2] - 1e-4, []
+    some = run(model, cells, replace(settings, rounds=3, sure=sure), seed=3, n_frames=9,
+               progress=lambda done, total: seen.append(done / total))
+    for k, path in enumerate(some):  # who is sure has done, the others go on as if nobody else were there
+        expected = one[k] if trust[0][k] >= sure else two[k] if trust[1][k] >= sure else three[k]
+        assert np.abs(path.final.lattice - expected.final.lattice).max() < 1e-3
+    assert sum(path.times[0] == 1 for path in some) >= 2
+    assert seen == sorted(seen) and seen[-1] == 1
     with pytest.raises(ValueError, match="rounds"):
         run(model, cells, replace(settings, rounds=0))
 
