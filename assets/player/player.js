@@ -224,7 +224,7 @@ class ParticlePlayer extends Player {
       const note = element("div", { class: movie.overlay ? "note whose" : "note", hidden: true });
       Object.assign(note.style, { left: `${plot.x + 5}px`, top: `${plot.y + 5 + (movie.overlay ? 1.6 * i * this.type : 0)}px`,
         maxWidth: `${plot.w - 10}px` });
-      note.style.setProperty("--whose", this.roles[movie.panels[i].role]);
+      note.style.setProperty("--whose", `var(--role-${movie.panels[i].role})`);
       return note;
     }));
     this.dirtyAxes = false;

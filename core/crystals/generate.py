@@ -88,7 +88,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--temperature", type=float, default=None)
     parser.add_argument("--threads", type=_positive, default=1)
     parser.add_argument("--workers", type=_positive, default=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1,
-                        help=f"processes for lists of {FEW} and more")
+                        help=f"processes, of one thread each, for lists of {FEW} and more")
     parser.add_argument("--models-folder", type=Path, default=FOLDER, help="where the weight files are")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args(arguments)
@@ -123,7 +123,7 @@ def _answers(args) -> list[Crystal]:
     stand_ins = [tuple(model.stand_in(z) for z in cell) for cell in cells]
     with _bar() as show:
         if args.method in ("flow", "diffusion"):
-            made = grow(model, stand_ins, _settings(args, model.scoring), args, show)
+            made = grow(args, model, stand_ins, show)
         else:
             library = open_library(args.library and str(args.library))
             if args.method == "prototype":
@@ -144,16 +144,20 @@ def _de_novo(args) -> list[Crystal]:
     with _bar() as show:
         sizes = draw_sizes(model, args.de_novo, seed=args.seed)
         settings = _settings(args, SamplerConfig(**model.about.get("de_novo", {"steps": 100, "eta": 1.0})))
-        grown = run(model, [content(model, n) for n in sizes], settings, seed=args.seed, progress=show)
+        made = [path.final for path in run(model, [content(model, n) for n in sizes], settings, seed=args.seed, progress=show)]
     if args.method == "flow":
         flow = load_model(args.model, args.models_folder, kind="flow")
         with _bar() as show:
-            grown = run(flow, [path.final.numbers.tolist() for path in grown], _settings(args, flow.scoring), seed=args.seed, progress=show)
-    return [path.final for path in grown]
+            made = grow(args, flow, [tuple(one.numbers.tolist()) for one in made], show)
+    return made
 
 
-def grow(model: Model, cells: list[tuple[int, ...]], settings: SamplerConfig, args: argparse.Namespace, show: Progress) -> list[Crystal]:
-    """One crystal for each of `cells`. Long lists are shared out to processes; the crystals are the same, to rounding."""
+def grow(args: argparse.Namespace, model: Model, cells: list[tuple[int, ...]], show: Progress) -> list[Crystal]:
+    """One crystal for each of `cells`, with the settings of the published scores and what was asked for.
+
+    Long lists are shared out to processes; the crystals are the same, to rounding.
+    """
+    settings = _settings(args, model.scoring)
     if args.workers == 1 or len(cells) < FEW:
         return [path.final for path in run(model, cells, settings, seed=args.seed, progress=show)]
     kinds = sorted(set(cells), key=lambda cell: (len(cell), cell))  # a composition stays in one piece: its samples are counted there

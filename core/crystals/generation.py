@@ -9,7 +9,7 @@ q(F_t, L_t | F_0, L_0), one path of the forward law    forward
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -51,8 +51,8 @@ class Cancelled(Exception):
 
 
 def generate(model_name: str | Model, compositions: Sequence[str | Sequence[int] | int], *, n_samples: int = 1,
-             n_steps: int = 50, method: str = "ancestral", temperature: float = 1.0, candidates: int = 1, rounds: int = 1,
-             sharpen: float = 0.0, power: float = 1.0, start: float = 1.0, library: str | None = None, seed: int = 0, n_frames: int = 100,
+             n_steps: int = 50, method: str = "ancestral", temperature: float = 1.0, candidates: int = 1, sharpen: float = 0.0,
+             power: float = 1.0, start: float = 1.0, library: str | None = None, seed: int = 0, n_frames: int = 100,
              guide: Guide | None = None, progress: Progress | None = None,
              cancelled: Callable[[], bool] | None = None) -> list[CrystalTrajectory]:
     """Crystals of the given cell contents, in their order, the samples of one composition next to each other.
@@ -60,18 +60,17 @@ def generate(model_name: str | Model, compositions: Sequence[str | Sequence[int]
     compositions: formulas ("Sr1 Ti1 O3"), atomic numbers, or a number of atoms whose species are to be decided too (de novo; masked,
     number 0, in the first frames). Atoms keep the order written. n_steps: network calls. temperature multiplies the variance of
     all noise drawn (of the starting cell too). candidates: crystals grown for each one asked for; the one that the model's judge trusts
-    most (without a judge: that surprises the model least) is kept. rounds: in each after the first, the best so far is blurred and grown
-    again, see `SamplerConfig`. sharpen: anti-annealing. power: the schedule, times start (1 - i / n_steps)^power. start below 1: begin
-    with the nearest prototype of another composition in `library` (a file; None = the built-in one), blurred to that time. n_frames:
-    states kept, first and last among them; never changes the crystals. guide: see `sampler.sample`. progress(done, total) counts steps
-    of batches; cancelled() is asked at every step.
+    most (without a judge: that surprises the model least) is kept. sharpen: anti-annealing. power: the schedule, times
+    start (1 - i / n_steps)^power. start below 1: begin with the nearest prototype of another composition in `library` (a file; None =
+    the built-in one), blurred to that time. n_frames: states kept, first and last among them; never changes the crystals. guide: see
+    `sampler.sample`. progress(done, total) counts steps of batches; cancelled() is asked at every step.
 
     The k-th cell of one composition has the same random numbers whatever else is asked for in the same call.
     Raises FormulaError, ModelMissing, Cancelled; KeyError for an unknown model or method; ValueError for steps < 1, power <= 0.
     """
     model = _model_for(model_name, method)
-    config = replace(METHODS[method], steps=n_steps, temperature=temperature, candidates=candidates, rounds=rounds, sharpen=sharpen,
-                     power=power, start=start, rank_from=model.scoring.rank_from, rank_to=model.scoring.rank_to)
+    config = replace(METHODS[method], steps=n_steps, temperature=temperature, candidates=candidates, sharpen=sharpen, power=power,
+                     start=start, rank_from=model.scoring.rank_from, rank_to=model.scoring.rank_to)
     cells = [content(model, asked) for asked in compositions for _ in range(n_samples)]
     initial = [known_relative(cell, library).crystal for cell in cells] if start < 1 else None
     return run(model, cells, config, seed=seed, n_frames=n_frames, initial=initial, guide=guide, progress=progress, cancelled=cancelled)
@@ -141,9 +140,24 @@ def run(model: Model, cells: Sequence[Sequence[int]], config: SamplerConfig, *, 
     rounds = [config.round(r) for r in range(config.rounds)]
     batches = [rows for n in sorted({len(c) for c in cells})
                for rows in _chunks([i for i, c in enumerate(cells) if len(c) == n], max(1, BATCH // config.candidates))]
-    steps = sum(part.steps for part in rounds)
+    steps = sum(settings.steps for settings in rounds)
     done, total = 0, len(batches) * steps
     results: dict[int, CrystalTrajectory] = {}
+
+    def watched(states: Iterator[Cells], keep: Sequence[int]) -> list[Cells]:
+        """The states `keep` of a round, with word of every step."""
+        nonlocal done
+        frames = []
+        for i, state in enumerate(states):
+            if cancelled is not None and cancelled():
+                raise Cancelled
+            if i in keep:
+                frames.append(state)
+            done += i > 0
+            if progress is not None:
+                progress(done, total)
+        return frames
+
     for number, rows in enumerate(batches):
         numbers = torch.tensor([cells[i] for i in rows])
         best = None if initial is None else to_cells(model.network, [initial[i] for i in rows])
@@ -155,29 +169,21 @@ def run(model: Model, cells: Sequence[Sequence[int]], config: SamplerConfig, *, 
                 if progress is not None:
                     progress(done, total)
                 break
+            every = unsure.repeat_interleave(k)
             own = candidate_seeds([seeds[rows[i]] for i in unsure.tolist()], k, r * k)
             keep = frame_indices(settings.steps + 1, n_frames).tolist()
-            frames = []
-            for i, state in enumerate(sample(model.network, model.process, numbers[unsure].repeat_interleave(k, dim=0), settings,
-                                             seeds=own, initial=None if best is None else _taken(best, unsure.repeat_interleave(k)),
-                                             guide=guide)):
-                if cancelled is not None and cancelled():
-                    raise Cancelled
-                if i in keep:
-                    frames.append(state)
-                done += i > 0
-                if progress is not None:
-                    progress(done, total)
+            frames = watched(sample(model.network, model.process, numbers[every], settings, seeds=own,
+                                    initial=None if best is None else _taken(best, every), guide=guide), keep)
             found = torch.zeros(len(unsure))
             if k > 1 or len(rounds) > 1:
                 found, choice = trust_in(model, frames[-1], settings).view(-1, k).max(1)
                 frames = [_taken(frame, choice + k * torch.arange(len(unsure))) for frame in frames]
             better = (found > trust[unsure]) | (r == 0)
-            improved = unsure[better]
+            frames, improved = [_taken(frame, better) for frame in frames], unsure[better]
             trust[improved] = found[better]
-            best = frames[-1] if best is None else Cells(*(old.index_copy(0, improved, new[better])
+            best = frames[-1] if best is None else Cells(*(old.index_copy(0, improved, new)
                                                            for old, new in zip(best, frames[-1], strict=True)))
-            made = _trajectories(model.network, [_taken(frame, better) for frame in frames], times(settings)[keep])
+            made = _trajectories(model.network, frames, times(settings)[keep])
             results |= {rows[i]: path for i, path in zip(improved.tolist(), made, strict=True)}
     return [results[i] for i in range(len(cells))]
 

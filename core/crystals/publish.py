@@ -82,7 +82,7 @@ def card(model: Model, result: Report) -> str:
         "Of so many candidates the one that the judge in the same file trusts most (`core/crystals/judge.py`; trained on crystals grown "
         "for training compositions; the truth plays no part here). " if model.judge else
         "Of so many candidates the one that surprises the model itself least (`sampler.surprise`; the truth plays no part). ")
-    if about["scoring"].get("rounds", 1) > 1:
+    if about["scoring"]["rounds"] > 1:
         choice += "In each round after the first, the best so far is blurred and grown again (`sampler.SamplerConfig.rounds`). "
     return f"""# {model.name}, {KINDS[model.kind]}: a generative model of crystals
 

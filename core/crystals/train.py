@@ -146,7 +146,7 @@ class Run:
 
 
 def train(data: Path, model: str, out: Path, *, method: str = "diffusion", minutes: float | None, steps: int | None, resume: bool,
-          config: TrainConfig, sizes: NetworkConfig | None = None, log_every: float = 60.0, save_every: float = 180.0,
+          config: TrainConfig, sizes: NetworkConfig, log_every: float = 60.0, save_every: float = 180.0,
           probe_every: float = 600.0, n_probe: int = 0, stop_after: int | None = None, init: Path | None = None) -> Run:
     """Train until the budget is used up. `stop_after` (steps) ends early, as an interruption would.
 
@@ -156,7 +156,7 @@ def train(data: Path, model: str, out: Path, *, method: str = "diffusion", minut
     arrays = load_arrays(data)
     dev = arrays.columns.get("dev", np.zeros(len(arrays), bool)).astype(bool)
     torch.manual_seed(config.seed)
-    network = Denoiser(sizes or SIZES[model])
+    network = Denoiser(sizes)
     if init is not None:
         network.load_state_dict(load_weights(init)[0].state_dict())
     held_out = make_buckets(arrays.select(np.flatnonzero(dev)[:512]), augment=False)

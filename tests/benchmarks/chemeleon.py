@@ -52,7 +52,7 @@ def main() -> int:
         started = time.perf_counter()
         run(model, cells, model.scoring)
         fast = (time.perf_counter() - started) / len(cells)
-        rows.append((f"MP-20 {kind}, {model.scoring.steps} steps x {model.scoring.candidates} candidates",
+        rows.append((f"MP-20 {kind}, {model.scoring.steps} steps x {model.scoring.candidates} candidates, rounds: {model.scoring.rounds}",
                      f"{n_parameters(model.network) / 1e6:.1f} M", BATCH, f"{1000 * fast:.1f}", f"{slow / fast:.0f}"))
     write("chemeleon", "Ten atoms, composition given: milliseconds per structure", ["model", "parameters", "batch", "ms", "times faster"],
           rows)
