@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from core.crystals.committee import Committee
 from core.crystals.metrics import MISS, TIGHT
 from core.crystals.network import Denoiser
 from core.crystals.state import Cells
@@ -23,6 +24,7 @@ from core.crystals.state import Cells
 TIMES = (0.05, 0.5)
 LEVELS = (MISS, MISS / 2, TIGHT * 2 / 3)  # any match, a good one, one that anybody would call the same crystal
 HIDDEN, MEMBERS = 128, 3
+CELL = 7  # features of the cell and the number of atoms
 TINY = 1e-8
 
 
@@ -40,28 +42,26 @@ def features(network: Denoiser, cells: Cells) -> Tensor:
     return torch.cat([*parts, cells.cell, torch.full_like(cells.cell[:, :1], cells.frac.shape[1])], 1)
 
 
+def unrest(phi: Tensor) -> Tensor:
+    """(B, n_features) -> (B, 3 len(TIMES)): ln of the velocities' mean squares, of cell and coordinates, and of the fastest atom's."""
+    block = (phi.shape[-1] - CELL) // len(TIMES)
+    return torch.cat([phi[..., k * block + block - 3 : (k + 1) * block] for k in range(len(TIMES))], -1)
+
+
 def n_features(network: Denoiser) -> int:
-    return len(TIMES) * (2 * network.config.width + 3) + 7
+    return len(TIMES) * (2 * network.config.width + 3) + CELL
 
 
-class Judge(nn.Module):
-    """MEMBERS small perceptrons, averaged; `mean` and `spread` (n,) are the units of the features."""
+class Judge(Committee):
+    """MEMBERS small perceptrons, averaged."""
 
     def __init__(self, n: int, hidden: int = HIDDEN, members: int = MEMBERS):
-        super().__init__()
-        self.register_buffer("mean", torch.zeros(n))
-        self.register_buffer("spread", torch.ones(n))
-        self.members = nn.ModuleList(
-            nn.Sequential(nn.Dropout(0.1), nn.Linear(n, hidden), nn.SiLU(), nn.Dropout(0.5), nn.Linear(hidden, len(LEVELS)))
-            for _ in range(members))
-
-    def scaled(self, phi: Tensor) -> Tensor:
-        return (phi - self.mean) / self.spread
+        super().__init__(n, lambda: nn.Sequential(nn.Dropout(0.1), nn.Linear(n, hidden), nn.SiLU(), nn.Dropout(0.5),
+                                                  nn.Linear(hidden, len(LEVELS))), members)
 
     def quality(self, phi: Tensor) -> Tensor:
         """(B,): how many of the LEVELS a crystal with these features is expected to reach, 0 to 3."""
-        logits = torch.stack([member(self.scaled(phi)) for member in self.members]).mean(0)
-        return logits.sigmoid().sum(-1)
+        return self.logits(phi).sigmoid().sum(-1)
 
 
 def loss(logits: Tensor, reached: Tensor) -> Tensor:
@@ -82,16 +82,6 @@ def fit(phi: Tensor, rms: Tensor, *, epochs: int = 40, batch: int = 128, learnin
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         judge = Judge(phi.shape[-1])
-        judge.mean.copy_(phi.mean((0, 1)))
-        judge.spread.copy_(phi.std((0, 1)) + 1e-3)
-        scaled = judge.scaled(phi)
-        for member in judge.members:
-            optimizer = torch.optim.AdamW(member.parameters(), lr=learning_rate, weight_decay=decay)
-            schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs)
-            for _ in range(epochs):
-                for rows in torch.randperm(len(phi)).split(batch):
-                    optimizer.zero_grad()
-                    loss(member(scaled[rows]), reached[rows]).backward()
-                    optimizer.step()
-                schedule.step()
-    return judge.eval().requires_grad_(False)
+        judge.learn(phi, phi.flatten(0, 1), lambda logits, rows: loss(logits, reached[rows]), epochs=epochs, batch=batch,
+                    learning_rate=learning_rate, decay=decay)
+    return judge

@@ -56,7 +56,7 @@ class TrainConfig:
 SIZES = {"perov5": NetworkConfig(width=128, pair_width=32, depth=4, max_atoms=5, dropout=0.1),
          "mp20": NetworkConfig(width=192, pair_width=48, depth=6, max_atoms=20, dropout=0.1)}
 PROCESSES: dict[tuple[str, str], Diffusion | Flow] = {
-    ("perov5", "diffusion"): Diffusion(), ("mp20", "diffusion"): Diffusion(lattice_power=2.0, species_weight=0.2),
+    ("perov5", "diffusion"): Diffusion(), ("mp20", "diffusion"): Diffusion(lattice_power=2.0, species_weight=0.5),
     ("perov5", "flow"): Flow(paired=True), ("mp20", "flow"): Flow(paired=True)}
 
 PROBE = {Diffusion: SamplerConfig(steps=50, eta=1.0), Flow: SamplerConfig(steps=50, sharpen=10.0)}
