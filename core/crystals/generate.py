@@ -6,7 +6,8 @@
 --method flow        the flow-matching model, from noise (the default)
          diffusion   the diffusion model, from noise (--sampler ancestral, ddim or langevin)
          prototype   the nearest known crystal of --library with the elements exchanged; no network
-         refine      structure types of --library ranked by a learned judge; the flow model where no type fits the stoichiometry
+         refine      structure types of --library, ranked by one small network and weighed against the flow's crystals by another;
+                     the flow model where that is trusted more or no type has the stoichiometry
 --library FILE.npz   known crystals in the layout of core/crystals/arrays.py (see core.crystals.dataset); rows marked `dev` are never
                      used. Without it: the AFLOW prototypes that pymatgen carries and the crystals built in code.
 
@@ -38,7 +39,7 @@ from core.crystals.builtin import open_library
 from core.crystals.formula import FormulaError
 from core.crystals.generation import Progress, content, draw_sizes, run
 from core.crystals.models import FOLDER, MODELS, Model, ModelMissing, load_model
-from core.crystals.predict import answer_by_prototype, answer_by_refinement, load_ranker
+from core.crystals.predict import answer_by_prototype, answer_by_refinement, load_arbiter, load_ranker
 from core.crystals.sampler import FLOW, METHODS, SamplerConfig
 from core.crystals.types import Crystal, symbol
 
@@ -129,8 +130,9 @@ def _answers(args) -> list[Crystal]:
             if args.method == "prototype":
                 made = answer_by_prototype(cells, stand_ins, library, model, seed=args.seed, progress=show)
             else:
-                made = answer_by_refinement(cells, stand_ins, library, load_ranker(args.models_folder), model, seed=args.seed,
-                                            progress=show)
+                arbiter = load_arbiter(args.models_folder) if model.judge else None
+                made = answer_by_refinement(cells, stand_ins, library, load_ranker(args.models_folder), model, arbiter=arbiter,
+                                            seed=args.seed, progress=show)
     for z in sorted({z for cell in cells for z in cell} - model.known):
         print(f"{symbol(z)} was not in the training data: {symbol(model.stand_in(z))} stood in for it.", file=sys.stderr)
     return [Crystal(cell, one.frac_coords, one.lattice) for cell, one in zip(cells, made, strict=True)]

@@ -2,15 +2,16 @@
 
     flow, diffusion   the generative model alone, from noise (core/crystals/generation.py)
     prototype         the nearest known crystal with the wanted elements on its sites, no network (core/crystals/substitution.py)
-    refine            structure types of the library ranked by a learned judge (core/crystals/ranker.py); where no crystal of this
-                      stoichiometry is known, the model alone. Two things can be added and are off, since they did not help with
-                      the weights that ship: the model's surprise in the ranking (`doubt`), blurring and denoising the best (`start`)
+    refine            structure types of the library ranked by a small network (core/crystals/ranker.py), weighed against crystals
+                      that the flow grows by another (core/crystals/arbiter.py); the model alone where it is trusted more or no
+                      crystal of this stoichiometry is known. Blurring and denoising the best (`start`) can be added and is off
 
 The library never contains the answer: rows marked `dev` are left out, and it is the user's own file or the built-in prototypes.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,15 +20,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from core.crystals.generation import Progress, run, to_cells
+from core.crystals.arbiter import GROWN, MARGIN, SETTINGS, TYPES, Arbiter, evidence
+from core.crystals.generation import Progress, run
 from core.crystals.models import FOLDER, Model, ModelMissing
 from core.crystals.ranker import MAX_SLOTS, Question, Ranker, question, stack
-from core.crystals.sampler import SamplerConfig, surprise
+from core.crystals.sampler import SamplerConfig
 from core.crystals.substitution import N_TYPES, Library, Proposal, by_count, prototype
 from core.crystals.types import Crystal
 from core.crystals.weights import WeightsError, load_module
-
-RANKER = "ranker.safetensors"
 
 
 @dataclass(frozen=True)
@@ -35,52 +35,56 @@ class Refinement:
     """Constants of `refine`, chosen on held-out crystals. start: time to which a prototype is blurred (0 = left as it is, which was
     best with the weights that ship: from t = 0.03 the flow found 0.6 % more matches but raised their rms from 0.029 to 0.042).
 
-    doubt: weight of the model's surprise beside the ranker's logit; n_types: how many types are ranked.
+    n_types: how many types are ranked.
     """
 
     start: float = 0.0
     steps: int = 10
-    doubt: float = 0.0
     n_types: int = N_TYPES
-    fallback: SamplerConfig = SamplerConfig(steps=50, sharpen=10.0)
 
 
-@lru_cache(maxsize=2)
 def load_ranker(folder: Path = FOLDER) -> Ranker:
     """Raises ModelMissing."""
-    ranker = Ranker()
+    return _load(Path(folder) / "ranker.safetensors", Ranker)
+
+
+def load_arbiter(folder: Path = FOLDER) -> Arbiter:
+    """Raises ModelMissing."""
+    return _load(Path(folder) / "arbiter.safetensors", Arbiter)
+
+
+@lru_cache(maxsize=4)
+def _load(path: Path, make: type[Ranker] | type[Arbiter]) -> Ranker | Arbiter:
+    module = make()
     try:
-        load_module(Path(folder) / RANKER, ranker)
+        load_module(path, module)
     except WeightsError as error:
-        raise ModelMissing(f"The weight file assets/models/{RANKER} cannot be read ({error}). Get it back with "
-                           f"`git checkout -- assets/models/{RANKER}`.") from None
-    return ranker
+        raise ModelMissing(f"The weight file assets/models/{path.name} cannot be read ({error}). Get it back with "
+                           f"`git checkout -- assets/models/{path.name}`.") from None
+    return module
 
 
 @torch.no_grad()
-def proposals(numbers: Sequence[int], library: Library, ranker: Ranker, *, model: Model | None = None, doubt: float = 0.0,
-              n_types: int = N_TYPES) -> list[Proposal]:
-    """One proposal for each structure type, the most trusted first."""
-    found = library.types(numbers, n_types=n_types)
+def proposals(numbers: Sequence[int], library: Library, ranker: Ranker, *, n_types: int = N_TYPES,
+              without: int | None = None) -> list[Proposal]:
+    """One proposal for each structure type, the most trusted first. without: a row of the library to leave out."""
+    found = library.types(numbers, n_types=n_types, without=without)
     if found is None:
         return []
-    places = found.first
+    places, near = found.first, found.neighbours
+    taken = [bool(near.distances[place] < 1e-6) for place in places]
+    hull = library.arrays.columns.get("e_above_hull", np.full(len(library), np.nan))
     if len(by_count(numbers)[0]) <= MAX_SLOTS:
-        hull = library.arrays.columns.get("e_above_hull", np.full(len(library), np.nan))
-        asked = question(numbers, found, hull[found.neighbours.rows], n_types=n_types)
+        asked = question(numbers, found, hull[near.rows], n_types=n_types)
         logits = ranker(stack([asked]))[0, : len(places)].double()
         places = nearest_members(ranker, asked, len(places))
     else:
         logits = -torch.arange(len(places), dtype=torch.float64)
-    crystals = [library.substituted(numbers, found.neighbours.rows[i], found.neighbours.elements[i]) for i in places]
-    surprises = torch.full((len(places),), torch.nan, dtype=torch.float64)
-    if model is not None and doubt > 0:
-        surprises = surprise(model.network, model.process, to_cells(model.network, crystals), model.scoring).double()
-        logits = logits - doubt * surprises
     shares = logits.softmax(0)
-    order = shares.argsort(descending=True).tolist()
-    return [Proposal(crystals[k], int(found.neighbours.rows[places[k]]), float(found.neighbours.distances[places[k]]),
-                     shares[k].item(), surprises[k].item()) for k in order]
+    return [Proposal(library.substituted(numbers, near.rows[places[k]], near.elements[places[k]]), int(near.rows[places[k]]),
+                     float(near.distances[places[k]]), shares[k].item(), float(hull[near.rows[places[k]]]),
+                     int((found.member == k).sum()), taken[k])
+            for k in shares.argsort(descending=True).tolist()]
 
 
 def nearest_members(ranker: Ranker, asked: Question, n_types: int) -> list[int]:
@@ -93,41 +97,58 @@ def answer_by_prototype(cells: Sequence[Sequence[int]], stand_ins: Sequence[Sequ
                         seed: int = 0, progress: Progress | None = None) -> list[Crystal]:
     """The nearest prototype of each cell; where none has the stoichiometry, the model from noise (on `stand_ins`, elements it knows)."""
     answers = [found.crystal if (found := prototype(cell, library)) else None for cell in cells]
-    return _fill(answers, stand_ins, model, Refinement().fallback, seed, progress)
+    return _fill(answers, stand_ins, model, seed, progress)
 
 
 def answer_by_refinement(cells: Sequence[Sequence[int]], stand_ins: Sequence[Sequence[int]], library: Library, ranker: Ranker,
-                         model: Model, *, settings: Refinement | None = None, seed: int = 0,
+                         model: Model, *, arbiter: Arbiter | None = None, settings: Refinement | None = None, seed: int = 0,
                          progress: Progress | None = None) -> list[Crystal]:
-    """The most trusted prototype of each cell, denoised from `settings.start`; the model from noise where there is none.
+    """The most trusted prototype of each cell, denoised from `settings.start`; the model from noise where that is trusted more, or alone.
 
-    The k-th answer for one and the same composition is refined from the k-th most trusted structure type.
+    arbiter: whom to trust is decided with the flow's own crystals in view (the model needs a judge); without one by the ranker alone.
+    The k-th answer for one and the same composition comes from the k-th most trusted candidate.
     """
     settings = settings or Refinement()
-    ranked: dict[tuple[int, ...], list[Proposal]] = {}
-    asked_before: dict[tuple[int, ...], int] = {}
+    kinds = {tuple(cell): tuple(stand_in) for cell, stand_in in zip(cells, stand_ins, strict=True)}
+    proposed = {cell: proposals(cell, library, ranker, n_types=settings.n_types) for cell in kinds}
+    ranked: dict[tuple[int, ...], list[Crystal | None]] = {cell: [p.crystal for p in found] for cell, found in proposed.items()}
+    if arbiter is not None:
+        asked = [cell for cell in kinds if proposed[cell]]
+        grown = run(model, [kinds[cell] for cell in asked for _ in range(GROWN)], SETTINGS, seed=seed, progress=progress)
+        for i, cell in enumerate(asked):
+            own = [path.final for path in grown[GROWN * i : GROWN * (i + 1)]]
+            ranked[cell] = arbitrated(arbiter, model, cell, kinds[cell], own, proposed[cell])
+    asked_before: Counter = Counter()
     chosen: list[Crystal | None] = []
-    for cell in cells:
-        key = tuple(cell)
-        if key not in ranked:
-            ranked[key] = proposals(cell, library, ranker, model=model, doubt=settings.doubt, n_types=settings.n_types)
-        k = asked_before[key] = asked_before.get(key, -1) + 1
-        chosen.append(ranked[key][k % len(ranked[key])].crystal if ranked[key] else None)
+    for cell in map(tuple, cells):
+        order = ranked[cell] or [None]
+        chosen.append(order[asked_before[cell] % len(order)])
+        asked_before[cell] += 1
     if settings.start > 0:
         rows = [i for i, crystal in enumerate(chosen) if crystal is not None]
         config = SamplerConfig(steps=settings.steps, start=settings.start)
         first = [Crystal(stand_ins[i], chosen[i].frac_coords, chosen[i].lattice) for i in rows]
         for i, path in zip(rows, run(model, [stand_ins[i] for i in rows], config, seed=seed, initial=first), strict=True):
             chosen[i] = path.final
-    return _fill(chosen, stand_ins, model, settings.fallback, seed, progress)
+    return _fill(chosen, stand_ins, model, seed, progress)
 
 
-def _fill(answers: list[Crystal | None], stand_ins: Sequence[Sequence[int]], model: Model, config: SamplerConfig, seed: int,
+def arbitrated(arbiter: Arbiter, model: Model, cell: Sequence[int], stand_in: Sequence[int], grown: Sequence[Crystal],
+               proposed: Sequence[Proposal]) -> list[Crystal | None]:
+    """Proposals in the arbiter's order, and None for "let the flow grow it" in its place: it must be better by MARGIN."""
+    few, rest = proposed[:TYPES], [p.crystal for p in proposed[TYPES:]]
+    trust = arbiter.trust(evidence(model, cell, stand_in, grown, few)[0])
+    trust[0] -= MARGIN
+    candidates = [None, *(p.crystal for p in few)]
+    return [candidates[k] for k in trust.argsort(descending=True).tolist()] + rest
+
+
+def _fill(answers: list[Crystal | None], stand_ins: Sequence[Sequence[int]], model: Model, seed: int,
           progress: Progress | None) -> list[Crystal]:
-    """Answers that are missing are grown from noise."""
+    """Answers that are missing are grown from noise, with the settings of the model's published scores."""
     missing = [i for i, answer in enumerate(answers) if answer is None]
     if missing:
-        grown = run(model, [stand_ins[i] for i in missing], config, seed=seed, progress=progress)
+        grown = run(model, [stand_ins[i] for i in missing], model.scoring, seed=seed, progress=progress)
         for i, path in zip(missing, grown, strict=True):
             answers[i] = path.final
     return answers

@@ -68,14 +68,17 @@ class Proposal:
     """A known crystal with the wanted elements on its sites.
 
     row: of the library. distance: of the elements exchanged. share: weight the ranker gives to its structure type among those
-    proposed, 0..1. surprise: of the generative model, NaN where it was not asked.
+    proposed, 0..1. hull: of the known crystal, eV/atom above the convex hull, NaN where the library does not say. size: entries of
+    this type among the nearest. taken: the library holds the very composition asked for in this type.
     """
 
     crystal: Crystal
     row: int
     distance: float
     share: float
-    surprise: float = float("nan")
+    hull: float = float("nan")
+    size: int = 1
+    taken: bool = False
 
 
 @dataclass(frozen=True)
