@@ -27,6 +27,8 @@ from core.crystals.state import Cells, Losses
 from core.numerics.schedules import Cosine, Geometric
 from core.numerics.torus import wrap, wrapped_normal_score, wrapped_normal_score_rms
 
+RARE = 0.05  # m(t) below which a masked species counts no more than here
+
 
 @dataclass(frozen=True)
 class Diffusion:
@@ -71,7 +73,8 @@ class Diffusion:
         """Mean squared errors of coordinates and cell, each about 1 for a network that says nothing; nats per masked species.
 
         Coordinates are weighted by sigma rms(score): 1 while the normal is narrow, 0 where it has become uniform and
-        nothing is left to learn.
+        nothing is left to learn. A masked species counts 1 / m(t), as in the bound on -log p (MDLM, Sahoo et al. 2024): without it the
+        few that are still masked late, when the formula has to come out even, hardly count.
         """
         noised, target = self.noise(clean, t, generator=generator)
         numbers = self._hide(clean.numbers, t, generator) if self.species_weight else clean.numbers
@@ -80,8 +83,9 @@ class Diffusion:
         error = (said.coords - target.coords).square().mean((1, 2))
         hidden = numbers != clean.numbers
         unsaid = said.species[hidden].logsumexp(-1) - said.species[hidden].gather(-1, clean.numbers[hidden, None]).squeeze(-1)
+        weight = (1 / self.masked(t).clamp(min=RARE)).unsqueeze(1).expand_as(numbers)[hidden]
         return Losses((sigma * wrapped_normal_score_rms(sigma) * error).mean(), F.mse_loss(said.lattice, target.lattice),
-                      unsaid.sum() / hidden.sum().clamp(min=1))
+                      (weight * unsaid).sum() / weight.sum().clamp(min=1))
 
     def total(self, losses: Losses) -> Tensor:
         """What training makes small."""

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from core.crystals.diffusion import Diffusion
+from core.crystals.diffusion import RARE, Diffusion
 from core.crystals.network import Prediction
 from core.crystals.sampler import METHODS, Noise, SamplerConfig, sample, times
 from core.crystals.state import Cells
@@ -138,3 +138,25 @@ def test_a_hair_of_noise_is_no_division_by_zero():
     said = Prediction(torch.zeros(4, 2, 3), torch.zeros(4, 6), torch.zeros(4, 2, 104))
     end = PROCESS.step(start, said, torch.tensor(0.001), torch.tensor(0.0), config=SamplerConfig(eta=1.0), noise=Noise(range(4)))
     assert torch.isfinite(end.frac).all() and torch.allclose(end.cell, clean(4).cell, atol=1e-2)
+
+
+def test_a_masked_species_counts_by_how_few_are_masked():
+    """Nats per masked species, each weighted by 1 / m(t); by hand for a network that gives oxygen a logit by the row."""
+    class Said:
+        def __call__(self, numbers, frac, cell, t):
+            self.numbers = numbers
+            logits = torch.zeros(*numbers.shape, 104)
+            logits[:, :, 8] = torch.arange(len(numbers)).float()[:, None] / 16
+            return Prediction(torch.zeros_like(frac), torch.zeros_like(cell), logits)
+
+    process, network = Diffusion(species_weight=1.0), Said()
+    oxygen = Cells(torch.full((64, 6), 8), torch.rand(64, 6, 3), torch.randn(64, 6))
+    t = torch.linspace(0.4, 1.0, 64)
+    loss = process.loss(network, oxygen, t, generator=torch.Generator().manual_seed(0)).species
+    total = weights = 0.0
+    for row, time in zip(range(64), t.tolist(), strict=True):
+        hidden = int((network.numbers[row] == 0).sum())
+        weight = 1 / max(2 * time - 1, RARE)
+        total += hidden * weight * (math.log(103 + math.exp(row / 16)) - row / 16)
+        weights += hidden * weight
+    assert weights > 0 and loss.item() == pytest.approx(total / weights, rel=1e-4)
