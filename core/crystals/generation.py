@@ -2,7 +2,8 @@
 
 equation                                               name
 p(F, L | A), reverse process of the crystal diffusion  generate
-p(A, F, L), species masked at first                    generate with a number of atoms for a formula
+p(A, F, L), species masked at first                    generate with a number of atoms for a formula (diffusion)
+p(A) p(F, L | A), species decided first                the same (flow)
 q(F_t, L_t | F_0, L_0), one path of the forward law    forward
 """
 
@@ -17,6 +18,7 @@ import torch
 from torch import Tensor
 
 from core.crystals.builtin import open_library
+from core.crystals.composer import compose
 from core.crystals.elements import MASKED, MAX_NUMBER
 from core.crystals.formula import FormulaError
 from core.crystals.judge import features
@@ -58,12 +60,13 @@ def generate(model_name: str | Model, compositions: Sequence[str | Sequence[int]
     """Crystals of the given cell contents, in their order, the samples of one composition next to each other.
 
     compositions: formulas ("Sr1 Ti1 O3"), atomic numbers, or a number of atoms whose species are to be decided too (de novo; masked,
-    number 0, in the first frames). Atoms keep the order written. n_steps: network calls. temperature multiplies the variance of
-    all noise drawn (of the starting cell too). candidates: crystals grown for each one asked for; the one that the model's judge trusts
-    most (without a judge: that surprises the model least) is kept. sharpen: anti-annealing. power: the schedule, times
-    start (1 - i / n_steps)^power. start below 1: begin with the nearest prototype of another composition in `library` (a file; None =
-    the built-in one), blurred to that time. n_frames: states kept, first and last among them; never changes the crystals. guide: see
-    `sampler.sample`. progress(done, total) counts steps of batches; cancelled() is asked at every step.
+    number 0, in the first frames of a diffusion model; a flow is given a formula that its composer draws). Atoms keep the order written.
+    n_steps: network calls. temperature multiplies the variance of all noise drawn (of the starting cell too). candidates: crystals
+    grown for each one asked for; the one that the model's judge trusts most (without a judge: that surprises the model least) is kept.
+    sharpen: anti-annealing. power: the schedule, times start (1 - i / n_steps)^power. start below 1: begin with the nearest prototype
+    of another composition in `library` (a file; None = the built-in one), blurred to that time. n_frames: states kept, first and last
+    among them; never changes the crystals. guide: see `sampler.sample`. progress(done, total) counts steps of batches; cancelled() is
+    asked at every step.
 
     The k-th cell of one composition has the same random numbers whatever else is asked for in the same call.
     Raises FormulaError, ModelMissing, Cancelled; KeyError for an unknown model or method; ValueError for steps < 1, power <= 0.
@@ -71,7 +74,7 @@ def generate(model_name: str | Model, compositions: Sequence[str | Sequence[int]
     model = _model_for(model_name, method)
     config = replace(METHODS[method], steps=n_steps, temperature=temperature, candidates=candidates, sharpen=sharpen, power=power,
                      start=start, rank_from=model.scoring.rank_from, rank_to=model.scoring.rank_to)
-    cells = [content(model, asked) for asked in compositions for _ in range(n_samples)]
+    cells = decided(model, [content(model, asked) for asked in compositions for _ in range(n_samples)], seed=seed)
     initial = [known_relative(cell, library).crystal for cell in cells] if start < 1 else None
     return run(model, cells, config, seed=seed, n_frames=n_frames, initial=initial, guide=guide, progress=progress, cancelled=cancelled)
 
@@ -86,6 +89,17 @@ def content(model: Model, asked: str | Sequence[int] | int) -> tuple[int, ...]:
         raise FormulaError(f"{asked} atoms in the cell; the model {model.name} was trained on cells of {model.atom_counts[0]} to "
                            f"{model.atom_counts[-1]} atoms.")
     return (MASKED,) * asked
+
+
+def decided(model: Model, cells: Sequence[tuple[int, ...]], *, seed: int = 0) -> list[tuple[int, ...]]:
+    """`cells`, those without species filled by the model's composer; a diffusion model has none and decides on the way."""
+    filled = list(cells)
+    rows = [i for i, cell in enumerate(cells) if MASKED in cell]
+    if rows and model.composer is not None:
+        made = compose(model.composer, [len(cells[i]) for i in rows], structure_seeds([cells[i] for i in rows], seed))
+        for i, cell in zip(rows, made, strict=True):
+            filled[i] = cell
+    return filled
 
 
 def known_relative(numbers: Sequence[int], library: str | None = None) -> Proposal:

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import torch
 
+from core.crystals.composer import Composer, from_text
 from core.crystals.diffusion import Diffusion
 from core.crystals.flow import Flow
 from core.crystals.formula import FormulaError, check_composition, parse_formula
 from core.crystals.judge import Judge
 from core.crystals.network import Denoiser
 from core.crystals.sampler import SamplerConfig
-from core.crystals.weights import WeightsError, load_judge, load_weights
+from core.crystals.weights import WeightsError, load_judge, load_module, load_weights
 
 FOLDER = Path(__file__).resolve().parents[2] / "assets" / "models"
 MODELS = {"perov5": "Perov-5: cubic perovskites, five atoms in the cell",
@@ -33,7 +34,7 @@ class ModelMissing(RuntimeError):
 class Model:
     """A network in its units, its process, and `about`: data, training time, measured numbers. name: of the data set.
 
-    judge: of finished crystals; a model without one ranks them by its own surprise.
+    judge: of finished crystals; a model without one ranks them by its own surprise. composer: of formulas, for a flow that is given none.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Model:
     process: Diffusion | Flow
     about: dict
     judge: Judge | None = None
+    composer: Composer | None = None
 
     @property
     def atom_counts(self) -> tuple[int, ...]:
@@ -60,7 +62,7 @@ class Model:
     @property
     def de_novo(self) -> bool:
         """Can it decide the species too?"""
-        return isinstance(self.process, Diffusion) and self.process.species_weight > 0
+        return self.composer is not None or isinstance(self.process, Diffusion) and self.process.species_weight > 0
 
     @property
     def scoring(self) -> SamplerConfig:
@@ -94,7 +96,7 @@ def load_model(name: str, folder: Path = FOLDER, *, kind: str = "diffusion") -> 
         raise KeyError(f"there is no model {name!r} of kind {kind!r}; there are {', '.join(MODELS)}, each as {' and '.join(KINDS)}")
     path = Path(folder) / f"{name}_{kind}.safetensors"
     try:
-        return _load(name, path, path.stat().st_mtime_ns)
+        return _load(name, kind, path, path.stat().st_mtime_ns)
     except FileNotFoundError:
         reason = "is not there"
     except WeightsError as error:
@@ -106,6 +108,22 @@ def load_model(name: str, folder: Path = FOLDER, *, kind: str = "diffusion") -> 
 
 
 @lru_cache(maxsize=6)
-def _load(name: str, path: Path, modified: int) -> Model:
+def _load(name: str, kind: str, path: Path, modified: int) -> Model:
     network, process, about = load_weights(path)
-    return Model(name, network, process, about, load_judge(path, network))
+    composer = load_composer(name, path.parent) if kind == "flow" else None
+    return Model(name, network, process, about, load_judge(path, network), composer)
+
+
+def load_composer(name: str, folder: Path = FOLDER) -> Composer | None:
+    """The network that makes up formulas like those of a data set; None if there is none. Raises ModelMissing for a broken file."""
+    path = Path(folder) / f"{name}_composer.safetensors"
+    if not path.exists():
+        return None
+    composer = Composer()
+    try:
+        composer.stoichiometries = from_text(load_module(path, composer)["stoichiometries"])
+    except (WeightsError, KeyError, ValueError) as error:
+        reason = str(error).removeprefix(f"{path}: ")
+        raise ModelMissing(f"The weight file assets/models/{path.name} cannot be read ({reason}). Get it back with "
+                           f"`git checkout -- assets/models/{path.name}`.") from None
+    return composer

@@ -20,9 +20,9 @@ from tqdm import tqdm
 
 from core.crystals.arrays import CrystalArrays, load_arrays
 from core.crystals.evaluate import census, evaluate, table
-from core.crystals.generation import content, draw_sizes, read_out, run
+from core.crystals.generation import content, decided, draw_sizes, read_out, run
 from core.crystals.metrics import Report
-from core.crystals.models import FOLDER, KINDS, MODELS, Model
+from core.crystals.models import FOLDER, KINDS, MODELS, Model, load_composer
 from core.crystals.sampler import METHODS, SamplerConfig
 from core.crystals.types import Crystal
 from core.crystals.weights import load_judge, load_weights, n_parameters, save_weights
@@ -76,7 +76,8 @@ def card(model: Model, result: Report) -> str:
     sizes = model.network.config
     standard = asdict(SamplerConfig(steps=0))
     settings = ", ".join(f"{k} {v:g}" for k, v in about["scoring"].items() if v != standard[k])
-    species = "The species are masked one by one and can be made too (absorbing D3PM)." if model.de_novo else "The species are given."
+    species = ("The species are masked one by one and can be made too (absorbing D3PM)." if model.kind == "diffusion" and model.de_novo
+               else "The species are given.")
     ranked = about["scoring"]["candidates"] > 1
     choice = "" if not ranked else (
         "Of so many candidates the one that the judge in the same file trusts most (`core/crystals/judge.py`; trained on crystals grown "
@@ -106,7 +107,7 @@ def card(model: Model, result: Report) -> str:
 Without candidates ({plain["steps"]} steps, one crystal each): {100 * plain["match_rate"]:.1f} % matched
 ({100 * plain["match_rate_filtered"]:.1f} % filtered), RMSE {plain["rmse"]:.3f}, {100 * plain["tight_share"]:.1f} % below 0.15,
 {1000 * plain["seconds_per_structure"]:.0f} ms per structure.
-{_from_nothing(about)}
+{_from_nothing(model)}
 Chance level, for scale: random places in the same generated cells are matched in {100 * chance["match_rate"]:.1f} % of
 cases, at an RMSE of {chance["rmse"]:.2f}, with {100 * chance["tight_share"]:.1f} % below 0.15.
 The matcher's tolerance is wide: read a match rate only together with its RMSE.
@@ -118,13 +119,15 @@ crystals for a short time on a CPU: it is meant for teaching how such models wor
 """
 
 
-def _from_nothing(about: dict) -> str:
+def _from_nothing(model: Model) -> str:
     """The paragraph on crystals made without a formula."""
+    about = model.about
     if "de_novo_census" not in about:
         return ""
     c = about["de_novo_census"]
+    formula = " of formulas that the composer beside it made up" if model.composer else ""
     return f"""
-From nothing ({c["n"]} crystals, {about["de_novo"]["steps"]} steps): {100 * c["structure_validity"]:.1f} % structurally valid,
+From nothing ({c["n"]} crystals{formula}, {about["de_novo"]["steps"]} steps): {100 * c["structure_validity"]:.1f} % structurally valid,
 {100 * c["composition_validity"]:.1f} % with a composition that SMACT accepts, {100 * c["uniqueness"]:.1f} % unique,
 {100 * c["novelty"]:.1f} % not in the training data (same matcher).
 """
@@ -165,6 +168,8 @@ def main(arguments: list[str] | None = None) -> int:
               "size_shares": (sizes[1] / sizes[1].sum()).round(5).tolist(), "data_note": args.data_note,
               "training_note": args.training_note, "machine": platform.machine()}
     model = Model(args.model, network, process, about, load_judge(args.weights, network))
+    if model.kind == "flow":
+        model = replace(model, composer=load_composer(args.model))
     result, extra = measure(model, [arrays.crystal(i) for i in held_out], settings=settings, seed=args.seed,
                             workers=args.workers)
     default = replace(settings, candidates=1, rounds=1) if model.kind == "flow" else METHODS["ancestral"]
@@ -173,8 +178,9 @@ def main(arguments: list[str] | None = None) -> int:
     about |= {"dev": _rounded(result) | extra, "plain": _rounded(plain) | plain_extra | {"steps": default.steps},
               "reference": reference_histograms(arrays.select(~dev))}
     if args.de_novo:
-        about["de_novo"] = asdict(replace(METHODS["ancestral"], steps=100, species_temperature=args.species_temperature or 1.0))
-        cells = [content(model, n) for n in draw_sizes(model, args.de_novo, seed=args.seed)]
+        about["de_novo"] = asdict(settings if model.kind == "flow" else replace(METHODS["ancestral"], steps=100,
+                                                                                     species_temperature=settings.species_temperature))
+        cells = decided(model, [content(model, n) for n in draw_sizes(model, args.de_novo, seed=args.seed)], seed=args.seed)
         made = run(model, cells, SamplerConfig(**about["de_novo"]), seed=args.seed)
         about["de_novo_census"] = asdict(census([path.final for path in made], arrays.select(~dev), workers=args.workers, progress=True))
     args.folder.mkdir(parents=True, exist_ok=True)

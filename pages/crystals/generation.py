@@ -40,7 +40,7 @@ with side:
     values = page.controls()
     growing.buttons()
     own = own_crystal()
-asked, method = growing.asked(values)
+asked, method = growing.asked(values), values["method"]
 free, kind = isinstance(asked, int), generation.kind_of(method)
 what = f"{asked} atoms" if free else asked
 params = growing.parameters(values)
@@ -52,8 +52,6 @@ with stage:
                    "power": number(values["power"]),
                    "begin": r"\text{noise}" if params["start"] == 1 else rf"\text{{a relative at }} t = {number(params['start'])}",
                    "formula": cell_content(asked)})
-    if method != values["method"]:
-        st.caption("The flow needs a formula. Given nothing, the diffusion model decides (SDE).")
     if trouble:
         st.error(str(trouble), icon=":material/error:")
     elif values["n_steps"] * values["candidates"] <= QUICK:

@@ -39,7 +39,8 @@ def controls() -> list[Control]:
                help="flow: the flow-matching model, straight paths. The others use the diffusion model. ODE: all chance is in the start. "
                     "SDE: fresh noise at each step. + corrector: a Langevin step before each."),
         Choice("given", "Given", "formula", options=list(GIVEN), labels=GIVEN, term="formula",
-               help="Given nothing, the diffusion model decides on the elements too: they begin masked and appear one by one."),
+               help="Given nothing, the diffusion model decides on the elements too: they begin masked and appear one by one. The flow "
+                    "is given a formula that a third network makes up first, one kind of atom after the other."),
         Text("formula", "Content of the cell", "Sr1 Ti1 O3", max_chars=60, when=has_formula,
              help="All atoms of one cell: Na1 Cl1, Sr1 Ti1 O3, Mg2 Al4 O8."),
         Slider("n_atoms", "Atoms in the cell", 5, low=2, high=20, step=1, when=_has("given", "nothing"), term="formula"),
@@ -78,17 +79,14 @@ def buttons() -> None:
         st.button("Surprise me", icon=":material/casino:", on_click=_surprise, key="surprise")
 
 
-def asked(values: Mapping[str, Any]) -> tuple[str | int, str]:
-    """(formula or number of atoms, sampler in force): without a formula a flow cannot begin, the diffusion model does."""
-    if has_formula(values):
-        return values["formula"], values["method"]
-    return values["n_atoms"], "ancestral" if values["method"] == "flow" else values["method"]
+def asked(values: Mapping[str, Any]) -> str | int:
+    """The formula, or the number of atoms where the elements are left open."""
+    return values["formula"] if has_formula(values) else values["n_atoms"]
 
 
 def parameters(values: Mapping[str, Any]) -> dict[str, Any]:
     """Arguments of `generation.generate`."""
-    content, method = asked(values)
-    return dict(model_name=values["model"], compositions=[content], n_samples=1, n_steps=values["n_steps"], method=method,
+    return dict(model_name=values["model"], compositions=[asked(values)], n_samples=1, n_steps=values["n_steps"], method=values["method"],
                 temperature=values["temperature"], candidates=values["candidates"], sharpen=values.get("sharpen", 0.0),
                 power=values["power"], start=values.get("start", 1.0), library=LIBRARY, seed=values["seed"], n_frames=101)
 
