@@ -24,11 +24,9 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import replace
-from multiprocessing import get_context
 from pathlib import Path
 
 import torch
@@ -37,13 +35,16 @@ from tqdm import tqdm
 from core.crystals.arrays import ArrayFileError, from_crystals
 from core.crystals.builtin import open_library
 from core.crystals.formula import FormulaError
-from core.crystals.generation import Progress, content, draw_sizes, run
+from core.crystals.generation import Progress, content, decided, draw_sizes, run
 from core.crystals.models import FOLDER, MODELS, Model, ModelMissing, load_model
+from core.crystals.network import in_bfloat16
 from core.crystals.predict import answer_by_prototype, answer_by_refinement, load_arbiter, load_ranker
 from core.crystals.sampler import FLOW, METHODS, SamplerConfig
 from core.crystals.types import Crystal, symbol
 
-FEW = 64  # compositions that one process answers at a time
+DE_NOVO = {"steps": 100, "eta": 1.0}  # of a diffusion model whose weights do not say with what they were measured
+FEW, MANY = 16, 64  # compositions that one thread answers at a time, at least and at most
+SHARES = 4  # so many pieces for each thread, if they are not too small
 
 
 class CompositionsError(ValueError):
@@ -87,9 +88,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--candidates", type=_positive, help="crystals grown for each answer, of which the model keeps one; 1 is quickest")
     parser.add_argument("--rounds", type=_positive, help="in each after the first, the best candidate so far is blurred and grown again")
     parser.add_argument("--temperature", type=float, default=None)
-    parser.add_argument("--threads", type=_positive, default=1)
+    parser.add_argument("--threads", type=_positive, default=1, help="of each worker")
+    parser.add_argument("--precision", choices=("auto", "float32", "bfloat16"), default="auto",
+                        help="of matrix products; auto: bfloat16 where the processor has units for it (nearly half again as fast)")
     parser.add_argument("--workers", type=_positive, default=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1,
-                        help=f"processes, of one thread each, for lists of {FEW} and more")
+                        help=f"parts of a list of more than {FEW} that are grown side by side")
     parser.add_argument("--models-folder", type=Path, default=FOLDER, help="where the weight files are")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args(arguments)
@@ -104,11 +107,16 @@ def main(arguments: list[str] | None = None) -> int:
     except (ModelMissing, CompositionsError, FormulaError, ArrayFileError) as error:
         print(error, file=sys.stderr)
         return 2
-    except BrokenProcessPool:
-        print("A worker process was killed, perhaps for want of memory; nothing was written. Try --workers 1.", file=sys.stderr)
-        return 2
     from_crystals(made).save(args.out)
     return 0
+
+
+def _model(args, kind: str) -> Model:
+    """The model asked for, in the precision asked for."""
+    able = torch.cpu.get_capabilities()
+    fast = able.get("avx512_bf16") or able.get("amx_bf16") if args.precision == "auto" else args.precision == "bfloat16"
+    model = load_model(args.model, args.models_folder, kind=kind)
+    return replace(model, network=in_bfloat16(model.network)) if fast else model
 
 
 def _settings(args, default: SamplerConfig) -> SamplerConfig:
@@ -119,12 +127,12 @@ def _settings(args, default: SamplerConfig) -> SamplerConfig:
 
 def _answers(args) -> list[Crystal]:
     """The crystals for every line, by the method asked for."""
-    model = load_model(args.model, args.models_folder, kind="diffusion" if args.method == "diffusion" else "flow")
+    model = _model(args, "diffusion" if args.method == "diffusion" else "flow")
     cells = [cell for cell in read_compositions(args.compositions, model) for _ in range(args.samples)]
     stand_ins = [tuple(model.stand_in(z) for z in cell) for cell in cells]
     with _bar() as show:
         if args.method in ("flow", "diffusion"):
-            made = grow(args, model, stand_ins, show)
+            made = grow(args, model, stand_ins, _settings(args, model.scoring), show)
         else:
             library = open_library(args.library and str(args.library))
             if args.method == "prototype":
@@ -139,45 +147,33 @@ def _answers(args) -> list[Crystal]:
 
 
 def _de_novo(args) -> list[Crystal]:
-    """Species by the diffusion model; with --method flow the places and the cell by the flow model, given those species."""
+    """Flow: a formula by its composer, then a crystal of it. Diffusion: species, places and cell together."""
     if args.method not in ("flow", "diffusion"):
         raise CompositionsError(f"--method {args.method} needs --compositions: without a formula there is no prototype to look for")
-    model = load_model(args.model, args.models_folder, kind="diffusion")
+    model = _model(args, args.method)
+    settings = _settings(args, model.scoring if args.method == "flow" else SamplerConfig(**model.about.get("de_novo", DE_NOVO)))
+    cells = decided(model, [content(model, n) for n in draw_sizes(model, args.de_novo, seed=args.seed)], seed=args.seed)
     with _bar() as show:
-        sizes = draw_sizes(model, args.de_novo, seed=args.seed)
-        settings = _settings(args, SamplerConfig(**model.about.get("de_novo", {"steps": 100, "eta": 1.0})))
-        made = [path.final for path in run(model, [content(model, n) for n in sizes], settings, seed=args.seed, progress=show)]
-    if args.method == "flow":
-        flow = load_model(args.model, args.models_folder, kind="flow")
-        with _bar() as show:
-            made = grow(args, flow, [tuple(one.numbers.tolist()) for one in made], show)
-    return made
+        return grow(args, model, cells, settings, show)
 
 
-def grow(args: argparse.Namespace, model: Model, cells: list[tuple[int, ...]], show: Progress) -> list[Crystal]:
-    """One crystal for each of `cells`, with the settings of the published scores and what was asked for.
-
-    Long lists are shared out to processes; the crystals are the same, to rounding.
-    """
-    settings = _settings(args, model.scoring)
-    if args.workers == 1 or len(cells) < FEW:
-        return [path.final for path in run(model, cells, settings, seed=args.seed, progress=show)]
+def grow(args: argparse.Namespace, model: Model, cells: list[tuple[int, ...]], settings: SamplerConfig, show: Progress) -> list[Crystal]:
+    """One crystal for each of `cells`. Long lists are shared out to threads; the crystals are the same, to rounding."""
     kinds = sorted(set(cells), key=lambda cell: (len(cell), cell))  # a composition stays in one piece: its samples are counted there
-    where = {cell: i // FEW for i, cell in enumerate(kinds)}
+    size = min(max(-(-len(kinds) // (SHARES * args.workers)), FEW), MANY) if args.workers > 1 else len(kinds)
+    where = {cell: i // size for i, cell in enumerate(kinds)}
     pieces = [[i for i, cell in enumerate(cells) if where[cell] == piece] for piece in range(where[kinds[-1]] + 1)]
+    if len(pieces) == 1:
+        return [path.final for path in run(model, cells, settings, seed=args.seed, progress=show)]
     made: list[Crystal | None] = [None] * len(cells)
-    with ProcessPoolExecutor(args.workers, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
-        tasks = {pool.submit(_piece, args.model, args.models_folder, model.kind, [cells[i] for i in piece], settings, args.seed): piece
+    with ThreadPoolExecutor(args.workers, initializer=torch.set_num_threads, initargs=(args.threads,)) as pool:
+        tasks = {pool.submit(run, model, [cells[i] for i in piece], settings, seed=args.seed): piece
                  for piece in reversed(pieces)}  # the large cells first
         for done, task in enumerate(as_completed(tasks), start=1):
-            for i, crystal in zip(tasks[task], task.result(), strict=True):
-                made[i] = crystal
+            for i, path in zip(tasks[task], task.result(), strict=True):
+                made[i] = path.final
             show(done, len(tasks))
     return made
-
-
-def _piece(name: str, folder: Path, kind: str, cells: list[tuple[int, ...]], settings: SamplerConfig, seed: int) -> list[Crystal]:
-    return [path.final for path in run(load_model(name, folder, kind=kind), cells, settings, seed=seed)]
 
 
 @contextmanager

@@ -17,6 +17,7 @@ Peebles & Xie 2023 (DiT).
 from __future__ import annotations
 
 import math
+from copy import copy
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -140,7 +141,11 @@ class Denoiser(nn.Module):
     The buffers are the units of the data set: `volumes` (104,) the reference volume of each element in Å^3,
     `lattice_mean` and `lattice_std` (6,) of the cell vector after the reference volume has been taken out,
     `known` (104,) the elements seen in training.
+    bf16: multiply matrices of the blocks in bfloat16 (geometry and outputs stay float32): on processors with units for it 1.4 to 1.8
+    times as fast, on others slower.
     """
+
+    bf16 = False
 
     def __init__(self, config: NetworkConfig):
         super().__init__()
@@ -204,10 +209,18 @@ class Denoiser(nn.Module):
         h = self.embed(numbers) + self.embed_properties(self.properties[numbers])
         start, end = self.pair_ends(h).chunk(2, dim=-1)
         pair = self.pair_in(self.pair_features(frac, metric)) + self.pair_condition(condition)[:, None, None]
-        pair = self.pair_out(F.silu(pair + start.unsqueeze(2) + end.unsqueeze(1)))
-        for block in self.blocks:
-            h, pair = block(h, pair, condition)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.bf16):
+            pair = self.pair_out(F.silu(pair + start.unsqueeze(2) + end.unsqueeze(1)))
+            for block in self.blocks:
+                h, pair = block(h, pair, condition)
         return self.norm(h), condition
+
+
+def in_bfloat16(network: Denoiser) -> Denoiser:
+    """The same network, weights shared, with `bf16` set."""
+    other = copy(network)
+    other.bf16 = True
+    return other
 
 
 def time_features(t: Tensor) -> Tensor:

@@ -50,6 +50,7 @@ class TrainConfig:
     max_batch: int = 96
     augment: bool = False
     exchange: float = 0.0
+    bf16: bool = False
     seed: int = 0
 
 
@@ -67,6 +68,7 @@ class Run:
 
     def __init__(self, network: Denoiser, process: Diffusion | Flow, config: TrainConfig, replacements: Tensor | None = None):
         self.network, self.process, self.config, self.replacements = network, process, config, replacements
+        network.bf16 = config.bf16
         self.average = {name: value.clone() for name, value in network.state_dict().items()}
         self.optimizer = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, betas=(0.9, 0.99),
                                            weight_decay=config.weight_decay, foreach=True)
@@ -239,11 +241,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--learning-rate", type=float, default=TrainConfig.learning_rate)
     parser.add_argument("--augment", action="store_true", help="show each cell in all descriptions that its shape allows")
     parser.add_argument("--exchange", type=float, default=0.0, help="share of cells in which elements make place for related ones")
+    parser.add_argument("--bf16", action="store_true", help="matrix products in bfloat16, a third faster where the processor has units")
     parser.add_argument("--dropout", type=float, help="in the blocks; without it that of the model")
     args = parser.parse_args(arguments)
     torch.set_num_threads(args.threads)
     config = replace(TrainConfig(), seed=args.seed, learning_rate=args.learning_rate, augment=args.augment,
-                     exchange=args.exchange)
+                     exchange=args.exchange, bf16=args.bf16)
     sizes = SIZES[args.model] if args.dropout is None else replace(SIZES[args.model], dropout=args.dropout)
     try:
         train(args.data, args.model, args.out, method=args.method, n_probe=args.probe, minutes=args.minutes, steps=args.steps,

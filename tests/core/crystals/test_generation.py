@@ -140,7 +140,8 @@ def test_settling_by_hand():
 
 
 def run_command(models_folder, path, out, *more):
-    return main(["--model", "mp20", "--models-folder", str(models_folder), "--compositions", str(path), "--out", str(out), *more])
+    return main(["--model", "mp20", "--models-folder", str(models_folder), "--compositions", str(path), "--out", str(out),
+                 "--precision", "float32", *more])
 
 
 def test_command_writes_the_file_in_order(models_folder, tmp_path):
@@ -172,6 +173,16 @@ def test_command_shares_a_long_list_out_and_answers_the_same(models_folder, tmp_
     assert np.abs(one.lattice - two.lattice).max() < 1e-3
     turns = one.frac_coords - two.frac_coords
     assert np.abs(turns - np.round(turns)).max() < 1e-4
+
+
+def test_command_in_both_precisions(models_folder, tmp_path):
+    """Nearly the same crystals, and asking for one precision leaves the other alone."""
+    path = tmp_path / "list.txt"
+    path.write_text("Na1 Cl1\nSr1 Ti1 O3\n")
+    for name in ("float32", "bfloat16", "again"):
+        run_command(models_folder, path, tmp_path / f"{name}.npz", "--steps", "2", "--precision", name.replace("again", "float32"))
+    exact, fast, again = (load_arrays(tmp_path / f"{name}.npz").lattice for name in ("float32", "bfloat16", "again"))
+    assert np.array_equal(exact, again) and 0 < np.abs(exact - fast).max() < 0.1
 
 
 @pytest.mark.parametrize("content, says", [
@@ -230,12 +241,13 @@ def test_every_method_of_the_command(models_folder, tmp_path, capsys):
 def test_command_from_nothing(models_folder, tmp_path, capsys):
     out = tmp_path / "out.npz"
     command = ["--model", "mp20", "--models-folder", str(models_folder), "--de-novo", "7", "--steps", "9", "--out", str(out)]
-    for method in ("diffusion", "flow"):
-        assert main([*command, "--method", method]) == 0
-        arrays = load_arrays(out)
-        assert len(arrays) == 7 and set(arrays.numbers.tolist()) <= {8, 11, 17, 22, 38}
+    assert main([*command, "--method", "diffusion"]) == 0
+    arrays = load_arrays(out)
+    assert len(arrays) == 7 and set(arrays.numbers.tolist()) <= {8, 11, 17, 22, 38}
     assert main([*command, "--method", "prototype"]) == 2
     assert "needs --compositions" in capsys.readouterr().err
+    assert main(command) == 2  # no composer beside this flow
+    assert "needs a formula" in capsys.readouterr().err
 
 
 def test_from_nothing_species_appear_one_by_one_and_stay(model):

@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from core.crystals.lattice import lattice_to_vector
-from core.crystals.network import Denoiser, NetworkConfig
+from core.crystals.models import load_model
+from core.crystals.network import Denoiser, NetworkConfig, in_bfloat16
 
 SMALL = NetworkConfig(width=32, pair_width=16, depth=2, heads=4, max_atoms=8)
 
@@ -70,3 +71,17 @@ def test_result_does_not_depend_on_the_rest_of_the_batch(network, batch):
 def test_units_are_inverted(network, batch):
     numbers, _, cell, _ = batch
     assert torch.allclose(network.to_cell(numbers, network.to_vector(numbers, cell)), cell, atol=1e-9)
+
+
+def test_products_in_bfloat16_say_nearly_the_same_and_leave_the_geometry_alone():
+    """bfloat16 keeps eight bits: outputs of the shipped flow differ by a few times 2^-8, and the original network is as it was."""
+    network = load_model("mp20", kind="flow").network
+    g = torch.Generator().manual_seed(1)
+    asked = (torch.tensor([[38, 22, 8, 8, 8]]).expand(16, 5), torch.rand(16, 5, 3, generator=g), 0.5 * torch.randn(16, 6, generator=g),
+             torch.rand(16, generator=g))
+    exact, fast = network(*asked), in_bfloat16(network)(*asked)
+    assert fast.coords.dtype == fast.lattice.dtype == torch.float32
+    for one, other in zip(exact[:2], fast[:2], strict=True):
+        error = (one - other).square().mean().sqrt() / one.square().mean().sqrt()
+        assert 1e-5 < error < 10 * 2**-8
+    assert torch.equal(network(*asked).coords, exact.coords) and not network.bf16

@@ -33,9 +33,10 @@ def test_interrupted_and_resumed_is_the_same_as_uninterrupted(pool, tmp_path, co
     assert not torch.equal(other.average["coords.weight"], whole.average["coords.weight"])
 
 
-def test_learns(pool, tmp_path):
+@pytest.mark.parametrize("bf16", [False, True])
+def test_learns(pool, tmp_path, bf16):
     """On cells this alike, a minute's training must beat saying nothing (loss 1) by far; dev is logged."""
-    run(pool, tmp_path, steps=250, config=replace(CONFIG, ema=0.95))
+    run(pool, tmp_path, steps=250, config=replace(CONFIG, ema=0.95, bf16=bf16))
     entry = json.loads((tmp_path / "log.jsonl").read_text().splitlines()[-1])
     assert entry["step"] == 250 and entry["dev_coords"] < 0.5 and entry["dev_lattice"] < 0.7
     network, _, about = load_weights(tmp_path / "model.safetensors")
