@@ -24,7 +24,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -35,16 +34,14 @@ from tqdm import tqdm
 from core.crystals.arrays import ArrayFileError, from_crystals
 from core.crystals.builtin import open_library
 from core.crystals.formula import FormulaError
-from core.crystals.generation import Progress, content, decided, draw_sizes, run
+from core.crystals.generation import content, decided, draw_sizes, run_in_parts
 from core.crystals.models import FOLDER, MODELS, Model, ModelMissing, load_model
-from core.crystals.network import in_bfloat16
+from core.crystals.network import has_bfloat16_units, in_bfloat16
 from core.crystals.predict import answer_by_prototype, answer_by_refinement, load_arbiter, load_ranker
 from core.crystals.sampler import FLOW, METHODS, SamplerConfig
 from core.crystals.types import Crystal, symbol
 
 DE_NOVO = {"steps": 100, "eta": 1.0}  # of a diffusion model whose weights do not say with what they were measured
-FEW, MANY = 16, 64  # compositions that one thread answers at a time, at least and at most
-SHARES = 4  # so many pieces for each thread, if they are not too small
 
 
 class CompositionsError(ValueError):
@@ -92,7 +89,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--precision", choices=("auto", "float32", "bfloat16"), default="auto",
                         help="of matrix products; auto: bfloat16 where the processor has units for it (nearly half again as fast)")
     parser.add_argument("--workers", type=_positive, default=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1,
-                        help=f"parts of a list of more than {FEW} that are grown side by side")
+                        help="parts of a long list that are grown side by side")
     parser.add_argument("--models-folder", type=Path, default=FOLDER, help="where the weight files are")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args(arguments)
@@ -113,8 +110,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _model(args, kind: str) -> Model:
     """The model asked for, in the precision asked for."""
-    able = torch.cpu.get_capabilities()
-    fast = able.get("avx512_bf16") or able.get("amx_bf16") if args.precision == "auto" else args.precision == "bfloat16"
+    fast = has_bfloat16_units() if args.precision == "auto" else args.precision == "bfloat16"
     model = load_model(args.model, args.models_folder, kind=kind)
     return replace(model, network=in_bfloat16(model.network)) if fast else model
 
@@ -132,7 +128,7 @@ def _answers(args) -> list[Crystal]:
     stand_ins = [tuple(model.stand_in(z) for z in cell) for cell in cells]
     with _bar() as show:
         if args.method in ("flow", "diffusion"):
-            made = grow(args, model, stand_ins, _settings(args, model.scoring), show)
+            made = run_in_parts(model, stand_ins, _settings(args, model.scoring), workers=args.workers, seed=args.seed, progress=show)
         else:
             library = open_library(args.library and str(args.library))
             if args.method == "prototype":
@@ -140,7 +136,7 @@ def _answers(args) -> list[Crystal]:
             else:
                 arbiter = load_arbiter(args.models_folder) if model.judge else None
                 made = answer_by_refinement(cells, stand_ins, library, load_ranker(args.models_folder), model, arbiter=arbiter,
-                                            seed=args.seed, progress=show)
+                                            workers=args.workers, seed=args.seed, progress=show)
     for z in sorted({z for cell in cells for z in cell} - model.known):
         print(f"{symbol(z)} was not in the training data: {symbol(model.stand_in(z))} stood in for it.", file=sys.stderr)
     return [Crystal(cell, one.frac_coords, one.lattice) for cell, one in zip(cells, made, strict=True)]
@@ -154,26 +150,7 @@ def _de_novo(args) -> list[Crystal]:
     settings = _settings(args, model.scoring if args.method == "flow" else SamplerConfig(**model.about.get("de_novo", DE_NOVO)))
     cells = decided(model, [content(model, n) for n in draw_sizes(model, args.de_novo, seed=args.seed)], seed=args.seed)
     with _bar() as show:
-        return grow(args, model, cells, settings, show)
-
-
-def grow(args: argparse.Namespace, model: Model, cells: list[tuple[int, ...]], settings: SamplerConfig, show: Progress) -> list[Crystal]:
-    """One crystal for each of `cells`. Long lists are shared out to threads; the crystals are the same, to rounding."""
-    kinds = sorted(set(cells), key=lambda cell: (len(cell), cell))  # a composition stays in one piece: its samples are counted there
-    size = min(max(-(-len(kinds) // (SHARES * args.workers)), FEW), MANY) if args.workers > 1 else len(kinds)
-    where = {cell: i // size for i, cell in enumerate(kinds)}
-    pieces = [[i for i, cell in enumerate(cells) if where[cell] == piece] for piece in range(where[kinds[-1]] + 1)]
-    if len(pieces) == 1:
-        return [path.final for path in run(model, cells, settings, seed=args.seed, progress=show)]
-    made: list[Crystal | None] = [None] * len(cells)
-    with ThreadPoolExecutor(args.workers, initializer=torch.set_num_threads, initargs=(args.threads,)) as pool:
-        tasks = {pool.submit(run, model, [cells[i] for i in piece], settings, seed=args.seed): piece
-                 for piece in reversed(pieces)}  # the large cells first
-        for done, task in enumerate(as_completed(tasks), start=1):
-            for i, path in zip(tasks[task], task.result(), strict=True):
-                made[i] = path.final
-            show(done, len(tasks))
-    return made
+        return run_in_parts(model, cells, settings, workers=args.workers, seed=args.seed, progress=show)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -45,6 +46,8 @@ from core.numerics.trajectory import frame_indices
 __all__ = ["KINDS", "METHODS", "MODELS", "Cancelled", "ModelMissing", "ReadOut", "forward", "generate", "load_model",
            "match_known", "read_out"]
 BATCH = 64
+FEW, MANY = 16, 64  # compositions that one thread answers at a time, at least and at most
+SHARES = 4  # so many pieces for each thread, if they are not too small
 Progress = Callable[[int, int], None]
 
 
@@ -200,6 +203,28 @@ def run(model: Model, cells: Sequence[Sequence[int]], config: SamplerConfig, *, 
             made = _trajectories(model.network, frames, times(settings)[keep])
             results |= {rows[i]: path for i, path in zip(improved.tolist(), made, strict=True)}
     return [results[i] for i in range(len(cells))]
+
+
+def run_in_parts(model: Model, cells: Sequence[Sequence[int]], config: SamplerConfig, *, workers: int, seed: int = 0,
+                 progress: Progress | None = None) -> list[Crystal]:
+    """The crystals of `run`, to rounding; long lists are shared out to threads, each with as many threads for its sums as this one has."""
+    cells = [tuple(cell) for cell in cells]
+    kinds = sorted(set(cells), key=lambda cell: (len(cell), cell))  # a composition stays in one piece: its samples are counted there
+    size = min(max(-(-len(kinds) // (SHARES * workers)), FEW), MANY) if workers > 1 else max(len(kinds), 1)
+    where = {cell: i // size for i, cell in enumerate(kinds)}
+    pieces: list[list[int]] = [[] for _ in range(0, len(kinds), size)]
+    for i, cell in enumerate(cells):
+        pieces[where[cell]].append(i)
+    if len(pieces) < 2:
+        return [path.final for path in run(model, cells, config, seed=seed, progress=progress)]
+    made: dict[int, Crystal] = {}
+    with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(torch.get_num_threads(),)) as pool:
+        tasks = {pool.submit(run, model, [cells[i] for i in piece], config, seed=seed): piece for piece in reversed(pieces)}  # large first
+        for done, task in enumerate(as_completed(tasks), start=1):
+            made |= {i: path.final for i, path in zip(tasks[task], task.result(), strict=True)}
+            if progress is not None:
+                progress(done, len(tasks))
+    return [made[i] for i in range(len(cells))]
 
 
 def trust_in(model: Model, crystals: Cells, config: SamplerConfig) -> Tensor:

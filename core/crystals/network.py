@@ -223,6 +223,12 @@ def in_bfloat16(network: Denoiser) -> Denoiser:
     return other
 
 
+def has_bfloat16_units() -> bool:
+    """Does this processor multiply matrices faster in bfloat16 than in float32?"""
+    able = torch.cpu.get_capabilities()
+    return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
+
+
 def time_features(t: Tensor) -> Tensor:
     """(B,) -> (B, 32): sines and cosines of t at 16 frequencies from 1/2 turn to 32 turns."""
     phase = t.unsqueeze(-1) * math.pi * torch.logspace(0, 6, 16, base=2.0, device=t.device, dtype=t.dtype)

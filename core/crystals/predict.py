@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from core.crystals.arbiter import GROWN, MARGIN, SETTINGS, TYPES, Arbiter, evidence
-from core.crystals.generation import Progress, run
+from core.crystals.generation import Progress, run, run_in_parts
 from core.crystals.models import FOLDER, Model, ModelMissing
 from core.crystals.ranker import MAX_SLOTS, Question, Ranker, question, stack
 from core.crystals.sampler import SamplerConfig
@@ -101,8 +101,8 @@ def answer_by_prototype(cells: Sequence[Sequence[int]], stand_ins: Sequence[Sequ
 
 
 def answer_by_refinement(cells: Sequence[Sequence[int]], stand_ins: Sequence[Sequence[int]], library: Library, ranker: Ranker,
-                         model: Model, *, arbiter: Arbiter | None = None, settings: Refinement | None = None, seed: int = 0,
-                         progress: Progress | None = None) -> list[Crystal]:
+                         model: Model, *, arbiter: Arbiter | None = None, settings: Refinement | None = None, workers: int = 1,
+                         seed: int = 0, progress: Progress | None = None) -> list[Crystal]:
     """The most trusted prototype of each cell, denoised from `settings.start`; the model from noise where that is trusted more, or alone.
 
     arbiter: whom to trust is decided with the flow's own crystals in view (the model needs a judge); without one by the ranker alone.
@@ -114,10 +114,10 @@ def answer_by_refinement(cells: Sequence[Sequence[int]], stand_ins: Sequence[Seq
     ranked: dict[tuple[int, ...], list[Crystal | None]] = {cell: [p.crystal for p in found] for cell, found in proposed.items()}
     if arbiter is not None:
         asked = [cell for cell in kinds if proposed[cell]]
-        grown = run(model, [kinds[cell] for cell in asked for _ in range(GROWN)], SETTINGS, seed=seed, progress=progress)
+        grown = run_in_parts(model, [kinds[cell] for cell in asked for _ in range(GROWN)], SETTINGS, workers=workers, seed=seed,
+                             progress=progress)
         for i, cell in enumerate(asked):
-            own = [path.final for path in grown[GROWN * i : GROWN * (i + 1)]]
-            ranked[cell] = arbitrated(arbiter, model, cell, kinds[cell], own, proposed[cell])
+            ranked[cell] = arbitrated(arbiter, model, cell, kinds[cell], grown[GROWN * i : GROWN * (i + 1)], proposed[cell])
     asked_before: Counter = Counter()
     chosen: list[Crystal | None] = []
     for cell in map(tuple, cells):
@@ -130,7 +130,7 @@ def answer_by_refinement(cells: Sequence[Sequence[int]], stand_ins: Sequence[Seq
         first = [Crystal(stand_ins[i], chosen[i].frac_coords, chosen[i].lattice) for i in rows]
         for i, path in zip(rows, run(model, [stand_ins[i] for i in rows], config, seed=seed, initial=first), strict=True):
             chosen[i] = path.final
-    return _fill(chosen, stand_ins, model, seed, progress)
+    return _fill(chosen, stand_ins, model, seed, progress, workers)
 
 
 def arbitrated(arbiter: Arbiter, model: Model, cell: Sequence[int], stand_in: Sequence[int], grown: Sequence[Crystal],
@@ -144,11 +144,11 @@ def arbitrated(arbiter: Arbiter, model: Model, cell: Sequence[int], stand_in: Se
 
 
 def _fill(answers: list[Crystal | None], stand_ins: Sequence[Sequence[int]], model: Model, seed: int,
-          progress: Progress | None) -> list[Crystal]:
+          progress: Progress | None, workers: int = 1) -> list[Crystal]:
     """Answers that are missing are grown from noise, with the settings of the model's published scores."""
     missing = [i for i, answer in enumerate(answers) if answer is None]
     if missing:
-        grown = run(model, [stand_ins[i] for i in missing], model.scoring, seed=seed, progress=progress)
-        for i, path in zip(missing, grown, strict=True):
-            answers[i] = path.final
+        grown = run_in_parts(model, [stand_ins[i] for i in missing], model.scoring, workers=workers, seed=seed, progress=progress)
+        for i, crystal in zip(missing, grown, strict=True):
+            answers[i] = crystal
     return answers

@@ -13,6 +13,7 @@ import argparse
 import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from core.crystals.generation import run, to_cells
 from core.crystals.judge import Judge, features, fit
 from core.crystals.metrics import found_rms
 from core.crystals.models import Model
+from core.crystals.network import has_bfloat16_units, in_bfloat16
 from core.crystals.sampler import SamplerConfig
 from core.crystals.types import Crystal
 from core.crystals.weights import WeightsError, load_weights, save_weights
@@ -39,7 +41,8 @@ def exam(model: Model, arrays: CrystalArrays, rows: np.ndarray, path: Path, *, n
     """Grow `n` crystals for each of `rows`, compare them with the truth, write row, frac, lattice (atom by atom) and rms to `path`."""
     truths = [arrays.crystal(i) for i in rows]
     cells = [truth.numbers.tolist() for truth in truths for _ in range(n)]
-    grown = [one.final for one in run(model, cells, settings, seed=seed)]
+    fast = replace(model, network=in_bfloat16(model.network)) if has_bfloat16_units() else model
+    grown = [one.final for one in run(fast, cells, settings, seed=seed)]
     pairs = grown, [truth for truth in truths for _ in range(n)]
     if workers > 1:
         with ProcessPoolExecutor(workers) as pool:
