@@ -23,8 +23,8 @@ from core.crystals.composer import compose
 from core.crystals.elements import MASKED, MAX_NUMBER
 from core.crystals.formula import FormulaError
 from core.crystals.judge import features
-from core.crystals.lattice import lattice_to_vector, vector_to_lattice
-from core.crystals.metrics import composition_valid, found_rms, structure_valid
+from core.crystals.lattice import lattice_to_vector, nearest_distances, vector_to_lattice
+from core.crystals.metrics import MIN_DISTANCE, composition_valid, found_rms, structure_valid
 from core.crystals.models import KINDS, MODELS, Model, ModelMissing, load_model
 from core.crystals.network import Denoiser
 from core.crystals.sampler import (
@@ -47,6 +47,7 @@ __all__ = ["KINDS", "METHODS", "MODELS", "Cancelled", "ModelMissing", "ReadOut",
            "match_known", "read_out"]
 BATCH = 64
 FEW, MANY = 16, 64  # compositions that one thread answers at a time, at least and at most
+CROWDED = 100.0  # trust that atoms on top of each other cost
 SHARES = 4  # so many pieces for each thread, if they are not too small
 Progress = Callable[[int, int], None]
 
@@ -228,10 +229,15 @@ def run_in_parts(model: Model, cells: Sequence[Sequence[int]], config: SamplerCo
 
 
 def trust_in(model: Model, crystals: Cells, config: SamplerConfig) -> Tensor:
-    """(B,): by what the candidates of one composition are told apart: the judge's opinion, or minus the surprise of the model."""
+    """(B,): by what the candidates of one composition are told apart: the judge's opinion, or minus the surprise of the model.
+
+    Crystals in which two atoms lie on top of each other come last, whatever model and judge think of them.
+    """
     trust = (-surprise(model.network, model.process, crystals, config) if model.judge is None
              else model.judge.quality(features(model.network, crystals)))
-    return trust.nan_to_num(nan=-torch.inf)
+    lattice = lattices_of(model.network, crystals).float()
+    crowded = nearest_distances(crystals.frac, lattice @ lattice.mT) < MIN_DISTANCE
+    return trust.nan_to_num(nan=-torch.inf) - CROWDED * crowded
 
 
 def _taken(cells: Cells, rows: Tensor) -> Cells:

@@ -8,6 +8,7 @@ equation                      name
 S = 1/2 log(L L^T)            lattice_to_vector
 L L^T = exp(2 S)              vector_to_metric
 L from L L^T                  metric_to_lattice (pymatgen's orientation: c along z, a in the xz plane)
+min |(f_j - f_i + n) L|       nearest_distances
 """
 
 from __future__ import annotations
@@ -57,3 +58,17 @@ def metric_to_lattice(metric: Tensor) -> Tensor:
 def vector_to_lattice(vector: Tensor) -> Tensor:
     """(..., 6) -> (..., 3, 3): the inverse of `lattice_to_vector`, in the canonical orientation."""
     return metric_to_lattice(vector_to_metric(vector))
+
+
+def nearest_distances(frac: Tensor, metric: Tensor) -> Tensor:
+    """frac (B, N, 3), metric (B, 3, 3) in Å^2 -> (B,) Å: shortest distance of two atoms, images of one atom included.
+
+    Over the 27 nearest images: enough for cells that are not much skewed; `Crystal.nearest_distance` is exact.
+    """
+    images = torch.cartesian_prod(*[torch.tensor([-1.0, 0.0, 1.0])] * 3).to(frac)
+    i, j = torch.triu_indices(frac.shape[1], frac.shape[1])
+    gap = frac[:, j] - frac[:, i]
+    gap = (gap - gap.round()).unsqueeze(2) + images                                  # (B, P, 27, 3)
+    squared = ((gap @ metric.to(frac).unsqueeze(1)) * gap).sum(-1)
+    squared[:, i == j, len(images) // 2] = torch.inf                                 # an atom and itself
+    return squared.clamp(min=0).flatten(1).amin(1).sqrt()

@@ -8,7 +8,18 @@ from core.crystals import generation
 from core.crystals.arrays import ArrayFileError, from_crystals, load_arrays
 from core.crystals.formula import FormulaError
 from core.crystals.generate import main
-from core.crystals.generation import Cancelled, forward, generate, known_relative, match_known, read_out, run, structure_seeds
+from core.crystals.generation import (
+    Cancelled,
+    forward,
+    generate,
+    known_relative,
+    match_known,
+    read_out,
+    run,
+    structure_seeds,
+    to_cells,
+    trust_in,
+)
 from core.crystals.models import FOLDER, KINDS, MODELS, ModelMissing, load_model
 from core.crystals.sampler import SamplerConfig
 from core.crystals.settling import settling, strain
@@ -248,6 +259,14 @@ def test_command_from_nothing(models_folder, tmp_path, capsys):
     assert "needs --compositions" in capsys.readouterr().err
     assert main(command) == 2  # no composer beside this flow
     assert "needs a formula" in capsys.readouterr().err
+
+
+def test_atoms_on_top_of_each_other_are_trusted_least(model, flow_model):
+    """Whatever model or judge think: the overlapping one of two crystals comes last, however sure they are."""
+    crystals = [Crystal([11, 17], [[0, 0, 0], f], ROCKSALT.lattice) for f in ([0.05, 0.05, 0.05], [0.4, 0.5, 0.5], [0.5, 0.5, 0.5])]
+    for one in (model, flow_model):
+        overlapping, *others = trust_in(one, to_cells(one.network, crystals), SamplerConfig()).tolist()
+        assert overlapping < min(others) - 50 and abs(others[0] - others[1]) < 50
 
 
 def test_from_nothing_species_appear_one_by_one_and_stay(model):

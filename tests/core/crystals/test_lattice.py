@@ -2,8 +2,9 @@ import numpy as np
 import torch
 from pymatgen.core import Lattice
 
-from core.crystals.lattice import lattice_to_vector, metric_to_lattice, vector_to_lattice
+from core.crystals.lattice import lattice_to_vector, metric_to_lattice, nearest_distances, vector_to_lattice
 from core.crystals.symmetry import cell_symmetries
+from core.crystals.types import Crystal
 
 
 def random_lattices(n=50, seed=0):
@@ -45,3 +46,13 @@ def test_symmetries_of_known_cells():
     triclinic = Lattice.from_parameters(3, 4, 5, 80, 95, 110).matrix
     hexagonal = Lattice.hexagonal(3, 5).matrix
     assert [len(s) for s in cell_symmetries(np.stack([cubic, tetragonal, triclinic, hexagonal]))] == [48, 16, 2, 24]
+
+
+def test_nearest_distances_are_those_of_the_exact_search():
+    """For 50 cells of little skew, one to six atoms; a single atom meets its own image."""
+    lattices = 0.3 * random_lattices() + 3 * torch.eye(3, dtype=torch.float64)
+    for n in (1, 2, 6):
+        frac = torch.rand(len(lattices), n, 3, generator=torch.Generator().manual_seed(n), dtype=torch.float64)
+        found = nearest_distances(frac, lattices @ lattices.mT)
+        exact = [Crystal([6] * n, f.numpy(), lattice.numpy()).nearest_distance for f, lattice in zip(frac, lattices, strict=True)]
+        assert np.abs(found.numpy() - exact).max() < 1e-9
