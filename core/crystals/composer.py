@@ -5,7 +5,7 @@ every kind is masked, and the network says what a masked kind may be, given the 
 
 equation                                                                          name
 q(a_t | a_0): every kind masked by itself with probability t                      Composer.loss   (Austin et al. 2021, D3PM)
--log p(a_0 | n) <= E_k E_{k decided} S / (S - k) sum_{masked i} -log p(a_i | decided)   Composer.loss   (Hoogeboom et al. 2022, eq. 3)
+-log p(a_0 | n) <= E_k E_{k decided} S / (S - k) sum_{masked i} -log p(a_i | decided)   Composer.loss   (Hoogeboom et al. 2022, sec. 3)
 the next kind to be unmasked is any of the masked ones: one call for each kind    Composer.draw   (Zheng et al. 2024, first-hitting sampler)
 
 All atoms of a kind are unmasked together, so a formula of four elements is four decisions, not twenty, and comes out even. The
