@@ -22,7 +22,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from core.crystals.arrays import ArrayFileError, CrystalArrays, load_arrays
-from core.crystals.generation import run, to_cells
+from core.crystals.generation import run_in_parts, to_cells
 from core.crystals.judge import Judge, features, fit
 from core.crystals.metrics import found_rms
 from core.crystals.models import Model
@@ -42,7 +42,7 @@ def exam(model: Model, arrays: CrystalArrays, rows: np.ndarray, path: Path, *, n
     truths = [arrays.crystal(i) for i in rows]
     cells = [truth.numbers.tolist() for truth in truths for _ in range(n)]
     fast = replace(model, network=in_bfloat16(model.network)) if has_bfloat16_units() else model
-    grown = [one.final for one in run(fast, cells, settings, seed=seed)]
+    grown = run_in_parts(fast, cells, settings, workers=workers, seed=seed)
     pairs = grown, [truth for truth in truths for _ in range(n)]
     if workers > 1:
         with ProcessPoolExecutor(workers) as pool:

@@ -34,3 +34,14 @@ def test_generation_says_what_is_wrong_with_a_file():
     assert visit.failures == []
     assert any("broken.cif" in error.value for error in visit.app.error)
     assert visit.app.get("bidi_component"), "the crystal on the stage stays"
+
+
+def test_generation_from_nothing_the_flow_makes_up_a_formula_of_so_many_atoms():
+    """Another seed is another formula; a model that knows no formulas says so."""
+    visit = Visit(find("generation"), {"given": "nothing", "n_atoms": "4"})
+    assert visit.failures == [] and not visit.app.error
+    first = reading(visit, "Density")
+    assert reading(visit.put(seed=3), "Density") != first
+    visit.put(model="Perov-5")
+    assert any("needs a formula" in error.value for error in visit.app.error)
+    assert not visit.put(given="a formula").app.error
