@@ -7,7 +7,6 @@ offset[i]:offset[i+1], offset = concatenate([[0], cumsum(num_atoms)]).
 
 from __future__ import annotations
 
-import os
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from core.crystals.types import Crystal
+from core.numerics.files import whole
 
 
 class ArrayFileError(ValueError):
@@ -61,18 +61,10 @@ class CrystalArrays:
                              {name: column[which] for name, column in self.columns.items()})
 
     def save(self, path: Path | str) -> None:
-        """Written beside `path` first and then renamed, so that `path` is never half a file."""
-        path = Path(path)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-        try:
-            with open(temporary, "wb") as file:
-                np.savez_compressed(file, numbers=self.numbers.astype(np.uint8),
-                                    frac_coords=self.frac_coords.astype(np.float32),
-                                    lattice=self.lattice.astype(np.float32),
-                                    num_atoms=self.num_atoms.astype(np.int32), **self.columns)
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        """`path` is never half a file."""
+        with whole(path) as part, open(part, "wb") as file:  # numpy would add .npz to other names
+            np.savez_compressed(file, numbers=self.numbers.astype(np.uint8), frac_coords=self.frac_coords.astype(np.float32),
+                                lattice=self.lattice.astype(np.float32), num_atoms=self.num_atoms.astype(np.int32), **self.columns)
 
 
 def from_crystals(crystals: Sequence[Crystal], **columns) -> CrystalArrays:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -37,6 +36,7 @@ from core.crystals.substitution import Library
 from core.crystals.training_data import epoch_batches, every_batch, fit_units, make_buckets, training_times
 from core.crystals.types import Crystal
 from core.crystals.weights import WeightsError, load_weights, save_weights
+from core.numerics.files import whole
 
 
 @dataclass(frozen=True)
@@ -103,9 +103,8 @@ class Run:
                  "optimizer": self.optimizer.state_dict(), "step": self.step, "epoch": self.epoch,
                  "batch": self.batch, "seconds": self.seconds, "config": asdict(self.config),
                  "sizes": asdict(self.network.config)}
-        temporary = folder / ".state.pt.part"
-        torch.save(state, temporary)
-        os.replace(temporary, folder / "state.pt")
+        with whole(folder / "state.pt") as part:
+            torch.save(state, part)
         save_weights(folder / "model.safetensors", self.network.config, self.process, self.average,
                      {**about, "steps": self.step, "training_seconds": round(self.seconds)})
 

@@ -15,7 +15,6 @@ matched 74 % of them (64 % of held-out ones) the arbiter did a point worse on he
 from __future__ import annotations
 
 import argparse
-import os
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -33,6 +32,7 @@ from core.crystals.models import FOLDER, ModelMissing, load_model
 from core.crystals.predict import load_ranker, proposals
 from core.crystals.substitution import Library
 from core.crystals.weights import n_parameters, save_module
+from core.numerics.files import whole
 
 CHUNK = 100  # compositions in one file of the exam
 _shared: dict = {}
@@ -61,9 +61,8 @@ def examine(path: Path, targets: list[tuple[int, int | None]]) -> Path:
         answers = [found_rms(crystal, truth) for crystal in (own[best], *(p.crystal for p in proposed))]
         x[i, : len(seen)], present[i, : len(seen)] = seen.numpy(), True
         rms[i, : len(seen)] = [np.inf if answer is None else answer for answer in answers]
-    part = path.with_suffix(".part.npz")
-    np.savez_compressed(part, x=x, rms=rms, present=present, row=[row for row, _ in targets])
-    os.replace(part, path)
+    with whole(path) as part:
+        np.savez_compressed(part, x=x, rms=rms, present=present, row=[row for row, _ in targets])
     return path
 
 

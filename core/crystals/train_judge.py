@@ -10,7 +10,6 @@ of training. OUT/model.safetensors holds the same network and its judge; `publis
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
@@ -30,6 +29,7 @@ from core.crystals.network import has_bfloat16_units, in_bfloat16
 from core.crystals.sampler import SamplerConfig
 from core.crystals.types import Crystal
 from core.crystals.weights import WeightsError, load_weights, save_weights
+from core.numerics.files import whole
 
 CHUNK = 1000  # compositions in one file of the exam
 BATCH = 64
@@ -49,11 +49,10 @@ def exam(model: Model, arrays: CrystalArrays, rows: np.ndarray, path: Path, *, n
             rms = list(pool.map(found_rms, *pairs, chunksize=32))
     else:
         rms = list(map(found_rms, *pairs))
-    part = path.with_suffix(".part.npz")
-    np.savez_compressed(part, row=rows, frac=np.concatenate([c.frac_coords for c in grown]).astype(np.float32),
-                        lattice=np.stack([c.lattice for c in grown]).astype(np.float32),
-                        rms=np.array([np.inf if r is None else r for r in rms], dtype=np.float32).reshape(-1, n))
-    os.replace(part, path)
+    with whole(path) as part:
+        np.savez_compressed(part, row=rows, frac=np.concatenate([c.frac_coords for c in grown]).astype(np.float32),
+                            lattice=np.stack([c.lattice for c in grown]).astype(np.float32),
+                            rms=np.array([np.inf if r is None else r for r in rms], dtype=np.float32).reshape(-1, n))
 
 
 def answers(model: Model, arrays: CrystalArrays, path: Path) -> tuple[Tensor, Tensor]:

@@ -10,7 +10,6 @@ kept and resumed). Then minutes of training; the score on the last tenth of the 
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -25,6 +24,7 @@ from core.crystals.ranker import MAX_SLOTS, Question, Ranker, loss, question, st
 from core.crystals.substitution import N_TYPES, Library, by_count
 from core.crystals.types import Crystal
 from core.crystals.weights import save_module
+from core.numerics.files import whole
 
 CHUNK = 250
 _shared: dict = {}
@@ -58,9 +58,8 @@ def labels(data: Path, out: Path, targets: list[tuple[int, int | None]], *, work
     with ProcessPoolExecutor(workers, initializer=_start, initargs=(data,)) as pool, tqdm(total=len(left), unit="crystal") as bar:
         for chunk, results in zip(chunks, pool.map(_some, chunks)):
             done |= {i: rms for (i, _), rms in zip(chunk, results, strict=True)}
-            part = out.with_suffix(".part.npz")
-            np.savez_compressed(part, row=np.array(list(done)), rms=np.stack(list(done.values())))
-            os.replace(part, out)
+            with whole(out) as part:
+                np.savez_compressed(part, row=np.array(list(done)), rms=np.stack(list(done.values())))
             bar.update(len(chunk))
     return done
 

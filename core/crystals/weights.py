@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from core.crystals.diffusion import Diffusion
 from core.crystals.flow import Flow
 from core.crystals.judge import Judge, n_features
 from core.crystals.network import Denoiser, NetworkConfig
+from core.numerics.files import whole
 
 JUDGE = "judge."  # prefix of the judge's weights in the file of its model
 KINDS = {"Diffusion": Diffusion, "Flow": Flow}
@@ -40,10 +40,8 @@ def save_module(path: Path, module: torch.nn.Module, about: dict) -> None:
 
 
 def _write(path: Path, state: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    """Beside `path` first, then renamed, so that `path` is never half a file."""
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.write_bytes(save({name: value.contiguous() for name, value in state.items()}, metadata=metadata))
-    os.replace(temporary, path)
+    with whole(path) as part:
+        part.write_bytes(save({name: value.contiguous() for name, value in state.items()}, metadata=metadata))
 
 
 def load_module(path: Path, module: torch.nn.Module) -> dict:

@@ -12,6 +12,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from core.numerics.files import whole
+
 Loss = Callable[[nn.Module, torch.Generator], Tensor]
 
 
@@ -120,11 +122,10 @@ class Trainer:
         self.step = int(states[0]["step"]) if states else 0
 
     def save(self, path: Path) -> None:
-        """`tensors` as safetensors; written beside and moved, so that no half file remains."""
-        partial = Path(path).with_suffix(".partial")
-        partial.parent.mkdir(parents=True, exist_ok=True)
-        save_file(self.tensors(), str(partial), {"step": str(self.step)})
-        partial.replace(path)
+        """`tensors` as safetensors; no half file remains."""
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        with whole(path) as part:
+            save_file(self.tensors(), str(part), {"step": str(self.step)})
 
     def resume(self, path: Path) -> None:
         """Continue from `save`."""
