@@ -1,10 +1,12 @@
 """Train the judge of a flow model's own crystals.
 
-    python -m core.crystals.train_judge RUN_DIR/model.safetensors --data POOL.npz --out runs/judge [--workers W] [--compositions N]
+    python -m core.crystals.train_judge RUN_DIR/model.safetensors --data POOL.npz --out runs/judge [--workers W] [--also DIR ...]
 
 First the exam: for compositions of the pool that are not `dev` the model grows --candidates crystals each, and the benchmark's matcher
-compares them with the truth (exam_*.npz in --out, a good hour of one core for 10,000 compositions, kept and resumed). Then minutes
-of training. OUT/model.safetensors holds the same network and its judge; `publish` measures both on the dev set.
+compares them with the truth (exam_*.npz in --out, a quarter of an hour of one core for 10,000 compositions, kept and resumed). Then
+minutes of training. Crystals that earlier weights grew for the same compositions can be judged too (--also, their --out folders): they
+are wrong more often, and the judge learns more from them. OUT/model.safetensors holds the same network and its judge; `publish`
+measures both on the dev set.
 """
 
 from __future__ import annotations
@@ -55,10 +57,15 @@ def exam(model: Model, arrays: CrystalArrays, rows: np.ndarray, path: Path, *, n
                             rms=np.array([np.inf if r is None else r for r in rms], dtype=np.float32).reshape(-1, n))
 
 
-def answers(model: Model, arrays: CrystalArrays, path: Path) -> tuple[Tensor, Tensor]:
-    """(Q, K, n) features and (Q, K) rms of one file of the exam."""
-    with np.load(path) as kept:
-        rows, frac, lattice, rms = (kept[name] for name in ("row", "frac", "lattice", "rms"))
+def answers(model: Model, arrays: CrystalArrays, path: Path, rows: np.ndarray) -> tuple[Tensor, Tensor]:
+    """(Q, K, n) features and (Q, K) rms of one file of the exam, which must be about `rows` (ArrayFileError)."""
+    try:
+        with np.load(path) as kept:
+            examined, frac, lattice, rms = (kept[name] for name in ("row", "frac", "lattice", "rms"))
+    except (OSError, KeyError, ValueError) as error:
+        raise ArrayFileError(f"{path}: {error}") from None
+    if not np.array_equal(examined, rows):
+        raise ArrayFileError(f"{path} is an exam of other compositions")
     numbers = [arrays.crystal(i).numbers for i in rows for _ in range(rms.shape[1])]
     places = np.split(frac, np.cumsum([len(one) for one in numbers])[:-1])
     grown = [Crystal(*parts) for parts in zip(numbers, places, lattice, strict=True)]
@@ -88,6 +95,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("weights", type=Path)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--also", type=Path, nargs="*", default=[], help="exams of earlier weights on the same compositions")
     parser.add_argument("--compositions", type=int, help="examine only so many")
     parser.add_argument("--candidates", type=int, default=2)
     parser.add_argument("--epochs", type=int, default=40)
@@ -105,13 +113,16 @@ def main(arguments: list[str] | None = None) -> int:
     learnt = np.flatnonzero(~arrays.columns.get("dev", np.zeros(len(arrays), bool)).astype(bool))
     order = np.random.default_rng(args.seed).permutation(learnt)[: args.compositions]
     phi, rms = [], []
-    for k, rows in enumerate(tqdm([order[i : i + CHUNK] for i in range(0, len(order), CHUNK)], unit="chunk")):
-        path = args.out / f"exam_{k}.npz"
-        if not path.exists():
-            exam(model, arrays, rows, path, n=args.candidates, settings=SETTINGS, seed=args.seed, workers=args.workers)
-        seen, known = answers(model, arrays, path)
-        phi.append(seen)
-        rms.append(known)
+    try:
+        for k, rows in enumerate(tqdm([order[i : i + CHUNK] for i in range(0, len(order), CHUNK)], unit="chunk")):
+            path = args.out / f"exam_{k}.npz"
+            if not path.exists():
+                exam(model, arrays, rows, path, n=args.candidates, settings=SETTINGS, seed=args.seed, workers=args.workers)
+            seen, known = zip(*(answers(model, arrays, folder / path.name, rows) for folder in (*args.also, args.out)), strict=True)
+            phi.append(torch.cat(seen, 1))
+            rms.append(torch.cat(known, 1))
+    except ArrayFileError as error:
+        parser.exit(2, f"{error}\n")
     phi, rms = torch.cat(phi), torch.cat(rms)
     tenth = max(1, len(phi) // 10)
     held_out = shares(fit(phi[tenth:], rms[tenth:], epochs=args.epochs, seed=args.seed), phi[:tenth], rms[:tenth])

@@ -136,11 +136,18 @@ def test_command_examines_trains_and_goes_on(pool, models_folder, tmp_path, caps
     assert (tmp_path / "exam_0.npz").stat().st_mtime_ns == written
     model = load_model("mp20", models_folder, kind="flow")
     arrays = load_arrays(pool)
-    phi, rms = answers(model, arrays, tmp_path / "exam_0.npz")
-    assert phi.shape == (12, 2, n_features(model.network)) and rms.shape == (12, 2)
     with np.load(tmp_path / "exam_0.npz") as kept:
-        assert not arrays.columns["dev"].astype(bool)[kept["row"]].any()
+        rows = kept["row"]
+    assert not arrays.columns["dev"].astype(bool)[rows].any()
+    phi, rms = answers(model, arrays, tmp_path / "exam_0.npz", rows)
+    assert phi.shape == (12, 2, n_features(model.network)) and rms.shape == (12, 2)
     network, _, about = load_weights(tmp_path / "model.safetensors")
     assert about["judge"]["compositions"] == 12 and load_judge(tmp_path / "model.safetensors", network) is not None
+    later = [*arguments[:3], "--out", str(tmp_path / "later"), *arguments[5:], "--also", str(tmp_path)]
+    assert main(later) == 0
+    assert load_weights(tmp_path / "later" / "model.safetensors")[2]["judge"]["candidates"] == 4
+    with pytest.raises(SystemExit):
+        main([*later, "--seed", "1"])
+    assert "exam of other compositions" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main([str(tmp_path / "nothing"), *arguments[1:]])
