@@ -17,7 +17,7 @@ Peebles & Xie 2023 (DiT).
 from __future__ import annotations
 
 import math
-from copy import copy
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -217,8 +217,11 @@ class Denoiser(nn.Module):
 
 
 def in_bfloat16(network: Denoiser) -> Denoiser:
-    """The same network, weights shared, with `bf16` set."""
-    other = copy(network)
+    """The same network for inference with `bf16` set, the matrices of its blocks rounded once and for all."""
+    other = deepcopy(network)
+    for module in (other.pair_out, *other.blocks.modules()):
+        if isinstance(module, nn.Linear):
+            module.to(torch.bfloat16)
     other.bf16 = True
     return other
 

@@ -97,8 +97,8 @@ def card(arbiter: Arbiter, about: dict) -> str:
     """The model card, in Markdown."""
     row = "| {words} | {match:.1%} | {rms:.4f} | {tight:.1%} |"
     lines = "\n".join(row.format(words=words, **about["dev"][name]) for name, words in ROWS.items()) if "dev" in about else ""
-    earlier = ("\n  The exam was taken by the flow from before its last stage of training, which knew these crystals less by heart "
-               "(--exam-models)." if about.get("earlier") else "")
+    earlier = ("\n  The exam was taken by an earlier flow, which knew these crystals less by heart (--exam-models)."
+               if about.get("earlier") else "")
     measured = f"""
 ## Measured on {about["dev_questions"]:,} held-out crystals, not filtered by validity
 
