@@ -8,6 +8,8 @@
          prototype   the nearest known crystal of --library with the elements exchanged; no network
          refine      structure types of --library, ranked by one small network and weighed against the flow's crystals by another;
                      the flow model where that is trusted more or no type has the stoichiometry
+--de-novo N          N crystals of whatever composition: the flow is given formulas that its composer makes up (core/crystals/composer.py),
+                     the diffusion model decides on species, places and cell together
 --library FILE.npz   known crystals in the layout of core/crystals/arrays.py (see core.crystals.dataset); rows marked `dev` are never
                      used. Without it: the AFLOW prototypes that pymatgen carries and the crystals built in code.
 
