@@ -19,5 +19,6 @@ export default function () {
     }
   };
   document.addEventListener("keydown", onKey);
+  document.documentElement.dataset.keys = "ready"; // for whoever has to wait for them
   return () => document.removeEventListener("keydown", onKey);
 }
