@@ -89,7 +89,7 @@ def test_fits_a_phone(browser, app, path):
 
 def test_keys(browser, app):
     page, _, _ = visit(browser, app, CHAPTERS[0].slug)
-    page.wait_for_selector("html[data-keys=ready]", timeout=60_000)
+    page.wait_for_selector("html[data-keys=ready]", state="attached", timeout=60_000)
     page.keyboard.press("l")
     page.wait_for_url("**mode=lecture**", timeout=60_000)
     page.wait_for_function("() => getComputedStyle(document.querySelector('[data-testid=stSidebar]') ?? document.body).display === 'none'"
