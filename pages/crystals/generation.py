@@ -23,8 +23,9 @@ SCENES = [
     kit.Scene("Strontium titanate", {}, "The most famous perovskite, from noise. First the box takes shape, then the octahedron closes."),
     kit.Scene("Rock salt", {"formula": "Na1 Cl1"}, "Two atoms are the whole crystal. Press 3× in the player and "
               "the checkerboard appears."),
-    kit.Scene("From nothing", {"given": "nothing", "method": "ancestral", "n_steps": 100},
-              "No formula: the elements begin masked and are decided while box and places are still noise."),
+    kit.Scene("From nothing", {"given": "nothing", "method": "ancestral", "n_steps": 100, "seed": 8},
+              "No formula: the elements begin masked and are decided while box and places are still noise. Most other seeds make stranger "
+              "crystals: try again."),
     kit.Scene("From a relative", {"begin": "prototype", "beside": "relative"}, "A known crystal with the elements exchanged, blurred to "
               "t = 0.5 and denoised: most of the answer was there before the network."),
     kit.Scene("Perov-5, melting", {"model": "perov5", "beside": "forward", "method": "ancestral"},
