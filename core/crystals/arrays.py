@@ -48,6 +48,11 @@ class CrystalArrays:
     def offset(self) -> np.ndarray:
         return np.concatenate([[0], np.cumsum(self.num_atoms)])
 
+    @property
+    def dev(self) -> np.ndarray:
+        """(n,) bool: structures kept aside, by the column of that name; none where there is no such column."""
+        return np.asarray(self.columns.get("dev", np.zeros(len(self), bool))).astype(bool)
+
     def crystal(self, i: int) -> Crystal:
         start, end = self.offset[i], self.offset[i + 1]
         return Crystal(self.numbers[start:end], self.frac_coords[start:end], self.lattice[i])

@@ -112,13 +112,13 @@ class Composer(nn.Module):
         return list(fitting)[np.random.default_rng(seed).choice(len(fitting), p=chances / chances.sum())]
 
 
-def compose(composer: Composer, sizes: Sequence[int], seeds: Sequence[int], *, temperature: float = 1.0) -> list[tuple[int, ...]]:
+def compose(composer: Composer, sizes: Sequence[int], seeds: Sequence[int]) -> list[tuple[int, ...]]:
     """Atomic numbers of one cell for each number of atoms, alike ones next to each other. Raises FormulaError for sizes never seen."""
     counts = [composer.counts_of(n, seed) for n, seed in zip(sizes, seeds, strict=True)]
     cells: list[tuple[int, ...]] = [()] * len(counts)
     for pattern in sorted(set(counts)):
         rows = [i for i, other in enumerate(counts) if other == pattern]
-        for i, kinds in zip(rows, composer.draw(pattern, [seeds[i] for i in rows], temperature=temperature).tolist(), strict=True):
+        for i, kinds in zip(rows, composer.draw(pattern, [seeds[i] for i in rows]).tolist(), strict=True):
             cells[i] = tuple(np.repeat(kinds, pattern).tolist())
     return cells
 

@@ -37,8 +37,7 @@ from core.crystals.arrays import ArrayFileError, from_crystals
 from core.crystals.builtin import open_library
 from core.crystals.formula import FormulaError
 from core.crystals.generation import content, decided, draw_sizes, run_in_parts
-from core.crystals.models import FOLDER, MODELS, Model, ModelMissing, load_model
-from core.crystals.network import has_bfloat16_units, in_bfloat16
+from core.crystals.models import FOLDER, MODELS, PRECISIONS, Model, ModelMissing, in_precision, load_model
 from core.crystals.predict import answer_by_prototype, answer_by_refinement, load_arbiter, load_ranker
 from core.crystals.sampler import FLOW, METHODS, SamplerConfig
 from core.crystals.types import Crystal, symbol
@@ -88,7 +87,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--rounds", type=_positive, help="in each after the first, the best candidate so far is blurred and grown again")
     parser.add_argument("--temperature", type=float, default=None)
     parser.add_argument("--threads", type=_positive, default=1, help="of each worker")
-    parser.add_argument("--precision", choices=("auto", "float32", "bfloat16"), default="auto",
+    parser.add_argument("--precision", choices=PRECISIONS, default=PRECISIONS[0],
                         help="of matrix products; auto: bfloat16 where the processor has units for it (nearly half again as fast)")
     parser.add_argument("--workers", type=_positive, default=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1,
                         help="parts of a long list that are grown side by side")
@@ -112,9 +111,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _model(args, kind: str) -> Model:
     """The model asked for, in the precision asked for."""
-    fast = has_bfloat16_units() if args.precision == "auto" else args.precision == "bfloat16"
-    model = load_model(args.model, args.models_folder, kind=kind)
-    return replace(model, network=in_bfloat16(model.network)) if fast else model
+    return in_precision(load_model(args.model, args.models_folder, kind=kind), args.precision)
 
 
 def _settings(args, default: SamplerConfig) -> SamplerConfig:

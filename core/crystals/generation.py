@@ -235,8 +235,8 @@ def trust_in(model: Model, crystals: Cells, config: SamplerConfig) -> Tensor:
     """
     trust = (-surprise(model.network, model.process, crystals, config) if model.judge is None
              else model.judge.quality(features(model.network, crystals)))
-    lattice = lattices_of(model.network, crystals).float()
-    crowded = nearest_distances(crystals.frac, lattice @ lattice.mT) < MIN_DISTANCE
+    metric = model.network.metric(crystals.numbers, crystals.cell.clamp(-6, 6))
+    crowded = nearest_distances(crystals.frac, metric) < MIN_DISTANCE
     return trust.nan_to_num(nan=-torch.inf) - CROWDED * crowded
 
 

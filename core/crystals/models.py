@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from core.crystals.diffusion import Diffusion
 from core.crystals.flow import Flow
 from core.crystals.formula import FormulaError, check_composition, parse_formula
 from core.crystals.judge import Judge
-from core.crystals.network import Denoiser
+from core.crystals.network import Denoiser, has_bfloat16_units, in_bfloat16
 from core.crystals.sampler import SamplerConfig
 from core.crystals.weights import WeightsError, load_judge, load_module, load_weights
 
@@ -24,6 +24,7 @@ MODELS = {"perov5": "Perov-5: cubic perovskites, five atoms in the cell",
 
 
 KINDS = {"flow": "flow matching", "diffusion": "diffusion"}
+PRECISIONS = ("auto", "float32", "bfloat16")
 
 
 class ModelMissing(RuntimeError):
@@ -114,6 +115,12 @@ def _load(name: str, kind: str, path: Path, modified: int) -> Model:
     return Model(name, network, process, about, load_judge(path, network), composer)
 
 
+def in_precision(model: Model, precision: str = PRECISIONS[0]) -> Model:
+    """The same model for inference with matrix products in one of PRECISIONS; auto: bfloat16 where the processor has units for it."""
+    fast = has_bfloat16_units() if precision == "auto" else precision == "bfloat16"
+    return replace(model, network=in_bfloat16(model.network)) if fast else model
+
+
 def load_composer(name: str, folder: Path = FOLDER) -> Composer | None:
     """The network that makes up formulas like those of a data set; None if there is none. Raises ModelMissing for a broken file."""
     path = Path(folder) / f"{name}_composer.safetensors"
@@ -123,7 +130,12 @@ def load_composer(name: str, folder: Path = FOLDER) -> Composer | None:
     try:
         composer.stoichiometries = from_text(load_module(path, composer)["stoichiometries"])
     except (WeightsError, KeyError, ValueError) as error:
-        reason = str(error).removeprefix(f"{path}: ")
-        raise ModelMissing(f"The weight file assets/models/{path.name} cannot be read ({reason}). Get it back with "
-                           f"`git checkout -- assets/models/{path.name}`.") from None
+        raise unreadable(path, error) from None
     return composer
+
+
+def unreadable(path: Path, error: Exception) -> ModelMissing:
+    """What to raise for the weights of a small network that are absent or broken."""
+    reason = str(error).removeprefix(f"{path}: ")
+    return ModelMissing(f"The weight file assets/models/{path.name} cannot be read ({reason}). Get it back with "
+                        f"`git checkout -- assets/models/{path.name}`.")

@@ -22,7 +22,7 @@ import torch
 
 from core.crystals.arbiter import GROWN, MARGIN, SETTINGS, TYPES, Arbiter, evidence
 from core.crystals.generation import Progress, run, run_in_parts
-from core.crystals.models import FOLDER, Model, ModelMissing
+from core.crystals.models import FOLDER, Model, unreadable
 from core.crystals.ranker import MAX_SLOTS, Question, Ranker, question, stack
 from core.crystals.sampler import SamplerConfig
 from core.crystals.substitution import N_TYPES, Library, Proposal, by_count, prototype
@@ -59,8 +59,7 @@ def _load(path: Path, make: type[Ranker] | type[Arbiter]) -> Ranker | Arbiter:
     try:
         load_module(path, module)
     except WeightsError as error:
-        raise ModelMissing(f"The weight file assets/models/{path.name} cannot be read ({error}). Get it back with "
-                           f"`git checkout -- assets/models/{path.name}`.") from None
+        raise unreadable(path, error) from None
     return module
 
 

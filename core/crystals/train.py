@@ -155,7 +155,7 @@ def train(data: Path, model: str, out: Path, *, method: str = "diffusion", minut
     Raises ArrayFileError for unreadable data, WeightsError for unusable `init`.
     """
     arrays = load_arrays(data)
-    dev = arrays.columns.get("dev", np.zeros(len(arrays), bool)).astype(bool)
+    dev = arrays.dev
     torch.manual_seed(config.seed)
     network = Denoiser(sizes)
     if init is not None:

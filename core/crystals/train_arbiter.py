@@ -145,7 +145,7 @@ def main(arguments: list[str] | None = None) -> int:
                 raise ModelMissing(f"the flow in {folder} has no judge; train one first (core.crystals.train_judge)")
     except (ArrayFileError, ModelMissing) as error:
         parser.exit(2, f"{error}\n")
-    dev = arrays.columns.get("dev", np.zeros(len(arrays), bool)).astype(bool)
+    dev = arrays.dev
     order = np.random.default_rng(args.seed).permutation(int((~dev).sum()))[: args.compositions]
     train = [(int(np.flatnonzero(~dev)[k]), int(k)) for k in order]
     held_out = [(int(i), None) for i in np.flatnonzero(dev)]

@@ -58,7 +58,7 @@ def formulas(arrays: CrystalArrays) -> Formulas:
     return {size: tuple(torch.tensor(part) for part in zip(*rows, strict=True)) for size, rows in sorted(found.items())}
 
 
-def fit(known: Formulas, table: Tensor, config: ComposerConfig, held_out: Formulas | None = None) -> tuple[Composer, list[dict]]:
+def fit(known: Formulas, table: Tensor, config: ComposerConfig, held_out: Formulas) -> tuple[Composer, list[dict]]:
     """The averaged weights after `config.epochs`, and the bound in nats, epoch by epoch. table: `exchange.replacement_table`."""
     torch.manual_seed(config.seed)
     composer = Composer()
@@ -89,7 +89,7 @@ def fit(known: Formulas, table: Tensor, config: ComposerConfig, held_out: Formul
             average.update_parameters(composer)
             losses.append(loss.item())
         history.append({"epoch": epoch + 1, "loss": float(np.mean(losses))})
-        if held_out and (epoch % 10 == 9 or epoch == config.epochs - 1):
+        if epoch % 10 == 9 or epoch == config.epochs - 1:
             history[-1]["dev"] = bound(average.module, held_out)
         bar.set_postfix(history[-1])
     trained = average.module
@@ -176,13 +176,13 @@ def main(arguments: list[str] | None = None) -> int:
         arrays = load_arrays(args.data)
     except ArrayFileError as error:
         parser.exit(2, f"{error}\n")
-    dev = arrays.columns.get("dev", np.zeros(len(arrays), bool)).astype(bool)
+    dev = arrays.dev
     learnt = arrays.select(~dev)
     known, held_out = formulas(learnt), formulas(arrays.select(dev if dev.any() else ~dev))
     started = time.process_time()
     composer, history = fit(known, replacement_table(Library(learnt)), ComposerConfig(epochs=args.epochs, seed=args.seed), held_out)
     about = {"data": args.data.name, "questions": len(learnt), "epochs": args.epochs, "seed": args.seed, "history": history,
-             "minutes": (time.process_time() - started) / 60, "dev": bound(composer, held_out),
+             "minutes": (time.process_time() - started) / 60, "dev": history[-1]["dev"],
              "by_frequency": by_frequency(known, held_out),
              "beside": "held-out data" if dev.any() else "training data", "stoichiometries": to_text(composer.stoichiometries)}
     sizes = np.random.default_rng(args.seed).choice(learnt.num_atoms, SAMPLES).tolist()

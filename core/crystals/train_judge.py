@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +25,7 @@ from core.crystals.arrays import ArrayFileError, CrystalArrays, load_arrays
 from core.crystals.generation import run_in_parts, to_cells
 from core.crystals.judge import Judge, features, fit
 from core.crystals.metrics import found_rms
-from core.crystals.models import Model
-from core.crystals.network import has_bfloat16_units, in_bfloat16
+from core.crystals.models import Model, in_precision
 from core.crystals.sampler import SamplerConfig
 from core.crystals.types import Crystal
 from core.crystals.weights import WeightsError, load_weights, save_weights
@@ -43,8 +41,7 @@ def exam(model: Model, arrays: CrystalArrays, rows: np.ndarray, path: Path, *, n
     """Grow `n` crystals for each of `rows`, compare them with the truth, write row, frac, lattice (atom by atom) and rms to `path`."""
     truths = [arrays.crystal(i) for i in rows]
     cells = [truth.numbers.tolist() for truth in truths for _ in range(n)]
-    fast = replace(model, network=in_bfloat16(model.network)) if has_bfloat16_units() else model
-    grown = run_in_parts(fast, cells, settings, workers=workers, seed=seed)
+    grown = run_in_parts(in_precision(model), cells, settings, workers=workers, seed=seed)
     pairs = grown, [truth for truth in truths for _ in range(n)]
     if workers > 1:
         with ProcessPoolExecutor(workers) as pool:
@@ -110,7 +107,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (ArrayFileError, WeightsError) as error:
         parser.exit(2, f"{error}\n")
     model = Model("judged", network, process, about)
-    learnt = np.flatnonzero(~arrays.columns.get("dev", np.zeros(len(arrays), bool)).astype(bool))
+    learnt = np.flatnonzero(~arrays.dev)
     order = np.random.default_rng(args.seed).permutation(learnt)[: args.compositions]
     phi, rms = [], []
     try:

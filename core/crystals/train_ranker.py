@@ -149,7 +149,7 @@ def main(arguments: list[str] | None = None) -> int:
     args.out.mkdir(parents=True, exist_ok=True)
     arrays = load_arrays(args.data)
     library = Library(arrays)
-    dev = arrays.columns.get("dev", np.zeros(len(arrays), bool)).astype(bool)
+    dev = arrays.dev
     order = np.random.default_rng(1).permutation(int((~dev).sum()))[: args.targets]
     train = [(int(np.flatnonzero(~dev)[k]), int(k)) for k in order]
     held_out = [(int(i), None) for i in np.flatnonzero(dev)]

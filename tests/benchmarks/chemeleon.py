@@ -18,7 +18,7 @@ import torch
 
 from core.crystals.composer import compose
 from core.crystals.generation import load_model, run_in_parts
-from core.crystals.network import has_bfloat16_units, in_bfloat16
+from core.crystals.models import in_precision
 from core.crystals.weights import n_parameters
 from tests.benchmarks.report import write
 
@@ -52,9 +52,7 @@ def main() -> int:
     rows = [("Chemeleon-DNG, CSP, 256 steps of two calls", f"{n_parameters(module) / 1e6:.1f} M", THEIR_BATCH, f"{1000 * slow:.0f}", "1")]
     torch.set_num_threads(1)
     for model, changes in ((flow, {}), (flow, {"candidates": 2, "rounds": 4}), (flow, {"candidates": 1, "rounds": 1}), (diffusion, {})):
-        settings = replace(model.scoring, **changes)
-        if has_bfloat16_units():
-            model = replace(model, network=in_bfloat16(model.network))
+        model, settings = in_precision(model), replace(model.scoring, **changes)
         run_in_parts(model, formulas[:8], settings, workers=2)
         started = time.perf_counter()
         run_in_parts(model, formulas, settings, workers=2)
