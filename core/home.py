@@ -37,19 +37,35 @@ def _langevin(*, n_particles: int, n_steps: int, t_end: float, seed: int, n_fram
 
 def chain_payload(*, seed: int, n_particles: int = 1500, n_frames: int = 120) -> bytes:
     """Player payload of the three two-dimensional links."""
-    walk = brownian.sample(step="gaussian", sigma=1.0, t_end=1.0, n_steps=n_frames - 1, n_particles=n_particles, dim=2, seed=seed,
-                           n_frames=n_frames)
+    walk = brownian.sample(
+        step="gaussian", sigma=1.0, t_end=1.0, n_steps=n_frames - 1, n_particles=n_particles, dim=2, seed=seed, n_frames=n_frames
+    )
     settle = _langevin(n_particles=n_particles, n_steps=4 * (n_frames - 1), t_end=0.5, seed=seed, n_frames=n_frames)
-    back = reverse_process.sample(dataset=DATASET, schedule="cosine", method="ODE Heun", score="exact", n_steps=n_frames - 1,
-                                  n_particles=n_particles, seed=seed, n_frames=n_frames)
+    back = reverse_process.sample(
+        dataset=DATASET,
+        schedule="cosine",
+        method="ODE Heun",
+        score="exact",
+        n_steps=n_frames - 1,
+        n_particles=n_particles,
+        seed=seed,
+        n_frames=n_frames,
+    )
     panels = [
         Panel(walk.positions, title="1 · A walk forgets", role="noise"),
         Panel(settle.positions, title="2 · A force orders", role="sample"),
         Panel(back.positions, title="3 · The score returns", role="sample"),
     ]
-    return pack_player(panels, times=walk.times, mode="2d", bounds=BOUNDS, time_label="clock", marginals=False,
-                       alt="Three clouds of particles on one clock: diffusing, settling on a lattice by Langevin dynamics, and "
-                           "returning from noise to the lattice by the reverse process.")
+    return pack_player(
+        panels,
+        times=walk.times,
+        mode="2d",
+        bounds=BOUNDS,
+        time_label="clock",
+        marginals=False,
+        alt="Three clouds of particles on one clock: diffusing, settling on a lattice by Langevin dynamics, and "
+        "returning from noise to the lattice by the reverse process.",
+    )
 
 
 def crystal_payload(*, seed: int, formula: str = "Sr1 Ti1 O3") -> bytes:

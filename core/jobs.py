@@ -65,10 +65,12 @@ class Job:
 
 def _die_with_parent(parent: int) -> None:
     """In a worker: leave when the server that started it is gone, however it went."""
+
     def watch():
         while os.getppid() == parent:
             time.sleep(1.0)
         os._exit(1)
+
     threading.Thread(target=watch, daemon=True).start()
 
 
@@ -126,8 +128,7 @@ def local_pool(max_workers: int = 1) -> Executor:
 
     They import what a job's function needs and nothing else; that function must be importable (not of a main script).
     """
-    return _Pool(max_workers, mp_context=multiprocessing.get_context("spawn"), initializer=_die_with_parent,
-                               initargs=(os.getpid(),))
+    return _Pool(max_workers, mp_context=multiprocessing.get_context("spawn"), initializer=_die_with_parent, initargs=(os.getpid(),))
 
 
 def dask_pool(address: str) -> Executor:

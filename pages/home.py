@@ -8,12 +8,26 @@ from pages.kit.crystal_player import crystal_player
 from pages.kit.player import player
 
 WAYS_IN = {
-    "You teach": ("co_present", "Open a chapter, press `l`: large type, no prose. `1`–`9` call up scenes, `space` plays, `n` goes on. "
-                  "A link carries every setting and the seed, so the room sees what you see.", CHAPTERS[0], {"mode": "lecture"}),
-    "You study": ("menu_book", "Read from the top; predict before you look; break things on purpose. Every page tells how far its "
-                  "sample is from the exact answer, and hands you the code.", CHAPTERS[0], {}),
-    "You run a workshop": ("groups", "Start at the end: grow a crystal, then ask each group to explain one link of the chain. "
-                           "One small machine serves thirty people.", CHAPTERS[-1], {}),
+    "You teach": (
+        "co_present",
+        "Open a chapter, press `l`: large type, no prose. `1`–`9` call up scenes, `space` plays, `n` goes on. "
+        "A link carries every setting and the seed, so the room sees what you see.",
+        CHAPTERS[0],
+        {"mode": "lecture"},
+    ),
+    "You study": (
+        "menu_book",
+        "Read from the top; predict before you look; break things on purpose. Every page tells how far its "
+        "sample is from the exact answer, and hands you the code.",
+        CHAPTERS[0],
+        {},
+    ),
+    "You run a workshop": (
+        "groups",
+        "Start at the end: grow a crystal, then ask each group to explain one link of the chain. One small machine serves thirty people.",
+        CHAPTERS[-1],
+        {},
+    ),
 }
 
 

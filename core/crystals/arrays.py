@@ -32,10 +32,17 @@ class CrystalArrays:
 
     def __post_init__(self):
         n_atoms, n = len(self.numbers), len(self.num_atoms)
-        wrong = [name for name, shape, want in (
-            ("numbers", self.numbers.shape, (n_atoms,)), ("frac_coords", self.frac_coords.shape, (n_atoms, 3)),
-            ("lattice", self.lattice.shape, (n, 3, 3)), ("num_atoms", self.num_atoms.shape, (n,)),
-            *((name, column.shape[:1], (n,)) for name, column in self.columns.items())) if shape != want]
+        wrong = [
+            name
+            for name, shape, want in (
+                ("numbers", self.numbers.shape, (n_atoms,)),
+                ("frac_coords", self.frac_coords.shape, (n_atoms, 3)),
+                ("lattice", self.lattice.shape, (n, 3, 3)),
+                ("num_atoms", self.num_atoms.shape, (n,)),
+                *((name, column.shape[:1], (n,)) for name, column in self.columns.items()),
+            )
+            if shape != want
+        ]
         if wrong:
             raise ArrayFileError(f"the length of {', '.join(wrong)} does not fit the other arrays")
         if int(self.num_atoms.sum()) != n_atoms:
@@ -62,14 +69,25 @@ class CrystalArrays:
         which = np.flatnonzero(which) if np.asarray(which).dtype == bool else np.asarray(which, dtype=int)
         offset = self.offset
         atoms = np.concatenate([np.arange(offset[i], offset[i + 1]) for i in which] or [np.zeros(0, int)])
-        return CrystalArrays(self.numbers[atoms], self.frac_coords[atoms], self.lattice[which], self.num_atoms[which],
-                             {name: column[which] for name, column in self.columns.items()})
+        return CrystalArrays(
+            self.numbers[atoms],
+            self.frac_coords[atoms],
+            self.lattice[which],
+            self.num_atoms[which],
+            {name: column[which] for name, column in self.columns.items()},
+        )
 
     def save(self, path: Path | str) -> None:
         """`path` is never half a file."""
         with whole(path) as part, open(part, "wb") as file:  # numpy would add .npz to other names
-            np.savez_compressed(file, numbers=self.numbers.astype(np.uint8), frac_coords=self.frac_coords.astype(np.float32),
-                                lattice=self.lattice.astype(np.float32), num_atoms=self.num_atoms.astype(np.int32), **self.columns)
+            np.savez_compressed(
+                file,
+                numbers=self.numbers.astype(np.uint8),
+                frac_coords=self.frac_coords.astype(np.float32),
+                lattice=self.lattice.astype(np.float32),
+                num_atoms=self.num_atoms.astype(np.int32),
+                **self.columns,
+            )
 
 
 def from_crystals(crystals: Sequence[Crystal], **columns) -> CrystalArrays:
@@ -80,7 +98,8 @@ def from_crystals(crystals: Sequence[Crystal], **columns) -> CrystalArrays:
         np.where(frac >= 1.0, 0.0, frac).astype(np.float32),
         np.array([c.lattice for c in crystals], dtype=np.float32).reshape(-1, 3, 3),
         np.array([c.n_atoms for c in crystals], dtype=np.int32),
-        {name: np.asarray(column) for name, column in columns.items()})
+        {name: np.asarray(column) for name, column in columns.items()},
+    )
 
 
 def load_arrays(path: Path | str) -> CrystalArrays:
@@ -94,7 +113,6 @@ def load_arrays(path: Path | str) -> CrystalArrays:
     if missing:
         raise ArrayFileError(f"{path}: no array named {', '.join(missing)}")
     try:
-        return CrystalArrays(*(arrays.pop(name) for name in ("numbers", "frac_coords", "lattice", "num_atoms")),
-                             arrays)
+        return CrystalArrays(*(arrays.pop(name) for name in ("numbers", "frac_coords", "lattice", "num_atoms")), arrays)
     except ArrayFileError as error:
         raise ArrayFileError(f"{path}: {error}") from None

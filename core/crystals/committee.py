@@ -24,8 +24,17 @@ class Committee(nn.Module):
         """The mean of what the members say."""
         return torch.stack([member(self.scaled(x)) for member in self.members]).mean(0)
 
-    def learn(self, x: Tensor, seen: Tensor, loss: Callable[[Tensor, Tensor], Tensor], *, epochs: int, batch: int, learning_rate: float,
-              decay: float) -> None:
+    def learn(
+        self,
+        x: Tensor,
+        seen: Tensor,
+        loss: Callable[[Tensor, Tensor], Tensor],
+        *,
+        epochs: int,
+        batch: int,
+        learning_rate: float,
+        decay: float,
+    ) -> None:
         """Each member for itself on batches of the first axis of x; loss(logits, rows). `seen` (M, n): the rows that set the units."""
         self.mean.copy_(seen.mean(0))
         self.spread.copy_(seen.std(0) + 1e-3)

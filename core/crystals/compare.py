@@ -104,5 +104,6 @@ def compare(crystal: Crystal, known: Mapping[str, Crystal], *, n_random: int = 1
     random = np.random.default_rng(seed)
     lots = [Crystal(crystal.numbers, random.random((crystal.n_atoms, 3)), crystal.lattice) for _ in range(n_random)]
     lucky = [match[1] for lot in lots if (match := match_known(lot, others))]
-    return Comparison(names[found[0] if found else 0], found[1] if found else None, len(lucky), n_random,
-                      float(np.mean(lucky)) if lucky else float("nan"))
+    return Comparison(
+        names[found[0] if found else 0], found[1] if found else None, len(lucky), n_random, float(np.mean(lucky)) if lucky else float("nan")
+    )

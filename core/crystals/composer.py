@@ -74,8 +74,7 @@ class Composer(nn.Module):
         -inf for elements unknown to the training data and for those that the formula holds already.
         """
         decided = (kinds != MASKED).unsqueeze(-1)
-        h = (self.own(kinds) + decided * self.seen(self.properties[kinds]) + self.count(counts)
-             + self.size(counts.sum(1)).unsqueeze(1))
+        h = self.own(kinds) + decided * self.seen(self.properties[kinds]) + self.count(counts) + self.size(counts.sum(1)).unsqueeze(1)
         h = self.query(self.norm(self.body(h)))
         offers = self.offered.weight + self.wanted(self.properties)
         logits = 4 * h @ offers.T / offers.shape[1] ** 0.5 + self.bias

@@ -28,8 +28,7 @@ from tqdm import tqdm
 from core.crystals.arrays import from_crystals
 from core.crystals.types import Crystal
 
-NUMERIC = ("formation_energy_per_atom", "band_gap", "e_above_hull", "heat_all", "heat_ref", "dir_gap", "ind_gap",
-           "energy_per_atom")
+NUMERIC = ("formation_energy_per_atom", "band_gap", "e_above_hull", "heat_all", "heat_ref", "dir_gap", "ind_gap", "energy_per_atom")
 
 
 class CsvError(ValueError):
@@ -79,8 +78,9 @@ def read_rows(path: Path) -> list[dict[str, str]]:
         raise CsvError(f"{path}: {error}") from None
 
 
-def prepare(path: Path, out: Path, *, dev: int = 0, seed: int = 0, workers: int = 1, primitive: bool = False,
-            progress: bool = True) -> list[str]:
+def prepare(
+    path: Path, out: Path, *, dev: int = 0, seed: int = 0, workers: int = 1, primitive: bool = False, progress: bool = True
+) -> list[str]:
     """Write OUT.npz; returns one line for each row that was left out. Raises CsvError, or when no row is good."""
     rows = read_rows(path)
     work = partial(_prepare_row, primitive=primitive)
@@ -90,8 +90,11 @@ def prepare(path: Path, out: Path, *, dev: int = 0, seed: int = 0, workers: int 
             results = list(bar(pool.map(work, rows, chunksize=16)))
     else:
         results = list(bar(map(work, rows)))
-    bad = [f"row {i + 2} ({row.get('material_id') or 'no id'}): {result}"
-           for i, (row, result) in enumerate(zip(rows, results, strict=True)) if isinstance(result, str)]
+    bad = [
+        f"row {i + 2} ({row.get('material_id') or 'no id'}): {result}"
+        for i, (row, result) in enumerate(zip(rows, results, strict=True))
+        if isinstance(result, str)
+    ]
     good = [(row, *result) for row, result in zip(rows, results, strict=True) if not isinstance(result, str)]
     if not good:
         raise CsvError(f"{path}: none of its {len(rows)} rows could be read" + (f"; {bad[0]}" if bad else ""))
@@ -99,13 +102,19 @@ def prepare(path: Path, out: Path, *, dev: int = 0, seed: int = 0, workers: int 
     held_out = np.zeros(len(good), bool)
     held_out[np.random.default_rng(seed).permutation(len(good))[:dev]] = True
     columns = {name: _numbers(row.get(name) for row in table) for name in NUMERIC if name in rows[0]}
-    from_crystals(crystals, material_id=np.array([row.get("material_id") or "" for row in table]),
-                  spacegroup=np.array(groups, dtype=np.int16), dev=held_out, **columns).save(out)
+    from_crystals(
+        crystals,
+        material_id=np.array([row.get("material_id") or "" for row in table]),
+        spacegroup=np.array(groups, dtype=np.int16),
+        dev=held_out,
+        **columns,
+    ).save(out)
     return bad
 
 
 def _numbers(values: Iterable[str | None]) -> np.ndarray:
     """Text to float32, NaN where there is no number."""
+
     def number(text):
         try:
             return float(text)
@@ -116,9 +125,11 @@ def _numbers(values: Iterable[str | None]) -> np.ndarray:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m core.crystals.dataset", description=__doc__.split("\n")[0],
-                                     epilog="Where the files are published: see the top of core/crystals/dataset.py "
-                                            "(the CDVAE and DiffCSP repositories on GitHub).")
+    parser = argparse.ArgumentParser(
+        prog="python -m core.crystals.dataset",
+        description=__doc__.split("\n")[0],
+        epilog="Where the files are published: see the top of core/crystals/dataset.py (the CDVAE and DiffCSP repositories on GitHub).",
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     command = commands.add_parser("prepare", help="benchmark CSV -> OUT.npz")
     command.add_argument("csv", type=Path)

@@ -56,8 +56,7 @@ class Diffusion:
         """m(t): the share of the species that is masked. They are decided first, while the atoms are still adrift."""
         return (2 * t - 1).clamp(0, 1)
 
-    def noise(self, clean: Cells, t: Tensor, *, generator: torch.Generator,
-              shared: bool = False) -> tuple[Cells, Prediction]:
+    def noise(self, clean: Cells, t: Tensor, *, generator: torch.Generator, shared: bool = False) -> tuple[Cells, Prediction]:
         """A draw of x_t given x_0, and what the network should say about it; t (B,). shared: one eps for all cells."""
         sigma, alpha = self.sigma(t)[:, None, None], self.alpha(t)[:, None]
         batch = 1 if shared else len(clean.frac)
@@ -84,8 +83,11 @@ class Diffusion:
         hidden = numbers != clean.numbers
         unsaid = said.species[hidden].logsumexp(-1) - said.species[hidden].gather(-1, clean.numbers[hidden, None]).squeeze(-1)
         weight = (1 / self.masked(t).clamp(min=RARE)).unsqueeze(1).expand_as(numbers)[hidden]
-        return Losses((sigma * wrapped_normal_score_rms(sigma) * error).mean(), F.mse_loss(said.lattice, target.lattice),
-                      (weight * unsaid).sum() / weight.sum().clamp(min=1))
+        return Losses(
+            (sigma * wrapped_normal_score_rms(sigma) * error).mean(),
+            F.mse_loss(said.lattice, target.lattice),
+            (weight * unsaid).sum() / weight.sum().clamp(min=1),
+        )
 
     def total(self, losses: Losses) -> Tensor:
         """What training makes small."""
@@ -117,8 +119,9 @@ class Diffusion:
         if eta > 0:
             frac = frac + temperature**0.5 * up * noise.normal(*state.frac.shape[1:])
             cell = cell + temperature**0.5 * up_cell * noise.normal(6)
-        return Cells(self.reveal(state.numbers, said.species, t, t_next, temperature=config.species_temperature, noise=noise),
-                     wrap(frac), cell)
+        return Cells(
+            self.reveal(state.numbers, said.species, t, t_next, temperature=config.species_temperature, noise=noise), wrap(frac), cell
+        )
 
     def reveal(self, numbers: Tensor, logits: Tensor, t: Tensor, t_next: Tensor, *, temperature: float, noise) -> Tensor:
         """Decide each masked species with probability (m_t - m_s) / m_t, by the network's softmax(logits / temperature)."""
@@ -141,8 +144,7 @@ class Diffusion:
             states.append(self.diffuse(states[-1], t, t_next, noise=noise, first=i == 0))
         return states
 
-    def langevin(self, state: Cells, said: Prediction, t: Tensor, *, size: float, temperature: float,
-                 noise) -> Cells:
+    def langevin(self, state: Cells, said: Prediction, t: Tensor, *, size: float, temperature: float, noise) -> Cells:
         """One step of overdamped Langevin dynamics of the coordinates at fixed t: dt = size sigma^2."""
         sigma = self.sigma(t)
         dt = size * sigma**2

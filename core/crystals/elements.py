@@ -15,14 +15,29 @@ import numpy as np
 
 MAX_NUMBER = 103  # heavier elements have no measured properties and no crystals in the data
 MASKED = 0  # the "number" of an atom whose species is not decided yet
-FEATURES = ("period", "group", "electronegativity", "atomic radius", "ionic radius", "Mendeleev number",
-            "lowest oxidation state", "highest oxidation state", "s", "p", "d", "f", "valence electrons")
+FEATURES = (
+    "period",
+    "group",
+    "electronegativity",
+    "atomic radius",
+    "ionic radius",
+    "Mendeleev number",
+    "lowest oxidation state",
+    "highest oxidation state",
+    "s",
+    "p",
+    "d",
+    "f",
+    "valence electrons",
+)
 ASSET = Path(__file__).resolve().parents[2] / "assets" / "elements.npz"
-SYMBOLS = tuple("""
+SYMBOLS = tuple(
+    """
     X H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr Rb Sr Y Zr Nb Mo Tc
     Ru Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb Lu Hf Ta W Re Os Ir Pt Au Hg Tl Pb Bi Po
     At Rn Fr Ra Ac Th Pa U Np Pu Am Cm Bk Cf Es Fm Md No Lr Rf Db Sg Bh Hs Mt Ds Rg Cn Nh Fl Mc Lv Ts Og
-""".split())  # by atomic number; X = masked
+""".split()
+)  # by atomic number; X = masked
 
 
 @cache
@@ -58,11 +73,24 @@ def _features(element) -> list[float]:
         electrons = [count for _, kind, count in filled if kind == shell]
         shells[shell] = float(electrons[-1]) if electrons else 0.0
     group = 3 if element.is_lanthanoid or element.is_actinoid else element.group
-    valence = {"s": shells["s"], "p": shells["s"] + shells["p"], "d": shells["s"] + shells["d"],
-               "f": shells["s"] + shells["d"] + shells["f"]}[element.block]
-    return [element.row, group, _number(element.X), _number(element.atomic_radius),
-            _number(element.average_ionic_radius) or np.nan, _number(element.mendeleev_no),
-            min(states), max(states), *shells.values(), valence]
+    valence = {
+        "s": shells["s"],
+        "p": shells["s"] + shells["p"],
+        "d": shells["s"] + shells["d"],
+        "f": shells["s"] + shells["d"] + shells["f"],
+    }[element.block]
+    return [
+        element.row,
+        group,
+        _number(element.X),
+        _number(element.atomic_radius),
+        _number(element.average_ionic_radius) or np.nan,
+        _number(element.mendeleev_no),
+        min(states),
+        max(states),
+        *shells.values(),
+        valence,
+    ]
 
 
 def _number(value) -> float:

@@ -185,8 +185,9 @@ def error(before: Tensor, after: Tensor, told: Described) -> float:
     return float((after - wanted).norm() / before.norm())
 
 
-def errors(*, crystal: str = "perovskite SrTiO3", flaw: str = "none", noise: float = 0.05, n_draws: int = 8, seed: int = 0,
-           generator: bool = True) -> dict[str, dict[str, Tensor]]:
+def errors(
+    *, crystal: str = "perovskite SrTiO3", flaw: str = "none", noise: float = 0.05, n_draws: int = 8, seed: int = 0, generator: bool = True
+) -> dict[str, dict[str, Tensor]]:
     """network -> move -> (n_draws,) relative errors under random descriptions of one noised crystal."""
     cell = example(crystal, noise=noise, seed=seed)
     found: dict[str, dict[str, Tensor]] = {}
@@ -196,13 +197,25 @@ def errors(*, crystal: str = "perovskite SrTiO3", flaw: str = "none", noise: flo
         described[name] = [move.at(cell, 1.0 if name != "rotation" else float(torch.rand((), generator=g)), g) for _ in range(n_draws)]
     for label, network in networks(len(cell.numbers), flaw=flaw, noise=noise, seed=seed, generator=generator).items():
         before = answer(network, [cell])[0]
-        found[label] = {name: torch.tensor([error(before, after, one) for after, one in zip(
-            answer(network, [one.cell for one in told]), told, strict=True)]) for name, told in described.items()}
+        found[label] = {
+            name: torch.tensor(
+                [error(before, after, one) for after, one in zip(answer(network, [one.cell for one in told]), told, strict=True)]
+            )
+            for name, told in described.items()
+        }
     return found
 
 
-def along(move: str, *, crystal: str = "perovskite SrTiO3", flaw: str = "none", noise: float = 0.05, n_points: int = 61,
-          seed: int = 0, generator: bool = True) -> tuple[Tensor, dict[str, Tensor], list[Cell]]:
+def along(
+    move: str,
+    *,
+    crystal: str = "perovskite SrTiO3",
+    flaw: str = "none",
+    noise: float = 0.05,
+    n_points: int = 61,
+    seed: int = 0,
+    generator: bool = True,
+) -> tuple[Tensor, dict[str, Tensor], list[Cell]]:
     """Shares (T,) of the way, each network's error (T,), and the cells on the way: one random description, approached step by step.
 
     Raises ValueError for an unknown move.
@@ -215,8 +228,9 @@ def along(move: str, *, crystal: str = "perovskite SrTiO3", flaw: str = "none", 
     curves = {}
     for label, network in networks(len(cell.numbers), flaw=flaw, noise=noise, seed=seed, generator=generator).items():
         before = answer(network, [cell])[0]
-        curves[label] = torch.tensor([error(before, after, one) for after, one in zip(
-            answer(network, [one.cell for one in told]), told, strict=True)])
+        curves[label] = torch.tensor(
+            [error(before, after, one) for after, one in zip(answer(network, [one.cell for one in told]), told, strict=True)]
+        )
     return shares, curves, [one.cell for one in told]
 
 
@@ -232,8 +246,9 @@ def round_off(*, crystal: str = "perovskite SrTiO3", noise: float = 0.05, seed: 
 
 def movie(cells: list[Cell], shares: Tensor) -> CrystalTrajectory:
     """The descriptions on the way as something to watch; coordinates are drawn wrapped."""
-    return CrystalTrajectory(shares.numpy(), *(np.stack([getattr(cell, name).numpy() for cell in cells]) for name in
-                                               ("numbers", "frac", "lattice")))
+    return CrystalTrajectory(
+        shares.numpy(), *(np.stack([getattr(cell, name).numpy() for cell in cells]) for name in ("numbers", "frac", "lattice"))
+    )
 
 
 def as_crystal(cell: Cell) -> Crystal:
@@ -255,8 +270,9 @@ def _about(axis: Tensor, angle: float) -> Tensor:
 
 def _as(cell: Cell, *, numbers=None, frac=None, lattice=None, order=None, turn=None) -> Described:
     told = Cell(*(old if new is None else new for old, new in ((cell.numbers, numbers), (cell.frac, frac), (cell.lattice, lattice))))
-    return Described(told, torch.arange(len(cell.numbers)) if order is None else order,
-                     torch.eye(3, dtype=torch.float64) if turn is None else turn)
+    return Described(
+        told, torch.arange(len(cell.numbers)) if order is None else order, torch.eye(3, dtype=torch.float64) if turn is None else turn
+    )
 
 
 def _rebased(cell: Cell, matrix: Tensor) -> Described:

@@ -58,8 +58,10 @@ def pairs(predictions: CrystalArrays, truths: CrystalArrays) -> Iterator[tuple[C
         except ValueError as error:
             raise ArrayFileError(f"structure {i}: {error}") from None
         if sorted(prediction.numbers) != sorted(truth.numbers):
-            raise ArrayFileError(f"prediction {i} is {prediction.formula}, but the true structure {i // samples} is "
-                                 f"{truth.formula}: are both files in the same order?")
+            raise ArrayFileError(
+                f"prediction {i} is {prediction.formula}, but the true structure {i // samples} is "
+                f"{truth.formula}: are both files in the same order?"
+            )
         yield prediction, truth
 
 
@@ -67,8 +69,7 @@ def evaluate(pairs_of_crystals: Iterable[tuple[Crystal, Crystal]], *, workers: i
     """The report over all pairs; `workers` processes share the work."""
     work = list(pairs_of_crystals)
     results = _shared_out(_one, work, workers, "pair", progress)
-    return report([r[0] for r in results], structures_valid=[r[1] for r in results],
-                  compositions_valid=[r[2] for r in results])
+    return report([r[0] for r in results], structures_valid=[r[1] for r in results], compositions_valid=[r[2] for r in results])
 
 
 @dataclass(frozen=True)
@@ -111,8 +112,15 @@ def census(crystals: Sequence[Crystal], reference: CrystalArrays | None = None, 
     sound = np.array([structure_valid(c) for c in crystals])
     charged = np.array([composition_valid(c.numbers) for c in crystals])
     share = lambda x: float(np.mean(x)) if reference is not None else float("nan")  # noqa: E731
-    return Census(n, sound.mean().item(), charged.mean().item(), (sound & charged).mean().item(), first.mean().item(), share(fresh),
-                  share(sound & charged & first & fresh))
+    return Census(
+        n,
+        sound.mean().item(),
+        charged.mean().item(),
+        (sound & charged).mean().item(),
+        first.mean().item(),
+        share(fresh),
+        share(sound & charged & first & fresh),
+    )
 
 
 def _shared_out(function, work: list, workers: int, unit: str, progress: bool) -> list:
@@ -126,25 +134,32 @@ def _shared_out(function, work: list, workers: int, unit: str, progress: bool) -
 
 def census_table(result: Census) -> str:
     """The census as a Markdown table."""
-    rows = (("predictions", f"{result.n}"), ("structurally valid", f"{100 * result.structure_validity:.1f} %"),
-            ("valid compositions (SMACT)", f"{100 * result.composition_validity:.1f} %"), ("both", f"{100 * result.validity:.1f} %"),
-            ("unique", f"{100 * result.uniqueness:.1f} %"), ("not in the reference", f"{100 * result.novelty:.1f} %"),
-            ("valid, unique and not in the reference", f"{100 * result.valid_unique_novel:.1f} %"))
+    rows = (
+        ("predictions", f"{result.n}"),
+        ("structurally valid", f"{100 * result.structure_validity:.1f} %"),
+        ("valid compositions (SMACT)", f"{100 * result.composition_validity:.1f} %"),
+        ("both", f"{100 * result.validity:.1f} %"),
+        ("unique", f"{100 * result.uniqueness:.1f} %"),
+        ("not in the reference", f"{100 * result.novelty:.1f} %"),
+        ("valid, unique and not in the reference", f"{100 * result.valid_unique_novel:.1f} %"),
+    )
     return "\n".join(["| measure | value |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows if "nan" not in value)])
 
 
 def table(result: Report) -> str:
     """The report as a Markdown table."""
-    rows = (("pairs", f"{result.n}"),
-            ("match rate, filtered", f"{100 * result.match_rate_filtered:.1f} %"),
-            ("match rate, unfiltered", f"{100 * result.match_rate:.1f} %"),
-            ("RMSE of the matches, filtered", f"{result.rmse_filtered:.4f}"),
-            ("RMSE of the matches, unfiltered", f"{result.rmse:.4f}"),
-            ("share with rms < 0.15", f"{100 * result.tight_share:.1f} %"),
-            ("cRMSE (a miss counts 0.5)", f"{result.crmse:.4f}"),
-            ("structurally valid predictions", f"{100 * result.structure_validity:.1f} %"),
-            ("valid compositions (SMACT)", f"{100 * result.composition_validity:.1f} %"),
-            ("true structures that are valid: ceiling of the filtered rate", f"{100 * result.truth_validity:.1f} %"))
+    rows = (
+        ("pairs", f"{result.n}"),
+        ("match rate, filtered", f"{100 * result.match_rate_filtered:.1f} %"),
+        ("match rate, unfiltered", f"{100 * result.match_rate:.1f} %"),
+        ("RMSE of the matches, filtered", f"{result.rmse_filtered:.4f}"),
+        ("RMSE of the matches, unfiltered", f"{result.rmse:.4f}"),
+        ("share with rms < 0.15", f"{100 * result.tight_share:.1f} %"),
+        ("cRMSE (a miss counts 0.5)", f"{result.crmse:.4f}"),
+        ("structurally valid predictions", f"{100 * result.structure_validity:.1f} %"),
+        ("valid compositions (SMACT)", f"{100 * result.composition_validity:.1f} %"),
+        ("true structures that are valid: ceiling of the filtered rate", f"{100 * result.truth_validity:.1f} %"),
+    )
     return "\n".join(["| measure | value |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])
 
 

@@ -36,7 +36,7 @@ def replacement_counts(library: Library) -> tuple[np.ndarray, np.ndarray]:
             seen = pictures[rows[:, None, None], orders[:, :, None], orders[:, None, :]]
             kinds = np.array([z for _, _, z in members])
             for i in range(len(members) - 1):
-                other = np.flatnonzero(kinds[i + 1:] != kinds[i]) + i + 1
+                other = np.flatnonzero(kinds[i + 1 :] != kinds[i]) + i + 1
                 alike = difference(seen[other], seen[i][None]) < ALIKE
                 np.add.at(every, (kinds[i], kinds[other]), 1)
                 np.add.at(same, (kinds[i], kinds[other]), alike)

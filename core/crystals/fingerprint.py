@@ -23,7 +23,7 @@ def fingerprints(frac: np.ndarray, lattice: np.ndarray, slots: np.ndarray, n_slo
     scale = (n / np.abs(np.linalg.det(lattice))) ** (1 / 3)
     lattice = lattice * scale[:, None, None]
     pairs = frac[:, :, None] - frac[:, None]
-    pairs = (pairs - np.round(pairs)) @ lattice[:, None]                                     # (B, N, N, 3)
+    pairs = (pairs - np.round(pairs)) @ lattice[:, None]  # (B, N, N, 3)
     place = (slots[:, :, None] * n_slots + slots[:, None]) * BINS + np.arange(b)[:, None, None] * n_slots**2 * BINS
     shift = np.zeros((b * n_slots**2 * BINS,))
     for image in product(range(-2, 3), repeat=3):

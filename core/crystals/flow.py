@@ -77,8 +77,7 @@ class Flow:
         """The point at t (B,) of the straight path from `clean` to `noise`, and its velocity in the network's units."""
         far = pair(clean.numbers, clean.frac, noise.frac) if self.paired else noise.frac
         d = shortest(clean.frac, far)
-        state = Cells(clean.numbers, wrap(clean.frac + t[:, None, None] * d),
-                      (1 - t[:, None]) * clean.cell + t[:, None] * noise.cell)
+        state = Cells(clean.numbers, wrap(clean.frac + t[:, None, None] * d), (1 - t[:, None]) * clean.cell + t[:, None] * noise.cell)
         d = d - d.mean(1, keepdim=True)  # the density does not depend on the origin
         return state, Prediction(d / COORDS_SPREAD, (noise.cell - clean.cell) / CELL_SPREAD, torch.empty(0))
 
@@ -101,8 +100,7 @@ class Flow:
         """x_t -> x_{t_next}: Euler along the velocity. `config.sharpen` speeds the coordinates up, see the table above."""
         h = t - t_next
         stride = torch.minimum((1 + config.sharpen * (1 - t)) * h, t)
-        return Cells(state.numbers, wrap(state.frac - stride * COORDS_SPREAD * said.coords),
-                     state.cell - h * CELL_SPREAD * said.lattice)
+        return Cells(state.numbers, wrap(state.frac - stride * COORDS_SPREAD * said.coords), state.cell - h * CELL_SPREAD * said.lattice)
 
     def path(self, clean: Cells, times: Tensor, *, noise) -> list[Cells]:
         """The states at ascending `times` of one path that ends in a fresh draw of noise."""

@@ -71,8 +71,9 @@ def read_compositions(path: Path, model: Model) -> list[tuple[int, ...]]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m core.crystals.generate", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m core.crystals.generate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--model", choices=sorted(MODELS), required=True)
     wanted = parser.add_mutually_exclusive_group(required=True)
     wanted.add_argument("--compositions", type=Path, help="one full cell content a line")
@@ -87,10 +88,18 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--rounds", type=_positive, help="in each after the first, the best candidate so far is blurred and grown again")
     parser.add_argument("--temperature", type=float, default=None)
     parser.add_argument("--threads", type=_positive, default=1, help="of each worker")
-    parser.add_argument("--precision", choices=PRECISIONS, default=PRECISIONS[0],
-                        help="of matrix products; auto: bfloat16 where the processor has units for it (nearly half again as fast)")
-    parser.add_argument("--workers", type=_positive, default=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1,
-                        help="parts of a long list that are grown side by side")
+    parser.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default=PRECISIONS[0],
+        help="of matrix products; auto: bfloat16 where the processor has units for it (nearly half again as fast)",
+    )
+    parser.add_argument(
+        "--workers",
+        type=_positive,
+        default=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1,
+        help="parts of a long list that are grown side by side",
+    )
     parser.add_argument("--models-folder", type=Path, default=FOLDER, help="where the weight files are")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args(arguments)
@@ -134,8 +143,17 @@ def _answers(args) -> list[Crystal]:
                 made = answer_by_prototype(cells, stand_ins, library, model, seed=args.seed, progress=show)
             else:
                 arbiter = load_arbiter(args.models_folder) if model.judge else None
-                made = answer_by_refinement(cells, stand_ins, library, load_ranker(args.models_folder), model, arbiter=arbiter,
-                                            workers=args.workers, seed=args.seed, progress=show)
+                made = answer_by_refinement(
+                    cells,
+                    stand_ins,
+                    library,
+                    load_ranker(args.models_folder),
+                    model,
+                    arbiter=arbiter,
+                    workers=args.workers,
+                    seed=args.seed,
+                    progress=show,
+                )
     for z in sorted({z for cell in cells for z in cell} - model.known):
         print(f"{symbol(z)} was not in the training data: {symbol(model.stand_in(z))} stood in for it.", file=sys.stderr)
     return [Crystal(cell, one.frac_coords, one.lattice) for cell, one in zip(cells, made, strict=True)]
@@ -156,6 +174,7 @@ def _de_novo(args) -> list[Crystal]:
 def _bar():
     """A progress function that draws a bar."""
     with tqdm(unit="step") as bar:
+
         def show(done: int, total: int) -> None:
             bar.total = total
             bar.update(done - bar.n)

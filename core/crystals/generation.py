@@ -43,8 +43,19 @@ from core.crystals.substitution import Proposal, prototype
 from core.crystals.types import Crystal, CrystalTrajectory
 from core.numerics.trajectory import frame_indices
 
-__all__ = ["KINDS", "METHODS", "MODELS", "Cancelled", "ModelMissing", "ReadOut", "forward", "generate", "load_model",
-           "match_known", "read_out"]
+__all__ = [
+    "KINDS",
+    "METHODS",
+    "MODELS",
+    "Cancelled",
+    "ModelMissing",
+    "ReadOut",
+    "forward",
+    "generate",
+    "load_model",
+    "match_known",
+    "read_out",
+]
 BATCH = 64
 FEW, MANY = 16, 64  # compositions that one thread answers at a time, at least and at most
 CROWDED = 100.0  # trust that atoms on top of each other cost
@@ -56,11 +67,25 @@ class Cancelled(Exception):
     """Raised inside `generate` when the caller asked to stop."""
 
 
-def generate(model_name: str | Model, compositions: Sequence[str | Sequence[int] | int], *, n_samples: int = 1,
-             n_steps: int = 50, method: str = "ancestral", temperature: float = 1.0, candidates: int = 1, sharpen: float = 0.0,
-             power: float = 1.0, start: float = 1.0, library: str | None = None, seed: int = 0, n_frames: int = 100,
-             guide: Guide | None = None, progress: Progress | None = None,
-             cancelled: Callable[[], bool] | None = None) -> list[CrystalTrajectory]:
+def generate(
+    model_name: str | Model,
+    compositions: Sequence[str | Sequence[int] | int],
+    *,
+    n_samples: int = 1,
+    n_steps: int = 50,
+    method: str = "ancestral",
+    temperature: float = 1.0,
+    candidates: int = 1,
+    sharpen: float = 0.0,
+    power: float = 1.0,
+    start: float = 1.0,
+    library: str | None = None,
+    seed: int = 0,
+    n_frames: int = 100,
+    guide: Guide | None = None,
+    progress: Progress | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> list[CrystalTrajectory]:
     """Crystals of the given cell contents, in their order, the samples of one composition next to each other.
 
     compositions: formulas ("Sr1 Ti1 O3"), atomic numbers, or a number of atoms whose species are to be decided too (de novo; masked,
@@ -76,8 +101,17 @@ def generate(model_name: str | Model, compositions: Sequence[str | Sequence[int]
     Raises FormulaError, ModelMissing, Cancelled; KeyError for an unknown model or method; ValueError for steps < 1, power <= 0.
     """
     model = _model_for(model_name, method)
-    config = replace(METHODS[method], steps=n_steps, temperature=temperature, candidates=candidates, sharpen=sharpen, power=power,
-                     start=start, rank_from=model.scoring.rank_from, rank_to=model.scoring.rank_to)
+    config = replace(
+        METHODS[method],
+        steps=n_steps,
+        temperature=temperature,
+        candidates=candidates,
+        sharpen=sharpen,
+        power=power,
+        start=start,
+        rank_from=model.scoring.rank_from,
+        rank_to=model.scoring.rank_to,
+    )
     cells = decided(model, [content(model, asked) for asked in compositions for _ in range(n_samples)], seed=seed)
     initial = [known_relative(cell, library).crystal for cell in cells] if start < 1 else None
     return run(model, cells, config, seed=seed, n_frames=n_frames, initial=initial, guide=guide, progress=progress, cancelled=cancelled)
@@ -90,8 +124,10 @@ def content(model: Model, asked: str | Sequence[int] | int) -> tuple[int, ...]:
     if not model.de_novo:
         raise FormulaError(f"The {KINDS[model.kind]} model {model.name} needs a formula: it was never trained to decide on species.")
     if asked not in model.atom_counts:
-        raise FormulaError(f"{asked} atoms in the cell; the model {model.name} was trained on cells of {model.atom_counts[0]} to "
-                           f"{model.atom_counts[-1]} atoms.")
+        raise FormulaError(
+            f"{asked} atoms in the cell; the model {model.name} was trained on cells of {model.atom_counts[0]} to "
+            f"{model.atom_counts[-1]} atoms."
+        )
     return (MASKED,) * asked
 
 
@@ -145,9 +181,18 @@ def kind_of(method: str) -> str:
     return "flow" if method == FLOW else "diffusion"
 
 
-def run(model: Model, cells: Sequence[Sequence[int]], config: SamplerConfig, *, seed: int = 0, n_frames: int = 1,
-        initial: Sequence[Crystal] | None = None, guide: Guide | None = None, progress: Progress | None = None,
-        cancelled: Callable[[], bool] | None = None) -> list[CrystalTrajectory]:
+def run(
+    model: Model,
+    cells: Sequence[Sequence[int]],
+    config: SamplerConfig,
+    *,
+    seed: int = 0,
+    n_frames: int = 1,
+    initial: Sequence[Crystal] | None = None,
+    guide: Guide | None = None,
+    progress: Progress | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> list[CrystalTrajectory]:
     """The sampler on cells of any sizes, each size in batches of its own. initial: crystals to start from, blurred to config.start.
 
     Of several rounds the path kept is that of the round which found the answer.
@@ -156,8 +201,11 @@ def run(model: Model, cells: Sequence[Sequence[int]], config: SamplerConfig, *, 
         raise ValueError("steps, samples, rounds and frames must be at least 1, the temperature at least 0, the power of the times above 0")
     seeds = structure_seeds(cells, seed)
     rounds = [config.round(r) for r in range(config.rounds)]
-    batches = [rows for n in sorted({len(c) for c in cells})
-               for rows in _chunks([i for i, c in enumerate(cells) if len(c) == n], max(1, BATCH // config.candidates))]
+    batches = [
+        rows
+        for n in sorted({len(c) for c in cells})
+        for rows in _chunks([i for i, c in enumerate(cells) if len(c) == n], max(1, BATCH // config.candidates))
+    ]
     steps = sum(settings.steps for settings in rounds)
     done, total = 0, len(batches) * steps
     results: dict[int, CrystalTrajectory] = {}
@@ -190,8 +238,18 @@ def run(model: Model, cells: Sequence[Sequence[int]], config: SamplerConfig, *, 
             every = unsure.repeat_interleave(k)
             own = candidate_seeds([seeds[rows[i]] for i in unsure.tolist()], k, r * k)
             keep = frame_indices(settings.steps + 1, n_frames).tolist()
-            frames = watched(sample(model.network, model.process, numbers[every], settings, seeds=own,
-                                    initial=None if best is None else _taken(best, every), guide=guide), keep)
+            frames = watched(
+                sample(
+                    model.network,
+                    model.process,
+                    numbers[every],
+                    settings,
+                    seeds=own,
+                    initial=None if best is None else _taken(best, every),
+                    guide=guide,
+                ),
+                keep,
+            )
             found = torch.zeros(len(unsure))
             if k > 1 or len(rounds) > 1:
                 found, choice = trust_in(model, frames[-1], settings).view(-1, k).max(1)
@@ -199,15 +257,19 @@ def run(model: Model, cells: Sequence[Sequence[int]], config: SamplerConfig, *, 
             better = (found > trust[unsure]) | (r == 0)
             frames, improved = [_taken(frame, better) for frame in frames], unsure[better]
             trust[improved] = found[better]
-            best = frames[-1] if best is None else Cells(*(old.index_copy(0, improved, new)
-                                                           for old, new in zip(best, frames[-1], strict=True)))
+            best = (
+                frames[-1]
+                if best is None
+                else Cells(*(old.index_copy(0, improved, new) for old, new in zip(best, frames[-1], strict=True)))
+            )
             made = _trajectories(model.network, frames, times(settings)[keep])
             results |= {rows[i]: path for i, path in zip(improved.tolist(), made, strict=True)}
     return [results[i] for i in range(len(cells))]
 
 
-def run_in_parts(model: Model, cells: Sequence[Sequence[int]], config: SamplerConfig, *, workers: int, seed: int = 0,
-                 progress: Progress | None = None) -> list[Crystal]:
+def run_in_parts(
+    model: Model, cells: Sequence[Sequence[int]], config: SamplerConfig, *, workers: int, seed: int = 0, progress: Progress | None = None
+) -> list[Crystal]:
     """The crystals of `run`, to rounding; long lists are shared out to threads, each with as many threads for its sums as this one has."""
     cells = [tuple(cell) for cell in cells]
     kinds = sorted(set(cells), key=lambda cell: (len(cell), cell))  # a composition stays in one piece: its samples are counted there
@@ -233,8 +295,11 @@ def trust_in(model: Model, crystals: Cells, config: SamplerConfig) -> Tensor:
 
     Crystals in which two atoms lie on top of each other come last, whatever model and judge think of them.
     """
-    trust = (-surprise(model.network, model.process, crystals, config) if model.judge is None
-             else model.judge.quality(features(model.network, crystals)))
+    trust = (
+        -surprise(model.network, model.process, crystals, config)
+        if model.judge is None
+        else model.judge.quality(features(model.network, crystals))
+    )
     metric = model.network.metric(crystals.numbers, crystals.cell.clamp(-6, 6))
     crowded = nearest_distances(crystals.frac, metric) < MIN_DISTANCE
     return trust.nan_to_num(nan=-torch.inf) - CROWDED * crowded
@@ -252,8 +317,9 @@ def to_cells(network: Denoiser, crystals: Sequence[Crystal]) -> Cells:
     return Cells(numbers, frac, network.to_cell(numbers, vector).float())
 
 
-def forward(crystal: Crystal, *, model_name: str | Model = "mp20", kind: str = "diffusion", n_frames: int = 100,
-            seed: int = 0) -> CrystalTrajectory:
+def forward(
+    crystal: Crystal, *, model_name: str | Model = "mp20", kind: str = "diffusion", n_frames: int = 100, seed: int = 0
+) -> CrystalTrajectory:
     """One path of the forward process that starts at `crystal`, at `n_frames` times from 0 to 1.
 
     Diffusion: the increments are those of the process's SDE, so that each frame has the law on which the model was trained and
@@ -289,8 +355,8 @@ def _chunks(rows: list[int], size: int) -> list[list[int]]:
 def _trajectories(network: Denoiser, frames: list[Cells], frame_times: Tensor) -> list[CrystalTrajectory]:
     """T batched states -> one trajectory for each structure of the batch."""
     numbers = frames[0].numbers
-    lattices = torch.stack([lattices_of(network, frame) for frame in frames]).numpy()      # (T, B, 3, 3)
-    frac = torch.stack([frame.frac for frame in frames]).double().numpy()                  # (T, B, N, 3)
+    lattices = torch.stack([lattices_of(network, frame) for frame in frames]).numpy()  # (T, B, 3, 3)
+    frac = torch.stack([frame.frac for frame in frames]).double().numpy()  # (T, B, N, 3)
     kinds = torch.stack([frame.numbers for frame in frames]).numpy()
     return [CrystalTrajectory(frame_times.numpy(), kinds[:, b], frac[:, b], lattices[:, b]) for b in range(len(numbers))]
 
@@ -319,8 +385,14 @@ class ReadOut:
 
 def read_out(crystal: Crystal) -> ReadOut:
     """Raises ValueError while an atom is masked."""
-    return ReadOut(crystal.formula, structure_valid(crystal), composition_valid(crystal.numbers), crystal.density,
-                   crystal.nearest_distance, crystal.volume / crystal.n_atoms)
+    return ReadOut(
+        crystal.formula,
+        structure_valid(crystal),
+        composition_valid(crystal.numbers),
+        crystal.density,
+        crystal.nearest_distance,
+        crystal.volume / crystal.n_atoms,
+    )
 
 
 def match_known(crystal: Crystal, known: Sequence[Crystal]) -> tuple[int, float] | None:
@@ -329,8 +401,9 @@ def match_known(crystal: Crystal, known: Sequence[Crystal]) -> tuple[int, float]
     rms in units of (V/N)^(1/3), after both are brought to one volume.
     """
     content = reduced_content(crystal)
-    found = [(rms, i) for i, other in enumerate(known) if reduced_content(other) == content
-             and (rms := found_rms(crystal, other)) is not None]
+    found = [
+        (rms, i) for i, other in enumerate(known) if reduced_content(other) == content and (rms := found_rms(crystal, other)) is not None
+    ]
     return (min(found)[1], min(found)[0]) if found else None
 
 

@@ -56,8 +56,11 @@ class Judge(Committee):
     """MEMBERS small perceptrons, averaged."""
 
     def __init__(self, n: int, hidden: int = HIDDEN, members: int = MEMBERS):
-        super().__init__(n, lambda: nn.Sequential(nn.Dropout(0.1), nn.Linear(n, hidden), nn.SiLU(), nn.Dropout(0.5),
-                                                  nn.Linear(hidden, len(LEVELS))), members)
+        super().__init__(
+            n,
+            lambda: nn.Sequential(nn.Dropout(0.1), nn.Linear(n, hidden), nn.SiLU(), nn.Dropout(0.5), nn.Linear(hidden, len(LEVELS))),
+            members,
+        )
 
     def quality(self, phi: Tensor) -> Tensor:
         """(B,): how many of the LEVELS a crystal with these features is expected to reach, 0 to 3."""
@@ -75,13 +78,21 @@ def loss(logits: Tensor, reached: Tensor) -> Tensor:
     return F.binary_cross_entropy_with_logits(logits, reached) + ranking
 
 
-def fit(phi: Tensor, rms: Tensor, *, epochs: int = 40, batch: int = 128, learning_rate: float = 1e-3, decay: float = 0.1,
-        seed: int = 0) -> Judge:
+def fit(
+    phi: Tensor, rms: Tensor, *, epochs: int = 40, batch: int = 128, learning_rate: float = 1e-3, decay: float = 0.1, seed: int = 0
+) -> Judge:
     """phi (Q, K, n) of K crystals of each of Q compositions, rms (Q, K) against the truth (inf = no match) -> Judge, ready for use."""
     reached = torch.stack([rms <= level for level in LEVELS], -1).float()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         judge = Judge(phi.shape[-1])
-        judge.learn(phi, phi.flatten(0, 1), lambda logits, rows: loss(logits, reached[rows]), epochs=epochs, batch=batch,
-                    learning_rate=learning_rate, decay=decay)
+        judge.learn(
+            phi,
+            phi.flatten(0, 1),
+            lambda logits, rows: loss(logits, reached[rows]),
+            epochs=epochs,
+            batch=batch,
+            learning_rate=learning_rate,
+            decay=decay,
+        )
     return judge

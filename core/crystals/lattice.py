@@ -18,14 +18,17 @@ from torch import Tensor
 
 _R2, _R6 = 2**-0.5, 6**-0.5
 # first entry log V; the other five are orthonormal coordinates of the traceless part
-_BASIS = torch.tensor([
-    [[1 / 3, 0, 0], [0, 1 / 3, 0], [0, 0, 1 / 3]],
-    [[_R2, 0, 0], [0, -_R2, 0], [0, 0, 0]],
-    [[_R6, 0, 0], [0, _R6, 0], [0, 0, -2 * _R6]],
-    [[0, _R2, 0], [_R2, 0, 0], [0, 0, 0]],
-    [[0, 0, _R2], [0, 0, 0], [_R2, 0, 0]],
-    [[0, 0, 0], [0, 0, _R2], [0, _R2, 0]],
-], dtype=torch.float64)
+_BASIS = torch.tensor(
+    [
+        [[1 / 3, 0, 0], [0, 1 / 3, 0], [0, 0, 1 / 3]],
+        [[_R2, 0, 0], [0, -_R2, 0], [0, 0, 0]],
+        [[_R6, 0, 0], [0, _R6, 0], [0, 0, -2 * _R6]],
+        [[0, _R2, 0], [_R2, 0, 0], [0, 0, 0]],
+        [[0, 0, _R2], [0, 0, 0], [_R2, 0, 0]],
+        [[0, 0, 0], [0, 0, _R2], [0, _R2, 0]],
+    ],
+    dtype=torch.float64,
+)
 
 
 def symmetric_function(matrix: Tensor, function) -> Tensor:
@@ -68,7 +71,7 @@ def nearest_distances(frac: Tensor, metric: Tensor) -> Tensor:
     images = torch.cartesian_prod(*[torch.tensor([-1.0, 0.0, 1.0])] * 3).to(frac)
     i, j = torch.triu_indices(frac.shape[1], frac.shape[1])
     gap = frac[:, j] - frac[:, i]
-    gap = (gap - gap.round()).unsqueeze(2) + images                                  # (B, P, 27, 3)
+    gap = (gap - gap.round()).unsqueeze(2) + images  # (B, P, 27, 3)
     squared = ((gap @ metric.to(frac).unsqueeze(1)) * gap).sum(-1)
-    squared[:, i == j, len(images) // 2] = torch.inf                                 # an atom and itself
+    squared[:, i == j, len(images) // 2] = torch.inf  # an atom and itself
     return squared.clamp(min=0).flatten(1).amin(1).sqrt()

@@ -87,8 +87,11 @@ def found_rms(one: Crystal, other: Crystal) -> float | None:
 def score(prediction: Crystal, truth: Crystal) -> Score:
     """A prediction the matcher cannot handle (atoms on top of each other, a degenerate cell) is a miss."""
     valid = structure_valid(prediction)
-    return Score(found_rms(prediction, truth), valid and composition_valid(prediction.numbers),
-                 structure_valid(truth) and composition_valid(truth.numbers))
+    return Score(
+        found_rms(prediction, truth),
+        valid and composition_valid(prediction.numbers),
+        structure_valid(truth) and composition_valid(truth.numbers),
+    )
 
 
 def reduced_key(crystal: Crystal) -> tuple[tuple[int, int], ...]:
@@ -121,7 +124,15 @@ def report(scores: list[Score], *, structures_valid: list[bool], compositions_va
     counted = np.array([np.nan if s.counted is None else s.counted for s in scores])
     hit = ~np.isnan(rms)
     mean = lambda values: float(np.mean(values)) if len(values) else float("nan")  # noqa: E731
-    return Report(len(scores), mean(hit), mean(~np.isnan(counted)), mean(rms[hit]),
-                  mean(counted[~np.isnan(counted)]), mean(np.nan_to_num(rms, nan=np.inf) < TIGHT),
-                  mean(np.where(hit, rms, MISS)), mean(structures_valid), mean(compositions_valid),
-                  mean([s.truth_valid for s in scores]))
+    return Report(
+        len(scores),
+        mean(hit),
+        mean(~np.isnan(counted)),
+        mean(rms[hit]),
+        mean(counted[~np.isnan(counted)]),
+        mean(np.nan_to_num(rms, nan=np.inf) < TIGHT),
+        mean(np.where(hit, rms, MISS)),
+        mean(structures_valid),
+        mean(compositions_valid),
+        mean([s.truth_valid for s in scores]),
+    )

@@ -19,8 +19,10 @@ from core.crystals.sampler import SamplerConfig
 from core.crystals.weights import WeightsError, load_judge, load_module, load_weights
 
 FOLDER = Path(__file__).resolve().parents[2] / "assets" / "models"
-MODELS = {"perov5": "Perov-5: cubic perovskites, five atoms in the cell",
-          "mp20": "MP-20: crystals of the Materials Project with up to 20 atoms in the cell"}
+MODELS = {
+    "perov5": "Perov-5: cubic perovskites, five atoms in the cell",
+    "mp20": "MP-20: crystals of the Materials Project with up to 20 atoms in the cell",
+}
 
 
 KINDS = {"flow": "flow matching", "diffusion": "diffusion"}
@@ -102,10 +104,12 @@ def load_model(name: str, folder: Path = FOLDER, *, kind: str = "diffusion") -> 
         reason = "is not there"
     except WeightsError as error:
         reason = f"cannot be read ({str(error).removeprefix(f'{path}: ')})"
-    raise ModelMissing(f"The weight file assets/models/{path.name} {reason}. Get it back with "
-                       f"`git checkout -- assets/models/{path.name}`, or train one: "
-                       f"`python -m core.crystals.train --data POOL.npz --model {name} --method {kind} --minutes 10 --out runs/{name}` "
-                       f"and copy runs/{name}/model.safetensors there.")
+    raise ModelMissing(
+        f"The weight file assets/models/{path.name} {reason}. Get it back with "
+        f"`git checkout -- assets/models/{path.name}`, or train one: "
+        f"`python -m core.crystals.train --data POOL.npz --model {name} --method {kind} --minutes 10 --out runs/{name}` "
+        f"and copy runs/{name}/model.safetensors there."
+    )
 
 
 @lru_cache(maxsize=6)
@@ -137,5 +141,7 @@ def load_composer(name: str, folder: Path = FOLDER) -> Composer | None:
 def unreadable(path: Path, error: Exception) -> ModelMissing:
     """What to raise for the weights of a small network that are absent or broken."""
     reason = str(error).removeprefix(f"{path}: ")
-    return ModelMissing(f"The weight file assets/models/{path.name} cannot be read ({reason}). Get it back with "
-                        f"`git checkout -- assets/models/{path.name}`.")
+    return ModelMissing(
+        f"The weight file assets/models/{path.name} cannot be read ({reason}). Get it back with "
+        f"`git checkout -- assets/models/{path.name}`."
+    )

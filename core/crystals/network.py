@@ -73,18 +73,21 @@ class PairFeatures(nn.Module):
         """
         b, n, _ = frac.shape
         i, j = torch.triu_indices(n, n, device=frac.device)
-        difference = frac[:, j] - frac[:, i]                                               # (B, P, 3)
+        difference = frac[:, j] - frac[:, i]  # (B, P, 3)
         phase = (difference.unsqueeze(-1) * self.k).flatten(-2)
         shortest = difference - difference.round()
-        lowered = shortest @ metric                                                        # G d
-        squared = ((lowered * shortest).sum(-1, keepdim=True) + 2 * lowered @ self.images.T
-                   + ((self.images @ metric) * self.images).sum(-1).unsqueeze(1))          # |d + n|^2, (B, P, 27)
-        weight = (squared.unsqueeze(-2) * (-0.5 / self.scales**2).unsqueeze(-1)).exp_()    # (B, P, S, 27)
+        lowered = shortest @ metric  # G d
+        squared = (
+            (lowered * shortest).sum(-1, keepdim=True)
+            + 2 * lowered @ self.images.T
+            + ((self.images @ metric) * self.images).sum(-1).unsqueeze(1)
+        )  # |d + n|^2, (B, P, 27)
+        weight = (squared.unsqueeze(-2) * (-0.5 / self.scales**2).unsqueeze(-1)).exp_()  # (B, P, S, 27)
         total = weight.sum(-1)
-        pull = weight @ self.images + total.unsqueeze(-1) * shortest.unsqueeze(-2)         # (B, P, S, 3)
-        length = metric.diagonal(dim1=-2, dim2=-1).mean(-1).sqrt().view(-1, 1, 1, 1)       # brings pull to order 1
+        pull = weight @ self.images + total.unsqueeze(-1) * shortest.unsqueeze(-2)  # (B, P, S, 3)
+        length = metric.diagonal(dim1=-2, dim2=-1).mean(-1).sqrt().view(-1, 1, 1, 1)  # brings pull to order 1
         pull = (pull * (length / self.scales.unsqueeze(-1))).flatten(-2)
-        half = torch.cat([phase.sin(), phase.cos(), total, pull], dim=-1)                  # (B, P, size)
+        half = torch.cat([phase.sin(), phase.cos(), total, pull], dim=-1)  # (B, P, size)
         place = torch.empty(n, n, dtype=torch.long, device=frac.device)
         place[i, j] = place[j, i] = torch.arange(len(i), device=frac.device)
         sign = torch.ones(n, n, self.size, dtype=frac.dtype, device=frac.device)
@@ -123,9 +126,9 @@ class Block(nn.Module):
         x = self.norm(h) * (1 + scale1) + shift1
         q, k, v = self.qkv(x).view(b, n, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)
         logits = q @ k.mT * (d // self.heads) ** -0.5 + self.bias(z).permute(0, 3, 1, 2)
-        attention = logits.softmax(-1)                                                     # (B, H, N, N)
+        attention = logits.softmax(-1)  # (B, H, N, N)
         values = (attention @ v).transpose(1, 2).reshape(b, n, d)
-        messages = (attention.transpose(1, 2) @ z).reshape(b, n, -1)                       # (B, N, H p)
+        messages = (attention.transpose(1, 2) @ z).reshape(b, n, -1)  # (B, N, H p)
         h = h + gate1 * self.dropout(self.out(torch.cat([values, messages], dim=-1)))
         x = self.norm(h) * (1 + scale2) + shift2
         h = h + gate2 * self.dropout(self.mlp(x))
@@ -159,8 +162,7 @@ class Denoiser(nn.Module):
         self.embed = nn.Embedding(MAX_NUMBER + 1, d)
         nn.init.normal_(self.embed.weight, std=0.3)
         self.embed_properties = nn.Sequential(nn.Linear(len(FEATURES), d), nn.SiLU(), nn.Linear(d, d))
-        self.condition = nn.Sequential(nn.Linear(32 + 12 + config.max_atoms + 1, d), nn.SiLU(), nn.Linear(d, d),
-                                       nn.SiLU())
+        self.condition = nn.Sequential(nn.Linear(32 + 12 + config.max_atoms + 1, d), nn.SiLU(), nn.Linear(d, d), nn.SiLU())
         self.pair_features = PairFeatures(config.frequencies)
         self.pair_in = nn.Linear(self.pair_features.size, p)
         self.pair_ends = nn.Linear(d, 2 * p, bias=False)

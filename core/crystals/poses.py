@@ -71,8 +71,9 @@ def prior(n: int, *, kind: str, centred: bool, generator: torch.Generator) -> Te
     return zero_mean(x) if centred else x
 
 
-def reverse(x: Tensor, sigmas: list[float], *, kernel: str, centred: bool, eta: float, generator: torch.Generator,
-            turn: complex = 1) -> Iterator[Tensor]:
+def reverse(
+    x: Tensor, sigmas: list[float], *, kernel: str, centred: bool, eta: float, generator: torch.Generator, turn: complex = 1
+) -> Iterator[Tensor]:
     """Steps of the variance-exploding process, ancestral (eta = 1) or without fresh noise (eta = 0).
 
     The network sees and moves relative positions only. turn: a unit complex number that rotates every noise drawn, to test
@@ -88,8 +89,18 @@ def reverse(x: Tensor, sigmas: list[float], *, kernel: str, centred: bool, eta: 
         yield x
 
 
-def sample(*, kernel: str = "equivariant", prior_kind: str = "round", centred: bool = True, eta: float = 1.0, n_steps: int = 100,
-           n_molecules: int = 1000, seed: int = 0, n_frames: int = 101, turn: float = 0.0) -> Trajectory:
+def sample(
+    *,
+    kernel: str = "equivariant",
+    prior_kind: str = "round",
+    centred: bool = True,
+    eta: float = 1.0,
+    n_steps: int = 100,
+    n_molecules: int = 1000,
+    seed: int = 0,
+    n_frames: int = 101,
+    turn: float = 0.0,
+) -> Trajectory:
     """(T, N * n_molecules, 2) positions, atom by atom of the molecule; times 1 to 0.
 
     turn: angle by which the start and all the noise are rotated. Raises ValueError for unknown names or fewer than one step.
@@ -120,8 +131,13 @@ def pose_truth(trajectory: Trajectory) -> Truth:
     """Kolmogorov-Smirnov distance of the poses at the end to the uniform law that invariance demands."""
     angles = poses(trajectory.final)
     known = ks_floor(len(angles))
-    return Truth("Kolmogorov–Smirnov distance of the poses to uniform", ks_1d(angles, lambda a: a / (2 * math.pi)), known.mean, known.std,
-                 len(angles))
+    return Truth(
+        "Kolmogorov–Smirnov distance of the poses to uniform",
+        ks_1d(angles, lambda a: a / (2 * math.pi)),
+        known.mean,
+        known.std,
+        len(angles),
+    )
 
 
 def turned_error(*, kernel: str, angle: float = 1.0, seed: int = 0, n_steps: int = 50) -> float:

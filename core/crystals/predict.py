@@ -64,8 +64,9 @@ def _load(path: Path, make: type[Ranker] | type[Arbiter]) -> Ranker | Arbiter:
 
 
 @torch.no_grad()
-def proposals(numbers: Sequence[int], library: Library, ranker: Ranker, *, n_types: int = N_TYPES,
-              without: int | None = None) -> list[Proposal]:
+def proposals(
+    numbers: Sequence[int], library: Library, ranker: Ranker, *, n_types: int = N_TYPES, without: int | None = None
+) -> list[Proposal]:
     """One proposal for each structure type, the most trusted first. without: a row of the library to leave out."""
     found = library.types(numbers, n_types=n_types, without=without)
     if found is None:
@@ -80,10 +81,18 @@ def proposals(numbers: Sequence[int], library: Library, ranker: Ranker, *, n_typ
     else:
         logits = -torch.arange(len(places), dtype=torch.float64)
     shares = logits.softmax(0)
-    return [Proposal(library.substituted(numbers, near.rows[places[k]], near.elements[places[k]]), int(near.rows[places[k]]),
-                     float(near.distances[places[k]]), shares[k].item(), float(hull[near.rows[places[k]]]),
-                     int((found.member == k).sum()), taken[k])
-            for k in shares.argsort(descending=True).tolist()]
+    return [
+        Proposal(
+            library.substituted(numbers, near.rows[places[k]], near.elements[places[k]]),
+            int(near.rows[places[k]]),
+            float(near.distances[places[k]]),
+            shares[k].item(),
+            float(hull[near.rows[places[k]]]),
+            int((found.member == k).sum()),
+            taken[k],
+        )
+        for k in shares.argsort(descending=True).tolist()
+    ]
 
 
 def nearest_members(ranker: Ranker, asked: Question, n_types: int) -> list[int]:
@@ -92,16 +101,33 @@ def nearest_members(ranker: Ranker, asked: Question, n_types: int) -> list[int]:
     return [int(torch.where(asked.member == k, weight, -torch.inf).argmax()) for k in range(n_types)]
 
 
-def answer_by_prototype(cells: Sequence[Sequence[int]], stand_ins: Sequence[Sequence[int]], library: Library, model: Model, *,
-                        seed: int = 0, progress: Progress | None = None) -> list[Crystal]:
+def answer_by_prototype(
+    cells: Sequence[Sequence[int]],
+    stand_ins: Sequence[Sequence[int]],
+    library: Library,
+    model: Model,
+    *,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> list[Crystal]:
     """The nearest prototype of each cell; where none has the stoichiometry, the model from noise (on `stand_ins`, elements it knows)."""
     answers = [found.crystal if (found := prototype(cell, library)) else None for cell in cells]
     return _fill(answers, stand_ins, model, seed, progress)
 
 
-def answer_by_refinement(cells: Sequence[Sequence[int]], stand_ins: Sequence[Sequence[int]], library: Library, ranker: Ranker,
-                         model: Model, *, arbiter: Arbiter | None = None, settings: Refinement | None = None, workers: int = 1,
-                         seed: int = 0, progress: Progress | None = None) -> list[Crystal]:
+def answer_by_refinement(
+    cells: Sequence[Sequence[int]],
+    stand_ins: Sequence[Sequence[int]],
+    library: Library,
+    ranker: Ranker,
+    model: Model,
+    *,
+    arbiter: Arbiter | None = None,
+    settings: Refinement | None = None,
+    workers: int = 1,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> list[Crystal]:
     """The most trusted prototype of each cell, denoised from `settings.start`; the model from noise where that is trusted more, or alone.
 
     arbiter: whom to trust is decided with the flow's own crystals in view (the model needs a judge); without one by the ranker alone.
@@ -113,8 +139,9 @@ def answer_by_refinement(cells: Sequence[Sequence[int]], stand_ins: Sequence[Seq
     ranked: dict[tuple[int, ...], list[Crystal | None]] = {cell: [p.crystal for p in found] for cell, found in proposed.items()}
     if arbiter is not None:
         asked = [cell for cell in kinds if proposed[cell]]
-        grown = run_in_parts(model, [kinds[cell] for cell in asked for _ in range(GROWN)], SETTINGS, workers=workers, seed=seed,
-                             progress=progress)
+        grown = run_in_parts(
+            model, [kinds[cell] for cell in asked for _ in range(GROWN)], SETTINGS, workers=workers, seed=seed, progress=progress
+        )
         for i, cell in enumerate(asked):
             ranked[cell] = arbitrated(arbiter, model, cell, kinds[cell], grown[GROWN * i : GROWN * (i + 1)], proposed[cell])
     asked_before: Counter = Counter()
@@ -132,8 +159,9 @@ def answer_by_refinement(cells: Sequence[Sequence[int]], stand_ins: Sequence[Seq
     return _fill(chosen, stand_ins, model, seed, progress, workers)
 
 
-def arbitrated(arbiter: Arbiter, model: Model, cell: Sequence[int], stand_in: Sequence[int], grown: Sequence[Crystal],
-               proposed: Sequence[Proposal]) -> list[Crystal | None]:
+def arbitrated(
+    arbiter: Arbiter, model: Model, cell: Sequence[int], stand_in: Sequence[int], grown: Sequence[Crystal], proposed: Sequence[Proposal]
+) -> list[Crystal | None]:
     """Proposals in the arbiter's order, and None for "let the flow grow it" in its place: it must be better by MARGIN."""
     few, rest = proposed[:TYPES], [p.crystal for p in proposed[TYPES:]]
     trust = arbiter.trust(evidence(model, cell, stand_in, grown, few)[0])
@@ -142,8 +170,9 @@ def arbitrated(arbiter: Arbiter, model: Model, cell: Sequence[int], stand_in: Se
     return [candidates[k] for k in trust.argsort(descending=True).tolist()] + rest
 
 
-def _fill(answers: list[Crystal | None], stand_ins: Sequence[Sequence[int]], model: Model, seed: int,
-          progress: Progress | None, workers: int = 1) -> list[Crystal]:
+def _fill(
+    answers: list[Crystal | None], stand_ins: Sequence[Sequence[int]], model: Model, seed: int, progress: Progress | None, workers: int = 1
+) -> list[Crystal]:
     """Answers that are missing are grown from noise, with the settings of the model's published scores."""
     missing = [i for i, answer in enumerate(answers) if answer is None]
     if missing:

@@ -28,13 +28,13 @@ from core.crystals.types import Crystal
 from core.crystals.weights import load_judge, load_weights, n_parameters, save_weights
 
 
-def measure(model: Model, truths: list[Crystal], *, settings: SamplerConfig, seed: int,
-            workers: int) -> tuple[Report, dict]:
+def measure(model: Model, truths: list[Crystal], *, settings: SamplerConfig, seed: int, workers: int) -> tuple[Report, dict]:
     """One sample per composition: the report, and the time and chance level that belong to it.
 
     chance: the same generated cells with atoms at random places, scored by the same matcher.
     """
     bar = tqdm(unit="step", desc="growing")
+
     def show(done, total):
         bar.total = total
         bar.update(done - bar.n)
@@ -67,7 +67,8 @@ PROCESS = {
     "diffusion": """wrapped-normal noise on fractional coordinates, variance-preserving noise on the logarithm of the
   metric (`core/crystals/diffusion.py`).""",
     "flow": """straight paths on the torus from uniform places to the crystal, straight paths of the logarithm of the metric
-  (`core/crystals/flow.py`)."""}
+  (`core/crystals/flow.py`).""",
+}
 
 
 def card(model: Model, result: Report) -> str:
@@ -76,13 +77,22 @@ def card(model: Model, result: Report) -> str:
     sizes = model.network.config
     standard = asdict(SamplerConfig(steps=0))
     settings = ", ".join(f"{k} {v:g}" for k, v in about["scoring"].items() if v != standard[k])
-    species = ("The species are masked one by one and can be made too (absorbing D3PM)." if model.kind == "diffusion" and model.de_novo
-               else "The species are given.")
+    species = (
+        "The species are masked one by one and can be made too (absorbing D3PM)."
+        if model.kind == "diffusion" and model.de_novo
+        else "The species are given."
+    )
     ranked = about["scoring"]["candidates"] > 1
-    choice = "" if not ranked else (
-        "Of so many candidates the one that the judge in the same file trusts most (`core/crystals/judge.py`; trained on crystals grown "
-        "for training compositions; the truth plays no part here). " if model.judge else
-        "Of so many candidates the one that surprises the model itself least (`sampler.surprise`; the truth plays no part). ")
+    choice = (
+        ""
+        if not ranked
+        else (
+            "Of so many candidates the one that the judge in the same file trusts most (`core/crystals/judge.py`; trained on crystals "
+            "grown for training compositions; the truth plays no part here). "
+            if model.judge
+            else "Of so many candidates the one that surprises the model itself least (`sampler.surprise`; the truth plays no part). "
+        )
+    )
     if about["scoring"]["rounds"] > 1:
         choice += "In each round after the first, the best so far is blurred and grown again (`sampler.SamplerConfig.rounds`). "
     return f"""# {model.name}, {KINDS[model.kind]}: a generative model of crystals
@@ -163,23 +173,30 @@ def main(arguments: list[str] | None = None) -> int:
     network, process, about = load_weights(args.weights)
     chosen = {name: getattr(args, name) for name in SamplerConfig.__annotations__ if getattr(args, name) is not None}
     settings = SamplerConfig(**chosen)
-    about |= {"scoring": asdict(settings), "known": network.known.nonzero().flatten().tolist(),
-              "atom_counts": (sizes := np.unique(arrays.num_atoms[~dev], return_counts=True))[0].tolist(),
-              "size_shares": (sizes[1] / sizes[1].sum()).round(5).tolist(), "data_note": args.data_note,
-              "training_note": args.training_note, "machine": platform.machine()}
+    about |= {
+        "scoring": asdict(settings),
+        "known": network.known.nonzero().flatten().tolist(),
+        "atom_counts": (sizes := np.unique(arrays.num_atoms[~dev], return_counts=True))[0].tolist(),
+        "size_shares": (sizes[1] / sizes[1].sum()).round(5).tolist(),
+        "data_note": args.data_note,
+        "training_note": args.training_note,
+        "machine": platform.machine(),
+    }
     model = Model(args.model, network, process, about, load_judge(args.weights, network))
     if model.kind == "flow":
         model = replace(model, composer=load_composer(args.model))
-    result, extra = measure(model, [arrays.crystal(i) for i in held_out], settings=settings, seed=args.seed,
-                            workers=args.workers)
+    result, extra = measure(model, [arrays.crystal(i) for i in held_out], settings=settings, seed=args.seed, workers=args.workers)
     default = replace(settings, candidates=1, rounds=1) if model.kind == "flow" else METHODS["ancestral"]
-    plain, plain_extra = measure(model, [arrays.crystal(i) for i in held_out], settings=default, seed=args.seed,
-                                 workers=args.workers)
-    about |= {"dev": _rounded(result) | extra, "plain": _rounded(plain) | plain_extra | {"steps": default.steps},
-              "reference": reference_histograms(arrays.select(~dev))}
+    plain, plain_extra = measure(model, [arrays.crystal(i) for i in held_out], settings=default, seed=args.seed, workers=args.workers)
+    about |= {
+        "dev": _rounded(result) | extra,
+        "plain": _rounded(plain) | plain_extra | {"steps": default.steps},
+        "reference": reference_histograms(arrays.select(~dev)),
+    }
     if args.de_novo:
-        about["de_novo"] = asdict(settings if model.kind == "flow" else replace(METHODS["ancestral"], steps=100,
-                                                                                     species_temperature=settings.species_temperature))
+        about["de_novo"] = asdict(
+            settings if model.kind == "flow" else replace(METHODS["ancestral"], steps=100, species_temperature=settings.species_temperature)
+        )
         cells = decided(model, [content(model, n) for n in draw_sizes(model, args.de_novo, seed=args.seed)], seed=args.seed)
         made = run(model, cells, SamplerConfig(**about["de_novo"]), seed=args.seed)
         about["de_novo_census"] = asdict(census([path.final for path in made], arrays.select(~dev), workers=args.workers, progress=True))

@@ -66,11 +66,17 @@ def question(numbers, types: Types, hull: np.ndarray, *, n_neighbours: int = 128
     member = np.full(n_neighbours, -1)
     member[:m] = types.member
     return Question(
-        pad(np.array(elements), MAX_SLOTS), pad(np.array(counts, dtype=np.float32) / sum(counts), MAX_SLOTS),
-        pad(found.elements.astype(np.int64), n_neighbours, MAX_SLOTS), torch.from_numpy(member), pad(bias, n_neighbours, 2),
+        pad(np.array(elements), MAX_SLOTS),
+        pad(np.array(counts, dtype=np.float32) / sum(counts), MAX_SLOTS),
+        pad(found.elements.astype(np.int64), n_neighbours, MAX_SLOTS),
+        torch.from_numpy(member),
+        pad(bias, n_neighbours, 2),
         pad(types.fingerprints, n_types, MAX_SLOTS, MAX_SLOTS, BINS),
-        pad(found.distances[types.first].astype(np.float32), n_types), pad(taken, n_types), torch.arange(n_types) < t,
-        torch.tensor(float(sum(counts))))
+        pad(found.distances[types.first].astype(np.float32), n_types),
+        pad(taken, n_types),
+        torch.arange(n_types) < t,
+        torch.tensor(float(sum(counts))),
+    )
 
 
 def stack(questions: list[Question]) -> Question:
@@ -94,7 +100,7 @@ class Ranker(nn.Module):
         for last in (self.bias, self.potential[-1], self.circumstances[-1]):
             nn.init.zeros_(last.weight)
         self.dropout = nn.Dropout(dropout)
-        self.mix = nn.Parameter(torch.tensor([1.0, 0.3, 1.0]))   # votes, nearest distance, potential
+        self.mix = nn.Parameter(torch.tensor([1.0, 0.3, 1.0]))  # votes, nearest distance, potential
 
     def embed(self, numbers: Tensor) -> Tensor:
         return self.linear(self.properties[numbers]) + self.own(numbers)
@@ -108,24 +114,39 @@ class Ranker(nn.Module):
     def energies(self, asked: Question) -> Tensor:
         """(B, T): the learned potential summed over the pair distances of each candidate."""
         a = self.ends(torch.cat([self.properties[asked.elements], self.embed(asked.elements)], dim=-1))
-        w = self.potential(self.dropout(a.unsqueeze(1) + a.unsqueeze(2)))                                 # (B, S, S, BINS)
+        w = self.potential(self.dropout(a.unsqueeze(1) + a.unsqueeze(2)))  # (B, S, S, BINS)
         return (asked.pictures * w.unsqueeze(1)).sum((-1, -2, -3))
 
     def forward(self, asked: Question) -> Tensor:
         weight = self.weights(asked).unsqueeze(1)
         types = torch.arange(asked.nearest.shape[1], device=weight.device)
-        inside = asked.member.unsqueeze(1) == types[None, :, None]                                        # (B, T, M)
+        inside = asked.member.unsqueeze(1) == types[None, :, None]  # (B, T, M)
         weight = torch.where(inside, weight, NOBODY)
         votes = weight.logsumexp(-1).masked_fill(~asked.present, NOBODY)
         share, first = votes.softmax(-1), torch.zeros_like(votes)
         first[:, 0] = 1
         nearest_hull = asked.bias[..., 0].gather(1, weight.argmax(-1))
-        circumstances = torch.stack([
-            votes.clamp(min=-10) / 3, weight.amax(-1).clamp(min=-10) / 3, share, asked.nearest, first, inside.sum(-1).log1p() / 3,
-            asked.taken, asked.taken.amax(1, keepdim=True).expand_as(share), nearest_hull.clamp(0, 0.3) * 10,
-            (asked.size / 20).unsqueeze(1).expand_as(share)], dim=-1)
-        logits = (self.mix[0] * votes - self.mix[1] * asked.nearest + self.mix[2] * self.energies(asked)
-                  + self.circumstances(circumstances).squeeze(-1))
+        circumstances = torch.stack(
+            [
+                votes.clamp(min=-10) / 3,
+                weight.amax(-1).clamp(min=-10) / 3,
+                share,
+                asked.nearest,
+                first,
+                inside.sum(-1).log1p() / 3,
+                asked.taken,
+                asked.taken.amax(1, keepdim=True).expand_as(share),
+                nearest_hull.clamp(0, 0.3) * 10,
+                (asked.size / 20).unsqueeze(1).expand_as(share),
+            ],
+            dim=-1,
+        )
+        logits = (
+            self.mix[0] * votes
+            - self.mix[1] * asked.nearest
+            + self.mix[2] * self.energies(asked)
+            + self.circumstances(circumstances).squeeze(-1)
+        )
         return logits.masked_fill(~asked.present, -torch.inf)
 
 

@@ -55,8 +55,17 @@ def load(structure: str) -> Crystal:
     return read_cif(structure) if "\n" in structure else STRUCTURES[structure]()
 
 
-def deform(crystal: Crystal, *, stretch: tuple[float, float, float] = (0, 0, 0), gamma: float = 0.0, site: int = 0,
-           move: float = 0.0, direction: str = "a", jitter: float = 0.0, seed: int = 0) -> Crystal:
+def deform(
+    crystal: Crystal,
+    *,
+    stretch: tuple[float, float, float] = (0, 0, 0),
+    gamma: float = 0.0,
+    site: int = 0,
+    move: float = 0.0,
+    direction: str = "a",
+    jitter: float = 0.0,
+    seed: int = 0,
+) -> Crystal:
     """Another crystal: edges longer by `stretch` (per cent), the angle between a and b by gamma degrees, atom number `site`
     (from 1; 0 = none; counted round again after the last) moved by `move` Å along a cell edge, every atom by jitter Å times
     a standard normal number in each direction.
@@ -120,9 +129,24 @@ def choose_atoms(crystal: Crystal, matrix: np.ndarray) -> tuple[np.ndarray, np.n
     return np.array([atom for atom, _ in chosen]), np.array([shift for _, shift in chosen])
 
 
-def describe(*, structure: str, cell: str = "as written", origin: float = 0.0, rotation: float = 0.0, shuffle: bool = False,
-             a: float = 0.0, b: float = 0.0, c: float = 0.0, gamma: float = 0.0, site: int = 0, move: float = 0.0,
-             direction: str = "a", jitter: float = 0.0, seed: int = 0, n_frames: int = 61) -> Story:
+def describe(
+    *,
+    structure: str,
+    cell: str = "as written",
+    origin: float = 0.0,
+    rotation: float = 0.0,
+    shuffle: bool = False,
+    a: float = 0.0,
+    b: float = 0.0,
+    c: float = 0.0,
+    gamma: float = 0.0,
+    site: int = 0,
+    move: float = 0.0,
+    direction: str = "a",
+    jitter: float = 0.0,
+    seed: int = 0,
+    n_frames: int = 61,
+) -> Story:
     """The crystal after a deformation (which makes it another crystal) and in another description (which does not).
 
     structure: a name of STRUCTURES or the text of a CIF file. origin: shift of every fractional coordinate, in new cell
@@ -146,8 +170,13 @@ def describe(*, structure: str, cell: str = "as written", origin: float = 0.0, r
     inverse, axis = np.linalg.inv(matrix), np.ones(3)
 
     def at(turned: float, shifted: float, deformed: float) -> Crystal:
-        part = {**change, "stretch": tuple(deformed * x for x in (a, b, c)), "gamma": deformed * gamma, "move": deformed * move,
-                "jitter": deformed * jitter}
+        part = {
+            **change,
+            "stretch": tuple(deformed * x for x in (a, b, c)),
+            "gamma": deformed * gamma,
+            "move": deformed * move,
+            "jitter": deformed * jitter,
+        }
         now = deform(written, **part)
         lattice = matrix @ now.lattice @ _rotation(axis, math.radians(turned * rotation)).T
         return Crystal(now.numbers[atoms], (now.frac_coords[atoms] + shifts) @ inverse + shifted * origin, lattice)
@@ -161,8 +190,9 @@ def describe(*, structure: str, cell: str = "as written", origin: float = 0.0, r
         for place, stage in enumerate(stages):
             share[stage] = _ease(min(max(time * len(stages) - place, 0.0), 1.0))
         states.append(at(*share))
-    path = CrystalTrajectory(times, np.stack([s.numbers for s in states]), np.stack([s.frac_coords for s in states]),
-                             np.stack([s.lattice for s in states]))
+    path = CrystalTrajectory(
+        times, np.stack([s.numbers for s in states]), np.stack([s.frac_coords for s in states]), np.stack([s.lattice for s in states])
+    )
     told = states[-1]
     return Story(written, Crystal(told.numbers, told.frac_coords % 1.0, told.lattice), path, atoms)
 
@@ -267,8 +297,7 @@ def symmetry(crystal: Crystal, symprec: float = 0.01, *, keys: np.ndarray | None
     found = _spglib("get_symmetry_dataset", crystal, symprec)
     keys = np.arange(crystal.n_atoms) if keys is None else np.asarray(keys)
     if found is None:
-        orbits = tuple(Orbit(name, "a", 1, "1", (i,), 3, tuple(crystal.frac_coords[i] % 1.0))
-                       for i, name in enumerate(crystal.symbols))
+        orbits = tuple(Orbit(name, "a", 1, "1", (i,), 3, tuple(crystal.frac_coords[i] % 1.0)) for i, name in enumerate(crystal.symbols))
         return Symmetry(1, "P1", 1, orbits, 6)
     import spglib
 
@@ -283,8 +312,17 @@ def symmetry(crystal: Crystal, symprec: float = 0.01, *, keys: np.ndarray | None
         own = rotations[np.abs(moved - np.round(moved)).max(-1) < 1e-4]
         multiplicity = round(len(atoms) * len(found.std_types) / crystal.n_atoms)
         place = crystal.frac_coords[atoms[0]] % 1.0
-        orbits.append(Orbit(names[atoms[0]], found.wyckoffs[atoms[0]], multiplicity, found.site_symmetry_symbols[atoms[0]],
-                            tuple(atoms.tolist()), round(np.trace(own.mean(0))), tuple(place.tolist())))
+        orbits.append(
+            Orbit(
+                names[atoms[0]],
+                found.wyckoffs[atoms[0]],
+                multiplicity,
+                found.site_symmetry_symbols[atoms[0]],
+                tuple(atoms.tolist()),
+                round(np.trace(own.mean(0))),
+                tuple(place.tolist()),
+            )
+        )
     orbits.sort(key=lambda orbit: keys[list(orbit.atoms)].min())
     return Symmetry(found.number, found.international, len(rotations), tuple(orbits), free_lattice_numbers(rotations))
 
@@ -301,8 +339,11 @@ def free_lattice_numbers(rotations: np.ndarray) -> int:
 
 def ladder(crystal: Crystal) -> list[tuple[float, int, str]]:
     """(tolerance, number, name) of the space group found at each of TOLERANCES."""
-    return [(tolerance, found.number, found.international) if found is not None else (tolerance, 1, "P1")
-                for tolerance in TOLERANCES for found in [_spglib("get_symmetry_dataset", crystal, tolerance)]]
+    return [
+        (tolerance, found.number, found.international) if found is not None else (tolerance, 1, "P1")
+        for tolerance in TOLERANCES
+        for found in [_spglib("get_symmetry_dataset", crystal, tolerance)]
+    ]
 
 
 def niggli_parameters(crystal: Crystal) -> tuple[float, ...]:
@@ -318,8 +359,9 @@ def changed_numbers(story: Story) -> tuple[int, int]:
 
     When the number of atoms differs, everything beyond the shorter list counts as changed.
     """
-    old, new = (np.concatenate([c.lattice.ravel(), np.column_stack([c.numbers, c.frac_coords % 1.0]).ravel()])
-                for c in (story.written, story.told))
+    old, new = (
+        np.concatenate([c.lattice.ravel(), np.column_stack([c.numbers, c.frac_coords % 1.0]).ravel()]) for c in (story.written, story.told)
+    )
     common = min(len(old), len(new))
     return int((np.abs(old[:common] - new[:common]) > 1e-6).sum()) + len(new) - common, len(new)
 

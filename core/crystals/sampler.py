@@ -65,8 +65,12 @@ class SamplerConfig:
 DEFAULT_STEPS = 50
 RANKING_CALLS = 4
 FLOW = "flow"
-METHODS = {FLOW: SamplerConfig(), "ddim": SamplerConfig(eta=0.0), "ancestral": SamplerConfig(eta=1.0),
-           "langevin": SamplerConfig(eta=1.0, corrector=1)}
+METHODS = {
+    FLOW: SamplerConfig(),
+    "ddim": SamplerConfig(eta=0.0),
+    "ancestral": SamplerConfig(eta=1.0),
+    "langevin": SamplerConfig(eta=1.0, corrector=1),
+}
 
 
 class Noise:
@@ -91,8 +95,16 @@ Guide = Callable[[Cells, Prediction, Tensor], Prediction]
 
 
 @torch.no_grad()
-def sample(network: Denoiser, process: Diffusion | Flow, numbers: Tensor, config: SamplerConfig, *, seeds: Sequence[int],
-           initial: Cells | None = None, guide: Guide | None = None) -> Iterator[Cells]:
+def sample(
+    network: Denoiser,
+    process: Diffusion | Flow,
+    numbers: Tensor,
+    config: SamplerConfig,
+    *,
+    seeds: Sequence[int],
+    initial: Cells | None = None,
+    guide: Guide | None = None,
+) -> Iterator[Cells]:
     """Yields the state at each of `times(config)`; numbers (B, N), one seed each. First noise, last the crystals.
 
     initial: crystals that are blurred to the time `config.start` instead of starting from noise (SDEdit, Meng et al. 2022).
@@ -107,8 +119,7 @@ def sample(network: Denoiser, process: Diffusion | Flow, numbers: Tensor, config
     for t, t_next in zip(times(config)[:-1], times(config)[1:], strict=True):
         for _ in range(config.corrector):
             said = network(*state, t.expand(len(numbers)))
-            state = process.langevin(state, said, t, size=config.corrector_size, noise=noise,
-                                     temperature=config.temperature)
+            state = process.langevin(state, said, t, size=config.corrector_size, noise=noise, temperature=config.temperature)
         said = network(*state, t.expand(len(numbers)))
         if (state.numbers == MASKED).any():  # only elements of the training data can be decided on
             said = said._replace(species=said.species.masked_fill(~network.known, -torch.inf))

@@ -32,8 +32,13 @@ class MLP(nn.Module):
     def __init__(self, n_atoms: int, width: int = 64):
         super().__init__()
         self.register_buffer("properties", torch.from_numpy(element_features()))
-        self.net = nn.Sequential(nn.Linear(n_atoms * (3 + self.properties.shape[1]) + 9, width), nn.SiLU(), nn.Linear(width, width),
-                                 nn.SiLU(), nn.Linear(width, 3 * n_atoms))
+        self.net = nn.Sequential(
+            nn.Linear(n_atoms * (3 + self.properties.shape[1]) + 9, width),
+            nn.SiLU(),
+            nn.Linear(width, width),
+            nn.SiLU(),
+            nn.Linear(width, 3 * n_atoms),
+        )
 
     def forward(self, numbers: Tensor, frac: Tensor, lattice: Tensor) -> Tensor:
         seen = torch.cat([(frac @ lattice).flatten(1), lattice.flatten(1), self.properties[numbers].flatten(1)], dim=1)

@@ -28,8 +28,16 @@ from core.crystals.types import Crystal
 
 SAME_TYPE = 0.015  # fingerprint difference below which two entries count as one structure type (96% of such pairs match)
 N_TYPES = 14  # structure types that are considered for one composition
-WEIGHTS = {"period": 0.5, "group": 1.0, "electronegativity": 1.0, "atomic radius": 0.5, "ionic radius": 1.0,
-           "Mendeleev number": 1.0, "lowest oxidation state": 0.3, "highest oxidation state": 0.3}
+WEIGHTS = {
+    "period": 0.5,
+    "group": 1.0,
+    "electronegativity": 1.0,
+    "atomic radius": 0.5,
+    "ionic radius": 1.0,
+    "Mendeleev number": 1.0,
+    "lowest oxidation state": 0.3,
+    "highest oxidation state": 0.3,
+}
 
 
 def element_distances() -> np.ndarray:
@@ -108,7 +116,7 @@ class Library:
         offset = self.arrays.offset
         groups: dict[tuple[int, ...], list[tuple[int, tuple[int, ...]]]] = {}
         for i in range(len(self.arrays)):
-            elements, counts = by_count(self.arrays.numbers[offset[i]:offset[i + 1]])
+            elements, counts = by_count(self.arrays.numbers[offset[i] : offset[i + 1]])
             groups.setdefault(counts, []).append((i, elements))
         self.groups = {counts: (np.array([i for i, _ in rows]), np.array([e for _, e in rows])) for counts, rows in groups.items()}
         self.D = element_distances()
@@ -130,7 +138,7 @@ class Library:
         rows, elements = self.groups[counts]
         weight = np.array(counts) / sum(counts)
         every = orders(counts)
-        costs = np.stack([self.D[np.array(wanted)[None], elements[:, order]] @ weight for order in every])   # (K, M)
+        costs = np.stack([self.D[np.array(wanted)[None], elements[:, order]] @ weight for order in every])  # (K, M)
         best = costs.argmin(0)
         distances = costs.min(0)
         replaced = np.take_along_axis(elements, every[best], axis=1)
@@ -139,8 +147,7 @@ class Library:
             order = order[rows[order] != without]
         return Neighbours(rows[order], distances[order], replaced[order]) if len(order) else None
 
-    def types(self, numbers: Sequence[int], *, n_types: int = N_TYPES, n_neighbours: int = 128,
-              without: int | None = None) -> Types | None:
+    def types(self, numbers: Sequence[int], *, n_types: int = N_TYPES, n_neighbours: int = 128, without: int | None = None) -> Types | None:
         """The `n_types` nearest structure types among the `n_neighbours` nearest entries; None if no entry has this stoichiometry."""
         found = self.neighbours(numbers, without=without)
         if found is None:
@@ -149,8 +156,8 @@ class Library:
         counts = by_count(numbers)[1]
         rows, elements = self.groups[counts]
         at = np.searchsorted(rows, found.rows)
-        places = (elements[at][:, None, :] == found.elements[:, :, None]).argmax(-1)                      # (M, m)
-        pictures = self.pictures(counts)[at[:, None, None], places[:, :, None], places[:, None, :]]       # (M, m, m, BINS)
+        places = (elements[at][:, None, :] == found.elements[:, :, None]).argmax(-1)  # (M, m)
+        pictures = self.pictures(counts)[at[:, None, None], places[:, :, None], places[:, None, :]]  # (M, m, m, BINS)
         member, firsts = np.full(len(at), -1), []
         for i, picture in enumerate(pictures):
             if firsts:
@@ -172,8 +179,11 @@ class Library:
             for some in np.array_split(np.arange(len(rows)), -(-len(rows) // 64)):
                 atoms = self.arrays.offset[rows[some]][:, None] + np.arange(n)
                 slots = (self.arrays.numbers[atoms].astype(int)[:, :, None] == elements[some][:, None]).argmax(-1)
-                parts.append(fingerprints(self.arrays.frac_coords[atoms].astype(float),
-                                          self.arrays.lattice[rows[some]].astype(float), slots, len(counts)))
+                parts.append(
+                    fingerprints(
+                        self.arrays.frac_coords[atoms].astype(float), self.arrays.lattice[rows[some]].astype(float), slots, len(counts)
+                    )
+                )
             self._pictures[counts] = np.concatenate(parts)
         return self._pictures[counts]
 

@@ -135,13 +135,15 @@ def langevin(x: Tensor, score: Tensor, sigma: float, z: Tensor, *, size: float) 
     return wrap(x + h * score + math.sqrt(2 * h) * z)
 
 
-def freeze(sites: Sites, x: Tensor, sigmas: list[float], *, n_images: int | None, corrector: str, size: float,
-           generator: torch.Generator) -> Iterator[Tensor]:
+def freeze(
+    sites: Sites, x: Tensor, sigmas: list[float], *, n_images: int | None, corrector: str, size: float, generator: torch.Generator
+) -> Iterator[Tensor]:
     """Walk down the noise levels; a Langevin step before (at sigma) or after (at sigma_next) each predictor step.
 
     corrector-first is what the code of score_sde and DiffCSP does, predictor-first what their papers print (Algorithms 1 and
     2); the first corrects the prior as well but leaves the last state as predicted.
     """
+
     def corrected(x, sigma):
         return langevin(x, sites.score(x, sigma, n_images=n_images), sigma, torch.randn(x.shape, generator=generator), size=size)
 
@@ -156,8 +158,9 @@ def freeze(sites: Sites, x: Tensor, sigmas: list[float], *, n_images: int | None
         yield x
 
 
-def hold(sites: Sites, x: Tensor, sigma: float, n_steps: int, *, n_images: int | None, size: float,
-         generator: torch.Generator) -> Iterator[Tensor]:
+def hold(
+    sites: Sites, x: Tensor, sigma: float, n_steps: int, *, n_images: int | None, size: float, generator: torch.Generator
+) -> Iterator[Tensor]:
     """Langevin dynamics at one noise level: the sampler whose only fixed point is the law that belongs to its score."""
     yield x
     for _ in range(n_steps):
@@ -166,8 +169,19 @@ def hold(sites: Sites, x: Tensor, sigma: float, n_steps: int, *, n_images: int |
         yield x
 
 
-def sample(*, move: str = "melt", sites: str = "pair", sigma_max: float = 0.5, n_images: int | None = None, n_steps: int = 100,
-           corrector: str = "none", size: float = 0.1, n_particles: int = 2000, seed: int = 0, n_frames: int = 121) -> Trajectory:
+def sample(
+    *,
+    move: str = "melt",
+    sites: str = "pair",
+    sigma_max: float = 0.5,
+    n_images: int | None = None,
+    n_steps: int = 100,
+    corrector: str = "none",
+    size: float = 0.1,
+    n_particles: int = 2000,
+    seed: int = 0,
+    n_frames: int = 121,
+) -> Trajectory:
     """Atoms (T, N, 2) in the unit cell, wrapped.
 
     move: "melt", data to noise, times 0 to 1; "freeze", uniform to data, times 1 to 0; "hold", Langevin dynamics at sigma_max
@@ -194,8 +208,7 @@ def sample(*, move: str = "melt", sites: str = "pair", sigma_max: float = 0.5, n
         x = wrap(law.means[site] + SIGMA_MIN * torch.randn(n_particles, 2, generator=generator))
         return collect(melt(x, sigmas, generator=generator), times, n_frames=n_frames)
     x = torch.rand(n_particles, 2, generator=generator)
-    return collect(freeze(law, x, sigmas, n_images=n_images, corrector=corrector, size=size, generator=generator), times,
-                   n_frames=n_frames)
+    return collect(freeze(law, x, sigmas, n_images=n_images, corrector=corrector, size=size, generator=generator), times, n_frames=n_frames)
 
 
 def exact(*, sites: str = "pair", sigma_max: float = 0.5, n_particles: int = 2000, seed: int = 0, n_frames: int = 121) -> Trajectory:
@@ -222,8 +235,9 @@ def truth(trajectory: Trajectory, *, sites: str, sigma: float, frame: int = -1) 
     """Distance of one frame to the exact law at noise level sigma, beside what exact draws of the same number score."""
     law = partial(_law, sites, sigma)
     known = _floor(sites, round(sigma, 9), trajectory.n_particles)
-    return measure(on_circles, trajectory.positions[frame], law, seed=17, name="sliced Wasserstein distance", unit="cell",
-                   known_floor=known)
+    return measure(
+        on_circles, trajectory.positions[frame], law, seed=17, name="sliced Wasserstein distance", unit="cell", known_floor=known
+    )
 
 
 def _law(sites: str, sigma: float, n: int, generator: torch.Generator) -> Tensor:
@@ -284,8 +298,9 @@ class AlongTheWay:
     floors: Tensor
 
 
-def along_the_way(trajectory: Trajectory, *, move: str, sites: str, sigma_max: float, n_points: int = 8,
-                  n_atoms: int = 1000) -> AlongTheWay:
+def along_the_way(
+    trajectory: Trajectory, *, move: str, sites: str, sigma_max: float, n_points: int = 8, n_atoms: int = 1000
+) -> AlongTheWay:
     """Measure the first `n_atoms` of a run at `n_points` of its frames."""
     keep = frame_indices(trajectory.n_frames, n_points)
     trajectory = Trajectory(trajectory.times, trajectory.positions[:, :n_atoms])
@@ -331,12 +346,28 @@ def occupation(x: Tensor, *, sites: str) -> Occupation:
     return Occupation(float(first.double().mean()), math.sqrt(share * (1 - share) / len(x)), share)
 
 
-def orders(*, sites: str = "pair", sigma_max: float = 0.5, n_images: int | None = None, budgets: tuple[int, ...] = (6, 12, 24, 48),
-           n_particles: int = 1000, n_repeats: int = 3) -> dict[str, list[tuple[int, float]]]:
+def orders(
+    *,
+    sites: str = "pair",
+    sigma_max: float = 0.5,
+    n_images: int | None = None,
+    budgets: tuple[int, ...] = (6, 12, 24, 48),
+    n_particles: int = 1000,
+    n_repeats: int = 3,
+) -> dict[str, list[tuple[int, float]]]:
     """For each of ORDERS (score evaluations, mean distance at the end); a corrector spends every second evaluation."""
+
     def distance(name: str, n_steps: int) -> float:
-        run = sample(move="freeze", sites=sites, sigma_max=sigma_max, n_images=n_images, n_steps=n_steps, corrector=name,
-                     n_particles=n_repeats * n_particles, n_frames=2)  # atoms do not know of each other: one run, cut into repeats
+        run = sample(
+            move="freeze",
+            sites=sites,
+            sigma_max=sigma_max,
+            n_images=n_images,
+            n_steps=n_steps,
+            corrector=name,
+            n_particles=n_repeats * n_particles,
+            n_frames=2,
+        )  # atoms do not know of each other: one run, cut into repeats
         parts = [Trajectory(run.times, part) for part in run.positions.split(n_particles, dim=1)]
         return math.fsum(truth(part, sites=sites, sigma=SIGMA_MIN).value for part in parts) / n_repeats
 

@@ -54,11 +54,16 @@ class TrainConfig:
     seed: int = 0
 
 
-SIZES = {"perov5": NetworkConfig(width=128, pair_width=32, depth=4, max_atoms=5, dropout=0.1),
-         "mp20": NetworkConfig(width=192, pair_width=48, depth=6, max_atoms=20, dropout=0.1)}
+SIZES = {
+    "perov5": NetworkConfig(width=128, pair_width=32, depth=4, max_atoms=5, dropout=0.1),
+    "mp20": NetworkConfig(width=192, pair_width=48, depth=6, max_atoms=20, dropout=0.1),
+}
 PROCESSES: dict[tuple[str, str], Diffusion | Flow] = {
-    ("perov5", "diffusion"): Diffusion(), ("mp20", "diffusion"): Diffusion(lattice_power=2.0, species_weight=0.5),
-    ("perov5", "flow"): Flow(paired=True), ("mp20", "flow"): Flow(paired=True)}
+    ("perov5", "diffusion"): Diffusion(),
+    ("mp20", "diffusion"): Diffusion(lattice_power=2.0, species_weight=0.5),
+    ("perov5", "flow"): Flow(paired=True),
+    ("mp20", "flow"): Flow(paired=True),
+}
 
 PROBE = {Diffusion: SamplerConfig(steps=50, eta=1.0), Flow: SamplerConfig(steps=50, sharpen=10.0)}
 
@@ -70,8 +75,9 @@ class Run:
         self.network, self.process, self.config, self.replacements = network, process, config, replacements
         network.bf16 = config.bf16
         self.average = {name: value.clone() for name, value in network.state_dict().items()}
-        self.optimizer = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, betas=(0.9, 0.99),
-                                           weight_decay=config.weight_decay, foreach=True)
+        self.optimizer = torch.optim.AdamW(
+            network.parameters(), lr=config.learning_rate, betas=(0.9, 0.99), weight_decay=config.weight_decay, foreach=True
+        )
         self.step = self.epoch = self.batch = 0
         self.seconds = 0.0
 
@@ -99,14 +105,26 @@ class Run:
         return [loss.item() for loss in losses]
 
     def save(self, folder: Path, about: dict) -> None:
-        state = {"network": self.network.state_dict(), "average": self.average,
-                 "optimizer": self.optimizer.state_dict(), "step": self.step, "epoch": self.epoch,
-                 "batch": self.batch, "seconds": self.seconds, "config": asdict(self.config),
-                 "sizes": asdict(self.network.config)}
+        state = {
+            "network": self.network.state_dict(),
+            "average": self.average,
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.step,
+            "epoch": self.epoch,
+            "batch": self.batch,
+            "seconds": self.seconds,
+            "config": asdict(self.config),
+            "sizes": asdict(self.network.config),
+        }
         with whole(folder / "state.pt") as part:
             torch.save(state, part)
-        save_weights(folder / "model.safetensors", self.network.config, self.process, self.average,
-                     {**about, "steps": self.step, "training_seconds": round(self.seconds)})
+        save_weights(
+            folder / "model.safetensors",
+            self.network.config,
+            self.process,
+            self.average,
+            {**about, "steps": self.step, "training_seconds": round(self.seconds)},
+        )
 
     def load(self, folder: Path) -> None:
         state = torch.load(folder / "state.pt", weights_only=True)
@@ -130,8 +148,9 @@ class Run:
         generator = torch.Generator().manual_seed(12345)
         total, atoms = np.zeros(3), 0
         for n, rows in every_batch(buckets, size=64):
-            losses = self.process.loss(network, buckets[n].draw(rows, network, None),
-                                       training_times(len(rows), generator), generator=generator)
+            losses = self.process.loss(
+                network, buckets[n].draw(rows, network, None), training_times(len(rows), generator), generator=generator
+            )
             total += np.array([loss.item() for loss in losses]) * len(rows) * n
             atoms += len(rows) * n
         return {f"dev_{name}": value for name, value in zip(Losses._fields, total / atoms)}
@@ -142,13 +161,32 @@ class Run:
         model = Model("probe", network, self.process, {})
         grown = run(model, [c.numbers.tolist() for c in truths], PROBE[type(self.process)])
         result = evaluate(zip((t.final for t in grown), truths))
-        return {"match_rate": result.match_rate, "match_rate_filtered": result.match_rate_filtered, "rmse": result.rmse,
-                "tight_share": result.tight_share}
+        return {
+            "match_rate": result.match_rate,
+            "match_rate_filtered": result.match_rate_filtered,
+            "rmse": result.rmse,
+            "tight_share": result.tight_share,
+        }
 
 
-def train(data: Path, model: str, out: Path, *, method: str = "diffusion", minutes: float | None, steps: int | None, resume: bool,
-          config: TrainConfig, sizes: NetworkConfig, log_every: float = 60.0, save_every: float = 180.0,
-          probe_every: float = 600.0, n_probe: int = 0, stop_after: int | None = None, init: Path | None = None) -> Run:
+def train(
+    data: Path,
+    model: str,
+    out: Path,
+    *,
+    method: str = "diffusion",
+    minutes: float | None,
+    steps: int | None,
+    resume: bool,
+    config: TrainConfig,
+    sizes: NetworkConfig,
+    log_every: float = 60.0,
+    save_every: float = 180.0,
+    probe_every: float = 600.0,
+    n_probe: int = 0,
+    stop_after: int | None = None,
+    init: Path | None = None,
+) -> Run:
     """Train until the budget is used up. `stop_after` (steps) ends early, as an interruption would.
 
     init: weights to start from instead of random ones; their units are kept out, the data's are fitted anew.
@@ -170,25 +208,49 @@ def train(data: Path, model: str, out: Path, *, method: str = "diffusion", minut
     out.mkdir(parents=True, exist_ok=True)
     if resume and (out / "state.pt").exists():
         run.load(out)
-    about = {"model": model, "method": method, "data": data.name, "training_structures": len(arrays), "seed": config.seed,
-             "atom_counts": sorted(buckets)}
-    loop(run, buckets, held_out, probes, out, about, minutes=minutes, steps=steps, log_every=log_every,
-         save_every=save_every, probe_every=probe_every, stop_after=stop_after)
+    about = {
+        "model": model,
+        "method": method,
+        "data": data.name,
+        "training_structures": len(arrays),
+        "seed": config.seed,
+        "atom_counts": sorted(buckets),
+    }
+    loop(
+        run,
+        buckets,
+        held_out,
+        probes,
+        out,
+        about,
+        minutes=minutes,
+        steps=steps,
+        log_every=log_every,
+        save_every=save_every,
+        probe_every=probe_every,
+        stop_after=stop_after,
+    )
     return run
 
 
-def loop(run: Run, buckets, held_out, probes, out: Path, about: dict, *, minutes, steps, log_every, save_every, probe_every,
-         stop_after) -> None:
+def loop(
+    run: Run, buckets, held_out, probes, out: Path, about: dict, *, minutes, steps, log_every, save_every, probe_every, stop_after
+) -> None:
     """The training loop proper: batches of the current epoch from the current place on, logs, checkpoints."""
     config = run.config
     progress = lambda: run.seconds / (60 * minutes) if steps is None else run.step / steps  # noqa: E731
-    bar = tqdm(total=100, unit="%", initial=round(100 * min(1.0, progress())),
-               bar_format="{percentage:3.0f}%|{bar}| {elapsed}<{remaining} {postfix}")
+    bar = tqdm(
+        total=100,
+        unit="%",
+        initial=round(100 * min(1.0, progress())),
+        bar_format="{percentage:3.0f}%|{bar}| {elapsed}<{remaining} {postfix}",
+    )
     recent: list[list[float]] = []
     logged = saved = probed = run.seconds
     while progress() < 1:
-        batches = epoch_batches(buckets, atoms_per_batch=config.atoms_per_batch, max_batch=config.max_batch,
-                                seed=config.seed, epoch=run.epoch)
+        batches = epoch_batches(
+            buckets, atoms_per_batch=config.atoms_per_batch, max_batch=config.max_batch, seed=config.seed, epoch=run.epoch
+        )
         while run.batch < len(batches) and progress() < 1:
             started = time.perf_counter()
             recent.append(run.train_step(buckets, *batches[run.batch], progress()))
@@ -216,8 +278,14 @@ def loop(run: Run, buckets, held_out, probes, out: Path, about: dict, *, minutes
 
 def write_log(run: Run, held_out, probes, out: Path, recent, bar) -> None:
     losses = dict(zip(Losses._fields, np.mean(recent, axis=0).tolist(), strict=True))
-    entry = {"step": run.step, "epoch": run.epoch, "seconds": round(run.seconds, 1), **losses,
-             **(run.dev_loss(held_out) if held_out else {}), **(run.probe(probes) if probes else {})}
+    entry = {
+        "step": run.step,
+        "epoch": run.epoch,
+        "seconds": round(run.seconds, 1),
+        **losses,
+        **(run.dev_loss(held_out) if held_out else {}),
+        **(run.probe(probes) if probes else {}),
+    }
     with open(out / "log.jsonl", "a") as file:
         file.write(json.dumps({k: round(v, 5) if isinstance(v, float) else v for k, v in entry.items()}) + "\n")
     bar.set_postfix_str(f"epoch {run.epoch} " + " ".join(f"{k} {v:.3f}" for k, v in losses.items() if v))
@@ -244,12 +312,24 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--dropout", type=float, help="in the blocks; without it that of the model")
     args = parser.parse_args(arguments)
     torch.set_num_threads(args.threads)
-    config = replace(TrainConfig(), seed=args.seed, learning_rate=args.learning_rate, augment=args.augment,
-                     exchange=args.exchange, bf16=args.bf16)
+    config = replace(
+        TrainConfig(), seed=args.seed, learning_rate=args.learning_rate, augment=args.augment, exchange=args.exchange, bf16=args.bf16
+    )
     sizes = SIZES[args.model] if args.dropout is None else replace(SIZES[args.model], dropout=args.dropout)
     try:
-        train(args.data, args.model, args.out, method=args.method, n_probe=args.probe, minutes=args.minutes, steps=args.steps,
-              resume=args.resume, config=config, sizes=sizes, init=args.init)
+        train(
+            args.data,
+            args.model,
+            args.out,
+            method=args.method,
+            n_probe=args.probe,
+            minutes=args.minutes,
+            steps=args.steps,
+            resume=args.resume,
+            config=config,
+            sizes=sizes,
+            init=args.init,
+        )
     except (ArrayFileError, WeightsError) as error:
         parser.exit(2, f"{error}\n")
     return 0

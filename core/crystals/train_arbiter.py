@@ -41,8 +41,9 @@ _shared: dict = {}
 def _start(data: Path, models_folder: Path) -> None:
     torch.set_num_threads(1)
     arrays = load_arrays(data)
-    _shared.update(arrays=arrays, library=Library(arrays), ranker=load_ranker(models_folder),
-                   model=load_model("mp20", models_folder, kind="flow"))
+    _shared.update(
+        arrays=arrays, library=Library(arrays), ranker=load_ranker(models_folder), model=load_model("mp20", models_folder, kind="flow")
+    )
 
 
 def examine(path: Path, targets: list[tuple[int, int | None]]) -> Path:
@@ -66,8 +67,9 @@ def examine(path: Path, targets: list[tuple[int, int | None]]) -> Path:
     return path
 
 
-def exam(data: Path, models_folder: Path, out: Path, name: str, targets: list[tuple[int, int | None]], *,
-         workers: int) -> tuple[Tensor, Tensor, Tensor]:
+def exam(
+    data: Path, models_folder: Path, out: Path, name: str, targets: list[tuple[int, int | None]], *, workers: int
+) -> tuple[Tensor, Tensor, Tensor]:
     """(Q, C, inputs), (Q, C) rms, (Q, C) present, of all `targets`; what `out` holds already is not asked again."""
     chunks = {out / f"{name}_{i // CHUNK}.npz": targets[i : i + CHUNK] for i in range(0, len(targets), CHUNK)}
     left = {path: some for path, some in chunks.items() if not path.exists()}
@@ -82,30 +84,51 @@ def shares(arbiter: Arbiter, x: Tensor, rms: Tensor, present: Tensor) -> dict[st
     """Match rate, rms of the matches and tight share of the flow's best, the ranker's first, the arbiter's choice, the best of all."""
     trust = arbiter.trust(x).masked_fill(~present, -1.0)
     trust[:, 0] -= MARGIN * present[:, 1]
-    choices = {"flow": torch.zeros(len(x), dtype=torch.long), "ranker": present[:, 1].long(), "arbiter": trust.argmax(1),
-               "best": rms.argmin(1)}
+    choices = {
+        "flow": torch.zeros(len(x), dtype=torch.long),
+        "ranker": present[:, 1].long(),
+        "arbiter": trust.argmax(1),
+        "best": rms.argmin(1),
+    }
     found = {name: rms.gather(1, choice[:, None]).squeeze(1) for name, choice in choices.items()}
-    return {name: {"match": one.isfinite().float().mean().item(), "rms": one[one.isfinite()].mean().item(),
-                   "tight": (one < TIGHT).float().mean().item()} for name, one in found.items()}
+    return {
+        name: {
+            "match": one.isfinite().float().mean().item(),
+            "rms": one[one.isfinite()].mean().item(),
+            "tight": (one < TIGHT).float().mean().item(),
+        }
+        for name, one in found.items()
+    }
 
 
-ROWS = {"flow": f"best of {GROWN} of the flow", "ranker": "first type of the ranker", "arbiter": "choice of the arbiter",
-        "best": "best of all candidates: the ceiling"}
+ROWS = {
+    "flow": f"best of {GROWN} of the flow",
+    "ranker": "first type of the ranker",
+    "arbiter": "choice of the arbiter",
+    "best": "best of all candidates: the ceiling",
+}
 
 
 def card(arbiter: Arbiter, about: dict) -> str:
     """The model card, in Markdown."""
     row = "| {words} | {match:.1%} | {rms:.4f} | {tight:.1%} |"
     lines = "\n".join(row.format(words=words, **about["dev"][name]) for name, words in ROWS.items()) if "dev" in about else ""
-    earlier = ("\n  The exam was taken by an earlier flow, which knew these crystals less by heart (--exam-models)."
-               if about.get("earlier") else "")
-    measured = f"""
+    earlier = (
+        "\n  The exam was taken by an earlier flow, which knew these crystals less by heart (--exam-models)."
+        if about.get("earlier")
+        else ""
+    )
+    measured = (
+        f"""
 ## Measured on {about["dev_questions"]:,} held-out crystals, not filtered by validity
 
 | answer | match | rms of the matches | rms < {TIGHT:g} |
 |---|---|---|---|
 {lines}
-""" if lines else ""
+"""
+        if lines
+        else ""
+    )
     return f"""# arbiter: a type of the library, or the flow's own crystal?
 
 Last word of the method `refine` on MP-20. It sees {TYPES} types that the ranker proposes and {GROWN} crystals that the flow grew, and how
@@ -151,13 +174,20 @@ def main(arguments: list[str] | None = None) -> int:
     held_out = [(int(i), None) for i in np.flatnonzero(dev)]
     learnt = exam(args.data, examined, args.out, "exam", train, workers=args.workers)
     arbiter = fit(*learnt, epochs=args.epochs, seed=args.seed)
-    about = {"data": args.data.name, "questions": len(train), "epochs": args.epochs, "seed": args.seed,
-             "earlier": args.exam_models is not None}
+    about = {
+        "data": args.data.name,
+        "questions": len(train),
+        "epochs": args.epochs,
+        "seed": args.seed,
+        "earlier": args.exam_models is not None,
+    }
     if held_out:
         about["dev"] = shares(arbiter, *exam(args.data, args.models_folder, args.out, "dev", held_out, workers=args.workers))
         about["dev_questions"] = len(held_out)
-        print(*(f"{ROWS[name]}: {one['match']:.1%}, rms {one['rms']:.4f}, {one['tight']:.1%} tight" for name, one in about["dev"].items()),
-              sep="\n")
+        print(
+            *(f"{ROWS[name]}: {one['match']:.1%}, rms {one['rms']:.4f}, {one['tight']:.1%} tight" for name, one in about["dev"].items()),
+            sep="\n",
+        )
     save_module(args.out / "arbiter.safetensors", arbiter, about)
     (args.out / "arbiter.md").write_text(card(arbiter, about))
     return 0

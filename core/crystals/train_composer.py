@@ -70,8 +70,9 @@ def fit(known: Formulas, table: Tensor, config: ComposerConfig, held_out: Formul
     generator = torch.Generator().manual_seed(config.seed)
     batches = [(size, rows) for size, (kinds, _) in known.items() for rows in torch.arange(len(kinds)).split(config.batch)]
     total, history = config.epochs * len(batches), []
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1, (step + 1) / config.warmup)
-                                                 * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1, step / total)))))
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: min(1, (step + 1) / config.warmup) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1, step / total))))
+    )
     bar = tqdm(range(config.epochs), unit="epoch")
     for epoch in bar:
         composer.train()
@@ -101,8 +102,11 @@ def bound(composer: Composer, asked: Formulas) -> float:
     """The bound on -log p(kinds | counts) in nats, mean over formulas; always the same draws."""
     composer.eval()
     generator = torch.Generator().manual_seed(12345)
-    return torch.cat([composer.loss(kinds, counts, generator=generator) for kinds, counts in asked.values()
-                      for _ in range(REPEATS)]).mean().item()
+    return (
+        torch.cat([composer.loss(kinds, counts, generator=generator) for kinds, counts in asked.values() for _ in range(REPEATS)])
+        .mean()
+        .item()
+    )
 
 
 def by_frequency(known: Formulas, asked: Formulas) -> float:
@@ -120,9 +124,13 @@ def cells_of(asked: Formulas) -> list[tuple[int, ...]]:
 def judged(cells: Sequence[tuple[int, ...]], known: Sequence[tuple[int, ...]]) -> dict:
     """Shares of `cells` that SMACT accepts, that are not in `known`, that no earlier one equals; and their mean number of kinds."""
     made, seen = [tuple(sorted(cell)) for cell in cells], {tuple(sorted(cell)) for cell in known}
-    return {"n": len(made), "valid": float(np.mean([composition_valid(cell) for cell in made])),
-            "new": float(np.mean([cell not in seen for cell in made])), "unique": len(set(made)) / len(made),
-            "kinds": float(np.mean([len(set(cell)) for cell in made]))}
+    return {
+        "n": len(made),
+        "valid": float(np.mean([composition_valid(cell) for cell in made])),
+        "new": float(np.mean([cell not in seen for cell in made])),
+        "unique": len(set(made)) / len(made),
+        "kinds": float(np.mean([len(set(cell)) for cell in made])),
+    }
 
 
 def card(composer: Composer, about: dict) -> str:
@@ -181,10 +189,18 @@ def main(arguments: list[str] | None = None) -> int:
     known, held_out = formulas(learnt), formulas(arrays.select(dev if dev.any() else ~dev))
     started = time.process_time()
     composer, history = fit(known, replacement_table(Library(learnt)), ComposerConfig(epochs=args.epochs, seed=args.seed), held_out)
-    about = {"data": args.data.name, "questions": len(learnt), "epochs": args.epochs, "seed": args.seed, "history": history,
-             "minutes": (time.process_time() - started) / 60, "dev": history[-1]["dev"],
-             "by_frequency": by_frequency(known, held_out),
-             "beside": "held-out data" if dev.any() else "training data", "stoichiometries": to_text(composer.stoichiometries)}
+    about = {
+        "data": args.data.name,
+        "questions": len(learnt),
+        "epochs": args.epochs,
+        "seed": args.seed,
+        "history": history,
+        "minutes": (time.process_time() - started) / 60,
+        "dev": history[-1]["dev"],
+        "by_frequency": by_frequency(known, held_out),
+        "beside": "held-out data" if dev.any() else "training data",
+        "stoichiometries": to_text(composer.stoichiometries),
+    }
     sizes = np.random.default_rng(args.seed).choice(learnt.num_atoms, SAMPLES).tolist()
     drawn, old = compose(composer, sizes, range(args.seed, args.seed + SAMPLES)), cells_of(known)
     about |= {"made": judged(drawn, old), "data_judged": judged(cells_of(held_out), old)}

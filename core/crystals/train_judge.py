@@ -36,8 +36,9 @@ BATCH = 64
 SETTINGS = SamplerConfig(steps=10, sharpen=10.0, temperature=0.5)
 
 
-def exam(model: Model, arrays: CrystalArrays, rows: np.ndarray, path: Path, *, n: int, settings: SamplerConfig, seed: int,
-         workers: int) -> None:
+def exam(
+    model: Model, arrays: CrystalArrays, rows: np.ndarray, path: Path, *, n: int, settings: SamplerConfig, seed: int, workers: int
+) -> None:
     """Grow `n` crystals for each of `rows`, compare them with the truth, write row, frac, lattice (atom by atom) and rms to `path`."""
     truths = [arrays.crystal(i) for i in rows]
     cells = [truth.numbers.tolist() for truth in truths for _ in range(n)]
@@ -49,9 +50,13 @@ def exam(model: Model, arrays: CrystalArrays, rows: np.ndarray, path: Path, *, n
     else:
         rms = list(map(found_rms, *pairs))
     with whole(path) as part:
-        np.savez_compressed(part, row=rows, frac=np.concatenate([c.frac_coords for c in grown]).astype(np.float32),
-                            lattice=np.stack([c.lattice for c in grown]).astype(np.float32),
-                            rms=np.array([np.inf if r is None else r for r in rms], dtype=np.float32).reshape(-1, n))
+        np.savez_compressed(
+            part,
+            row=rows,
+            frac=np.concatenate([c.frac_coords for c in grown]).astype(np.float32),
+            lattice=np.stack([c.lattice for c in grown]).astype(np.float32),
+            rms=np.array([np.inf if r is None else r for r in rms], dtype=np.float32).reshape(-1, n),
+        )
 
 
 def answers(model: Model, arrays: CrystalArrays, path: Path, rows: np.ndarray) -> tuple[Tensor, Tensor]:
@@ -83,8 +88,11 @@ def shares(judge: Judge, phi: Tensor, rms: Tensor) -> dict[str, float]:
     """Share of compositions answered with a match by the first crystal, by the judge's choice and by the best of all."""
     matched = rms.isfinite().float()
     chosen = judge.quality(phi).argmax(1)
-    return {"first": matched[:, 0].mean().item(), "chosen": matched.gather(1, chosen[:, None]).mean().item(),
-            "any": matched.amax(1).mean().item()}
+    return {
+        "first": matched[:, 0].mean().item(),
+        "chosen": matched.gather(1, chosen[:, None]).mean().item(),
+        "any": matched.amax(1).mean().item(),
+    }
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -123,8 +131,10 @@ def main(arguments: list[str] | None = None) -> int:
     phi, rms = torch.cat(phi), torch.cat(rms)
     tenth = max(1, len(phi) // 10)
     held_out = shares(fit(phi[tenth:], rms[tenth:], epochs=args.epochs, seed=args.seed), phi[:tenth], rms[:tenth])
-    print(f"on {tenth} compositions kept aside: first crystal {held_out['first']:.1%}, judge's choice {held_out['chosen']:.1%}, "
-          f"best of {rms.shape[1]} {held_out['any']:.1%}")
+    print(
+        f"on {tenth} compositions kept aside: first crystal {held_out['first']:.1%}, judge's choice {held_out['chosen']:.1%}, "
+        f"best of {rms.shape[1]} {held_out['any']:.1%}"
+    )
     judge = fit(phi, rms, epochs=args.epochs, seed=args.seed)
     about = about | {"judge": {"compositions": len(phi), "candidates": rms.shape[1], "epochs": args.epochs, "held_out": held_out}}
     save_weights(args.out / "model.safetensors", network.config, process, network.state_dict(), about, judge)

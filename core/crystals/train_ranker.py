@@ -77,8 +77,9 @@ def questions(arrays: CrystalArrays, library: Library, targets, marks: dict[int,
     return stack(asked), torch.stack(rms).float()
 
 
-def fit(asked: Question, rms: torch.Tensor, *, epochs: int, seed: int = 0, learning_rate: float = 3e-3, decay: float = 0.01,
-        batch: int = 64) -> tuple[Ranker, list[float]]:
+def fit(
+    asked: Question, rms: torch.Tensor, *, epochs: int, seed: int = 0, learning_rate: float = 3e-3, decay: float = 0.01, batch: int = 64
+) -> tuple[Ranker, list[float]]:
     """The ranker after `epochs` over the questions that have an answer, and its top-1 share on the last tenth, epoch by epoch."""
     torch.manual_seed(seed)
     ranker = Ranker()
@@ -110,7 +111,10 @@ def top_share(ranker: Ranker, asked: Question, right: torch.Tensor) -> float:
 def card(ranker: Ranker, about: dict) -> str:
     """The model card, in Markdown."""
     dev = about.get("dev")
-    measured = "" if dev is None else f"""
+    measured = (
+        ""
+        if dev is None
+        else f"""
 ## Measured on {dev["n"]:,} held-out crystals
 
 | first choice is mapped onto the truth by the benchmark's matcher | share |
@@ -121,6 +125,7 @@ def card(ranker: Ranker, about: dict) -> str:
 
 Not filtered by validity. {dev["n"] - dev["answerable"]} crystals have a stoichiometry that the library lacks and count as missed.
 """
+    )
     return f"""# ranker: which structure type will these elements take?
 
 The judge of the method `refine`. It needs a library of known crystals, which does not ship with it.
@@ -160,9 +165,13 @@ def main(arguments: list[str] | None = None) -> int:
     if held_out:
         asked, rms = questions(arrays, library, held_out, marks)
         right = torch.isfinite(rms)
-        about["dev"] = {"n": len(held_out), "answerable": len(rms), "first_by_distance": right[:, 0].sum().item() / len(held_out),
-                        "first_by_ranker": top_share(ranker, asked, right) * len(rms) / len(held_out),
-                        "any": right.any(1).sum().item() / len(held_out)}
+        about["dev"] = {
+            "n": len(held_out),
+            "answerable": len(rms),
+            "first_by_distance": right[:, 0].sum().item() / len(held_out),
+            "first_by_ranker": top_share(ranker, asked, right) * len(rms) / len(held_out),
+            "any": right.any(1).sum().item() / len(held_out),
+        }
         print(about["dev"])
     save_module(args.out / "ranker.safetensors", ranker, about)
     (args.out / "ranker.md").write_text(card(ranker, about))

@@ -34,8 +34,9 @@ class Bucket:
         frac, lattice = self.frac[rows], self.lattice[rows]
         if generator is not None:
             pick = torch.rand(len(rows), generator=generator, dtype=torch.float64).tolist()
-            change = torch.from_numpy(np.stack([self.symmetries[i][int(u * len(self.symmetries[i]))]
-                                                for i, u in zip(rows, pick, strict=True)])).to(frac)
+            change = torch.from_numpy(
+                np.stack([self.symmetries[i][int(u * len(self.symmetries[i]))] for i, u in zip(rows, pick, strict=True)])
+            ).to(frac)
             lattice = change @ lattice
             frac = frac @ torch.linalg.inv(change) + torch.rand(len(rows), 1, 3, generator=generator)
         cell = network.to_cell(self.numbers[rows], lattice_to_vector(lattice.double())).float()
@@ -52,13 +53,17 @@ def make_buckets(arrays: CrystalArrays, augment: bool = True) -> dict[int, Bucke
         lattice = arrays.lattice[rows]
         as_given = np.eye(3)[None]
         buckets[int(n)] = Bucket(
-            torch.from_numpy(arrays.numbers[atoms].astype(np.int64)), torch.from_numpy(arrays.frac_coords[atoms]),
-            torch.from_numpy(lattice), cell_symmetries(lattice) if augment else [as_given] * len(rows))
+            torch.from_numpy(arrays.numbers[atoms].astype(np.int64)),
+            torch.from_numpy(arrays.frac_coords[atoms]),
+            torch.from_numpy(lattice),
+            cell_symmetries(lattice) if augment else [as_given] * len(rows),
+        )
     return buckets
 
 
-def epoch_batches(buckets: dict[int, Bucket], *, atoms_per_batch: int, max_batch: int, seed: int,
-                  epoch: int) -> list[tuple[int, np.ndarray]]:
+def epoch_batches(
+    buckets: dict[int, Bucket], *, atoms_per_batch: int, max_batch: int, seed: int, epoch: int
+) -> list[tuple[int, np.ndarray]]:
     """(number of atoms, rows) of every batch of an epoch, in random order, each structure once."""
     rng = np.random.default_rng((seed, epoch))
     batches = []
@@ -96,8 +101,9 @@ def fit_units(network: Denoiser, arrays: CrystalArrays) -> None:
     network.known.copy_(torch.from_numpy(known))
     network.lattice_mean.zero_()
     network.lattice_std.fill_(1.0)
-    numbers = [torch.from_numpy(arrays.numbers[a:b].astype(np.int64))[None]
-               for a, b in zip(arrays.offset[:-1], arrays.offset[1:], strict=True)]
+    numbers = [
+        torch.from_numpy(arrays.numbers[a:b].astype(np.int64))[None] for a, b in zip(arrays.offset[:-1], arrays.offset[1:], strict=True)
+    ]
     reduced = torch.cat([network.to_cell(z, v[None]) for z, v in zip(numbers, vector, strict=True)])
     network.lattice_mean.copy_(reduced.mean(0).float())
     network.lattice_std.copy_(reduced.std(0).float().clamp(min=MIN_SPREAD))
@@ -106,5 +112,4 @@ def fit_units(network: Denoiser, arrays: CrystalArrays) -> None:
 def every_batch(buckets: dict[int, Bucket], *, size: int) -> Iterator[tuple[int, np.ndarray]]:
     """All structures once, in order, for evaluation."""
     for n, bucket in sorted(buckets.items()):
-        yield from ((n, rows) for rows in np.array_split(np.arange(len(bucket.numbers)),
-                                                         -(-len(bucket.numbers) // size)))
+        yield from ((n, rows) for rows in np.array_split(np.arange(len(bucket.numbers)), -(-len(bucket.numbers) // size)))

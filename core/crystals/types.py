@@ -73,16 +73,16 @@ class Crystal:
 
     def __post_init__(self):
         object.__setattr__(self, "numbers", _array(self.numbers, "numbers", np.int64, (None,)))
-        object.__setattr__(self, "frac_coords", _array(self.frac_coords, "frac_coords", np.float64,
-                                                       (len(self.numbers), 3)))
+        object.__setattr__(self, "frac_coords", _array(self.frac_coords, "frac_coords", np.float64, (len(self.numbers), 3)))
         object.__setattr__(self, "lattice", _array(self.lattice, "lattice", np.float64, (3, 3)))
         _check_numbers(self.numbers)
         if self.volume < 1e-9:
             raise ValueError("the lattice vectors span no volume")
 
     def __eq__(self, other) -> bool:
-        return isinstance(other, Crystal) and all(np.array_equal(getattr(self, name), getattr(other, name))
-                                                  for name in ("numbers", "frac_coords", "lattice"))
+        return isinstance(other, Crystal) and all(
+            np.array_equal(getattr(self, name), getattr(other, name)) for name in ("numbers", "frac_coords", "lattice")
+        )
 
     @property
     def n_atoms(self) -> int:
@@ -167,14 +167,15 @@ class Crystal:
 
     def _needs_elements(self, what: str) -> None:
         if (self.numbers == MASKED).any():
-            raise ValueError(f"{what} needs the element of every atom; {int((self.numbers == MASKED).sum())} "
-                             "are still masked")
+            raise ValueError(f"{what} needs the element of every atom; {int((self.numbers == MASKED).sum())} are still masked")
 
 
 def _extxyz(crystal: Crystal, more: str = "") -> str:
     cell = " ".join(f"{value:.8f}" for value in crystal.lattice.ravel())
-    rows = [f"{name:<2} {x:14.8f} {y:14.8f} {z:14.8f}"
-            for name, (x, y, z) in zip(crystal.symbols, crystal.frac_coords @ crystal.lattice, strict=True)]
+    rows = [
+        f"{name:<2} {x:14.8f} {y:14.8f} {z:14.8f}"
+        for name, (x, y, z) in zip(crystal.symbols, crystal.frac_coords @ crystal.lattice, strict=True)
+    ]
     header = f'Lattice="{cell}" Properties=species:S:1:pos:R:3 pbc="T T T"{more}'
     return "\n".join([str(crystal.n_atoms), header, *rows]) + "\n"
 

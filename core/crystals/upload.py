@@ -34,14 +34,17 @@ def read_cif(text: str, *, max_atoms: int = 200, max_bytes: int = 1_000_000) -> 
         try:
             structure = parser.parse_structures(primitive=False, on_error="raise")[0]
         except Exception as error:
-            raise CrystalFileError("No structure can be read from this CIF file: the cell, the symmetry or "
-                                   "the list of atoms is broken.") from error
+            raise CrystalFileError(
+                "No structure can be read from this CIF file: the cell, the symmetry or the list of atoms is broken."
+            ) from error
     if len(structure) > max_atoms:
         raise CrystalFileError(f"The cell holds {len(structure)} atoms; at most {max_atoms} are allowed.")
     for site in structure:
         if not site.is_ordered:
-            raise CrystalFileError(f"The site {site.species_string} is only partly occupied or shared by "
-                                   "several elements. Only fully ordered crystals can be shown.")
+            raise CrystalFileError(
+                f"The site {site.species_string} is only partly occupied or shared by "
+                "several elements. Only fully ordered crystals can be shown."
+            )
     try:
         return Crystal.from_pymatgen(structure)
     except (ValueError, AttributeError) as error:
@@ -64,5 +67,6 @@ def _bound_work(parser, max_atoms: int) -> None:
         raise CrystalFileError("The symmetry operations of this CIF file cannot be read.") from error
     # An orbit of a group of 192 operations has at least 4 members in the groups that occur.
     if n_sites > max_atoms or n_sites * n_operations > 20 * max_atoms:
-        raise CrystalFileError(f"The file lists {n_sites} sites and {n_operations} symmetry operations, more "
-                               f"than a cell of {max_atoms} atoms can need.")
+        raise CrystalFileError(
+            f"The file lists {n_sites} sites and {n_operations} symmetry operations, more than a cell of {max_atoms} atoms can need."
+        )

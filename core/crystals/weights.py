@@ -25,11 +25,16 @@ class WeightsError(ValueError):
     """A weight file that is missing, broken or made for another network; the message says which."""
 
 
-def save_weights(path: Path, sizes: NetworkConfig, process: Diffusion | Flow, state: dict[str, Tensor], about: dict,
-                 judge: Judge | None = None) -> None:
+def save_weights(
+    path: Path, sizes: NetworkConfig, process: Diffusion | Flow, state: dict[str, Tensor], about: dict, judge: Judge | None = None
+) -> None:
     """Atomic. `about` is plain JSON: data, time, measured numbers. judge: goes into the same file."""
-    metadata = {"sizes": json.dumps(asdict(sizes)), "kind": type(process).__name__,
-                "process": json.dumps(asdict(process)), "about": json.dumps(about)}
+    metadata = {
+        "sizes": json.dumps(asdict(sizes)),
+        "kind": type(process).__name__,
+        "process": json.dumps(asdict(process)),
+        "about": json.dumps(about),
+    }
     extra = {} if judge is None else {JUDGE + name: value for name, value in judge.state_dict().items()}
     _write(path, state | extra, metadata)
 

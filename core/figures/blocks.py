@@ -18,8 +18,7 @@ class Blocks:
     def add(self, array: np.ndarray, *, deflate: bool = False, pack: str = "", shape=None) -> dict:
         raw = np.ascontiguousarray(array).tobytes()
         raw = zlib.compress(raw, 1) if deflate else raw
-        spec = {"at": self._size, "bytes": len(raw), "type": pack or array.dtype.str[1:],
-                "shape": list(shape or array.shape)}
+        spec = {"at": self._size, "bytes": len(raw), "type": pack or array.dtype.str[1:], "shape": list(shape or array.shape)}
         if deflate:
             spec["deflate"] = 1
         padding = -len(raw) & 7

@@ -14,7 +14,11 @@ from core.foundations.ensembles import Copies, Ensemble, Exact, exact, microcano
 
 TEMPERATURES = np.geomspace(0.08, 2.5, 90)
 QUANTITIES = {
-    "Z": "Z (length)", "U": "U = ⟨E⟩", "S": "entropy S / k", "F": "F = U − TS", "C": "heat capacity C / k",
+    "Z": "Z (length)",
+    "U": "U = ⟨E⟩",
+    "S": "entropy S / k",
+    "F": "F = U − TS",
+    "C": "heat capacity C / k",
 }
 ENSEMBLES = {"NVE": "NVE", "NVT": "NVT", "muVT": "μVT"}
 
@@ -22,12 +26,17 @@ ENSEMBLES = {"NVE": "NVE", "NVT": "NVT", "muVT": "μVT"}
 def _crossings(figure: go.Figure, landscape: Landscape, palette: Palette, *, named: bool = False) -> None:
     for kT in landscape.crossings:
         if TEMPERATURES[0] < kT < TEMPERATURES[-1]:
-            figure.add_vline(x=kT, line=dict(color=palette.accent, width=1.5, dash="dot"),
-                             annotation_text=f"kT* = {kT:.3f}" if named else "", annotation_position="bottom right")
+            figure.add_vline(
+                x=kT,
+                line=dict(color=palette.accent, width=1.5, dash="dot"),
+                annotation_text=f"kT* = {kT:.3f}" if named else "",
+                annotation_position="bottom right",
+            )
 
 
-def thermodynamics_figure(landscape: Landscape, quantity: str, kT: float, stage: Measured | None = None, *,
-                          palette: Palette = LIGHT) -> go.Figure:
+def thermodynamics_figure(
+    landscape: Landscape, quantity: str, kT: float, stage: Measured | None = None, *, palette: Palette = LIGHT
+) -> go.Figure:
     """One of QUANTITIES against kT by quadrature; a dot at the temperature of the stage; what its particles say (± 2 s.e.) for U, C.
 
     Raises KeyError for another quantity.
@@ -40,8 +49,14 @@ def thermodynamics_figure(landscape: Landscape, quantity: str, kT: float, stage:
     figure.add_scatter(x=[kT], y=here, mode="markers", marker=dict(color=palette.exact, size=10), name=f"at kT = {kT:g}")
     if stage is not None and quantity in ("U", "C"):
         value, error = getattr(stage, quantity)
-        figure.add_scatter(x=[kT], y=[value], mode="markers", name="particles", error_y=dict(type="data", array=[2 * error], thickness=2),
-                           marker=dict(color=palette.sample, size=8, symbol="diamond"))
+        figure.add_scatter(
+            x=[kT],
+            y=[value],
+            mode="markers",
+            name="particles",
+            error_y=dict(type="data", array=[2 * error], thickness=2),
+            marker=dict(color=palette.sample, size=8, symbol="diamond"),
+        )
     styled(figure, palette, x_title="kT", y_title=QUANTITIES[quantity], height=270)
     figure.update_xaxes(dtick=1, range=[0, TEMPERATURES[-1]])
     if quantity == "Z":
@@ -57,8 +72,13 @@ def free_energy_figure(landscape: Landscape, *, palette: Palette = LIGHT) -> go.
     for side, (name, dash) in enumerate((("left basin", "solid"), ("right basin", "dash"))):
         figure.add_scatter(x=TEMPERATURES, y=F[:, side], mode="lines", name=name, line=dict(color=palette.exact, width=2.5, dash=dash))
     crossings = landscape.crossings
-    figure.add_scatter(x=crossings, y=[float(landscape.basin_free_energies(kT)[0]) for kT in crossings], mode="markers", name="crossing",
-                       marker=dict(color=palette.accent, size=11, symbol="x"))
+    figure.add_scatter(
+        x=crossings,
+        y=[float(landscape.basin_free_energies(kT)[0]) for kT in crossings],
+        mode="markers",
+        name="crossing",
+        marker=dict(color=palette.accent, size=11, symbol="x"),
+    )
     figure.update_xaxes(range=[0, TEMPERATURES[-1]])
     return styled(figure, palette, x_title="kT", y_title="free energy of a basin")
 
@@ -68,13 +88,19 @@ def share_figure(run: Run, *, palette: Palette = LIGHT) -> go.Figure:
     landscape = run.landscape
     figure = go.Figure()
     _crossings(figure, landscape, palette)
-    figure.add_scatter(x=TEMPERATURES, y=landscape.shares(TEMPERATURES)[:, 0], mode="lines", name="equilibrium",
-                       line=dict(color=palette.exact, width=2.5))
+    figure.add_scatter(
+        x=TEMPERATURES, y=landscape.shares(TEMPERATURES)[:, 0], mode="lines", name="equilibrium", line=dict(color=palette.exact, width=2.5)
+    )
     frames = sorted({round(i) for i in np.linspace(0, len(run.kT) - 1, 40)})
     seen = [measured(run, frame) for frame in frames]
-    figure.add_scatter(x=[m.kT for m in seen], y=[m.share[0] for m in seen], mode="markers", name="particles, as kT changes",
-                       marker=dict(color=palette.sample, size=6),
-                       error_y=dict(type="data", array=[m.share[1] for m in seen], color=palette.sample, thickness=1.2, width=0))
+    figure.add_scatter(
+        x=[m.kT for m in seen],
+        y=[m.share[0] for m in seen],
+        mode="markers",
+        name="particles, as kT changes",
+        marker=dict(color=palette.sample, size=6),
+        error_y=dict(type="data", array=[m.share[1] for m in seen], color=palette.sample, thickness=1.2, width=0),
+    )
     figure.update_yaxes(range=[-0.03, 1.03])
     figure.update_xaxes(range=[0, TEMPERATURES[-1]])
     return styled(figure, palette, x_title="kT", y_title="share in the left basin")
@@ -107,8 +133,14 @@ def energy_figure(copies: Copies, *, palette: Palette = LIGHT) -> go.Figure:
     energy = levels.energy[0, shown]
     figure = go.Figure()
     figure.add_bar(x=energy, y=share[shown], name=f"{R:,} copies", marker=dict(color=rgba(palette.sample, 0.65), line_width=0))
-    figure.add_scatter(x=energy, y=P[shown], mode="markers", name="exact sum ± 1 s.e.", marker=dict(color=palette.exact, size=8),
-                       error_y=dict(type="data", array=np.sqrt(P * (1 - P) / R)[shown], color=palette.exact, thickness=1.5))
+    figure.add_scatter(
+        x=energy,
+        y=P[shown],
+        mode="markers",
+        name="exact sum ± 1 s.e.",
+        marker=dict(color=palette.exact, size=8),
+        error_y=dict(type="data", array=np.sqrt(P * (1 - P) / R)[shown], color=palette.exact, thickness=1.5),
+    )
     return styled(figure, palette, x_title="energy E", y_title="probability")
 
 
@@ -122,18 +154,38 @@ def caloric_figure(copies: Copies, *, palette: Palette = LIGHT) -> go.Figure:
     n = ensemble.n if ensemble.kind != "muVT" else round(sums.N)
     kT = np.linspace(0.1, 3, 60)
     figure = go.Figure()
-    figure.add_scatter(x=kT, y=[exact(levels, Ensemble("NVT", n=n, kT=t)).U / M for t in kT], mode="lines", name=f"NVT, N = {n}",
-                       line=dict(color=palette.exact, width=2.5))
+    figure.add_scatter(
+        x=kT,
+        y=[exact(levels, Ensemble("NVT", n=n, kT=t)).U / M for t in kT],
+        mode="lines",
+        name=f"NVT, N = {n}",
+        line=dict(color=palette.exact, width=2.5),
+    )
     energy, hot = microcanonical_kT(levels, n)
-    figure.add_scatter(x=hot[hot <= 3], y=energy[hot <= 3] / M, mode="markers", name="NVE: 1/kT = dS/dE",
-                       marker=dict(color=palette.exact, size=9, symbol="circle-open", line_width=2))
+    figure.add_scatter(
+        x=hot[hot <= 3],
+        y=energy[hot <= 3] / M,
+        mode="markers",
+        name="NVE: 1/kT = dS/dE",
+        marker=dict(color=palette.exact, size=9, symbol="circle-open", line_width=2),
+    )
     if ensemble.kind == "muVT":
-        figure.add_scatter(x=kT, y=[exact(levels, Ensemble("muVT", kT=t, mu=ensemble.mu)).U / M for t in kT], mode="lines",
-                           name=f"μVT, μ = {ensemble.mu:g}", line=dict(color=palette.accent, width=2, dash="dash"))
+        figure.add_scatter(
+            x=kT,
+            y=[exact(levels, Ensemble("muVT", kT=t, mu=ensemble.mu)).U / M for t in kT],
+            mode="lines",
+            name=f"μVT, μ = {ensemble.mu:g}",
+            line=dict(color=palette.accent, width=2, dash="dash"),
+        )
     mean, error = mean_energy(copies)
-    figure.add_scatter(x=[temperature(copies)], y=[mean / M], mode="markers", name="copies",
-                       error_y=dict(type="data", array=[2 * error / M], thickness=2),
-                       marker=dict(color=palette.sample, size=11, symbol="diamond"))
+    figure.add_scatter(
+        x=[temperature(copies)],
+        y=[mean / M],
+        mode="markers",
+        name="copies",
+        error_y=dict(type="data", array=[2 * error / M], thickness=2),
+        marker=dict(color=palette.sample, size=11, symbol="diamond"),
+    )
     return styled(figure, palette, x_title="kT", y_title="energy per site")
 
 
@@ -146,9 +198,11 @@ def sites_figure(copies: Copies, *, n_shown: int = 12, palette: Palette = LIGHT)
     x = (np.arange(len(sites))[:, None] % 6) * (columns + 1.2) + each % columns
     y = -(np.arange(len(sites))[:, None] // 6) * (rows + 1.2) - each // columns
     figure = go.Figure()
-    for value, name, look in ((0, "empty", dict(symbol="circle-open", color=palette.muted, size=6)),
-                              (1, "particle", dict(color=palette.sample, size=10)),
-                              (2, "excited", dict(color=palette.accent, size=13, symbol="diamond"))):
+    for value, name, look in (
+        (0, "empty", dict(symbol="circle-open", color=palette.muted, size=6)),
+        (1, "particle", dict(color=palette.sample, size=10)),
+        (2, "excited", dict(color=palette.accent, size=13, symbol="diamond")),
+    ):
         if (sites == value).any():
             figure.add_scatter(x=x[sites == value], y=y[sites == value], mode="markers", name=name, marker=look, hoverinfo="skip")
     styled(figure, palette, x_title="", y_title="", height=270)
@@ -180,16 +234,25 @@ def ensemble_table(copies: Copies) -> list[tuple[str, str]]:
     if ensemble.kind == "NVE":
         W = levels.entropy(ensemble.n, ensemble.total)
         dearer = dict(zip(*microcanonical_kT(levels, ensemble.n)))
-        rows += [("W, sites alone at E₀", f"{math.exp(W):,.0f}"), ("ln W, sites alone at E₀", f"{W:z.3f}"),
-                 ("kT from 1/kT = dS/dE", f"{dearer[ensemble.total]:z.3f}" if ensemble.total in dearer else "–"),
-                 ("kT in the demon's purse", f"{sums.demon_kT:z.3f} · copies {temperature(copies):z.3f}")]
+        rows += [
+            ("W, sites alone at E₀", f"{math.exp(W):,.0f}"),
+            ("ln W, sites alone at E₀", f"{W:z.3f}"),
+            ("kT from 1/kT = dS/dE", f"{dearer[ensemble.total]:z.3f}" if ensemble.total in dearer else "–"),
+            ("kT in the demon's purse", f"{sums.demon_kT:z.3f} · copies {temperature(copies):z.3f}"),
+        ]
     elif ensemble.kind == "NVT":
-        rows += [("F = −kT ln Z", f"{sums.potential:z.3f}"), ("S = (U − F)/T", f"{sums.S:z.3f}"),
-                 ("C = (⟨E²⟩ − ⟨E⟩²)/kT²", f"{sums.energy_variance / ensemble.kT**2:z.3f}")]
+        rows += [
+            ("F = −kT ln Z", f"{sums.potential:z.3f}"),
+            ("S = (U − F)/T", f"{sums.S:z.3f}"),
+            ("C = (⟨E²⟩ − ⟨E⟩²)/kT²", f"{sums.energy_variance / ensemble.kT**2:z.3f}"),
+        ]
     else:
         N = copies.n[-1].double()
-        rows += [("⟨N⟩", f"{sums.N:z.3f} · copies {plus_minus(float(N.mean()), float(N.std()) / math.sqrt(len(N)))}"),
-                 ("Ω = −kT ln Ξ", f"{sums.potential:z.3f}"), ("S", f"{sums.S:z.3f}")]
+        rows += [
+            ("⟨N⟩", f"{sums.N:z.3f} · copies {plus_minus(float(N.mean()), float(N.std()) / math.sqrt(len(N)))}"),
+            ("Ω = −kT ln Ξ", f"{sums.potential:z.3f}"),
+            ("S", f"{sums.S:z.3f}"),
+        ]
     return rows
 
 
@@ -227,8 +290,9 @@ def matched(copies: Copies) -> tuple[Exact, Exact]:
 def fuller(run: Run) -> tuple[int, str]:
     """(0: the left basin, 1: the right one holds more at the temperature reached, what was computed and counted)."""
     shares = run.landscape.shares(float(run.kT[-1]))
-    return int(shares.argmax()), (f"Exactly {shares[0]:.3f} of the weight is in the left basin; of the particles on the stage "
-                                  f"{plus_minus(*measured(run).share)}.")
+    return int(shares.argmax()), (
+        f"Exactly {shares[0]:.3f} of the weight is in the left basin; of the particles on the stage {plus_minus(*measured(run).share)}."
+    )
 
 
 def more_spread(copies: Copies) -> tuple[int, str]:

@@ -44,11 +44,26 @@ def landscape_payload(run: Run) -> bytes:
     x, energies = np.linspace(-X, X, 201), np.linspace(bounds[2], bounds[3], 101)
     along = np.stack([np.interp(x, landscape.x, landscape.density(t)) for t in kT[moments]])
     upward = np.stack([energy_density(landscape, energies, t) for t in kT[moments]])
-    panel = Panel(torch.stack([run.positions, total], -1).float(), name="particles", role="sample",
-                  density=(glow[:, None, :] * ground)[held], marginals_exact=(along[held], upward[held]))
-    return pack_player([panel], times=kT, bounds=bounds, equal_aspect=False, x_label="position x", y_label="energy E + p²/2",
-                       time_label="kT", fps=24, leap=0.2, alt=f"{run.n_particles} particles over a landscape with two basins while kT goes "
-                       f"from {kT[0]:.2f} to {kT[-1]:.2f}; each floats at its total energy.")
+    panel = Panel(
+        torch.stack([run.positions, total], -1).float(),
+        name="particles",
+        role="sample",
+        density=(glow[:, None, :] * ground)[held],
+        marginals_exact=(along[held], upward[held]),
+    )
+    return pack_player(
+        [panel],
+        times=kT,
+        bounds=bounds,
+        equal_aspect=False,
+        x_label="position x",
+        y_label="energy E + p²/2",
+        time_label="kT",
+        fps=24,
+        leap=0.2,
+        alt=f"{run.n_particles} particles over a landscape with two basins while kT goes "
+        f"from {kT[0]:.2f} to {kT[-1]:.2f}; each floats at its total energy.",
+    )
 
 
 def copies_payload(copies: Copies) -> bytes:
@@ -63,9 +78,22 @@ def copies_payload(copies: Copies) -> bytes:
     aside = torch.rand(copies.n.shape[1], 2, generator=generator) - 0.5
     positions = torch.stack([copies.n, copies.energy], -1).float() + aside
     steps = [np.repeat(P.sum(axis), 20) for axis in (1, 0)]
-    panel = Panel(positions, name="copies", role="sample", density=np.kron(P.T, np.ones((CELL, CELL)))[None],
-                  marginals_exact=tuple(np.append(step, step[-1])[None] for step in steps))
-    return pack_player([panel], times=copies.attempts.double() / levels.n_sites, bounds=bounds, equal_aspect=False, fps=20,
-                       x_label="particles N", y_label="energy E", time_label="moves per site",
-                       alt=f"{copies.n.shape[1]} copies of a system of {levels.n_sites} sites spread over the plane of particle number and "
-                           "energy until they cover the exact probabilities.")
+    panel = Panel(
+        positions,
+        name="copies",
+        role="sample",
+        density=np.kron(P.T, np.ones((CELL, CELL)))[None],
+        marginals_exact=tuple(np.append(step, step[-1])[None] for step in steps),
+    )
+    return pack_player(
+        [panel],
+        times=copies.attempts.double() / levels.n_sites,
+        bounds=bounds,
+        equal_aspect=False,
+        fps=20,
+        x_label="particles N",
+        y_label="energy E",
+        time_label="moves per site",
+        alt=f"{copies.n.shape[1]} copies of a system of {levels.n_sites} sites spread over the plane of particle number and "
+        "energy until they cover the exact probabilities.",
+    )

@@ -15,8 +15,9 @@ from core.numerics.trajectory import Trajectory
 from core.physics.brownian import Convergence, Grain, MeanSquare, Slope, heat_kernel
 
 
-def mean_square_figure(curve: MeanSquare, fit: Slope | None = None, *, length_unit: str = "", time_unit: str = "",
-                       palette: Palette = LIGHT) -> go.Figure:
+def mean_square_figure(
+    curve: MeanSquare, fit: Slope | None = None, *, length_unit: str = "", time_unit: str = "", palette: Palette = LIGHT
+) -> go.Figure:
     """Mean squared displacement with a band of two standard errors, the exact line d sigma^2 t, and the fitted slope."""
     t, value, error, exact = (v.double().numpy() for v in (curve.times, curve.value, curve.error, curve.exact))
     low, high = np.maximum(value - 2 * error, 0), value + 2 * error
@@ -25,18 +26,38 @@ def mean_square_figure(curve: MeanSquare, fit: Slope | None = None, *, length_un
         t, value, exact, high, low = (v[1:] for v in (t, value, exact, high, np.maximum(low, exact[1] / 10)))
     figure = go.Figure()
     if np.isfinite(error).all():
-        figure.add_scatter(x=np.concatenate([t, t[::-1]]), y=np.concatenate([high, low[::-1]]), fill="toself",
-                           mode="lines", line_width=0, fillcolor=rgba(palette.sample, 0.25), name="± 2 standard errors",
-                           hoverinfo="skip")
+        figure.add_scatter(
+            x=np.concatenate([t, t[::-1]]),
+            y=np.concatenate([high, low[::-1]]),
+            fill="toself",
+            mode="lines",
+            line_width=0,
+            fillcolor=rgba(palette.sample, 0.25),
+            name="± 2 standard errors",
+            hoverinfo="skip",
+        )
     figure.add_scatter(x=t, y=value, mode="lines", line=dict(color=palette.sample, width=2.5), name="walkers")
     figure.add_scatter(x=t, y=exact, mode="lines", line=dict(color=palette.exact, width=2, dash="dash"), name="d σ² t")
     if fit is not None:
-        figure.add_annotation(x=0.02, y=0.96, xref="paper", yref="paper", showarrow=False, xanchor="left", yanchor="top",
-                              align="left", text=f"slope {plus_minus(fit.value, fit.error)}<br>exact {fit.exact:.4g}")
+        figure.add_annotation(
+            x=0.02,
+            y=0.96,
+            xref="paper",
+            yref="paper",
+            showarrow=False,
+            xanchor="left",
+            yanchor="top",
+            align="left",
+            text=f"slope {plus_minus(fit.value, fit.error)}<br>exact {fit.exact:.4g}",
+        )
     if logarithmic:
         figure.update_yaxes(type="log", exponentformat="power")
-    return styled(figure, palette, x_title=_with_unit("time t", time_unit),
-                  y_title=_with_unit("mean squared displacement", f"{length_unit}²" if length_unit else ""))
+    return styled(
+        figure,
+        palette,
+        x_title=_with_unit("time t", time_unit),
+        y_title=_with_unit("mean squared displacement", f"{length_unit}²" if length_unit else ""),
+    )
 
 
 def named_law(step: str) -> str:
@@ -44,8 +65,7 @@ def named_law(step: str) -> str:
     return re.split(r" \(|:", STEPS[step].title)[0]
 
 
-def convergence_figure(step: str, curve: Convergence | None = None, *, n_max: int = 1000,
-                       palette: Palette = LIGHT) -> go.Figure:
+def convergence_figure(step: str, curve: Convergence | None = None, *, n_max: int = 1000, palette: Palette = LIGHT) -> go.Figure:
     """Kolmogorov distance to the Gaussian against the number of steps, log-log: exact, sampled, sampling floor.
 
     The other laws stay in sight as thin lines. The Gaussian step has distance 0, which a log axis cannot show.
@@ -58,24 +78,54 @@ def convergence_figure(step: str, curve: Convergence | None = None, *, n_max: in
         y = [clt_distance(name, int(k)) for k in n]
         named = max(i for i, k in enumerate(n) if i == 0 or (k <= 0.4 * n_max and y[i] > 4e-4))
         figure.add_scatter(x=n, y=y, mode="lines", name=law.title, showlegend=False, line=dict(color=rgba(palette.muted, 0.6), width=1.2))
-        figure.add_annotation(x=math.log10(n[named]), y=math.log10(y[named]), text=named_law(name), showarrow=False,
-                              font=dict(color=palette.muted, size=12), bgcolor=palette.background, borderpad=1)
+        figure.add_annotation(
+            x=math.log10(n[named]),
+            y=math.log10(y[named]),
+            text=named_law(name),
+            showarrow=False,
+            font=dict(color=palette.muted, size=12),
+            bgcolor=palette.background,
+            borderpad=1,
+        )
     if step != "gaussian":
-        figure.add_scatter(x=n, y=[clt_distance(step, int(k)) for k in n], mode="lines+markers",
-                           line=dict(color=palette.exact, width=2.5), marker_size=4, name=f"exact: {named_law(step)}")
+        figure.add_scatter(
+            x=n,
+            y=[clt_distance(step, int(k)) for k in n],
+            mode="lines+markers",
+            line=dict(color=palette.exact, width=2.5),
+            marker_size=4,
+            name=f"exact: {named_law(step)}",
+        )
     if curve is not None:
         low, high = curve.floor.mean - 2 * curve.floor.std, curve.floor.mean + 2 * curve.floor.std
-        figure.add_scatter(x=[n[0], n[-1], n[-1], n[0]], y=[low, low, high, high], fill="toself", mode="lines", line_width=0,
-                           fillcolor=rgba(palette.noise, 0.25), name="sampling floor (95 %)", hoverinfo="skip")
-        figure.add_scatter(x=curve.n_steps.numpy(), y=curve.distance.numpy(), mode="markers", name="walkers",
-                           marker=dict(color=palette.sample, size=8))
+        figure.add_scatter(
+            x=[n[0], n[-1], n[-1], n[0]],
+            y=[low, low, high, high],
+            fill="toself",
+            mode="lines",
+            line_width=0,
+            fillcolor=rgba(palette.noise, 0.25),
+            name="sampling floor (95 %)",
+            hoverinfo="skip",
+        )
+        figure.add_scatter(
+            x=curve.n_steps.numpy(), y=curve.distance.numpy(), mode="markers", name="walkers", marker=dict(color=palette.sample, size=8)
+        )
     figure.update_xaxes(type="log", dtick=1)
     figure.update_yaxes(type="log", dtick=1, range=[-4.2, 0], exponentformat="power")
     return styled(figure, palette, x_title="steps n", y_title="Kolmogorov distance to the Gaussian")
 
 
-def histogram_figure(trajectory: Trajectory, sigma: float, *, frame: int = -1, n_bins: int = 60, lattice: float = 0.0,
-                     length_unit: str = "", palette: Palette = LIGHT) -> go.Figure:
+def histogram_figure(
+    trajectory: Trajectory,
+    sigma: float,
+    *,
+    frame: int = -1,
+    n_bins: int = 60,
+    lattice: float = 0.0,
+    length_unit: str = "",
+    palette: Palette = LIGHT,
+) -> go.Figure:
     """First coordinate at one frame, as a density over +-5 exact spreads, with the heat kernel of that time.
 
     What lies outside is counted in the density (not rescaled away) and its share is written in the corner.
@@ -94,19 +144,30 @@ def histogram_figure(trajectory: Trajectory, sigma: float, *, frame: int = -1, n
         edges = np.arange(first - width * math.ceil((first + reach) / width), reach + width, width)
     counts, edges = np.histogram(x, bins=edges)
     figure = go.Figure()
-    figure.add_bar(x=edges[:-1] + width / 2, y=counts / (len(x) * width), width=width, name="walkers",
-                   marker=dict(color=rgba(palette.sample, 0.65), line_width=0))
+    figure.add_bar(
+        x=edges[:-1] + width / 2,
+        y=counts / (len(x) * width),
+        width=width,
+        name="walkers",
+        marker=dict(color=rgba(palette.sample, 0.65), line_width=0),
+    )
     grid = torch.linspace(-reach, reach, 301, dtype=torch.float64)
-    figure.add_scatter(x=grid.numpy(), y=heat_kernel(grid, t, sigma).numpy(), mode="lines", name="N(0, σ² t)",
-                       line=dict(color=palette.exact, width=2.5))
+    figure.add_scatter(
+        x=grid.numpy(), y=heat_kernel(grid, t, sigma).numpy(), mode="lines", name="N(0, σ² t)", line=dict(color=palette.exact, width=2.5)
+    )
     outside = 1 - counts.sum() / len(x)
     if outside > 0:
-        figure.add_annotation(x=0.98, y=0.96, xref="paper", yref="paper", showarrow=False, xanchor="right", yanchor="top",
-                              text=f"{outside:.2%} outside")
+        figure.add_annotation(
+            x=0.98, y=0.96, xref="paper", yref="paper", showarrow=False, xanchor="right", yanchor="top", text=f"{outside:.2%} outside"
+        )
     figure.update_layout(bargap=0)
     figure.update_xaxes(range=[-reach, reach])
-    return styled(figure, palette, x_title=_with_unit("position x", length_unit),
-                  y_title=_with_unit("density", f"1/{length_unit}" if length_unit else ""))
+    return styled(
+        figure,
+        palette,
+        x_title=_with_unit("position x", length_unit),
+        y_title=_with_unit("density", f"1/{length_unit}" if length_unit else ""),
+    )
 
 
 def grain_table(grain: Grain) -> list[tuple[str, str]]:

@@ -32,12 +32,28 @@ def payload(trajectory: Trajectory, *, sigma: float, length: str = "", time: str
     edge_to_edge = _exact(torch.linspace(-half, half, 129), times, sigma).float()
     common = dict(title=title, name="walkers", role="sample")
     if trajectory.dim == 1:
-        panel = Panel(trajectory.positions, density=_exact(_cells(half, 160), times, sigma).float(),
-                      marginals_exact=edge_to_edge, **common)
-        return pack_player([panel], times=times, mode="1d", bounds=(-half, half), x_label=t_label, y_label=x_label, time_label="t",
-                           alt=f"{trajectory.n_particles} walkers start at zero and fan out; their histogram turns into a bell.")
+        panel = Panel(trajectory.positions, density=_exact(_cells(half, 160), times, sigma).float(), marginals_exact=edge_to_edge, **common)
+        return pack_player(
+            [panel],
+            times=times,
+            mode="1d",
+            bounds=(-half, half),
+            x_label=t_label,
+            y_label=x_label,
+            time_label="t",
+            alt=f"{trajectory.n_particles} walkers start at zero and fan out; their histogram turns into a bell.",
+        )
     cells = _exact(_cells(half, 56), times, sigma).float()
-    panel = Panel(trajectory.positions, density=cells[:, :, None] * cells[:, None, :], marginals_exact=(edge_to_edge, edge_to_edge),
-                  **common)
-    return pack_player([panel], times=times, bounds=(-half, half, -half, half), x_label=x_label, y_label=y_label, time_label="t",
-                       trail=12, alt=f"{trajectory.n_particles} walkers start together and spread over the plane as a round cloud.")
+    panel = Panel(
+        trajectory.positions, density=cells[:, :, None] * cells[:, None, :], marginals_exact=(edge_to_edge, edge_to_edge), **common
+    )
+    return pack_player(
+        [panel],
+        times=times,
+        bounds=(-half, half, -half, half),
+        x_label=x_label,
+        y_label=y_label,
+        time_label="t",
+        trail=12,
+        alt=f"{trajectory.n_particles} walkers start together and spread over the plane as a round cloud.",
+    )

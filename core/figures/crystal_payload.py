@@ -96,19 +96,32 @@ def pack_crystals(
     crystals = []
     for i, (path, name, family) in enumerate(zip(paths, titles, families, strict=True)):
         still = (path.numbers == path.numbers[:1]).all()
-        crystals.append({
-            "title": name, "frames": path.n_frames, "n": path.n_atoms,
-            "lattice": add(path.lattices.astype("<f4")),
-            "coords": add((np.rint(path.frac_coords % 1.0 * LEVELS) % LEVELS).astype("<u2")),
-            "numbers": add(path.numbers[: 1 if still else None].astype("u1")),
-            "numbers_frames": 1 if still else path.n_frames,
-        })
+        crystals.append(
+            {
+                "title": name,
+                "frames": path.n_frames,
+                "n": path.n_atoms,
+                "lattice": add(path.lattices.astype("<f4")),
+                "coords": add((np.rint(path.frac_coords % 1.0 * LEVELS) % LEVELS).astype("<u2")),
+                "numbers": add(path.numbers[: 1 if still else None].astype("u1")),
+                "numbers_frames": 1 if still else path.n_frames,
+            }
+        )
         if family is not None:
             crystals[-1] |= {"groups": _groups(family, path.n_atoms, len(group_names[i])), "group_names": list(group_names[i])}
-    header = {"frames": n_frames, "fps": float(fps), "autoplay": bool(autoplay), "loop": bool(loop),
-              "supercell": cells, "bonds": bool(bonds), "alt": alt, "time": time_label,
-              "lit": None if lit is None else int(lit),
-              "times": add(moving[0].times.astype("<f4")), "crystals": crystals}
+    header = {
+        "frames": n_frames,
+        "fps": float(fps),
+        "autoplay": bool(autoplay),
+        "loop": bool(loop),
+        "supercell": cells,
+        "bonds": bool(bonds),
+        "alt": alt,
+        "time": time_label,
+        "lit": None if lit is None else int(lit),
+        "times": add(moving[0].times.astype("<f4")),
+        "crystals": crystals,
+    }
     blocks = b"".join(body)
     text = json.dumps(header, separators=(",", ":"), allow_nan=False)
     identity = hashlib.blake2b(text.encode() + blocks, digest_size=8).hexdigest()
@@ -152,9 +165,14 @@ def unpack_crystals(payload: bytes) -> UnpackedCrystals:
     for spec in header["crystals"]:
         frames, n = spec["frames"], spec["n"]
         numbers = read(spec["numbers"], "u1", (spec["numbers_frames"], n))
-        crystals.append(CrystalTrajectory(
-            clock[:frames] if frames > 1 else [0.0], np.broadcast_to(numbers, (frames, n)),
-            read(spec["coords"], "<u2", (frames, n, 3)) / LEVELS, read(spec["lattice"], "<f4", (frames, 3, 3))))
+        crystals.append(
+            CrystalTrajectory(
+                clock[:frames] if frames > 1 else [0.0],
+                np.broadcast_to(numbers, (frames, n)),
+                read(spec["coords"], "<u2", (frames, n, 3)) / LEVELS,
+                read(spec["lattice"], "<f4", (frames, 3, 3)),
+            )
+        )
     return UnpackedCrystals(header, crystals)
 
 

@@ -27,9 +27,16 @@ def _dots(figure: go.Figure, found: Sequence[Count | Average], palette: Palette,
     """Monte Carlo estimates with bars of two standard errors (Clopper-Pearson for counts)."""
     up = [f.high - f.value if isinstance(f, Count) else 2 * f.error for f in found]
     down = [f.value - f.low if isinstance(f, Count) else 2 * f.error for f in found]
-    figure.add_scatter(x=[f.dim for f in found], y=[f.value for f in found], mode="markers", name="counted (± 2 s.e.)", showlegend=show,
-                       marker=dict(color=palette.sample, symbol=symbol, size=8), error_y=dict(array=up, arrayminus=down, width=3),
-                       hovertemplate="d = %{x}: %{y:.4g}<extra></extra>")
+    figure.add_scatter(
+        x=[f.dim for f in found],
+        y=[f.value for f in found],
+        mode="markers",
+        name="counted (± 2 s.e.)",
+        showlegend=show,
+        marker=dict(color=palette.sample, symbol=symbol, size=8),
+        error_y=dict(array=up, arrayminus=down, width=3),
+        hovertemplate="d = %{x}: %{y:.4g}<extra></extra>",
+    )
 
 
 def cost_figure(found: Census, *, d: int, per_axis: int, wide: float, palette: Palette = LIGHT) -> go.Figure:
@@ -39,26 +46,54 @@ def cost_figure(found: Census, *, d: int, per_axis: int, wide: float, palette: P
     """
     figure = go.Figure()
     ten = math.log(10)
-    curves = ((f"grid of {per_axis} per axis", "dot", dimensions.log_grid_points(LINE, per_axis) / ten),
-              ("cube until in its ball", "solid", -dimensions.log_ball_share(LINE) / ten),
-              (f"rejection, {wide:g} × too wide", "dash", LINE * math.log(wide) / ten))
+    curves = (
+        (f"grid of {per_axis} per axis", "dot", dimensions.log_grid_points(LINE, per_axis) / ten),
+        ("cube until in its ball", "solid", -dimensions.log_ball_share(LINE) / ten),
+        (f"rejection, {wide:g} × too wide", "dash", LINE * math.log(wide) / ten),
+    )
     for name, dash, y in curves:
-        figure.add_scatter(x=LINE, y=y, mode="lines", name=name, line=dict(color=palette.exact, width=2.2, dash=dash),
-                           hovertemplate="d = %{x}: 10^%{y:.1f}<extra>" + name + "</extra>")
+        figure.add_scatter(
+            x=LINE,
+            y=y,
+            mode="lines",
+            name=name,
+            line=dict(color=palette.exact, width=2.2, dash=dash),
+            hovertemplate="d = %{x}: 10^%{y:.1f}<extra>" + name + "</extra>",
+        )
     for i, (counts, symbol) in enumerate(((found.ball, "circle"), (found.rejection, "diamond"))):
         hit = [c for c in counts if c.value > 0]
         missed = next((c for c in counts if c.value == 0), None)
-        figure.add_scatter(x=[c.dim for c in hit], y=[-math.log10(c.value) for c in hit], mode="markers", name="counted (± 2 s.e.)",
-                           showlegend=not i, marker=dict(color=palette.sample, symbol=symbol, size=8),
-                           error_y=dict(array=[math.log10(c.value / c.low) for c in hit], width=3,
-                                        arrayminus=[math.log10(c.high / c.value) for c in hit]))
+        figure.add_scatter(
+            x=[c.dim for c in hit],
+            y=[-math.log10(c.value) for c in hit],
+            mode="markers",
+            name="counted (± 2 s.e.)",
+            showlegend=not i,
+            marker=dict(color=palette.sample, symbol=symbol, size=8),
+            error_y=dict(array=[math.log10(c.value / c.low) for c in hit], width=3, arrayminus=[math.log10(c.high / c.value) for c in hit]),
+        )
         if missed is not None:
-            figure.add_scatter(x=[missed.dim], y=[-math.log10(missed.high)], mode="markers", name=f"none of {missed.n:,}",
-                               showlegend=not i, marker=dict(color=palette.sample, symbol="arrow-up", size=13))
+            figure.add_scatter(
+                x=[missed.dim],
+                y=[-math.log10(missed.high)],
+                mode="markers",
+                name=f"none of {missed.n:,}",
+                showlegend=not i,
+                marker=dict(color=palette.sample, symbol="arrow-up", size=13),
+            )
     for height, name in LANDMARKS:
         figure.add_hline(y=height, line=dict(color=palette.muted, width=1, dash="dash"))
-        figure.add_annotation(x=0, y=height, xref="x", yref="y", text=f" {name}", showarrow=False, xanchor="left", yanchor="bottom",
-                              font=dict(color=palette.muted, size=12))
+        figure.add_annotation(
+            x=0,
+            y=height,
+            xref="x",
+            yref="y",
+            text=f" {name}",
+            showarrow=False,
+            xanchor="left",
+            yanchor="bottom",
+            font=dict(color=palette.muted, size=12),
+        )
     _at(figure, d, palette)
     styled(figure, palette, x_title="dimension d", y_title="log₁₀ of looks per sample", height=420)
     figure.update_xaxes(type="log", dtick=1, range=[0, 3.02])
@@ -69,12 +104,20 @@ def cost_figure(found: Census, *, d: int, per_axis: int, wide: float, palette: P
 def place_figure(found: Census, *, d: int, eps: float, n_points: int, palette: Palette = LIGHT) -> go.Figure:
     """Peel of a ball, nearest over farthest, width of the Gaussian's shell: exact lines with what was counted."""
     figure = go.Figure()
-    curves = ((f"volume in the outer {eps:.0%}", "solid", dimensions.peel_share(LINE, eps), found.peel, "circle"),
-              (f"nearest / farthest of {n_points:,}", "dash", dimensions.nearest_share(LINE, n_points), found.nearest, "diamond"),
-              ("shell width / radius", "dot", dimensions.shell_width(LINE), found.shell, "square"))
+    curves = (
+        (f"volume in the outer {eps:.0%}", "solid", dimensions.peel_share(LINE, eps), found.peel, "circle"),
+        (f"nearest / farthest of {n_points:,}", "dash", dimensions.nearest_share(LINE, n_points), found.nearest, "diamond"),
+        ("shell width / radius", "dot", dimensions.shell_width(LINE), found.shell, "square"),
+    )
     for i, (name, dash, y, counted, symbol) in enumerate(curves):
-        figure.add_scatter(x=LINE, y=y, mode="lines", name=name, line=dict(color=palette.exact, width=2.2, dash=dash),
-                           hovertemplate="d = %{x}: %{y:.3f}<extra>" + name + "</extra>")
+        figure.add_scatter(
+            x=LINE,
+            y=y,
+            mode="lines",
+            name=name,
+            line=dict(color=palette.exact, width=2.2, dash=dash),
+            hovertemplate="d = %{x}: %{y:.3f}<extra>" + name + "</extra>",
+        )
         _dots(figure, counted, palette, symbol, show=not i)
     _at(figure, d, palette)
     styled(figure, palette, x_title="dimension d", y_title="share or ratio", height=420)
@@ -83,21 +126,36 @@ def place_figure(found: Census, *, d: int, eps: float, n_points: int, palette: P
     return figure
 
 
-def bought_figure(curves: Mapping[str, Sequence[float]], floor: Floor, *, dims: Sequence[int], d: int, chosen: str | None = None,
-                  palette: Palette = LIGHT) -> go.Figure:
+def bought_figure(
+    curves: Mapping[str, Sequence[float]], floor: Floor, *, dims: Sequence[int], d: int, chosen: str | None = None, palette: Palette = LIGHT
+) -> go.Figure:
     """Distance of |x| to its exact law after equally many looks, against the dimension, over the band that direct draws score in."""
     figure = go.Figure()
     ends = [dims[0], dims[-1]]
     low, high = max(floor.mean - 2 * floor.std, floor.mean / 4), floor.mean + 2 * floor.std
-    figure.add_scatter(x=ends + ends[::-1], y=[low, low, high, high], mode="lines", line_width=0, fill="toself",
-                       fillcolor=rgba(palette.exact, 0.2), hoverinfo="skip", name=f"{floor.n:,} exact draws (± 2 s.d.)")
+    figure.add_scatter(
+        x=ends + ends[::-1],
+        y=[low, low, high, high],
+        mode="lines",
+        line_width=0,
+        fill="toself",
+        fillcolor=rgba(palette.exact, 0.2),
+        hoverinfo="skip",
+        name=f"{floor.n:,} exact draws (± 2 s.d.)",
+    )
     for name, values in curves.items():
         own = name == chosen
         colour = palette.sample if own else palette.muted
-        figure.add_scatter(x=list(dims), y=[max(v, low / 2) for v in values], mode="lines+markers", name=METHODS[name],
-                           line=dict(color=colour, width=3 if own else 1.4, dash=DASHES[name]), customdata=list(values),
-                           marker=dict(symbol=SYMBOLS[name], size=9 if own else 6),
-                           hovertemplate="d = %{x}: %{customdata:.3g}<extra>" + METHODS[name] + "</extra>")
+        figure.add_scatter(
+            x=list(dims),
+            y=[max(v, low / 2) for v in values],
+            mode="lines+markers",
+            name=METHODS[name],
+            line=dict(color=colour, width=3 if own else 1.4, dash=DASHES[name]),
+            customdata=list(values),
+            marker=dict(symbol=SYMBOLS[name], size=9 if own else 6),
+            hovertemplate="d = %{x}: %{customdata:.3g}<extra>" + METHODS[name] + "</extra>",
+        )
     _at(figure, d, palette)
     styled(figure, palette, x_title="dimension d", y_title="distance of |x| to its exact law", height=420)
     figure.update_xaxes(type="log", dtick=1)

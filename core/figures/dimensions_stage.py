@@ -16,10 +16,19 @@ def payload(ball: Trajectory, gauss: Trajectory) -> bytes:
     bounds = (-HALF, HALF, -HALF, HALF)
     radius = torch.as_tensor(grid_points(bounds, (CELLS, CELLS))).norm(dim=1)
     panels = []
-    for title, name, run, density in (("Ball: |x| / radius", "points", ball, ball_density),
-                                      ("Gaussian: |x| / √d", "points", gauss, shell_density)):
+    for title, name, run, density in (
+        ("Ball: |x| / radius", "points", ball, ball_density),
+        ("Gaussian: |x| / √d", "points", gauss, shell_density),
+    ):
         behind = torch.stack([density(radius, d).reshape(CELLS, CELLS) for d in run.times.tolist()])
         panels.append(Panel(run.positions, title=title, name=name, role="sample", density=behind))
-    return pack_player(panels, times=ball.times, bounds=bounds, time_label="d", fps=12, marginals=False,
-                       alt="Points of a ball and of a Gaussian cloud at their true distances from the centre while dimensions are added: "
-                           "both clouds empty their middle and become thin rings.")
+    return pack_player(
+        panels,
+        times=ball.times,
+        bounds=bounds,
+        time_label="d",
+        fps=12,
+        marginals=False,
+        alt="Points of a ball and of a Gaussian cloud at their true distances from the centre while dimensions are added: "
+        "both clouds empty their middle and become thin rings.",
+    )

@@ -18,12 +18,29 @@ def payload(walk: Walk, *, family: str) -> bytes:
     rows = torch.arange(4 * k) // 4
     edges = torch.linspace(-0.5, k - 0.5, 8 * k + 1)
     curve = laws[:, edges.round().long().clamp(0, k - 1)]
-    panels = [Panel((tokens.float() + lane)[:, :, None], title=title, name=name, role=role, density=law[:, rows].float(),
-                    marginals_exact=exact.float())
-              for tokens, title, name, role, law, exact in (
-                  (walk.forward, "corrupt: q(xₜ | xₜ₋₁)", "corrupted tokens", "data", laws, curve),
-                  (walk.backward, "restore: p(xₜ₋₁ | xₜ)", "restored tokens", "sample", laws.flip(0), curve.flip(0)))]
+    panels = [
+        Panel(
+            (tokens.float() + lane)[:, :, None],
+            title=title,
+            name=name,
+            role=role,
+            density=law[:, rows].float(),
+            marginals_exact=exact.float(),
+        )
+        for tokens, title, name, role, law, exact in (
+            (walk.forward, "corrupt: q(xₜ | xₜ₋₁)", "corrupted tokens", "data", laws, curve),
+            (walk.backward, "restore: p(xₜ₋₁ | xₜ)", "restored tokens", "sample", laws.flip(0), curve.flip(0)),
+        )
+    ]
     last = "mask" if walk.names[-1] == "?" else walk.names[-1]
-    return pack_player(panels, times=torch.arange(walk.n_steps + 1), mode="1d", bounds=(-0.5, k - 0.5), x_label="step",
-                       y_label=f"category ({walk.names[0]} … {last})", time_label="step", fps=max(6, walk.n_steps / 6),
-                       alt=f"{n} tokens hop between {k} categories of the {family} chain until all is noise; others hop back to the data.")
+    return pack_player(
+        panels,
+        times=torch.arange(walk.n_steps + 1),
+        mode="1d",
+        bounds=(-0.5, k - 0.5),
+        x_label="step",
+        y_label=f"category ({walk.names[0]} … {last})",
+        time_label="step",
+        fps=max(6, walk.n_steps / 6),
+        alt=f"{n} tokens hop between {k} categories of the {family} chain until all is noise; others hop back to the data.",
+    )

@@ -17,8 +17,13 @@ TITLES = {"equivariant": "kernel that turns with its input", "plain": "kernel wi
 
 def crystal_payload(cells: list[Cell], shares: torch.Tensor, move: str) -> bytes:
     """Crystal player payload: as given, beside the same crystal on its way to another description."""
-    return pack_crystals([as_crystal(cells[0]), movie(cells, shares)], titles=["as given", MOVES[move].label], loop=True,
-                         time_label="share of the way", alt=f"The same crystal twice; one is told in another way: {MOVES[move].label}.")
+    return pack_crystals(
+        [as_crystal(cells[0]), movie(cells, shares)],
+        titles=["as given", MOVES[move].label],
+        loop=True,
+        time_label="share of the way",
+        alt=f"The same crystal twice; one is told in another way: {MOVES[move].label}.",
+    )
 
 
 def molecule_payload(runs: dict[str, Trajectory]) -> bytes:
@@ -31,7 +36,24 @@ def molecule_payload(runs: dict[str, Trajectory]) -> bytes:
     for kernel, run in runs.items():
         each = torch.stack([density(points, sigma, kernel=kernel).reshape(CELLS, CELLS) for sigma in SCHEDULE.sigma(times[keys]).tolist()])
         labels = torch.arange(len(ATOMS)).repeat_interleave(run.n_particles // len(ATOMS))
-        panels.append(Panel(run.positions, title=TITLES[kernel], name="atoms", role="sample", density=each[held].float(), labels=labels,
-                            label_names=("O", "first H", "second H")))
-    return pack_player(panels, times=times, bounds=BOUNDS, x_label="x", y_label="y", time_label="t", marginals=False,
-                       alt="Molecules grow out of noise: on the left in every pose, on the right all in the same one.")
+        panels.append(
+            Panel(
+                run.positions,
+                title=TITLES[kernel],
+                name="atoms",
+                role="sample",
+                density=each[held].float(),
+                labels=labels,
+                label_names=("O", "first H", "second H"),
+            )
+        )
+    return pack_player(
+        panels,
+        times=times,
+        bounds=BOUNDS,
+        x_label="x",
+        y_label="y",
+        time_label="t",
+        marginals=False,
+        alt="Molecules grow out of noise: on the left in every pose, on the right all in the same one.",
+    )

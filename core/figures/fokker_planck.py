@@ -24,8 +24,9 @@ def entropy_figure(solution: Solution, *, palette: Palette = LIGHT) -> go.Figure
         tail = t >= 0.25 * t[-1]
         last = int(np.nonzero(H > 1e-10)[0][-1])
         line = H[last] * np.exp(-2 * found.stepped * (t[tail] - t[last]))
-        figure.add_scatter(x=t[tail], y=line, mode="lines", name="exp(−2 λ t), λ from the operator",
-                           line=dict(color=palette.accent, width=2, dash="dash"))
+        figure.add_scatter(
+            x=t[tail], y=line, mode="lines", name="exp(−2 λ t), λ from the operator", line=dict(color=palette.accent, width=2, dash="dash")
+        )
     styled(figure, palette, x_title="time t", y_title="∫ p ln(p/p∞) / nats")
     low = max(1e-13, float(H[seen].min()) / 2) if seen.any() else 1e-13
     figure.update_yaxes(type="log", exponentformat="power", range=[math.log10(low), math.log10(3 * float(H.max()))])
@@ -56,12 +57,22 @@ def profiles_figure(solution: Solution, walk: Trajectory, *, half: float | None 
     counts, edges = np.histogram(walk.final[:, 0].double().numpy(), bins=60, range=(-half, half))
     width = edges[1] - edges[0]
     figure = go.Figure()
-    figure.add_bar(x=edges[:-1] + width / 2, y=counts / (walk.n_particles * width), width=width, name="particles at the end",
-                   marker=dict(color=rgba(palette.sample, 0.55), line_width=0))
+    figure.add_bar(
+        x=edges[:-1] + width / 2,
+        y=counts / (walk.n_particles * width),
+        width=width,
+        name="particles at the end",
+        marker=dict(color=rgba(palette.sample, 0.55), line_width=0),
+    )
     for share, opacity in ((0.0, 0.35), (0.05, 0.5), (0.25, 0.7), (1.0, 1.0)):
         i = round(share * (len(p) - 1))
-        figure.add_scatter(x=x, y=marginal[i], mode="lines", name=f"p at t = {solution.times[i]:.3g}",
-                           line=dict(color=rgba(palette.exact, opacity), width=2.5 if share == 1 else 1.6))
+        figure.add_scatter(
+            x=x,
+            y=marginal[i],
+            mode="lines",
+            name=f"p at t = {solution.times[i]:.3g}",
+            line=dict(color=rgba(palette.exact, opacity), width=2.5 if share == 1 else 1.6),
+        )
     if solution.setting.confining:
         figure.add_scatter(x=x, y=end, mode="lines", name="p∞", line=dict(color=palette.ink, width=1.6, dash="dash"))
     top = 1.25 * max(float(end.max()) if solution.setting.confining else 0.0, float(marginal[len(p) // 4].max()))
@@ -91,9 +102,11 @@ def table(solution: Solution) -> list[tuple[str, str]]:
     """(quantity, value): what the scheme kept, the gap of the operator beside the measured decay, what is special here."""
     s = solution.setting
     least = float(solution.smallest.min())
-    rows = [("Mass lost, at most", f"{np.abs(solution.mass - 1).max():.0e}"),
-            ("Smallest density", f"{least:.0e}" if least < 0 or least > 1e-9 else "above 0" if least else "0"),
-            ("Steps on which entropy rose", f"{int((np.diff(solution.entropy) > solution.roundoff).sum())} of {len(solution.entropy) - 1}")]
+    rows = [
+        ("Mass lost, at most", f"{np.abs(solution.mass - 1).max():.0e}"),
+        ("Smallest density", f"{least:.0e}" if least < 0 or least > 1e-9 else "above 0" if least else "0"),
+        ("Steps on which entropy rose", f"{int((np.diff(solution.entropy) > solution.roundoff).sum())} of {len(solution.entropy) - 1}"),
+    ]
     if s.confining:
         found = decay(solution)
         rows.append(("Slowest rate λ₁ of the operator", f"{solution.gap:.4g}"))
@@ -104,9 +117,12 @@ def table(solution: Solution) -> list[tuple[str, str]]:
         rows.append(("Decay measured at the end", "–" if found is None else f"{found.measured:.4g}" if late else "not yet: t ≪ 1/λ₁"))
     else:
         near, far = box_gap(s, 12.0), box_gap(s, 24.0)
-        rows += [("λ₁ with walls at ±12", f"{near:.3g}"), ("λ₁ with walls at ±24", f"{far:.3g}"),
-                 ("Variance gained per time, late half", f"{_growth(solution):.3g}"),
-                 ("the same, exact (Lifson–Jackson)", f"{2 * washboard_diffusion(s):.3g}")]
+        rows += [
+            ("λ₁ with walls at ±12", f"{near:.3g}"),
+            ("λ₁ with walls at ±24", f"{far:.3g}"),
+            ("Variance gained per time, late half", f"{_growth(solution):.3g}"),
+            ("the same, exact (Lifson–Jackson)", f"{2 * washboard_diffusion(s):.3g}"),
+        ]
     if s.kind == "whirl":
         rows.append(("Second rates: λ₁ ± i Ω", f"{abs(solution.rates[1].imag):.3g} (Ω = {s.swirl:g})"))
     if "score" in s.kind:

@@ -30,27 +30,60 @@ def payload(solution: Solution, walks: tuple[Trajectory, Trajectory]) -> bytes:
     if solution.setting.flat:
         x = solution.box.centres(0)
         cells = -half + (np.arange(CELLS) + 0.5) * (2 * half / CELLS)
-        density, marginal = (np.stack([np.interp(at, x, p) for p in solution.p]).astype("f4")
-                             for at in (cells, np.linspace(-half, half, EDGES)))
+        density, marginal = (
+            np.stack([np.interp(at, x, p) for p in solution.p]).astype("f4") for at in (cells, np.linspace(-half, half, EDGES))
+        )
         for title, walk in zip(TITLES, walks):
             panels.append(Panel(walk.positions, title=title, name="particles", density=density, marginals_exact=marginal))
-        return pack_player(panels, times=times, mode="1d", bounds=(-half, half), x_label="t", y_label="x", time_label="t",
-                           alt="A map of the density in space and time, with noisy paths on the left and smooth ones on the right.")
+        return pack_player(
+            panels,
+            times=times,
+            mode="1d",
+            bounds=(-half, half),
+            x_label="t",
+            y_label="x",
+            time_label="t",
+            alt="A map of the density in space and time, with noisy paths on the left and smooth ones on the right.",
+        )
     box, n = solution.box, solution.box.cells[0]
-    cut = round(n * (1 - half / box.high[0]) / 2)                     # cells outside the view, on each side
+    cut = round(n * (1 - half / box.high[0]) / 2)  # cells outside the view, on each side
     view = slice(cut, n - cut)
     half = box.high[0] - cut * box.widths[0]
-    marginals = tuple(np.stack([np.interp(np.linspace(-half, half, EDGES), box.centres(1 - axis), frame) for frame in
-                                solution.p.sum(axis=1 + axis) * box.widths[axis]]).astype("f4") for axis in (0, 1))
+    marginals = tuple(
+        np.stack(
+            [
+                np.interp(np.linspace(-half, half, EDGES), box.centres(1 - axis), frame)
+                for frame in solution.p.sum(axis=1 + axis) * box.widths[axis]
+            ]
+        ).astype("f4")
+        for axis in (0, 1)
+    )
     moments = np.unique(np.linspace(0, len(times) - 1, min(MOMENTS, len(times))).round().astype(int))
     held = np.abs(np.arange(len(times))[:, None] - moments).argmin(1)
     arrows = np.stack([_visible(_coarse(J)) for J in current(solution, moments)[:, view, view]]).astype("f4")[held]
     density = solution.p[:, view, view].astype("f4")
     for title, walk in zip(TITLES, walks):
-        panels.append(Panel(walk.positions, title=title, name="particles", density=density, arrows=arrows, arrow_role="current",
-                            marginals_exact=marginals))
-    return pack_player(panels, times=times, bounds=(-half, half, -half, half), x_label="x₁", y_label="x₂", time_label="t", trail=10,
-                       alt="A density flows over the plane from its start to its end, with particles on it and its current as arrows.")
+        panels.append(
+            Panel(
+                walk.positions,
+                title=title,
+                name="particles",
+                density=density,
+                arrows=arrows,
+                arrow_role="current",
+                marginals_exact=marginals,
+            )
+        )
+    return pack_player(
+        panels,
+        times=times,
+        bounds=(-half, half, -half, half),
+        x_label="x₁",
+        y_label="x₂",
+        time_label="t",
+        trail=10,
+        alt="A density flows over the plane from its start to its end, with particles on it and its current as arrows.",
+    )
 
 
 def _visible(arrows: np.ndarray) -> np.ndarray:

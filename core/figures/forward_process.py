@@ -35,8 +35,14 @@ def schedule_figures(chosen: str, variant: str, *, t_end: float = 1.0, palette: 
     for title, quantity in (("signal α(t)", "alpha"), ("noise σ(t)", "sigma"), ("log-SNR  ln α²/σ²", "log_snr")):
         figure = go.Figure()
         for name, line in _lines(chosen, palette):
-            figure.add_scatter(x=t.numpy(), y=getattr(clock(name, variant), quantity)(t).numpy(), mode="lines", name=name, line=line,
-                               hovertemplate="t = %{x:.2f}: %{y:.3g}<extra>" + name + "</extra>")
+            figure.add_scatter(
+                x=t.numpy(),
+                y=getattr(clock(name, variant), quantity)(t).numpy(),
+                mode="lines",
+                name=name,
+                line=line,
+                hovertemplate="t = %{x:.2f}: %{y:.3g}<extra>" + name + "</extra>",
+            )
         styled(figure, palette, x_title="time t", y_title=title, height=300).update_layout(showlegend=False)
         if t_end < 1:
             figure.add_vline(x=t_end, line=dict(color=palette.sample, width=1.5))
@@ -51,24 +57,47 @@ def schedule_figures(chosen: str, variant: str, *, t_end: float = 1.0, palette: 
 def collapse_figures(result: Collapse, chosen: str, variant: str, *, palette: Palette = LIGHT) -> list[go.Figure]:
     """Relative entropy to the Gaussian: against t a bundle of curves, against log-SNR one curve, with the largest deviation."""
     drawn = []
-    for x, curves, title in ((result.times, result.in_time, "time t: six speeds"),
-                             (result.log_snr, result.on_path, f"log-SNR: one {variant} path")):
+    for x, curves, title in (
+        (result.times, result.in_time, "time t: six speeds"),
+        (result.log_snr, result.on_path, f"log-SNR: one {variant} path"),
+    ):
         figure = go.Figure()
         for i, (name, line) in enumerate(_lines(chosen, palette)):
-            figure.add_scatter(x=x.numpy(), y=curves[name].numpy(), mode="lines", name=name, line=line,
-                               hovertemplate="%{x:.2f}: %{y:.3g} nats<extra>" + name + "</extra>")
+            figure.add_scatter(
+                x=x.numpy(),
+                y=curves[name].numpy(),
+                mode="lines",
+                name=name,
+                line=line,
+                hovertemplate="%{x:.2f}: %{y:.3g} nats<extra>" + name + "</extra>",
+            )
             if drawn:
                 look = dict(color=line["color"], symbol=SYMBOLS[i], size=9, line=dict(color=palette.background, width=1))
-                figure.add_scatter(x=x[i::len(CLOCKS)].numpy(), y=curves[name][i::len(CLOCKS)].numpy(), mode="markers", marker=look,
-                                   name=name, hovertemplate="%{x:.2f}: %{y:.3g} nats<extra>" + name + "</extra>")
+                figure.add_scatter(
+                    x=x[i :: len(CLOCKS)].numpy(),
+                    y=curves[name][i :: len(CLOCKS)].numpy(),
+                    mode="markers",
+                    marker=look,
+                    name=name,
+                    hovertemplate="%{x:.2f}: %{y:.3g} nats<extra>" + name + "</extra>",
+                )
         styled(figure, palette, x_title=title, y_title="KL of x₁ to the Gaussian / nats", height=340)
         figure.update_yaxes(type="log", range=[-5, 0], dtick=1, exponentformat="power")
         figure.update_layout(showlegend=False)
         drawn.append(figure)
     drawn[1].update_xaxes(autorange="reversed")
-    drawn[1].add_annotation(x=0.99, y=0.97, xref="paper", yref="paper", xanchor="right", yanchor="top", showarrow=False, align="right",
-                            text=f"largest deviation between any two clocks:<br>{_tiny(result.deviation)} of the curve's height,<br>"
-                                 f"{_tiny(result.density_deviation)} of the density's")
+    drawn[1].add_annotation(
+        x=0.99,
+        y=0.97,
+        xref="paper",
+        yref="paper",
+        xanchor="right",
+        yanchor="top",
+        showarrow=False,
+        align="right",
+        text=f"largest deviation between any two clocks:<br>{_tiny(result.deviation)} of the curve's height,<br>"
+        f"{_tiny(result.density_deviation)} of the density's",
+    )
     return drawn
 
 
@@ -85,21 +114,46 @@ def stiffness_figure(chosen: str, variant: str, *, t_end: float = 1.0, n_steps: 
     start = chain.times[:-1].numpy()
     look = dict(mode="lines+markers" if n_steps <= 50 else "lines")
     figure.add_scatter(x=start, y=chain.erased.numpy(), name="Euler: −f Δt", line=dict(color=palette.sample, width=2.5), **look)
-    figure.add_scatter(x=start, y=chain.beta.numpy(), name="DDPM: β of the step", **look,
-                       line=dict(color=palette.accent, width=2, dash="dash"))
+    figure.add_scatter(
+        x=start, y=chain.beta.numpy(), name="DDPM: β of the step", **look, line=dict(color=palette.accent, width=2, dash="dash")
+    )
     for level, words in ((1, "everything in one step"), (2, "unstable")):
-        figure.add_hline(y=level, line=dict(color=palette.force, width=1.2, dash="dot"), row=1, col=1, annotation_text=words,
-                         annotation_position="top left", annotation_font_color=palette.force)
+        figure.add_hline(
+            y=level,
+            line=dict(color=palette.force, width=1.2, dash="dot"),
+            row=1,
+            col=1,
+            annotation_text=words,
+            annotation_position="top left",
+            annotation_font_color=palette.force,
+        )
     ratio = chain.variance[1:] / chain.sigma2[1:].clamp_min(1e-300)
-    figure.add_scatter(x=chain.times[1:].numpy(), y=ratio.numpy(), name="noise variance, Euler / exact", row=2, col=1,
-                       line=dict(color=palette.sample, width=2.5), showlegend=False, **look)
+    figure.add_scatter(
+        x=chain.times[1:].numpy(),
+        y=ratio.numpy(),
+        name="noise variance, Euler / exact",
+        row=2,
+        col=1,
+        line=dict(color=palette.sample, width=2.5),
+        showlegend=False,
+        **look,
+    )
     figure.add_hline(y=1, line=dict(color=palette.exact, width=2), row=2, col=1)
     styled(figure, palette, x_title="", y_title="", height=420)
     figure.update_yaxes(title_text="share erased", range=[0, max(2.3, min(float(chain.erased.max()) * 1.1, 20))], row=1, col=1)
     figure.update_yaxes(title_text="variance ratio", rangemode="tozero", row=2, col=1)
     figure.update_xaxes(title_text="time t", row=2, col=1)
-    figure.add_annotation(x=0.02, y=0.02, xref="paper", yref="paper", xanchor="left", yanchor="bottom", showarrow=False,
-                          text=f"noise variance, Euler / exact: {float(ratio[-1]):.4g} at the end", bgcolor=rgba(palette.background, 0.8))
+    figure.add_annotation(
+        x=0.02,
+        y=0.02,
+        xref="paper",
+        yref="paper",
+        xanchor="left",
+        yanchor="bottom",
+        showarrow=False,
+        text=f"noise variance, Euler / exact: {float(ratio[-1]):.4g} at the end",
+        bgcolor=rgba(palette.background, 0.8),
+    )
     return figure
 
 
@@ -108,10 +162,21 @@ def price_figure(price: Price, *, t_end: float = 1.0, palette: Palette = LIGHT) 
     x = price.t_end.numpy()
     low, high = max(0.0, price.floor.mean - 2 * price.floor.std), price.floor.mean + 2 * price.floor.std
     figure = go.Figure()
-    figure.add_scatter(x=[x[0], x[-1], x[-1], x[0]], y=[low, low, high, high], fill="toself", mode="lines", line_width=0, hoverinfo="skip",
-                       fillcolor=rgba(palette.exact, 0.18), name=f"exact draws, {price.n:,} (± 2 s.d.)")
-    curves = ((price.gap, "x<sub>T</sub> to the Gaussian", palette.noise, "dash"),
-              (price.back, "way back to the data", palette.sample, "solid"), (price.drift, "drift of its mean", palette.accent, "dot"))
+    figure.add_scatter(
+        x=[x[0], x[-1], x[-1], x[0]],
+        y=[low, low, high, high],
+        fill="toself",
+        mode="lines",
+        line_width=0,
+        hoverinfo="skip",
+        fillcolor=rgba(palette.exact, 0.18),
+        name=f"exact draws, {price.n:,} (± 2 s.d.)",
+    )
+    curves = (
+        (price.gap, "x<sub>T</sub> to the Gaussian", palette.noise, "dash"),
+        (price.back, "way back to the data", palette.sample, "solid"),
+        (price.drift, "drift of its mean", palette.accent, "dot"),
+    )
     for y, name, colour, dash in curves:
         figure.add_scatter(x=x, y=y.numpy(), mode="lines+markers", name=name, line=dict(color=colour, width=2.5, dash=dash))
     figure.add_vline(x=t_end, line=dict(color=palette.muted, width=1.2))
@@ -123,11 +188,15 @@ def price_figure(price: Price, *, t_end: float = 1.0, palette: Palette = LIGHT) 
 def readings(chain: Chain, variant: str) -> list[tuple[str, str]]:
     """(quantity, value) of the last state, stepped and exact."""
     kept, alpha = float(chain.kept[-1]), float(chain.alpha[-1])
-    kept = 0.0 if abs(kept) < 1e-12 else kept     # a step that erases everything leaves round-off
-    return [("Signal left α, exact", f"{alpha:.3g}"), ("Signal left, Euler", f"{kept:.3g}"),
-            ("Noise variance σ², exact", f"{float(chain.sigma2[-1]):.4g}"), ("Noise variance, Euler", f"{float(chain.variance[-1]):.4g}"),
-            ("Largest share erased by one Euler step", f"{float(chain.erased.max()):.3g}" if variant != "VE" else "0"),
-            ("1/√(1−β) of the last exact step", f"{float((1 - chain.beta[-1]).clamp_min(1e-300) ** -0.5):.3g}")]
+    kept = 0.0 if abs(kept) < 1e-12 else kept  # a step that erases everything leaves round-off
+    return [
+        ("Signal left α, exact", f"{alpha:.3g}"),
+        ("Signal left, Euler", f"{kept:.3g}"),
+        ("Noise variance σ², exact", f"{float(chain.sigma2[-1]):.4g}"),
+        ("Noise variance, Euler", f"{float(chain.variance[-1]):.4g}"),
+        ("Largest share erased by one Euler step", f"{float(chain.erased.max()):.3g}" if variant != "VE" else "0"),
+        ("1/√(1−β) of the last exact step", f"{float((1 - chain.beta[-1]).clamp_min(1e-300) ** -0.5):.3g}"),
+    ]
 
 
 def final_figure(stepped: Trajectory, jumped: Trajectory, *, palette: Palette = LIGHT) -> go.Figure:
@@ -136,10 +205,16 @@ def final_figure(stepped: Trajectory, jumped: Trajectory, *, palette: Palette = 
     edges = np.linspace(-4, 4, 61)
     for run, name, colour in ((stepped, "stepped", palette.sample), (jumped, "jumped", palette.data)):
         counts, _ = np.histogram(run.final[:, 0].numpy(), bins=edges)
-        figure.add_bar(x=(edges[1:] + edges[:-1]) / 2, y=counts / run.n_particles / np.diff(edges), name=name, opacity=0.6,
-                       marker=dict(color=colour, line_width=0))
+        figure.add_bar(
+            x=(edges[1:] + edges[:-1]) / 2,
+            y=counts / run.n_particles / np.diff(edges),
+            name=name,
+            opacity=0.6,
+            marker=dict(color=colour, line_width=0),
+        )
     x = np.linspace(-4, 4, 201)
-    figure.add_scatter(x=x, y=np.exp(-x * x / 2) / np.sqrt(2 * np.pi), mode="lines", name="N(0, 1)",
-                       line=dict(color=palette.exact, width=2.5))
+    figure.add_scatter(
+        x=x, y=np.exp(-x * x / 2) / np.sqrt(2 * np.pi), mode="lines", name="N(0, 1)", line=dict(color=palette.exact, width=2.5)
+    )
     figure.update_layout(bargap=0, barmode="overlay")
     return styled(figure, palette, x_title="x₁ at the end", y_title="density")

@@ -38,9 +38,19 @@ def payload(stepped: Trajectory, jumped: Trajectory, scene: dict, *, rule: str =
 
     scaled: say on the axes that they are x / sqrt(alpha^2 + sigma^2), which is x only for VP.
     """
-    panels = [Panel(stepped.positions, name=RULES[rule], role="sample", **scene),
-              Panel(jumped.positions, name="jumped: α x₀ + σ ε", role="data")]
+    panels = [
+        Panel(stepped.positions, name=RULES[rule], role="sample", **scene),
+        Panel(jumped.positions, name="jumped: α x₀ + σ ε", role="data"),
+    ]
     names = ("x₁ / √(α²+σ²)", "x₂ / √(α²+σ²)") if scaled else ("x₁", "x₂")
-    return pack_player(panels, times=stepped.times, bounds=BOUNDS, x_label=names[0], y_label=names[1], time_label="t", overlay=True,
-                       fps=24, alt="Two crowds leave the data together, one step by step and one by jumps; both dissolve into the same "
-                                   "Gaussian cloud.")
+    return pack_player(
+        panels,
+        times=stepped.times,
+        bounds=BOUNDS,
+        x_label=names[0],
+        y_label=names[1],
+        time_label="t",
+        overlay=True,
+        fps=24,
+        alt="Two crowds leave the data together, one step by step and one by jumps; both dissolve into the same Gaussian cloud.",
+    )

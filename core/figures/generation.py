@@ -14,8 +14,7 @@ from core.crystals.generation import ReadOut
 from core.crystals.settling import Settling
 from core.figures.theme import LIGHT, Palette, rgba, styled
 
-READ_OUTS = {"nearest_distance": "nearest distance (Å)", "volume_per_atom": "volume per atom (Å³)",
-             "density": "density (g/cm³)"}
+READ_OUTS = {"nearest_distance": "nearest distance (Å)", "volume_per_atom": "volume per atom (Å³)", "density": "density (g/cm³)"}
 
 
 def noise_levels(process: Diffusion, *, now: float | None = None, palette: Palette = LIGHT) -> go.Figure:
@@ -24,8 +23,7 @@ def noise_levels(process: Diffusion, *, now: float | None = None, palette: Palet
     sigma, cell = process.sigma(t).numpy(), (1 - process.alpha(t) ** 2).clamp(min=0).sqrt().numpy()
     figure = go.Figure()
     figure.add_scatter(x=t.numpy(), y=sigma, name="coordinates, σ(t)", line=dict(color=palette.noise, width=3))
-    figure.add_scatter(x=t.numpy(), y=cell, name="cell, √(1 − α²)",
-                       line=dict(color=palette.accent, width=3, dash="dash"))
+    figure.add_scatter(x=t.numpy(), y=cell, name="cell, √(1 − α²)", line=dict(color=palette.accent, width=3, dash="dash"))
     if now is not None:
         figure.add_vline(x=now, line=dict(color=palette.muted, width=1, dash="dot"))
     figure = styled(figure, palette, x_title="time t (0 = crystal, 1 = noise)", y_title="noise level", height=300)
@@ -39,23 +37,25 @@ def coming_to_rest(runs: Sequence[Settling], *, palette: Palette = LIGHT) -> go.
     Thin lines: each structure. Thick: the median over the structures at the same times.
     """
     figure = make_subplots(specs=[[{"secondary_y": True}]])
-    for name, values, colour, second in (("atoms", [r.coords for r in runs], palette.sample, False),
-                                         ("cell", [r.cell for r in runs], palette.accent, True)):
+    for name, values, colour, second in (
+        ("atoms", [r.coords for r in runs], palette.sample, False),
+        ("cell", [r.cell for r in runs], palette.accent, True),
+    ):
         for run, y in zip(runs[:24], values, strict=False):
-            figure.add_scatter(x=run.times, y=y, line=dict(color=rgba(colour, 0.25), width=1), hoverinfo="skip",
-                               showlegend=False, secondary_y=second)
-        figure.add_scatter(x=runs[0].times, y=np.median(values, axis=0), name=name, line=dict(color=colour, width=3),
-                           secondary_y=second)
-    figure = styled(figure, palette, x_title="time t (1 = noise, 0 = crystal)", y_title="atoms: distance to rest (Å)",
-                    height=300)
+            figure.add_scatter(
+                x=run.times, y=y, line=dict(color=rgba(colour, 0.25), width=1), hoverinfo="skip", showlegend=False, secondary_y=second
+            )
+        figure.add_scatter(x=runs[0].times, y=np.median(values, axis=0), name=name, line=dict(color=colour, width=3), secondary_y=second)
+    figure = styled(figure, palette, x_title="time t (1 = noise, 0 = crystal)", y_title="atoms: distance to rest (Å)", height=300)
     figure.update_xaxes(autorange="reversed")
     figure.update_yaxes(rangemode="tozero")
     figure.update_yaxes(title_text="cell: strain to rest", showgrid=False, tickformat=".2g", rangemode="tozero", secondary_y=True)
     return figure
 
 
-def read_out_histograms(read_outs: Sequence[ReadOut], reference: Mapping[str, Mapping] | None = None, *,
-                        palette: Palette = LIGHT) -> go.Figure:
+def read_out_histograms(
+    read_outs: Sequence[ReadOut], reference: Mapping[str, Mapping] | None = None, *, palette: Palette = LIGHT
+) -> go.Figure:
     """Generated crystals (bars) against the training data (line), as densities.
 
     reference: for each name in READ_OUTS {"edges": (K + 1,), "counts": (K,)}, as the models' `about` carries it.
@@ -68,13 +68,28 @@ def read_out_histograms(read_outs: Sequence[ReadOut], reference: Mapping[str, Ma
         edges = np.array(known["edges"]) if known else np.histogram_bin_edges(values, bins=20)
         heights, _ = np.histogram(np.clip(values, edges[0], edges[-1]), bins=edges, density=True)
         centres = (edges[:-1] + edges[1:]) / 2
-        figure.add_bar(x=centres, y=heights, width=np.diff(edges), name="generated", marker_color=rgba(palette.sample, 0.7),
-                       showlegend=column == 1, row=1, col=column)
+        figure.add_bar(
+            x=centres,
+            y=heights,
+            width=np.diff(edges),
+            name="generated",
+            marker_color=rgba(palette.sample, 0.7),
+            showlegend=column == 1,
+            row=1,
+            col=column,
+        )
         if known:
             counts = np.array(known["counts"], dtype=float)
-            figure.add_scatter(x=centres, y=counts / (counts.sum() * np.diff(edges)), name="training data",
-                               line=dict(color=palette.data, width=2, shape="hvh"), mode="lines", showlegend=column == 1,
-                               row=1, col=column)
+            figure.add_scatter(
+                x=centres,
+                y=counts / (counts.sum() * np.diff(edges)),
+                name="training data",
+                line=dict(color=palette.data, width=2, shape="hvh"),
+                mode="lines",
+                showlegend=column == 1,
+                row=1,
+                col=column,
+            )
     figure = styled(figure, palette, x_title="", y_title="", height=280)
     for column, title in enumerate(READ_OUTS.values(), start=1):
         figure.update_xaxes(title_text=title, row=1, col=column)

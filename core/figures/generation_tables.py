@@ -48,6 +48,9 @@ def score_table(about: Mapping[str, Any]) -> list[tuple[str, str]]:
             rows.append((name, show.format(value)))
     if "de_novo_census" in about:
         made = about["de_novo_census"]
-        rows += [(f"Of {made['n']:,} from nothing: sound", f"{made['structure_validity']:.1%}"),
-                 ("Charge-balanced (SMACT)", f"{made['composition_validity']:.1%}"), ("Unique", f"{made['uniqueness']:.1%}")]
+        rows += [
+            (f"Of {made['n']:,} from nothing: sound", f"{made['structure_validity']:.1%}"),
+            ("Charge-balanced (SMACT)", f"{made['composition_validity']:.1%}"),
+            ("Unique", f"{made['uniqueness']:.1%}"),
+        ]
     return rows

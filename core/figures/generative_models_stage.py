@@ -42,8 +42,15 @@ def payload(runs: Mapping[str, Trajectory], *, dataset: str, clock: str) -> byte
     density, _ = _exact(dataset)
     times = moments(runs, clock)
     panels = [Panel(on_clock(run, clock, times), title=FAMILIES[name].label, name="samples", density=density) for name, run in runs.items()]
-    return pack_player(panels, times=times, bounds=BOUNDS, time_label=LABEL[clock], marginals=False, fps=20 if clock == "own pace" else 10,
-                       alt="Six families of generative models carry the same noise to the data, each on its own way.")
+    return pack_player(
+        panels,
+        times=times,
+        bounds=BOUNDS,
+        time_label=LABEL[clock],
+        marginals=False,
+        fps=20 if clock == "own pace" else 10,
+        alt="Six families of generative models carry the same noise to the data, each on its own way.",
+    )
 
 
 def payload_of_one(run: Trajectory, *, dataset: str, family: str, clock: str, seed: int) -> bytes:
@@ -55,11 +62,26 @@ def payload_of_one(run: Trajectory, *, dataset: str, family: str, clock: str, se
     own = belief(dataset=dataset, family=family, points=grid)
     label = FAMILIES[family].label
     beside = "It has no density" if own is None else "What it believes"
-    panels = [Panel(on_clock(run, clock, times), title=f"{label}: what it makes", name="samples", density=density,
-                    marginals_exact=marginals),
-              Panel(data.expand(len(times), -1, -1), title=beside, name="data", role="data", marginals_exact=marginals,
-                    density_role="sample", density_name=f"density of the {label} model",
-                    density=None if own is None else own.reshape(1, 48, 48))]
-    return pack_player(panels, times=times, bounds=BOUNDS, x_label="x₁", y_label="x₂", time_label=LABEL[clock],
-                       fps=20 if clock == "own pace" else 10,
-                       alt=f"{label} carries noise to the data; beside it the density that it believes in.")
+    panels = [
+        Panel(on_clock(run, clock, times), title=f"{label}: what it makes", name="samples", density=density, marginals_exact=marginals),
+        Panel(
+            data.expand(len(times), -1, -1),
+            title=beside,
+            name="data",
+            role="data",
+            marginals_exact=marginals,
+            density_role="sample",
+            density_name=f"density of the {label} model",
+            density=None if own is None else own.reshape(1, 48, 48),
+        ),
+    ]
+    return pack_player(
+        panels,
+        times=times,
+        bounds=BOUNDS,
+        x_label="x₁",
+        y_label="x₂",
+        time_label=LABEL[clock],
+        fps=20 if clock == "own pace" else 10,
+        alt=f"{label} carries noise to the data; beside it the density that it believes in.",
+    )

@@ -18,10 +18,24 @@ def distance_figure(found: Sweep, *, gamma: float, palette: Palette = LIGHT) -> 
     low = [max(f.mean - 2 * f.std, 1e-4) for f in found.floors]
     high = [f.mean + 2 * f.std for f in found.floors]
     figure = go.Figure()
-    figure.add_scatter(x=found.gammas + found.gammas[::-1], y=low + high[::-1], fill="toself", mode="lines", line_width=0, hoverinfo="skip",
-                       fillcolor=rgba(palette.exact, 0.2), name=f"exact draws, {found.floors[0].n:,} (± 2 s.d.)")
-    figure.add_scatter(x=found.gammas, y=found.distances, mode="lines+markers", name="guided", line=dict(color=palette.sample, width=2.5),
-                       hovertemplate="γ = %{x:g}: %{y:.3f}<extra></extra>")
+    figure.add_scatter(
+        x=found.gammas + found.gammas[::-1],
+        y=low + high[::-1],
+        fill="toself",
+        mode="lines",
+        line_width=0,
+        hoverinfo="skip",
+        fillcolor=rgba(palette.exact, 0.2),
+        name=f"exact draws, {found.floors[0].n:,} (± 2 s.d.)",
+    )
+    figure.add_scatter(
+        x=found.gammas,
+        y=found.distances,
+        mode="lines+markers",
+        name="guided",
+        line=dict(color=palette.sample, width=2.5),
+        hovertemplate="γ = %{x:g}: %{y:.3f}<extra></extra>",
+    )
     figure.add_vline(x=gamma, line=dict(color=palette.accent, dash="dot", width=1.5))
     return styled(figure, palette, x_title="guidance scale γ", y_title="distance to the tilt / units of x")
 
@@ -31,23 +45,37 @@ def tradeoff_figure(found: Sweep, *, palette: Palette = LIGHT) -> go.Figure:
 
     Fidelity is drawn by the number of its nines, -log10(1 - fidelity), held at MOST_NINES.
     """
+
     def nines(q):
         return min(-math.log10(max(1 - q.fidelity, 1e-300)), MOST_NINES)
 
     figure = go.Figure()
-    for name, row, colour, dash in (("the tilt, exact", found.tilted, palette.exact, "dash"),
-                                    ("guided", found.guided, palette.sample, "solid")):
+    for name, row, colour, dash in (
+        ("the tilt, exact", found.tilted, palette.exact, "dash"),
+        ("guided", found.guided, palette.sample, "solid"),
+    ):
         shown = [f"{g:g}" if name == "guided" and g in (0, 1, 3, 10) else "" for g in found.gammas]
-        figure.add_scatter(x=[nines(q) for q in row], y=[q.diversity for q in row], mode="lines+markers+text", name=name, text=shown,
-                           textposition="top right", line=dict(color=colour, width=2.5, dash=dash),
-                           customdata=[(g, q.fidelity) for g, q in zip(found.gammas, row, strict=True)],
-                           hovertemplate="γ = %{customdata[0]:g}: p(y|x) %{customdata[1]:.5f}, spread %{y:.2f}<extra>" + name + "</extra>")
+        figure.add_scatter(
+            x=[nines(q) for q in row],
+            y=[q.diversity for q in row],
+            mode="lines+markers+text",
+            name=name,
+            text=shown,
+            textposition="top right",
+            line=dict(color=colour, width=2.5, dash=dash),
+            customdata=[(g, q.fidelity) for g, q in zip(found.gammas, row, strict=True)],
+            hovertemplate="γ = %{customdata[0]:g}: p(y|x) %{customdata[1]:.5f}, spread %{y:.2f}<extra>" + name + "</extra>",
+        )
     everything = found.guided + found.tilted
     styled(figure, palette, x_title="fidelity: mean p(y|x)", y_title="diversity: spread / class")
     left, right = (end(map(nines, everything)) for end in (min, max))
     levels = (*(() if right - left > 2 else (0.2,)), 0.5, 0.9, 0.99, 0.999, 0.9999)
-    figure.update_xaxes(tickvals=[-math.log10(1 - level) for level in levels], ticktext=[f"{level:g}" for level in levels], tickangle=0,
-                        range=[left - 0.04 * (right - left), right + 0.08 * (right - left)])
+    figure.update_xaxes(
+        tickvals=[-math.log10(1 - level) for level in levels],
+        ticktext=[f"{level:g}" for level in levels],
+        tickangle=0,
+        range=[left - 0.04 * (right - left), right + 0.08 * (right - left)],
+    )
     figure.update_yaxes(range=[0, 1.15 * max(q.diversity for q in everything)])
     return figure
 
@@ -60,8 +88,14 @@ def gap_figure(found: Gap, *, guide: str, palette: Palette = LIGHT) -> go.Figure
         rows.append(("the same, exact scores", found.exact_gap, palette.muted, "dot", 2))
     rows.append(("missing term γ(γ−1)/2 · |σ ∇log pₜ(y|x)|²", found.source, palette.force, "dash", 2))
     for name, values, colour, dash, width in rows:
-        figure.add_scatter(x=ratio, y=values.numpy(), mode="lines", name=name, line=dict(color=colour, dash=dash, width=width),
-                           hovertemplate="%{y:.3f}<extra>" + name + "</extra>")
+        figure.add_scatter(
+            x=ratio,
+            y=values.numpy(),
+            mode="lines",
+            name=name,
+            line=dict(color=colour, dash=dash, width=width),
+            hovertemplate="%{y:.3f}<extra>" + name + "</extra>",
+        )
     times = [0.01, 0.03, 0.1, 0.3, 1.0]
     styled(figure, palette, x_title="time t (0 data, 1 noise)", y_title="r.m.s., in units of 1/σ")
     figure.update_xaxes(type="log", tickvals=[PATH.noise_ratio(t) for t in times], ticktext=[f"{t:g}" for t in times])

@@ -46,9 +46,37 @@ def payload(dataset: str, label: int, gamma: float, guide: str, guided: Trajecto
     cell = 2 * HALF / CELLS
     marginals = right.sum(1) * cell, right.sum(2) * cell
     nearest = (promised.times[None] - times[:, None]).abs().argmin(1)
-    panels = [Panel(guided.positions, title="guided diffusion", name="guided particles", role="sample", density=left, arrows=fields,
-                    density_name="density with the guided score", density_role="force", arrow_role="score", marginals_exact=marginals),
-              Panel(promised.positions[nearest], title="the tilt's own score", name="particles of the tilt", role="data",
-                    density=right, density_name="tilt, noised", arrows=wanted, arrow_role="score", marginals_exact=marginals)]
-    return pack_player(panels, times=times, bounds=BOUNDS, x_label="x₁", y_label="x₂", time_label="t",
-                       alt="Guided particles on the left and particles of the exactly tilted density on the right walk from noise to data.")
+    panels = [
+        Panel(
+            guided.positions,
+            title="guided diffusion",
+            name="guided particles",
+            role="sample",
+            density=left,
+            arrows=fields,
+            density_name="density with the guided score",
+            density_role="force",
+            arrow_role="score",
+            marginals_exact=marginals,
+        ),
+        Panel(
+            promised.positions[nearest],
+            title="the tilt's own score",
+            name="particles of the tilt",
+            role="data",
+            density=right,
+            density_name="tilt, noised",
+            arrows=wanted,
+            arrow_role="score",
+            marginals_exact=marginals,
+        ),
+    ]
+    return pack_player(
+        panels,
+        times=times,
+        bounds=BOUNDS,
+        x_label="x₁",
+        y_label="x₂",
+        time_label="t",
+        alt="Guided particles on the left and particles of the exactly tilted density on the right walk from noise to data.",
+    )

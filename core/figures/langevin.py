@@ -28,16 +28,25 @@ from core.physics.langevin import (
 
 
 def _band(figure: go.Figure, t, low, high, colour: str) -> None:
-    figure.add_scatter(x=np.concatenate([t, t[::-1]]), y=np.concatenate([high, low[::-1]]), fill="toself", mode="lines", line_width=0,
-                       fillcolor=rgba(colour, 0.25), name="± 2 standard errors", hoverinfo="skip")
+    figure.add_scatter(
+        x=np.concatenate([t, t[::-1]]),
+        y=np.concatenate([high, low[::-1]]),
+        fill="toself",
+        mode="lines",
+        line_width=0,
+        fillcolor=rgba(colour, 0.25),
+        name="± 2 standard errors",
+        hoverinfo="skip",
+    )
 
 
 def _mark(figure: go.Figure, at: float, text: str, axis: np.ndarray, palette: Palette) -> None:
     """A named vertical line on a logarithmic axis, if it is in view."""
     if axis[0] < at < axis[-1]:
         figure.add_vline(x=at, line=dict(color=palette.muted, width=1))
-        figure.add_annotation(x=math.log10(at), y=0.02, yref="paper", text=text, showarrow=False, xanchor="left", yanchor="bottom",
-                              xshift=4)
+        figure.add_annotation(
+            x=math.log10(at), y=0.02, yref="paper", text=text, showarrow=False, xanchor="left", yanchor="bottom", xshift=4
+        )
 
 
 def _finite(curve: Curve) -> np.ndarray:
@@ -55,13 +64,19 @@ def spread_figure(curve: Curve, system: System, *, palette: Palette = LIGHT) -> 
         _band(figure, t, np.maximum(value - 2 * error, value / 10), value + 2 * error, palette.sample)
         figure.add_scatter(x=t, y=value, mode="lines", line=dict(color=palette.sample, width=2.5), name="particles")
     if curve.exact is not None:
-        figure.add_scatter(x=curve.times.numpy()[1:], y=curve.exact.numpy()[1:], mode="lines", name="exact",
-                           line=dict(color=palette.exact, width=2, dash="dash"))
+        figure.add_scatter(
+            x=curve.times.numpy()[1:],
+            y=curve.exact.numpy()[1:],
+            mode="lines",
+            name="exact",
+            line=dict(color=palette.exact, width=2, dash="dash"),
+        )
     top = 3 * max(float(np.max(value, initial=0)), float(curve.exact[-1]) if curve.exact is not None else 0, system.speed**2 * 1e-6)
     for y, name, dash in ((fast, "ballistic  kT t²/m", "dot"), (slow, "diffusive  2 kT t/γm", "dashdot")):
         inside = (y < top).numpy()
-        figure.add_scatter(x=line.numpy()[inside], y=y.numpy()[inside], mode="lines", name=name,
-                           line=dict(color=palette.muted, width=1.5, dash=dash))
+        figure.add_scatter(
+            x=line.numpy()[inside], y=y.numpy()[inside], mode="lines", name=name, line=dict(color=palette.muted, width=1.5, dash=dash)
+        )
     low = max(float(ballistic(system, curve.times[1])) / 2, top * 1e-7)
     _mark(figure, 1 / system.friction, "1/γ", line.numpy(), palette)
     styled(figure, palette, x_title="time t", y_title="⟨(x − ⟨x⟩)²⟩ / length²")
@@ -79,11 +94,17 @@ def memory_figure(curve: Curve, system: System, *, palette: Palette = LIGHT) -> 
         _band(figure, t, value - 2 * error, value + 2 * error, palette.sample)
         figure.add_scatter(x=t, y=value, mode="lines", line=dict(color=palette.sample, width=2.5), name="particles")
     if curve.exact is not None:
-        figure.add_scatter(x=curve.times.numpy(), y=curve.exact.numpy(), mode="lines", name="exact",
-                           line=dict(color=palette.exact, width=2, dash="dash"))
+        figure.add_scatter(
+            x=curve.times.numpy(), y=curve.exact.numpy(), mode="lines", name="exact", line=dict(color=palette.exact, width=2, dash="dash")
+        )
     if system.kind != "free":
-        figure.add_scatter(x=curve.times.numpy(), y=torch.exp(-system.friction * curve.times).numpy(), mode="lines",
-                           name="free particle  exp(−γt)", line=dict(color=palette.muted, width=1.5, dash="dot"))
+        figure.add_scatter(
+            x=curve.times.numpy(),
+            y=torch.exp(-system.friction * curve.times).numpy(),
+            mode="lines",
+            name="free particle  exp(−γt)",
+            line=dict(color=palette.muted, width=1.5, dash="dot"),
+        )
     styled(figure, palette, x_title="time t", y_title="⟨v(0) v(t)⟩ m/kT")
     figure.update_yaxes(range=[min(-0.15, 1.15 * float(np.min(value, initial=0))) if np.min(value, initial=0) > -1.2 else -1.2, 1.15])
     return figure
@@ -97,16 +118,31 @@ def velocity_figure(run: Run, system: System, *, method: str, dt: float, n_bins:
     width = edges[1] - edges[0]
     counts, _ = np.histogram(v[np.isfinite(v)], bins=edges)
     figure = go.Figure()
-    figure.add_bar(x=edges[:-1] + width / 2, y=counts / (len(v) * width), width=width, name="particles",
-                   marker=dict(color=rgba(palette.sample, 0.65), line_width=0))
+    figure.add_bar(
+        x=edges[:-1] + width / 2,
+        y=counts / (len(v) * width),
+        width=width,
+        name="particles",
+        marker=dict(color=rgba(palette.sample, 0.65), line_width=0),
+    )
     x = np.linspace(edges[0], edges[-1], 241)
-    figure.add_scatter(x=x, y=np.exp(-x**2 / (2 * s * s)) / (math.sqrt(2 * math.pi) * s), mode="lines", name="Maxwell–Boltzmann",
-                       line=dict(color=palette.exact, width=2.5))
+    figure.add_scatter(
+        x=x,
+        y=np.exp(-(x**2) / (2 * s * s)) / (math.sqrt(2 * math.pi) * s),
+        mode="lines",
+        name="Maxwell–Boltzmann",
+        line=dict(color=palette.exact, width=2.5),
+    )
     ratio = bias(method, dt=dt, omega=system.omega, friction=system.friction).velocity if system.kind == "harmonic" else 1.0
     if math.isfinite(ratio) and abs(ratio - 1) > 0.01:
         b = s * math.sqrt(ratio)
-        figure.add_scatter(x=x, y=np.exp(-x**2 / (2 * b * b)) / (math.sqrt(2 * math.pi) * b), mode="lines", name=f"{method} at this step",
-                           line=dict(color=palette.accent, width=2, dash="dash"))
+        figure.add_scatter(
+            x=x,
+            y=np.exp(-(x**2) / (2 * b * b)) / (math.sqrt(2 * math.pi) * b),
+            mode="lines",
+            name=f"{method} at this step",
+            line=dict(color=palette.accent, width=2, dash="dash"),
+        )
     outside = 1 - counts.sum() / len(v)
     if outside > 0.002:
         figure.add_annotation(x=0.98, y=0.96, xref="paper", yref="paper", showarrow=False, xanchor="right", text=f"{outside:.1%} outside")
@@ -125,28 +161,50 @@ def bias_figure(run: Run, system: System, *, method: str, dt: float, palette: Pa
     limit = 2 / omega
     steps = np.linspace(limit / 200, 1.12 * limit, 260)
     others = [name for name in (*METHODS, "overdamped") if name not in (method, "BAOAB", "ABOBA")]  # those two: exactly 1
-    for name, kind, dash in ((method, "position", "solid"), (method, "velocity", "dash"),
-                             *((name, "position", dash) for name, dash in zip(others, ("dot", "dashdot", "longdash")))):
+    for name, kind, dash in (
+        (method, "position", "solid"),
+        (method, "velocity", "dash"),
+        *((name, "position", dash) for name, dash in zip(others, ("dot", "dashdot", "longdash"))),
+    ):
         y = np.array([getattr(bias(name, dt=float(h), omega=omega, friction=gamma), kind) for h in steps])
         y[~np.isfinite(y) | (y > 4)] = np.nan
         label = f"{'no inertia, Euler' if name == 'overdamped' else name}: " + ("⟨x²⟩ k/kT" if kind == "position" else "⟨v²⟩ m/kT")
-        figure.add_scatter(x=steps, y=y, mode="lines", name=label, connectgaps=False,
-                           line=dict(color=palette.exact if name == method else palette.muted, width=2.5 if name == method else 1.3,
-                                     dash=dash), hovertemplate="dt = %{x:.3g}: %{y:.3f}<extra>" + label + "</extra>")
+        figure.add_scatter(
+            x=steps,
+            y=y,
+            mode="lines",
+            name=label,
+            connectgaps=False,
+            line=dict(color=palette.exact if name == method else palette.muted, width=2.5 if name == method else 1.3, dash=dash),
+            hovertemplate="dt = %{x:.3g}: %{y:.3f}<extra>" + label + "</extra>",
+        )
     edge = stability_limit(method, omega=omega, friction=gamma)
     if edge < steps[-1]:
         figure.add_vrect(x0=edge, x1=steps[-1], fillcolor=rgba(palette.force, 0.14), line_width=0)
-        figure.add_annotation(x=(edge + steps[-1]) / 2 if edge < 0.8 * limit else steps[-1], y=1.85, text="unstable", showarrow=False,
-                              xanchor="center" if edge < 0.8 * limit else "right", font_color=palette.force)
+        figure.add_annotation(
+            x=(edge + steps[-1]) / 2 if edge < 0.8 * limit else steps[-1],
+            y=1.85,
+            text="unstable",
+            showarrow=False,
+            xanchor="center" if edge < 0.8 * limit else "right",
+            font_color=palette.force,
+        )
     figure.add_vline(x=min(dt, steps[-1]), line=dict(color=palette.sample, width=1.5))
     if system.kind == "harmonic":
-        for part, target, symbol, name in ((run.x, system.kT / system.stiffness, "circle", "particles: ⟨x²⟩"),
-                                           (run.v, system.speed**2, "diamond", "particles: ⟨v²⟩")):
+        for part, target, symbol, name in (
+            (run.x, system.kT / system.stiffness, "circle", "particles: ⟨x²⟩"),
+            (run.v, system.speed**2, "diamond", "particles: ⟨v²⟩"),
+        ):
             value, error = pooled_variance(part)
             if math.isfinite(value) and value / target < 4:
-                figure.add_scatter(x=[min(dt, steps[-1])], y=[value / target], mode="markers", name=name,
-                                   marker=dict(color=palette.sample, size=10, symbol=symbol, line=dict(color=palette.background, width=1)),
-                                   error_y=dict(type="data", array=[2 * error / target], color=palette.sample))
+                figure.add_scatter(
+                    x=[min(dt, steps[-1])],
+                    y=[value / target],
+                    mode="markers",
+                    name=name,
+                    marker=dict(color=palette.sample, size=10, symbol=symbol, line=dict(color=palette.background, width=1)),
+                    error_y=dict(type="data", array=[2 * error / target], color=palette.sample),
+                )
     styled(figure, palette, x_title="time step dt", y_title="sampled variance / exact")
     figure.update_yaxes(range=[0, 2])
     figure.update_xaxes(range=[0, steps[-1]])
@@ -164,20 +222,37 @@ def rate_figure(counts: Counts, system: System, *, palette: Palette = LIGHT) -> 
     gamma = torch.logspace(math.log10(float(counts.friction[0]) / 1.5), math.log10(float(counts.friction[-1]) * 1.5), 60)
     x = gamma.numpy()
     figure = go.Figure()
-    figure.add_scatter(x=x, y=np.full(len(x), transition_state(system)), mode="lines", name="transition state",
-                       line=dict(color=palette.muted, width=1.3, dash="dot"))
-    figure.add_scatter(x=x, y=slow_rate(system, gamma).numpy(), mode="lines", name="no inertia, exact",
-                       line=dict(color=palette.noise, width=1.5, dash="dashdot"))
-    figure.add_scatter(x=x, y=kramers(system, gamma).numpy(), mode="lines", name="Kramers", line=dict(color=palette.accent, width=2,
-                                                                                                      dash="dash"))
-    figure.add_scatter(x=x, y=melnikov(system, gamma).numpy(), mode="lines", name="Mel’nikov–Meshkov",
-                       line=dict(color=palette.exact, width=2.5))
+    figure.add_scatter(
+        x=x,
+        y=np.full(len(x), transition_state(system)),
+        mode="lines",
+        name="transition state",
+        line=dict(color=palette.muted, width=1.3, dash="dot"),
+    )
+    figure.add_scatter(
+        x=x,
+        y=slow_rate(system, gamma).numpy(),
+        mode="lines",
+        name="no inertia, exact",
+        line=dict(color=palette.noise, width=1.5, dash="dashdot"),
+    )
+    figure.add_scatter(
+        x=x, y=kramers(system, gamma).numpy(), mode="lines", name="Kramers", line=dict(color=palette.accent, width=2, dash="dash")
+    )
+    figure.add_scatter(
+        x=x, y=melnikov(system, gamma).numpy(), mode="lines", name="Mel’nikov–Meshkov", line=dict(color=palette.exact, width=2.5)
+    )
     rate, error = counts.rate.numpy(), counts.error.numpy()
     seen = rate > 0
     low = np.minimum(2 * error[seen], 0.9 * rate[seen])
-    figure.add_scatter(x=counts.friction.numpy()[seen], y=rate[seen], mode="markers", name="counted, ± 2 s.e.",
-                       marker=dict(color=palette.sample, size=9),
-                       error_y=dict(type="data", array=2 * error[seen], arrayminus=low, color=palette.sample))
+    figure.add_scatter(
+        x=counts.friction.numpy()[seen],
+        y=rate[seen],
+        mode="markers",
+        name="counted, ± 2 s.e.",
+        marker=dict(color=palette.sample, size=9),
+        error_y=dict(type="data", array=2 * error[seen], arrayminus=low, color=palette.sample),
+    )
     _mark(figure, system.friction, "γ", x, palette)
     top = transition_state(system)
     floor = min(float(melnikov(system, gamma).min()), float(rate[seen].min()) if seen.any() else top)
@@ -198,8 +273,11 @@ def table(system: System, *, method: str, dt: float, gap: Gap | None) -> list[tu
     rows = [("Memory of the velocity 1/γ", f"{1 / system.friction:.3g}")]
     if system.omega:
         rows += [("Period at the bottom 2π/ω", f"{2 * math.pi / system.omega:.3g}"), ("ω dt", f"{system.omega * dt:.3g}")]
-    rows += [("Stability limit of dt", f"{limit:.3g}" if math.isfinite(limit) else "none"), ("Known bias of ⟨x²⟩", percent(known.position)),
-             ("Known bias of ⟨v²⟩", percent(known.velocity))]
+    rows += [
+        ("Stability limit of dt", f"{limit:.3g}" if math.isfinite(limit) else "none"),
+        ("Known bias of ⟨x²⟩", percent(known.position)),
+        ("Known bias of ⟨v²⟩", percent(known.velocity)),
+    ]
     if gap is not None:
         rows.append(("Distance of the two pictures", plus_minus(gap.value, gap.error)))
         if gap.exact is not None:

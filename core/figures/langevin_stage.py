@@ -40,9 +40,17 @@ def paths(run: Run, slow: Trajectory | None, system: System, *, method: str) -> 
         if walk is not None:
             density, marginal = (position_density(system, x, _later(walk.times), inertia=inertia).float() for x in (cells, edges))
             panels.append(Panel(walk.positions, title=title, name="particles", density=density, marginals_exact=marginal))
-    return pack_player(panels, times=moving.times, mode="1d", bounds=(-half, half), x_label="t", y_label="x", time_label="t",
-                       alt=f"{moving.n_particles} particles leave one point; with inertia their paths are smooth, without it rough; both "
-                           "fill the exact density.")
+    return pack_player(
+        panels,
+        times=moving.times,
+        mode="1d",
+        bounds=(-half, half),
+        x_label="t",
+        y_label="x",
+        time_label="t",
+        alt=f"{moving.n_particles} particles leave one point; with inertia their paths are smooth, without it rough; both "
+        "fill the exact density.",
+    )
 
 
 def phase_space(run: Run, system: System) -> bytes:
@@ -56,11 +64,26 @@ def phase_space(run: Run, system: System) -> bytes:
     positions = torch.stack([walk.positions[..., 0], run.velocities.positions[..., 0]], -1)
     edges = torch.linspace(-half, half, EDGES), torch.linspace(-top, top, EDGES)
     speeds = torch.exp(-edges[1].square() / (2 * system.speed**2)) / (math.sqrt(2 * math.pi) * system.speed)
-    panel = Panel(positions, name="particles", density=_phase_density(system, times, bounds), arrows=_drift(system, bounds),
-                  arrow_role="drift", marginals_exact=(position_density(system, edges[0], times).float(), speeds[None]))
-    return pack_player([panel], times=walk.times, bounds=bounds, x_label="position x", y_label="velocity v", time_label="t", trail=10,
-                       equal_aspect=False, alt=f"{walk.n_particles} particles swirl in the plane of position and velocity, spiral in by "
-                                               "friction and are kicked out by noise, on the exact density.")
+    panel = Panel(
+        positions,
+        name="particles",
+        density=_phase_density(system, times, bounds),
+        arrows=_drift(system, bounds),
+        arrow_role="drift",
+        marginals_exact=(position_density(system, edges[0], times).float(), speeds[None]),
+    )
+    return pack_player(
+        [panel],
+        times=walk.times,
+        bounds=bounds,
+        x_label="position x",
+        y_label="velocity v",
+        time_label="t",
+        trail=10,
+        equal_aspect=False,
+        alt=f"{walk.n_particles} particles swirl in the plane of position and velocity, spiral in by "
+        "friction and are kicked out by noise, on the exact density.",
+    )
 
 
 def _phase_density(system: System, times: torch.Tensor, bounds: tuple[float, ...], size: tuple[int, int] = (72, 96)) -> torch.Tensor:

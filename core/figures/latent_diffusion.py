@@ -20,14 +20,35 @@ def work_figure(curves: Curves, *, palette: Palette = LIGHT) -> go.Figure:
     figure = go.Figure()
     ends = [min(w[0] for w in curves.work.values()) / 1.5, max(w[-1] for w in curves.work.values()) * 1.5]
     low, high = max(curves.floor.mean - 2 * curves.floor.std, curves.floor.mean / 4), curves.floor.mean + 2 * curves.floor.std
-    figure.add_scatter(x=ends + ends[::-1], y=[low, low, high, high], mode="lines", line_width=0, fill="toself",
-                       fillcolor=rgba(palette.exact, 0.18), hoverinfo="skip", name=f"exact pictures, {curves.floor.n} of them (± 2 s.d.)")
-    figure.add_scatter(x=ends, y=[curves.ceiling] * 2, mode="lines", line=dict(color=palette.exact, dash="dash"),
-                       name="exact pictures through the autoencoder", hovertemplate="%{y:.2f}<extra></extra>")
-    for (space, colour, symbol) in (("pixel", palette.accent, "square"), ("latent", palette.sample, "circle")):
-        figure.add_scatter(x=curves.work[space], y=curves.distances[space], mode="lines+markers", name=NAMES[space],
-                           line=dict(color=colour, width=3), marker=dict(size=10, symbol=symbol), customdata=curves.steps,
-                           hovertemplate="%{customdata} steps, %{x:.2s} multiplications: %{y:.2f}<extra></extra>")
+    figure.add_scatter(
+        x=ends + ends[::-1],
+        y=[low, low, high, high],
+        mode="lines",
+        line_width=0,
+        fill="toself",
+        fillcolor=rgba(palette.exact, 0.18),
+        hoverinfo="skip",
+        name=f"exact pictures, {curves.floor.n} of them (± 2 s.d.)",
+    )
+    figure.add_scatter(
+        x=ends,
+        y=[curves.ceiling] * 2,
+        mode="lines",
+        line=dict(color=palette.exact, dash="dash"),
+        name="exact pictures through the autoencoder",
+        hovertemplate="%{y:.2f}<extra></extra>",
+    )
+    for space, colour, symbol in (("pixel", palette.accent, "square"), ("latent", palette.sample, "circle")):
+        figure.add_scatter(
+            x=curves.work[space],
+            y=curves.distances[space],
+            mode="lines+markers",
+            name=NAMES[space],
+            line=dict(color=colour, width=3),
+            marker=dict(size=10, symbol=symbol),
+            customdata=curves.steps,
+            hovertemplate="%{customdata} steps, %{x:.2s} multiplications: %{y:.2f}<extra></extra>",
+        )
     styled(figure, palette, x_title="multiplications per picture", y_title="energy distance / model units", height=380)
     figure.update_xaxes(type="log", exponentformat="power", dtick=1)
     figure.update_yaxes(type="log", tickvals=[0.25, 0.5, 1, 2, 4, 8])
@@ -39,27 +60,52 @@ def latent_figure(exact: Tensor, kinds: Tensor, made: Tensor, *, palette: Palett
     figure = go.Figure()
     for k, kind in enumerate(KINDS):
         some = exact[kinds == k]
-        figure.add_scatter(x=some[:, 0].numpy(), y=some[:, 1].numpy(), mode="markers", name=f"{kind}, encoded", hoverinfo="name",
-                           marker=dict(color=palette.data, symbol=SYMBOLS[k], size=6, opacity=0.35 + 0.15 * k))
-    figure.add_scatter(x=made[:, 0].numpy(), y=made[:, 1].numpy(), mode="markers", name="made by the latent walk", hoverinfo="name",
-                       marker=dict(color=palette.sample, size=5, opacity=0.75))
+        figure.add_scatter(
+            x=some[:, 0].numpy(),
+            y=some[:, 1].numpy(),
+            mode="markers",
+            name=f"{kind}, encoded",
+            hoverinfo="name",
+            marker=dict(color=palette.data, symbol=SYMBOLS[k], size=6, opacity=0.35 + 0.15 * k),
+        )
+    figure.add_scatter(
+        x=made[:, 0].numpy(),
+        y=made[:, 1].numpy(),
+        mode="markers",
+        name="made by the latent walk",
+        hoverinfo="name",
+        marker=dict(color=palette.sample, size=5, opacity=0.75),
+    )
     styled(figure, palette, x_title="widest direction of the latents", y_title="second widest", height=380)
     figure.update_xaxes(range=[-3.4, 3.4])
     figure.update_yaxes(range=[-3.4, 3.4])
     return figure
 
 
-def side_by_side(truths: dict[str, Truth], readings: dict[str, Reading], exact: Reading, seconds: dict[str, float], decode: float, *,
-                 word: str, n_steps: int) -> list[tuple[str, str, str]]:
+def side_by_side(
+    truths: dict[str, Truth],
+    readings: dict[str, Reading],
+    exact: Reading,
+    seconds: dict[str, float],
+    decode: float,
+    *,
+    word: str,
+    n_steps: int,
+) -> list[tuple[str, str, str]]:
     """Rows with the two spaces in columns. seconds, decode: processor time of the walk and of decoding, all pictures together."""
     made, n = networks(), truths["latent"].n
-    rows = [("numbers that diffuse", f"{LATENT}", f"{PIXELS}"),
-            ("weights of the denoiser", *(f"{sum(p.numel() for p in made[space].parameters()):,}" for space in NAMES)),
-            ("multiplications a picture", *(f"{multiplications(space, n_steps) / 1e6:.2f} million" for space in NAMES)),
-            ("time a picture, measured", f"{1e6 * seconds['latent'] / n:.0f} µs + {1e6 * decode / n:.0f} µs to decode",
-             f"{1e6 * seconds['pixel'] / n:.0f} µs"),
-            ("distance to the exact law", *(f"{truths[space].value:.2f} ({truths[space].ratio:.1f} × floor)" for space in NAMES)),
-            (f"off the nearest lattice (exact ones: {exact.residual:.2f})", *(f"{readings[space].residual:.2f}" for space in NAMES))]
+    rows = [
+        ("numbers that diffuse", f"{LATENT}", f"{PIXELS}"),
+        ("weights of the denoiser", *(f"{sum(p.numel() for p in made[space].parameters()):,}" for space in NAMES)),
+        ("multiplications a picture", *(f"{multiplications(space, n_steps) / 1e6:.2f} million" for space in NAMES)),
+        (
+            "time a picture, measured",
+            f"{1e6 * seconds['latent'] / n:.0f} µs + {1e6 * decode / n:.0f} µs to decode",
+            f"{1e6 * seconds['pixel'] / n:.0f} µs",
+        ),
+        ("distance to the exact law", *(f"{truths[space].value:.2f} ({truths[space].ratio:.1f} × floor)" for space in NAMES)),
+        (f"off the nearest lattice (exact ones: {exact.residual:.2f})", *(f"{readings[space].residual:.2f}" for space in NAMES)),
+    ]
     if word != "any":
         rows.append((f"read as {word} (exact ones: {exact.share(word):.0%})", *(f"{readings[space].share(word):.0%}" for space in NAMES)))
     return rows

@@ -32,22 +32,40 @@ def _still(x: torch.Tensor, n_frames: int) -> torch.Tensor:
 def payload(*, word: str, n_steps: int, seed: int, walk: str) -> bytes:
     """Exact pictures beside what comes out of the latent space and out of pixel space, noise to data."""
     kind = None if word == "any" else word
-    runs = {space: latent_diffusion.sample(space=space, word=word, n_steps=n_steps, n_images=SHOWN, seed=seed, walk=walk)
-            for space in ("latent", "pixel")}
+    runs = {
+        space: latent_diffusion.sample(space=space, word=word, n_steps=n_steps, n_images=SHOWN, seed=seed, walk=walk)
+        for space in ("latent", "pixel")
+    }
     times = runs["latent"].times
     exact, _ = lattice_images.sample(SHOWN, torch.Generator().manual_seed(seed), kind)
     decoded = latent_diffusion.pictures(runs["latent"].positions, "latent")
-    panels = [Panel(title="exact pictures", role="data", image=mosaic(_still(exact, len(times))), **COLOURS),
-              Panel(title="8 latent numbers, decoded", image=mosaic(decoded), **COLOURS),
-              Panel(title="576 pixels", image=mosaic(runs["pixel"].positions), **COLOURS)]
-    return pack_player(panels, times=times, mode="image", time_label="t", fps=max(2.0, len(times) / 4),
-                       alt="Pictures of lattices: exact ones, and ones coming out of noise by diffusion among latents and among pixels.")
+    panels = [
+        Panel(title="exact pictures", role="data", image=mosaic(_still(exact, len(times))), **COLOURS),
+        Panel(title="8 latent numbers, decoded", image=mosaic(decoded), **COLOURS),
+        Panel(title="576 pixels", image=mosaic(runs["pixel"].positions), **COLOURS),
+    ]
+    return pack_player(
+        panels,
+        times=times,
+        mode="image",
+        time_label="t",
+        fps=max(2.0, len(times) / 4),
+        alt="Pictures of lattices: exact ones, and ones coming out of noise by diffusion among latents and among pixels.",
+    )
 
 
 def payload_of_blend(*, seed: int) -> bytes:
     """One picture turning into another: mixed as latents, mixed as pixels."""
     share, as_latents, as_pixels = latent_diffusion.blend(n_images=SHOWN, seed=seed)
-    panels = [Panel(title="mixed as latents, then decoded", image=mosaic(as_latents), **COLOURS),
-              Panel(title="mixed as pixels", image=mosaic(as_pixels), **COLOURS)]
-    return pack_player(panels, times=share, mode="image", time_label="share of the second", fps=12,
-                       alt="Lattices turning into other lattices: through the latent space, and by fading one picture into the other.")
+    panels = [
+        Panel(title="mixed as latents, then decoded", image=mosaic(as_latents), **COLOURS),
+        Panel(title="mixed as pixels", image=mosaic(as_pixels), **COLOURS),
+    ]
+    return pack_player(
+        panels,
+        times=share,
+        mode="image",
+        time_label="share of the second",
+        fps=12,
+        alt="Lattices turning into other lattices: through the latent space, and by fading one picture into the other.",
+    )

@@ -29,9 +29,14 @@ def heads_figure(throws: Throws, *, palette: Palette = LIGHT) -> go.Figure:
     figure = go.Figure()
     figure.add_bar(x=n, y=share[n], name=f"{throws.n_throws:,} throws", marker=dict(color=rgba(palette.sample, 0.65), line_width=0))
     error = np.sqrt(exact * (1 - exact) / throws.n_throws)[n]
-    figure.add_scatter(x=n, y=exact[n], mode="markers", name="exact ± 1 s.e.",
-                       marker=dict(color=palette.exact, size=7 if len(n) < 40 else 4),
-                       error_y=dict(type="data", array=error, color=palette.exact, thickness=1.5, width=3 if len(n) < 40 else 0))
+    figure.add_scatter(
+        x=n,
+        y=exact[n],
+        mode="markers",
+        name="exact ± 1 s.e.",
+        marker=dict(color=palette.exact, size=7 if len(n) < 40 else 4),
+        error_y=dict(type="data", array=error, color=palette.exact, thickness=1.5, width=3 if len(n) < 40 else 0),
+    )
     figure.update_layout(bargap=0.15 if len(n) < 40 else 0)
     return styled(figure, palette, x_title="number of heads n", y_title="share of throws")
 
@@ -42,40 +47,78 @@ def entropy_figure(throws: Throws, *, palette: Palette = LIGHT) -> go.Figure:
     fine = torch.linspace(0, 1, 201, dtype=torch.float64)
     inner = torch.linspace(0.5 / n_coins, 1 - 0.5 / n_coins, 201, dtype=torch.float64)
     figure = go.Figure()
-    figure.add_scatter(x=fine.numpy(), y=(stirling(n_coins, fine) / n_coins).numpy(), mode="lines", name="Stirling, N → ∞",
-                       line=dict(color=palette.muted, width=1.5, dash="dash"))
+    figure.add_scatter(
+        x=fine.numpy(),
+        y=(stirling(n_coins, fine) / n_coins).numpy(),
+        mode="lines",
+        name="Stirling, N → ∞",
+        line=dict(color=palette.muted, width=1.5, dash="dash"),
+    )
     if n_coins > 1:
-        figure.add_scatter(x=inner.numpy(), y=(stirling(n_coins, inner, order=1) / n_coins).numpy(), mode="lines",
-                           name="next order", line=dict(color=palette.accent, width=1.5, dash="dot"))
+        figure.add_scatter(
+            x=inner.numpy(),
+            y=(stirling(n_coins, inner, order=1) / n_coins).numpy(),
+            mode="lines",
+            name="next order",
+            line=dict(color=palette.accent, width=1.5, dash="dot"),
+        )
     share = np.arange(n_coins + 1) / n_coins
-    figure.add_scatter(x=share, y=(log_count(n_coins) / n_coins).numpy(), mode="markers" if n_coins < 40 else "lines",
-                       name="exact ln W / N", marker=dict(color=palette.exact, size=9), line=dict(color=palette.exact, width=2.5))
+    figure.add_scatter(
+        x=share,
+        y=(log_count(n_coins) / n_coins).numpy(),
+        mode="markers" if n_coins < 40 else "lines",
+        name="exact ln W / N",
+        marker=dict(color=palette.exact, size=9),
+        line=dict(color=palette.exact, width=2.5),
+    )
     counted = counted_entropy(throws)
-    figure.add_scatter(x=(counted.heads / n_coins).numpy(), y=(counted.value / n_coins).numpy(), mode="markers", name="counted by throwing",
-                       marker=dict(color=palette.sample, size=6, symbol="diamond"),
-                       error_y=dict(type="data", array=(counted.error / n_coins).numpy(), color=palette.sample, thickness=1.5, width=0))
+    figure.add_scatter(
+        x=(counted.heads / n_coins).numpy(),
+        y=(counted.value / n_coins).numpy(),
+        mode="markers",
+        name="counted by throwing",
+        marker=dict(color=palette.sample, size=6, symbol="diamond"),
+        error_y=dict(type="data", array=(counted.error / n_coins).numpy(), color=palette.sample, thickness=1.5, width=0),
+    )
     styled(figure, palette, x_title="share of heads n/N", y_title="entropy per coin, ln W / N")
     figure.update_yaxes(range=[-0.08, 0.8] if throws.memory == 0 else None)
     return figure
 
 
-def width_figure(measured: Sequence[Width], *, p: float, memory: float = 0.0, chosen: Width | None = None,
-                 palette: Palette = LIGHT) -> go.Figure:
+def width_figure(
+    measured: Sequence[Width], *, p: float, memory: float = 0.0, chosen: Width | None = None, palette: Palette = LIGHT
+) -> go.Figure:
     """Relative width against the number of coins, log-log: independent coins exactly, throws with ± 2 standard errors."""
     n = np.unique(np.round(np.logspace(0, np.log10(250), 60)).astype(int))
     figure = go.Figure()
-    figure.add_scatter(x=n, y=[relative_width(int(k), p) for k in n], mode="lines", name="√((1−p)/pN)",
-                       line=dict(color=palette.exact, width=2.5))
+    figure.add_scatter(
+        x=n, y=[relative_width(int(k), p) for k in n], mode="lines", name="√((1−p)/pN)", line=dict(color=palette.exact, width=2.5)
+    )
     if memory > 0:
-        figure.add_scatter(x=n, y=[relative_width(int(k), p, memory) for k in n], mode="lines", name="exact, with memory",
-                           line=dict(color=palette.accent, width=2, dash="dash"))
+        figure.add_scatter(
+            x=n,
+            y=[relative_width(int(k), p, memory) for k in n],
+            mode="lines",
+            name="exact, with memory",
+            line=dict(color=palette.accent, width=2, dash="dash"),
+        )
     good = [w for w in measured if np.isfinite(w.value)]
-    figure.add_scatter(x=[w.n_coins for w in good], y=[w.value for w in good], mode="markers", name="throws",
-                       marker=dict(color=palette.sample, size=7),
-                       error_y=dict(type="data", array=[2 * w.error for w in good], color=palette.sample, thickness=1.5))
+    figure.add_scatter(
+        x=[w.n_coins for w in good],
+        y=[w.value for w in good],
+        mode="markers",
+        name="throws",
+        marker=dict(color=palette.sample, size=7),
+        error_y=dict(type="data", array=[2 * w.error for w in good], color=palette.sample, thickness=1.5),
+    )
     if chosen is not None and np.isfinite(chosen.value):
-        figure.add_scatter(x=[chosen.n_coins], y=[chosen.value], mode="markers", name="on the stage",
-                           marker=dict(color=palette.sample, size=14, symbol="circle-open", line_width=3))
+        figure.add_scatter(
+            x=[chosen.n_coins],
+            y=[chosen.value],
+            mode="markers",
+            name="on the stage",
+            marker=dict(color=palette.sample, size=14, symbol="circle-open", line_width=3),
+        )
     styled(figure, palette, x_title="number of coins N", y_title="relative width of n")
     figure.update_xaxes(type="log", tickvals=[1, 2, 5, 10, 20, 50, 100, 200])
     figure.update_yaxes(type="log", tickvals=[0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5])
@@ -87,8 +130,10 @@ def count_table(throws: Throws) -> list[tuple[str, str]]:
     n_coins, total = throws.n_coins, 2**throws.n_coins
     ways, share = log_count(n_coins).exp().round(), throws.counts / throws.n_throws
     if n_coins <= 8:
-        return [(f"{n} head{'' if n == 1 else 's'}", f"{int(ways[n]):,} of {total:,} ways = {ways[n] / total:.1%} · thrown {share[n]:.1%}")
-                for n in range(n_coins, -1, -1)]
+        return [
+            (f"{n} head{'' if n == 1 else 's'}", f"{int(ways[n]):,} of {total:,} ways = {ways[n] / total:.1%} · thrown {share[n]:.1%}")
+            for n in range(n_coins, -1, -1)
+        ]
     peak = int(ways.argmax())
     return [
         ("Microstates, 2ᴺ", _large(total)),

@@ -78,10 +78,19 @@ def payload(throws: Throws, *, view: str = "all") -> bytes:
         Panel(_movie(throws.tosses, throws.p, gap, top), title=what, name="throws", role="sample", density=_bars(laws[1], bounds, gap)),
     ]
     landed = ((torch.linspace(0, 1, FRAMES) - FALL) / (1 - FALL)).clamp(0, 1) * 100
-    return pack_player(panels, times=torch.cat([landed, landed[-1:].expand(REST)]), bounds=bounds, equal_aspect=False, marginals=False,
-                       x_label="number of heads n", y_label="share", time_label="landed / %", fps=24,
-                       alt=f"Dots fall coin by coin into columns 0 to {throws.n_coins}: on the left every microstate once, on the right "
-                           "throws; the columns fill up to the exact shares.")
+    return pack_player(
+        panels,
+        times=torch.cat([landed, landed[-1:].expand(REST)]),
+        bounds=bounds,
+        equal_aspect=False,
+        marginals=False,
+        x_label="number of heads n",
+        y_label="share",
+        time_label="landed / %",
+        fps=24,
+        alt=f"Dots fall coin by coin into columns 0 to {throws.n_coins}: on the left every microstate once, on the right "
+        "throws; the columns fill up to the exact shares.",
+    )
 
 
 def _count(value: float) -> str:

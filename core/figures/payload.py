@@ -119,17 +119,34 @@ def pack_player(
         raise ValueError("an overlay needs mode '2d', and density and arrows only in its first panel")
     blocks = Blocks()
     header = {
-        "mode": mode, "frames": len(clock), "bounds": view, "fps": float(fps), "autoplay": bool(autoplay),
-        "loop": bool(loop), "trail": int(trail), "wrap": bool(wrap), "leap": float(leap), "equal": bool(equal_aspect),
-        "strips": bool(marginals) and mode != "image", "alt": alt, "overlay": bool(overlay),
-        "x": x_label, "y": y_label, "time": time_label, "view": VIEW, "margin": MARGIN,
+        "mode": mode,
+        "frames": len(clock),
+        "bounds": view,
+        "fps": float(fps),
+        "autoplay": bool(autoplay),
+        "loop": bool(loop),
+        "trail": int(trail),
+        "wrap": bool(wrap),
+        "leap": float(leap),
+        "equal": bool(equal_aspect),
+        "strips": bool(marginals) and mode != "image",
+        "alt": alt,
+        "overlay": bool(overlay),
+        "x": x_label,
+        "y": y_label,
+        "time": time_label,
+        "view": VIEW,
+        "margin": MARGIN,
         "times": blocks.add(clock),
         "panels": [pack_panel(panel, i, clock, view, mode, wrap, blocks) for i, panel in enumerate(panels)],
     }
     if handles is not None:
-        header["handles"] = {"modes": [[float(v) for v in m] for m in handles.modes], "sigma": float(handles.sigma),
-                             "limits": [[float(v) for v in pair] for pair in handles.limits],
-                             "powers": [float(p) for p in handles.powers]}
+        header["handles"] = {
+            "modes": [[float(v) for v in m] for m in handles.modes],
+            "sigma": float(handles.sigma),
+            "limits": [[float(v) for v in pair] for pair in handles.limits],
+            "powers": [float(p) for p in handles.powers],
+        }
     body = blocks.bytes()
     text = json.dumps(header, separators=(",", ":"), allow_nan=False)
     identity = hashlib.blake2b(text.encode() + body, digest_size=8).hexdigest()

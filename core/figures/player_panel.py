@@ -10,9 +10,9 @@ import numpy as np
 
 from core.figures.blocks import Blocks
 
-VIEW, MARGIN = 3600, 247                     # levels across the view and beyond each of its edges, at 12 bits
-LOST = {12: 4095, 16: 65535}                 # the code of a coordinate that is not finite
-MAX_KEYS = 64                                # key frames of density and arrows
+VIEW, MARGIN = 3600, 247  # levels across the view and beyond each of its edges, at 12 bits
+LOST = {12: 4095, 16: 65535}  # the code of a coordinate that is not finite
+MAX_KEYS = 64  # key frames of density and arrows
 ARROWS = ("force", "score", "current", "drift")
 ROLES = ("data", "sample", "exact", "noise", "force", "accent")
 
@@ -68,7 +68,8 @@ def pack_panel(panel: Panel, index: int, clock: np.ndarray, view: list[float], m
     where, n_frames = f"panel {index + 1}", len(clock)
     if mode == "image":
         return {"title": panel.title, "name": panel.name, "role": panel.role, "n": 0, "lost": 0, "left": 0} | _pack_image(
-            panel, where, n_frames, view, blocks)
+            panel, where, n_frames, view, blocks
+        )
     positions = as_numbers(panel.positions, f"{where}: positions", 3)
     dim = 2 if mode == "2d" else 1
     if positions.shape[0] != n_frames or positions.shape[1] < 1 or positions.shape[2] != dim:
@@ -81,8 +82,15 @@ def pack_panel(panel: Panel, index: int, clock: np.ndarray, view: list[float], m
         raise ValueError(f"{where}: arrow_role {panel.arrow_role!r} is none of {', '.join(ARROWS)}")
     n = positions.shape[1]
     codes, lost, left = _quantise(positions, np.array(view).reshape(-1, 2), 12 if dim == 2 else 16, wrap)
-    spec = {"title": panel.title, "name": panel.name, "role": panel.role, "n": n, "lost": lost, "left": left,
-            "positions": blocks.add_pairs(codes) if dim == 2 else blocks.add(codes)}
+    spec = {
+        "title": panel.title,
+        "name": panel.name,
+        "role": panel.role,
+        "n": n,
+        "lost": lost,
+        "left": left,
+        "positions": blocks.add_pairs(codes) if dim == 2 else blocks.add(codes),
+    }
     if panel.labels is not None:
         labels = as_numbers(panel.labels, f"{where}: labels", 1)
         if labels.shape != (n,) or labels.min() < 0 or labels.max() > 255 or (labels != np.rint(labels)).any():
@@ -94,8 +102,7 @@ def pack_panel(panel: Panel, index: int, clock: np.ndarray, view: list[float], m
             raise ValueError(f"{where}: values must be {n} finite numbers")
         low, high = float(values.min()), float(values.max())
         scaled = (values - low) / ((high - low) or 1)
-        spec |= {"values": blocks.add(np.rint(scaled * 255).astype("u1")), "value_range": [low, high],
-                 "value_label": panel.value_label}
+        spec |= {"values": blocks.add(np.rint(scaled * 255).astype("u1")), "value_range": [low, high], "value_label": panel.value_label}
     if panel.density is not None:
         spec |= _pack_density(panel.density, where, clock, mode, blocks)
         spec |= {"density_name": panel.density_name, "density_role": panel.density_role}
@@ -112,7 +119,7 @@ def _quantise(positions: np.ndarray, bounds: np.ndarray, bits: int, wrap: bool) 
     kind = np.promote_types(positions.dtype, np.float32)
     low, span = bounds[:, 0].astype(kind), (bounds[:, 1] - bounds[:, 0]).astype(kind)
     with np.errstate(invalid="ignore", over="ignore"):
-        level = (positions.astype(kind, copy=False) - low) / span                       # 0..1 across the view
+        level = (positions.astype(kind, copy=False) - low) / span  # 0..1 across the view
         if wrap:
             level -= np.floor(level)
         finite = np.isfinite(level.sum(axis=2))
@@ -120,7 +127,7 @@ def _quantise(positions: np.ndarray, bounds: np.ndarray, bits: int, wrap: bool) 
         level += margin + 0.5
         np.clip(level, 0, LOST[bits] - 1, out=level)
         codes = level.astype("<u2")
-    inside = codes - np.uint16(margin) <= view                                         # below the view wraps to large
+    inside = codes - np.uint16(margin) <= view  # below the view wraps to large
     inside = inside[..., 0] & inside[..., -1] & finite
     if not finite.all():
         codes[~finite] = LOST[bits]
@@ -142,8 +149,12 @@ def _pack_image(panel: Panel, where: str, n_frames: int, view: list[float], bloc
     keys = _keys(n_frames)
     level = np.clip((image[keys] - low) / (high - low), 0, 1)
     codes = np.where(np.isnan(level), 0, 1 + np.rint(254 * np.nan_to_num(level))).astype("u1")
-    return {"image": blocks.add(codes, deflate=True), "image_keys": keys.tolist(), "image_range": [float(low), float(high)],
-            "image_label": panel.image_label}
+    return {
+        "image": blocks.add(codes, deflate=True),
+        "image_keys": keys.tolist(),
+        "image_range": [float(low), float(high)],
+        "image_label": panel.image_label,
+    }
 
 
 def _pack_density(density: Any, where: str, clock: np.ndarray, mode: str, blocks) -> dict:
@@ -153,13 +164,16 @@ def _pack_density(density: Any, where: str, clock: np.ndarray, mode: str, blocks
         raise ValueError(f"{where}: density has shape {grid.shape}; its first axis must be frames ({n_frames})")
     if not np.isfinite(grid).all() or grid.min() < 0:
         raise ValueError(f"{where}: density must be finite and not negative")
-    if mode == "1d":                                            # one picture, its columns even in time
+    if mode == "1d":  # one picture, its columns even in time
         even = np.linspace(clock[0], clock[-1], min(4 * n_frames, 256))
-        index = np.interp(even, clock, np.arange(n_frames)) if clock[0] < clock[-1] else np.interp(
-            even[::-1], clock[::-1], np.arange(n_frames)[::-1])[::-1]
+        index = (
+            np.interp(even, clock, np.arange(n_frames))
+            if clock[0] < clock[-1]
+            else np.interp(even[::-1], clock[::-1], np.arange(n_frames)[::-1])[::-1]
+        )
         before = np.minimum(index.astype(int), n_frames - 1)
         after, part = np.minimum(before + 1, n_frames - 1), (index - before)[:, None]
-        grid = (grid[before] * (1 - part) + grid[after] * part)
+        grid = grid[before] * (1 - part) + grid[after] * part
         keys, peak = np.array([0]), grid.max(axis=1, keepdims=True)
         levels = (grid / np.where(peak > 0, peak, 1)).T[None]
     else:
@@ -183,10 +197,14 @@ def _pack_arrows(panel: Panel, where: str, n_frames: int, mode: str, blocks) -> 
     length = np.linalg.norm(arrows, axis=-1)
     scale = np.quantile(length.reshape(len(keys), -1), 0.9, axis=1)
     scale = np.where(scale > 0, scale, 1.0)
-    short = np.minimum(1, 2 * scale[:, None, None] / np.maximum(length, 1e-300))[..., None]     # at most twice the scale
+    short = np.minimum(1, 2 * scale[:, None, None] / np.maximum(length, 1e-300))[..., None]  # at most twice the scale
     codes = np.rint(arrows * short / scale[:, None, None, None] * 63.5).astype("i1")
-    return {"arrows": blocks.add(codes), "arrow_keys": keys.tolist(), "arrow_role": panel.arrow_role,
-            "arrow_scale": blocks.add(scale.astype("<f4"))}
+    return {
+        "arrows": blocks.add(codes),
+        "arrow_keys": keys.tolist(),
+        "arrow_role": panel.arrow_role,
+        "arrow_scale": blocks.add(scale.astype("<f4")),
+    }
 
 
 def _pack_marginals(marginals: Any, where: str, n_frames: int, mode: str, blocks) -> dict:
@@ -205,6 +223,5 @@ def _pack_marginals(marginals: Any, where: str, n_frames: int, mode: str, blocks
         if not np.isfinite(curve).all() or curve.min() < 0:
             raise ValueError(f"{where}: marginal of {axis} must be finite and not negative")
         peak = np.maximum(curve.max(axis=1), 1e-30)
-        packed[axis] = {"q": blocks.add(np.rint(curve / peak[:, None] * 65535).astype("<u2")),
-                        "scale": blocks.add(peak.astype("<f4"))}
+        packed[axis] = {"q": blocks.add(np.rint(curve / peak[:, None] * 65535).astype("<u2")), "scale": blocks.add(peak.astype("<f4"))}
     return packed

@@ -11,7 +11,13 @@ def payload(story: Story, before: Symmetry, after: Symmetry, *, lit: int | None 
     crystals = [story.written, story.path]
     groups = [orbit_labels(before, story.written.n_atoms), orbit_labels(after, story.told.n_atoms)]
     names = [[f"{orbit.name}, {len(orbit.atoms)} in this cell" for orbit in found.orbits] for found in (before, after)]
-    return pack_crystals(crystals, titles=[f"as written · {before.name}", f"as told to the model · {after.name}"],
-                         alt=f"{story.written.formula} as written, and the same crystal turned, shifted and relabelled.",
-                         time_label="way", fps=24, groups=groups, group_names=names,
-                         lit=None if lit is None else lit % max(len(before.orbits), len(after.orbits)))
+    return pack_crystals(
+        crystals,
+        titles=[f"as written · {before.name}", f"as told to the model · {after.name}"],
+        alt=f"{story.written.formula} as written, and the same crystal turned, shifted and relabelled.",
+        time_label="way",
+        fps=24,
+        groups=groups,
+        group_names=names,
+        lit=None if lit is None else lit % max(len(before.orbits), len(after.orbits)),
+    )

@@ -41,5 +41,13 @@ def payload(runs: Sequence[tuple[str, Trajectory]], scene: dict) -> bytes:
     for title, run in runs:
         nearest = (run.times[None] - times[:, None]).abs().argmin(1)
         panels.append(Panel(run.positions[nearest], title=title, name="particles", role="sample", arrow_role="score", **scene))
-    return pack_player(panels, times=times, bounds=BOUNDS, x_label="x₁", y_label="x₂", time_label="t", loop=True,
-                       alt="Particles walk from noise at t = 1 back to the data at t = 0, on the exact density of every moment.")
+    return pack_player(
+        panels,
+        times=times,
+        bounds=BOUNDS,
+        x_label="x₁",
+        y_label="x₂",
+        time_label="t",
+        loop=True,
+        alt="Particles walk from noise at t = 1 back to the data at t = 0, on the exact density of every moment.",
+    )

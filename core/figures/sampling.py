@@ -21,23 +21,40 @@ SYMBOLS = {"metropolis": "circle", "mala": "square", "langevin": "diamond", "bao
 def _line(name: str, chosen: str | None, palette: Palette) -> dict:
     own = name == chosen
     colour = palette.sample if own else palette.muted
-    return dict(name=SAMPLERS[name].label, line=dict(color=colour, width=3 if own else 1.4, dash=DASHES[name]),
-                marker=dict(symbol=SYMBOLS[name], size=8 if own else 6))
+    return dict(
+        name=SAMPLERS[name].label,
+        line=dict(color=colour, width=3 if own else 1.4, dash=DASHES[name]),
+        marker=dict(symbol=SYMBOLS[name], size=8 if own else 6),
+    )
 
 
-def distance_figure(curves: Mapping[str, tuple[Tensor, Tensor]], floor: Floor, *, chosen: str | None = None,
-                    palette: Palette = LIGHT) -> go.Figure:
+def distance_figure(
+    curves: Mapping[str, tuple[Tensor, Tensor]], floor: Floor, *, chosen: str | None = None, palette: Palette = LIGHT
+) -> go.Figure:
     """Distance of the chains to the exact law against looks at the landscape, log-log, over the band that exact draws score in."""
     figure = go.Figure()
     last = max(float(times[-1]) for times, _ in curves.values())
     first = min(float(times[0]) for times, _ in curves.values())
     low, high = max(floor.mean - 2 * floor.std, floor.mean / 4), floor.mean + 2 * floor.std
-    figure.add_scatter(x=[first, last, last, first], y=[low, low, high, high], mode="lines", line_width=0, fill="toself",
-                       fillcolor=rgba(palette.exact, 0.2), hoverinfo="skip", name=f"{floor.n:,} exact draws (± 2 s.d.)")
+    figure.add_scatter(
+        x=[first, last, last, first],
+        y=[low, low, high, high],
+        mode="lines",
+        line_width=0,
+        fill="toself",
+        fillcolor=rgba(palette.exact, 0.2),
+        hoverinfo="skip",
+        name=f"{floor.n:,} exact draws (± 2 s.d.)",
+    )
     for name, (times, values) in curves.items():
         y = [v if math.isfinite(v) else None for v in values.tolist()]
-        figure.add_scatter(x=times.numpy(), y=y, mode="lines+markers", **_line(name, chosen, palette),
-                           hovertemplate="after %{x} looks: %{y:.3f}<extra>" + SAMPLERS[name].label + "</extra>")
+        figure.add_scatter(
+            x=times.numpy(),
+            y=y,
+            mode="lines+markers",
+            **_line(name, chosen, palette),
+            hovertemplate="after %{x} looks: %{y:.3f}<extra>" + SAMPLERS[name].label + "</extra>",
+        )
     figure.update_xaxes(type="log")
     figure.update_yaxes(type="log", dtick=1, exponentformat="power")
     return styled(figure, palette, x_title="looks at the landscape (steps)", y_title="distance to the exact law / units of x", height=460)
@@ -57,18 +74,40 @@ def efficiency_figure(scans: Mapping[str, Efficiency], *, step: float, chosen: s
     for name, scan in scans.items():
         x, look = scan.steps.numpy(), _line(name, chosen, palette)
         if scan.acceptance is not None:
-            figure.add_scatter(x=x, y=scan.acceptance.numpy(), mode="lines+markers", showlegend=False, row=1, col=1, **look,
-                               hovertemplate="step %{x}: %{y:.0%} accepted<extra>" + look["name"] + "</extra>")
+            figure.add_scatter(
+                x=x,
+                y=scan.acceptance.numpy(),
+                mode="lines+markers",
+                showlegend=False,
+                row=1,
+                col=1,
+                **look,
+                hovertemplate="step %{x}: %{y:.0%} accepted<extra>" + look["name"] + "</extra>",
+            )
         effective = scan.effective.numpy()
         y = np.where(effective > 0, effective, np.nan)
         symbol = [look["marker"]["symbol"] + ("-open" if tau > scan.longest else "") for tau in scan.tau.tolist()]
         error = (scan.effective * scan.tau_error / scan.tau).nan_to_num(0.0).numpy()
-        figure.add_scatter(x=x, y=y, mode="lines+markers", row=2, col=1, name=look["name"], line=look["line"], connectgaps=False,
-                           marker=look["marker"] | {"symbol": symbol}, error_y=dict(array=error, thickness=1, width=0),
-                           hovertemplate="step %{x}: %{y:.3g} effective samples<extra>" + look["name"] + "</extra>")
+        figure.add_scatter(
+            x=x,
+            y=y,
+            mode="lines+markers",
+            row=2,
+            col=1,
+            name=look["name"],
+            line=look["line"],
+            connectgaps=False,
+            marker=look["marker"] | {"symbol": symbol},
+            error_y=dict(array=error, thickness=1, width=0),
+            hovertemplate="step %{x}: %{y:.3g} effective samples<extra>" + look["name"] + "</extra>",
+        )
     styled(figure, palette, x_title="", y_title="", height=460)
-    figure.update_xaxes(type="log", range=[math.log10(0.09), math.log10(edge)], tickvals=[0.1, 0.3, 1, 3, 10, 30],
-                        ticktext=["0.1", "0.3", "1", "3", "10", "30"])
+    figure.update_xaxes(
+        type="log",
+        range=[math.log10(0.09), math.log10(edge)],
+        tickvals=[0.1, 0.3, 1, 3, 10, 30],
+        ticktext=["0.1", "0.3", "1", "3", "10", "30"],
+    )
     figure.update_xaxes(title_text="step length / width of the narrowest well", row=2, col=1)
     figure.update_yaxes(title_text="accepted", tickformat=".0%", range=[-0.03, 1.05], row=1, col=1)
     figure.update_yaxes(title_text="effective per 1,000 looks", type="log", dtick=1, row=2, col=1)
@@ -83,8 +122,13 @@ def memory_figure(scans: Mapping[str, Efficiency], *, step: float, chosen: str |
         if not np.isfinite(rho).all():
             continue
         lags = np.unique(np.round(np.logspace(0, math.log10(len(rho) / 2), 60)).astype(int))
-        figure.add_scatter(x=lags, y=rho[lags], mode="lines", **{k: v for k, v in _line(name, chosen, palette).items() if k != "marker"},
-                           hovertemplate="after %{x} steps: %{y:.2f}<extra>" + SAMPLERS[name].label + "</extra>")
+        figure.add_scatter(
+            x=lags,
+            y=rho[lags],
+            mode="lines",
+            **{k: v for k, v in _line(name, chosen, palette).items() if k != "marker"},
+            hovertemplate="after %{x} steps: %{y:.2f}<extra>" + SAMPLERS[name].label + "</extra>",
+        )
     figure.add_hline(y=0, line=dict(color=palette.exact, width=1.5))
     figure.update_xaxes(type="log")
     figure.update_yaxes(range=[-0.55, 1.15])
@@ -94,8 +138,15 @@ def memory_figure(scans: Mapping[str, Efficiency], *, step: float, chosen: str |
 HEAD = ("", "accepted", "crossings", "x > 0", "τ / steps", "effective per 1,000 looks", "effective per second", "distance / floor")
 
 
-def comparison(runs: Mapping[str, Run], scans: Mapping[str, Efficiency], truths: Mapping[str, Truth], seconds: Mapping[str, float], *,
-               cores: tuple[float, float], step: float) -> list[tuple[str, ...]]:
+def comparison(
+    runs: Mapping[str, Run],
+    scans: Mapping[str, Efficiency],
+    truths: Mapping[str, Truth],
+    seconds: Mapping[str, float],
+    *,
+    cores: tuple[float, float],
+    step: float,
+) -> list[tuple[str, ...]]:
     """One row per sampler under HEAD. seconds: processor time of one step of one chain, as measured by the caller.
 
     A dash where there is nothing to say: no proposal, or chains that are no longer numbers.
@@ -111,10 +162,18 @@ def comparison(runs: Mapping[str, Run], scans: Mapping[str, Efficiency], truths:
         worth = 1 / max(tau, scan.longest if bound else 0)
         ratio = truths[name].ratio
         alive = math.isfinite(ratio)
-        rows.append((SAMPLERS[name].label, "–" if run.acceptance is None else f"{run.acceptance:.{1 if run.acceptance < 0.1 else 0}%}",
-                     _text(crossings(run.slow, cores)) if alive else "–", _text(right_share(run)) if alive else "–", memory,
-                     "–" if lost else f"{limit}{1000 * worth:.3g}", "–" if lost else f"{limit}{_round(worth / seconds[name])}",
-                     f"{ratio:.1f}" if alive else "blown up"))
+        rows.append(
+            (
+                SAMPLERS[name].label,
+                "–" if run.acceptance is None else f"{run.acceptance:.{1 if run.acceptance < 0.1 else 0}%}",
+                _text(crossings(run.slow, cores)) if alive else "–",
+                _text(right_share(run)) if alive else "–",
+                memory,
+                "–" if lost else f"{limit}{1000 * worth:.3g}",
+                "–" if lost else f"{limit}{_round(worth / seconds[name])}",
+                f"{ratio:.1f}" if alive else "blown up",
+            )
+        )
     return rows
 
 

@@ -31,10 +31,21 @@ def payload(runs: Mapping[str, Run], *, landscape: str, kT: float, chosen: str) 
     """Player payload: one panel per sampler, the sixth shows exact draws, as many as there are chains. All clocks count looks."""
     scene = _background(landscape, kT)
     trajectory = next(iter(runs.values())).trajectory
-    panels = [Panel(run.trajectory.positions, title=("▸ " if name == chosen else "") + SAMPLERS[name].label, name="chains", role="sample",
-                    **scene) for name, run in runs.items()]
+    panels = [
+        Panel(
+            run.trajectory.positions, title=("▸ " if name == chosen else "") + SAMPLERS[name].label, name="chains", role="sample", **scene
+        )
+        for name, run in runs.items()
+    ]
     draws = exact(landscape, kT).sample(trajectory.n_particles, torch.Generator().manual_seed(3))
     panels.append(Panel(draws.expand(len(trajectory.times), -1, -1), title="Exact draws", name="exact draws", role="exact", **scene))
-    return pack_player(panels, times=trajectory.times, bounds=get_landscape(landscape).view, time_label="looks", fps=15,
-                       marginals=False, alt=f"{trajectory.n_particles} chains of each of five samplers start in one well of the "
-                       f"{landscape} landscape and spread, or fail to, over the exact density; a sixth panel shows exact draws.")
+    return pack_player(
+        panels,
+        times=trajectory.times,
+        bounds=get_landscape(landscape).view,
+        time_label="looks",
+        fps=15,
+        marginals=False,
+        alt=f"{trajectory.n_particles} chains of each of five samplers start in one well of the "
+        f"{landscape} landscape and spread, or fail to, over the exact density; a sixth panel shows exact draws.",
+    )

@@ -34,14 +34,29 @@ def mode_figure(basins: Basins, greedy: Trajectory, thermal: Trajectory, *, pale
     for name, run, colour, pattern in (("greedy", greedy, palette.noise, "/"), ("Langevin", thermal, palette.sample, "")):
         share = np.array(grouped(basins.shares(run.final)))
         error = 2 * np.sqrt(share * (1 - share) / run.n_particles)
-        figure.add_bar(x=labels, y=share, name=name, marker=dict(color=rgba(colour, 0.75), line_width=0, pattern_shape=pattern),
-                       error_y=dict(array=error, color=palette.muted, thickness=1.4, width=3),
-                       hovertemplate="%{y:.3f}<extra>" + name + "</extra>")
-    figure.add_scatter(x=labels, y=grouped(basins.mass), mode="markers", name="exact share", hovertemplate="%{y:.3f}<extra>exact</extra>",
-                       marker=dict(symbol="line-ew", size=46 if len(labels) < 6 else 22, line=dict(color=palette.exact, width=3.5)))
+        figure.add_bar(
+            x=labels,
+            y=share,
+            name=name,
+            marker=dict(color=rgba(colour, 0.75), line_width=0, pattern_shape=pattern),
+            error_y=dict(array=error, color=palette.muted, thickness=1.4, width=3),
+            hovertemplate="%{y:.3f}<extra>" + name + "</extra>",
+        )
+    figure.add_scatter(
+        x=labels,
+        y=grouped(basins.mass),
+        mode="markers",
+        name="exact share",
+        hovertemplate="%{y:.3f}<extra>exact</extra>",
+        marker=dict(symbol="line-ew", size=46 if len(labels) < 6 else 22, line=dict(color=palette.exact, width=3.5)),
+    )
     figure.update_layout(bargap=0.35)
-    styled(figure, palette, x_title="mode and where it is highest" if len(names) < 6 else "modes, the heaviest first",
-           y_title="share of the walkers")
+    styled(
+        figure,
+        palette,
+        x_title="mode and where it is highest" if len(names) < 6 else "modes, the heaviest first",
+        y_title="share of the walkers",
+    )
     figure.update_xaxes(type="category")
     figure.update_yaxes(rangemode="tozero")
     return figure
@@ -62,8 +77,17 @@ def constant_figure(cut: Rescaled, constant: float, *, palette: Palette = LIGHT)
     figure.update_yaxes(title_text="logarithm", row=1, col=1)
     figure.update_yaxes(title_text="score along x₁", row=2, col=1)
     gap = typeset(f"{cut.deviation:.1e}") if cut.deviation else "0"
-    figure.add_annotation(x=0.99, y=0.44, xref="paper", yref="paper", xanchor="right", yanchor="top", showarrow=False,
-                          text=f"largest difference of the arrows: {gap}", bgcolor=rgba(palette.background, 0.8))
+    figure.add_annotation(
+        x=0.99,
+        y=0.44,
+        xref="paper",
+        yref="paper",
+        xanchor="right",
+        yanchor="top",
+        showarrow=False,
+        text=f"largest difference of the arrows: {gap}",
+        bgcolor=rgba(palette.background, 0.8),
+    )
     return figure
 
 
@@ -72,8 +96,19 @@ def final_figure(trajectory: Trajectory, basins: Basins, *, palette: Palette = L
     law = basins.law
     axis = (np.arange(law.n) + 0.5) * law.cell - law.half
     figure = go.Figure()
-    figure.add_contour(x=axis, y=axis, z=law.log_p.exp().numpy(), contours_coloring="lines", ncontours=10, showscale=False, line_width=1.5,
-                       colorscale=[[0, palette.exact], [1, palette.exact]], name="exact", showlegend=True, hoverinfo="skip")
+    figure.add_contour(
+        x=axis,
+        y=axis,
+        z=law.log_p.exp().numpy(),
+        contours_coloring="lines",
+        ncontours=10,
+        showscale=False,
+        line_width=1.5,
+        colorscale=[[0, palette.exact], [1, palette.exact]],
+        name="exact",
+        showlegend=True,
+        hoverinfo="skip",
+    )
     x = trajectory.final.numpy()
     figure.add_scattergl(x=x[:, 0], y=x[:, 1], mode="markers", marker=dict(color=palette.sample, size=4), name="walkers")
     styled(figure, palette, x_title="x₁", y_title="x₂", height=480)
@@ -85,5 +120,8 @@ def final_figure(trajectory: Trajectory, basins: Basins, *, palette: Palette = L
 def readings(cut: Rescaled, constant: float, kT: float) -> list[tuple[str, str]]:
     """(quantity, value) of the multiplication by a constant."""
     what = "∫ c p dx by quadrature" if kT == 1 else "∫ c p^(1/kT) dx by quadrature"
-    return [("c", f"{constant:g}"), (what, f"{cut.integral:.6g}"),
-            ("Largest difference of the score fields", f"{cut.deviation:.1e} of the longest arrow")]
+    return [
+        ("c", f"{constant:g}"),
+        (what, f"{cut.integral:.6g}"),
+        ("Largest difference of the score fields", f"{cut.deviation:.1e} of the longest arrow"),
+    ]

@@ -29,18 +29,36 @@ def payload(greedy: Trajectory, thermal: Trajectory, *, kT: float, **spec) -> by
     log_p = density.log_prob(_grid(CELLS)).double().reshape(1, CELLS, CELLS)
     panels = []
     for run, title, temperature, arrows in (
-            (greedy, "Greedy, no noise", 1.0, dict(arrows=force, arrow_role="force")),
-            (thermal, f"Langevin, kT = {kT:g}", kT, dict(arrows=force / kT, arrow_role="score"))):
+        (greedy, "Greedy, no noise", 1.0, dict(arrows=force, arrow_role="force")),
+        (thermal, f"Langevin, kT = {kT:g}", kT, dict(arrows=force / kT, arrow_role="score")),
+    ):
         law = score_fields.exact_law(kT=temperature, **spec)
         marginals = tuple(law.marginal(axis, _edges())[None] for axis in (0, 1))
-        panels.append(Panel(run.positions, title=title, name="walkers", density=(log_p / temperature - law.log_z).exp(),
-                            marginals_exact=marginals, **arrows))
+        panels.append(
+            Panel(
+                run.positions,
+                title=title,
+                name="walkers",
+                density=(log_p / temperature - law.log_z).exp(),
+                marginals_exact=marginals,
+                **arrows,
+            )
+        )
     handles = None
     if spec.get("source", "by hand") == "by hand":
         handles = Handles(spec.get("modes", score_fields.MODES), LIMITS, spec.get("sigma", 0.0), (1.0, 1 / kT))
-    return pack_player(panels, times=greedy.times, bounds=BOUNDS, x_label="x₁", y_label="x₂", time_label="t", loop=True, handles=handles,
-                       alt="Walkers from the same points: left they climb straight to the modes and stop, right noise keeps them moving "
-                           "and they fill the exact density.")
+    return pack_player(
+        panels,
+        times=greedy.times,
+        bounds=BOUNDS,
+        x_label="x₁",
+        y_label="x₂",
+        time_label="t",
+        loop=True,
+        handles=handles,
+        alt="Walkers from the same points: left they climb straight to the modes and stop, right noise keeps them moving "
+        "and they fill the exact density.",
+    )
 
 
 def noise_payload(*, n: int = 600, **spec) -> bytes:
@@ -57,8 +75,23 @@ def noise_payload(*, n: int = 600, **spec) -> bytes:
         density.append(smooth.log_prob(cells).exp().reshape(64, 64))
         arrows.append(smooth.score(places).reshape(ARROWS, ARROWS, 2))
         points.append(x_0 + sigma * eps)
-    panel = Panel(torch.stack(points), name="data with noise", role="data", density=torch.stack(density), arrows=torch.stack(arrows),
-                  arrow_role="score")
-    return pack_player([panel], times=levels, bounds=BOUNDS, x_label="x₁", y_label="x₂", time_label="noise σ", marginals=False,
-                       autoplay=False, fps=10,
-                       alt="The density melts into one round hill and its arrows turn to the middle as the noise rises.")
+    panel = Panel(
+        torch.stack(points),
+        name="data with noise",
+        role="data",
+        density=torch.stack(density),
+        arrows=torch.stack(arrows),
+        arrow_role="score",
+    )
+    return pack_player(
+        [panel],
+        times=levels,
+        bounds=BOUNDS,
+        x_label="x₁",
+        y_label="x₂",
+        time_label="noise σ",
+        marginals=False,
+        autoplay=False,
+        fps=10,
+        alt="The density melts into one round hill and its arrows turn to the middle as the noise rises.",
+    )

@@ -32,8 +32,11 @@ def exact_scene(dataset: str, times: torch.Tensor) -> dict:
     density = torch.stack([law.log_prob(_points(CELLS)).exp() for law in laws]).reshape(-1, CELLS, CELLS)
     arrows = torch.stack([law.score(_points(ARROWS)) for law in laws]).reshape(-1, ARROWS, ARROWS, 2)
     cell = 2 * HALF / CELLS
-    return {"density": density[held], "arrows": arrows[held],
-            "marginals_exact": ((density.sum(1) * cell)[held], (density.sum(2) * cell)[held])}
+    return {
+        "density": density[held],
+        "arrows": arrows[held],
+        "marginals_exact": ((density.sum(1) * cell)[held], (density.sum(2) * cell)[held]),
+    }
 
 
 def payload(shot: Snapshot, exact: Trajectory, learned: Trajectory, scene: dict) -> bytes:
@@ -45,10 +48,28 @@ def payload(shot: Snapshot, exact: Trajectory, learned: Trajectory, scene: dict)
         arrows = torch.stack([shot.field(_points(ARROWS), torch.full((1, 1), t)) for t in moments.tolist()])
     arrows = arrows.reshape(-1, ARROWS, ARROWS, 2)
     name = f"network after {shot.step:,} steps" if shot.step else "untrained network"
-    panels = [Panel(exact.positions, title="exact score", name="particles", role="data", arrow_role="score", **scene),
-              Panel(learned.positions, title=name, name="particles, learned score", role="sample", arrow_role="score", arrows=arrows[held],
-                    density=error.clamp(max=3.0)[held], density_name="error of the score", density_role="accent",
-                    marginals_exact=scene["marginals_exact"])]
-    return pack_player(panels, times=exact.times, bounds=BOUNDS, x_label="x₁", y_label="x₂", time_label="t",
-                       alt="Particles walk from noise to data, led by the exact score on the left and by the network on the right; the "
-                           "error of the network is drawn behind them.")
+    panels = [
+        Panel(exact.positions, title="exact score", name="particles", role="data", arrow_role="score", **scene),
+        Panel(
+            learned.positions,
+            title=name,
+            name="particles, learned score",
+            role="sample",
+            arrow_role="score",
+            arrows=arrows[held],
+            density=error.clamp(max=3.0)[held],
+            density_name="error of the score",
+            density_role="accent",
+            marginals_exact=scene["marginals_exact"],
+        ),
+    ]
+    return pack_player(
+        panels,
+        times=exact.times,
+        bounds=BOUNDS,
+        x_label="x₁",
+        y_label="x₂",
+        time_label="t",
+        alt="Particles walk from noise to data, led by the exact score on the left and by the network on the right; the "
+        "error of the network is drawn behind them.",
+    )

@@ -41,8 +41,15 @@ def rgba(colour: str, opacity: float) -> str:
 
 def styled(figure: go.Figure, palette: Palette = LIGHT, *, x_title: str, y_title: str, height: int = 360) -> go.Figure:
     """Give `figure` the app's axes, type and legend; returns the same figure."""
-    axis = dict(gridcolor=palette.grid, zerolinecolor=palette.grid, linecolor=palette.muted, ticks="outside",
-                tickcolor=palette.muted, title_standoff=8, automargin=True)
+    axis = dict(
+        gridcolor=palette.grid,
+        zerolinecolor=palette.grid,
+        linecolor=palette.muted,
+        ticks="outside",
+        tickcolor=palette.muted,
+        title_standoff=8,
+        automargin=True,
+    )
     figure.update_layout(
         height=height,
         margin=dict(l=56, r=12, t=28, b=48),
@@ -87,6 +94,7 @@ def enlarged(figure: go.Figure, by: float = 1.35) -> go.Figure:
 
 def typeset(text: str) -> str:
     """Numbers as print has them: a minus sign for a hyphen before a digit, 1.2·10 to a raised power for 1.2e-05."""
+
     def power(found: re.Match) -> str:
         return f"{found[1]}·10<sup>{int(found[2])}</sup>"
 

@@ -29,12 +29,27 @@ def score_figure(sigma: float, n_images: int, *, palette: Palette = LIGHT) -> go
     figure = go.Figure()
     for wall in (-0.5, 0.5):
         figure.add_vline(x=wall, line=dict(color=palette.muted, width=1, dash="dot"))
-    figure.add_scatter(x=d.numpy(), y=wrapped_normal_score(d, sigma).numpy(), mode="lines", name="all images",
-                       line=dict(color=palette.exact, width=3))
-    figure.add_scatter(x=d.numpy(), y=wrapped_normal_score(d, sigma, n_images=n_images).numpy(), mode="lines",
-                       name=images_label(n_images), line=dict(color=palette.accent, width=2, dash="dash"))
-    figure.add_annotation(x=0.5, y=0.04, xref="x", yref="paper", showarrow=False, xanchor="right", yanchor="bottom", xshift=-6,
-                          text=f"jump {jump(sigma, n_images):.3g} / cell")
+    figure.add_scatter(
+        x=d.numpy(), y=wrapped_normal_score(d, sigma).numpy(), mode="lines", name="all images", line=dict(color=palette.exact, width=3)
+    )
+    figure.add_scatter(
+        x=d.numpy(),
+        y=wrapped_normal_score(d, sigma, n_images=n_images).numpy(),
+        mode="lines",
+        name=images_label(n_images),
+        line=dict(color=palette.accent, width=2, dash="dash"),
+    )
+    figure.add_annotation(
+        x=0.5,
+        y=0.04,
+        xref="x",
+        yref="paper",
+        showarrow=False,
+        xanchor="right",
+        yanchor="bottom",
+        xshift=-6,
+        text=f"jump {jump(sigma, n_images):.3g} / cell",
+    )
     return styled(figure, palette, x_title="displacement from the site d (cells)", y_title=f"score at σ = {sigma:g} (1/cell)")
 
 
@@ -50,15 +65,38 @@ def truncation_figure(sigma: float, n_images: int, *, palette: Palette = LIGHT) 
     figure = go.Figure()
     for other in (0.1, 0.3, 0.5, 1.0):
         if other != sigma:
-            figure.add_scatter(x=kept, y=worst(other), mode="lines", line=dict(color=rgba(palette.muted, 0.5), width=1.2),
-                               name=f"σ = {other:g}", showlegend=False)
+            figure.add_scatter(
+                x=kept,
+                y=worst(other),
+                mode="lines",
+                line=dict(color=rgba(palette.muted, 0.5), width=1.2),
+                name=f"σ = {other:g}",
+                showlegend=False,
+            )
             shown = [(k, value) for k, value in zip(kept, worst(other), strict=True) if value > 1e-14]
-            figure.add_annotation(x=shown[-1][0], y=math.log10(shown[-1][1]), text=f"σ = {other:g}", showarrow=False, xshift=8,
-                                  xanchor="left", font=dict(size=11, color=palette.muted))
-    figure.add_scatter(x=kept, y=[max(truncation_error(sigma, k), ROUND_OFF) for k in kept], mode="lines", name="bound",
-                       line=dict(color=palette.exact, width=2, dash="dash"))
-    figure.add_scatter(x=kept, y=worst(sigma), mode="markers", name=f"largest error, σ = {sigma:g}",
-                       marker=dict(color=[palette.accent if k == n_images else palette.data for k in kept], size=10))
+            figure.add_annotation(
+                x=shown[-1][0],
+                y=math.log10(shown[-1][1]),
+                text=f"σ = {other:g}",
+                showarrow=False,
+                xshift=8,
+                xanchor="left",
+                font=dict(size=11, color=palette.muted),
+            )
+    figure.add_scatter(
+        x=kept,
+        y=[max(truncation_error(sigma, k), ROUND_OFF) for k in kept],
+        mode="lines",
+        name="bound",
+        line=dict(color=palette.exact, width=2, dash="dash"),
+    )
+    figure.add_scatter(
+        x=kept,
+        y=worst(sigma),
+        mode="markers",
+        name=f"largest error, σ = {sigma:g}",
+        marker=dict(color=[palette.accent if k == n_images else palette.data for k in kept], size=10),
+    )
     figure.update_yaxes(type="log", exponentformat="power", dtick=4, range=[-16.3, 1])
     figure.update_xaxes(dtick=1)
     return styled(figure, palette, x_title="images kept on each side K", y_title="error of the density (1/cell)")
@@ -70,15 +108,34 @@ def decay_figure(curves: list[Decay], *, palette: Palette = LIGHT) -> go.Figure:
     for curve, symbol in zip(curves, ("circle", "diamond", "square"), strict=False):
         sigma, value, error, exact = (v.double().numpy() for v in (curve.sigmas, curve.value, curve.error, curve.exact))
         floor = error[-1]
-        figure.add_scatter(x=sigma, y=exact, mode="lines", line=dict(color=palette.exact, width=2),
-                           name="exp(−2π²n²(σ² − σ₀²))", showlegend=curve is curves[0])
+        figure.add_scatter(
+            x=sigma,
+            y=exact,
+            mode="lines",
+            line=dict(color=palette.exact, width=2),
+            name="exp(−2π²n²(σ² − σ₀²))",
+            showlegend=curve is curves[0],
+        )
         keep = (value > 2 * error) & (np.arange(len(sigma)) % 4 == 0)
-        figure.add_scatter(x=sigma[keep], y=value[keep], mode="markers", name=f"atoms, n = {curve.n}",
-                           error_y=dict(type="data", array=2 * error[keep], thickness=1.2, width=0),
-                           marker=dict(color=palette.sample, size=7, symbol=symbol))
+        figure.add_scatter(
+            x=sigma[keep],
+            y=value[keep],
+            mode="markers",
+            name=f"atoms, n = {curve.n}",
+            error_y=dict(type="data", array=2 * error[keep], thickness=1.2, width=0),
+            marker=dict(color=palette.sample, size=7, symbol=symbol),
+        )
     figure.add_hrect(y0=1e-6, y1=2 * floor, fillcolor=rgba(palette.noise, 0.18), line_width=0)
-    figure.add_annotation(x=0.02, y=math.log10(2 * floor), text="below two standard errors", showarrow=False, yanchor="top", xref="paper",
-                          xanchor="left", font=dict(size=12, color=palette.muted))
+    figure.add_annotation(
+        x=0.02,
+        y=math.log10(2 * floor),
+        text="below two standard errors",
+        showarrow=False,
+        yanchor="top",
+        xref="paper",
+        xanchor="left",
+        font=dict(size=12, color=palette.muted),
+    )
     figure.update_yaxes(type="log", exponentformat="power", dtick=1, range=[-3.2, 0.15])
     return styled(figure, palette, x_title="noise level σ (cells)", y_title="⟨cos 2πn(x_t − x₀)⟩")
 
@@ -87,12 +144,23 @@ def along_figure(runs: list[tuple[int | None, AlongTheWay]], *, x_title: str, fa
     """Distance to the exact law of the moment for runs whose scores keep different numbers of images."""
     figure = go.Figure()
     first = runs[0][1]
-    figure.add_scatter(x=first.times.numpy(), y=first.floors.numpy(), mode="lines", line=dict(color=palette.noise, width=2, dash="dot"),
-                       name="floor: exact draws")
+    figure.add_scatter(
+        x=first.times.numpy(),
+        y=first.floors.numpy(),
+        mode="lines",
+        line=dict(color=palette.noise, width=2, dash="dot"),
+        name="floor: exact draws",
+    )
     for n_images, run in runs:
         colour = palette.exact if n_images is None else palette.accent
-        figure.add_scatter(x=run.times.numpy(), y=run.distances.numpy(), mode="lines+markers", name=images_label(n_images),
-                           line=dict(color=colour, width=2.5), marker_size=7)
+        figure.add_scatter(
+            x=run.times.numpy(),
+            y=run.distances.numpy(),
+            mode="lines+markers",
+            name=images_label(n_images),
+            line=dict(color=colour, width=2.5),
+            marker_size=7,
+        )
     figure.update_yaxes(type="log", tickvals=[0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2])
     if falling:
         figure.update_xaxes(autorange="reversed")
@@ -104,8 +172,12 @@ def scale_figure(sigma_max: float, *, palette: Palette = LIGHT) -> go.Figure:
     sigma = torch.logspace(-2, 0.05, 160, dtype=torch.float64)
     rms = wrapped_normal_score_rms(sigma)
     figure = go.Figure()
-    for y, name, colour, dash in ((1 / sigma, "1/σ: no wrapping", palette.noise, "dot"), (rms, "rms of the score", palette.exact, "solid"),
-                                  (sigma * rms, "σ × rms", palette.data, "solid"), (rms / rms, "rms / rms", palette.accent, "dash")):
+    for y, name, colour, dash in (
+        (1 / sigma, "1/σ: no wrapping", palette.noise, "dot"),
+        (rms, "rms of the score", palette.exact, "solid"),
+        (sigma * rms, "σ × rms", palette.data, "solid"),
+        (rms / rms, "rms / rms", palette.accent, "dash"),
+    ):
         figure.add_scatter(x=sigma.numpy(), y=y.numpy(), mode="lines", name=name, line=dict(color=colour, width=2.5, dash=dash))
     figure.add_vline(x=sigma_max, line=dict(color=palette.muted, width=1, dash="dot"))
     figure.update_xaxes(type="log", tickvals=[0.01, 0.03, 0.1, 0.3, 1], exponentformat="none")
@@ -117,13 +189,21 @@ def orders_figure(found: dict[str, list[tuple[int, float]]], floor: float, *, pa
     """Distance at the end against score evaluations for no corrector, corrector last and corrector first."""
     figure = go.Figure()
     ends = [f(n for points in found.values() for n, _ in points) for f in (min, max)]
-    figure.add_scatter(x=ends, y=[floor, floor], mode="lines", name="floor: exact draws",
-                       line=dict(color=palette.noise, width=2, dash="dot"))
+    figure.add_scatter(
+        x=ends, y=[floor, floor], mode="lines", name="floor: exact draws", line=dict(color=palette.noise, width=2, dash="dot")
+    )
     names = dict(zip(ORDERS, ("no corrector", "predictor, corrector", "corrector, predictor"), strict=True))
-    for (name, points), colour, dash in zip(found.items(), (palette.exact, palette.data, palette.accent), ("solid", "solid", "dash"),
-                                            strict=True):
-        figure.add_scatter(x=[n for n, _ in points], y=[value for _, value in points], mode="lines+markers", name=names[name],
-                           line=dict(color=colour, width=2.2, dash=dash), marker_size=7)
+    for (name, points), colour, dash in zip(
+        found.items(), (palette.exact, palette.data, palette.accent), ("solid", "solid", "dash"), strict=True
+    ):
+        figure.add_scatter(
+            x=[n for n, _ in points],
+            y=[value for _, value in points],
+            mode="lines+markers",
+            name=names[name],
+            line=dict(color=colour, width=2.2, dash=dash),
+            marker_size=7,
+        )
     figure.update_xaxes(type="log", tickvals=sorted({n for points in found.values() for n, _ in points}))
     figure.update_yaxes(type="log", tickvals=[0.01, 0.02, 0.05, 0.1], range=[-2.2, -0.9])
     return styled(figure, palette, x_title="score evaluations", y_title="distance at the end (cells)")
@@ -141,8 +221,16 @@ def cell_figure(lattice: torch.Tensor, sigma: float, *, palette: Palette = LIGHT
     for i, isotropic in enumerate(("fractional", "Cartesian"), start=1):
         p = cell_density(points - centre, lattice, sigma, isotropic=isotropic).reshape(len(y), len(x)).numpy()
         figure.add_heatmap(x=x, y=y, z=p, zmin=0, colorscale=scale, showscale=False, row=1, col=i, hoverinfo="skip")
-        figure.add_scatter(x=corners[:, 0], y=corners[:, 1], mode="lines", line=dict(color=palette.ink, width=2), showlegend=False,
-                           hoverinfo="skip", row=1, col=i)
+        figure.add_scatter(
+            x=corners[:, 0],
+            y=corners[:, 1],
+            mode="lines",
+            line=dict(color=palette.ink, width=2),
+            showlegend=False,
+            hoverinfo="skip",
+            row=1,
+            col=i,
+        )
     styled(figure, palette, x_title="x (√area)", y_title="")
     figure.update_yaxes(title_text="y (√area)", col=1)
     figure.update_yaxes(constrain="domain", range=[low[1], high[1]])

@@ -31,9 +31,30 @@ def payload(runs: list[tuple[str, Trajectory, int | None]], *, move: str, sites:
     marginals = tuple(torch.stack([law.marginal(edges, d, sigma) for sigma in levels]) for d in (0, 1))
     panels = []
     for title, run, n_images in runs:
-        arrows = None if move == "melt" else torch.stack([law.score(places, sigma, n_images=n_images).reshape(ARROWS, ARROWS, 2)
-                                                          for sigma in levels])
-        panels.append(Panel(run.positions, title=title, name="atoms", role="sample", density=density, marginals_exact=marginals,
-                            arrows=arrows, arrow_role="score"))
-    return pack_player(panels, times=times, bounds=BOUNDS, x_label="x / a", y_label="y / b", time_label=CLOCKS[move], wrap=True,
-                       alt="Atoms move in a periodic cell: what leaves through one wall comes in through the opposite one.")
+        arrows = (
+            None
+            if move == "melt"
+            else torch.stack([law.score(places, sigma, n_images=n_images).reshape(ARROWS, ARROWS, 2) for sigma in levels])
+        )
+        panels.append(
+            Panel(
+                run.positions,
+                title=title,
+                name="atoms",
+                role="sample",
+                density=density,
+                marginals_exact=marginals,
+                arrows=arrows,
+                arrow_role="score",
+            )
+        )
+    return pack_player(
+        panels,
+        times=times,
+        bounds=BOUNDS,
+        x_label="x / a",
+        y_label="y / b",
+        time_label=CLOCKS[move],
+        wrap=True,
+        alt="Atoms move in a periodic cell: what leaves through one wall comes in through the opposite one.",
+    )

@@ -99,6 +99,7 @@ class Landscape:
     @cached_property
     def stationary(self) -> list[tuple[float, float, bool]]:
         """(x, E, is a minimum) wherever the force vanishes, from left to right."""
+
         def force(x):
             return float(self.potential.force(torch.tensor([[x]], dtype=torch.float64)))
 
@@ -151,14 +152,14 @@ class Landscape:
     @cached_property
     def crossings(self) -> list[float]:
         """Every kT in [0.02, 10] at which both basins have the same free energy, from cold to hot; often one, sometimes none."""
+
         def gap(kT):
             log = self._log_weights(np.asarray(kT))
             return log[..., 0] - log[..., 1]
 
         kT = np.geomspace(0.02, 10, 120)
         values = gap(kT)
-        return [brentq(lambda t: float(gap(t)), kT[i], kT[i + 1], xtol=1e-10)
-                for i in np.flatnonzero(values[:-1] * values[1:] < 0)]
+        return [brentq(lambda t: float(gap(t)), kT[i], kT[i + 1], xtol=1e-10) for i in np.flatnonzero(values[:-1] * values[1:] < 0)]
 
     @property
     def harmonic_crossing(self) -> float | None:
@@ -166,8 +167,14 @@ class Landscape:
         if self.minima is None:
             return None
         h, (left, right) = 1e-4, self.minima
-        k = [-float(self.potential.force(torch.tensor([[x + h]], dtype=torch.float64))
-                    - self.potential.force(torch.tensor([[x - h]], dtype=torch.float64))) / (2 * h) for x, _ in (left, right)]
+        k = [
+            -float(
+                self.potential.force(torch.tensor([[x + h]], dtype=torch.float64))
+                - self.potential.force(torch.tensor([[x - h]], dtype=torch.float64))
+            )
+            / (2 * h)
+            for x, _ in (left, right)
+        ]
         if min(k) <= 0 or k[0] == k[1]:
             return None
         kT = 2 * (right[1] - left[1]) / math.log(k[0] / k[1])
@@ -208,8 +215,19 @@ def metropolis(potential: TwoBasins, x: Tensor, temperatures: Tensor, *, leaps: 
             yield x
 
 
-def sample(*, kT: float = 1.2, protocol: str = "heat", depths: tuple[float, float] = (4.0, 3.0), widths: tuple[float, float] = (0.25, 0.8),
-           tilt: float = 0.0, leaps: float = 0.5, n_sweeps: int = 1000, n_particles: int = 1500, seed: int = 0, n_frames: int = 160) -> Run:
+def sample(
+    *,
+    kT: float = 1.2,
+    protocol: str = "heat",
+    depths: tuple[float, float] = (4.0, 3.0),
+    widths: tuple[float, float] = (0.25, 0.8),
+    tilt: float = 0.0,
+    leaps: float = 0.5,
+    n_sweeps: int = 1000,
+    n_particles: int = 1500,
+    seed: int = 0,
+    n_frames: int = 160,
+) -> Run:
     """Particles that start in equilibrium and are taken to kT in `n_sweeps` trial moves each; the last tenth stays at kT.
 
     protocol: "heat" from COLD (or kT, if lower), "cool" from HOT (or kT, if higher), "hold" at kT. Raises ValueError.
@@ -245,8 +263,9 @@ def _kinetic(temperatures: Tensor, n: int, seed: int, memory: float = 0.9) -> Te
 def truth(run: Run) -> Truth:
     """How far the particles at the end are from the Boltzmann distribution at the temperature they have reached."""
     exact, kT = ks_floor(run.n_particles), float(run.kT[-1])
-    return Truth("Kolmogorov–Smirnov distance", ks_1d(run.positions[-1], lambda x: run.landscape.cdf(x, kT)), exact.mean, exact.std,
-                 run.n_particles)
+    return Truth(
+        "Kolmogorov–Smirnov distance", ks_1d(run.positions[-1], lambda x: run.landscape.cdf(x, kT)), exact.mean, exact.std, run.n_particles
+    )
 
 
 @dataclass(frozen=True)
@@ -265,9 +284,12 @@ def measured(run: Run, frame: int = -1) -> Measured:
     energy, n = run.landscape.potential.energy(x[:, None]), run.n_particles
     spread = (energy - energy.mean()).square()
     share = float((x < run.landscape.divide).double().mean())
-    return Measured(kT, (float(energy.mean()), float(energy.std()) / math.sqrt(n)),
-                    (float(spread.mean()) / kT**2, float(spread.std()) / kT**2 / math.sqrt(n)),
-                    (share, math.sqrt(share * (1 - share) / n)))
+    return Measured(
+        kT,
+        (float(energy.mean()), float(energy.std()) / math.sqrt(n)),
+        (float(spread.mean()) / kT**2, float(spread.std()) / kT**2 / math.sqrt(n)),
+        (share, math.sqrt(share * (1 - share) / n)),
+    )
 
 
 def _positive(kT: float | np.ndarray) -> np.ndarray:

@@ -36,7 +36,11 @@ MAX_DIM = 1000
 SCAN = (1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000)
 WALK, WALK_MALA = 2.38, 1.65  # step times d^(1/2), d^(1/6): optimal for many dimensions (Roberts et al.)
 METHODS = {
-    "direct": "drawn directly", "grid": "grid", "rejection": "rejection", "walk": "random walk", "score": "with the score",
+    "direct": "drawn directly",
+    "grid": "grid",
+    "rejection": "rejection",
+    "walk": "random walk",
+    "score": "with the score",
 }
 WELL = Harmonic(1.0)  # U = |x|^2/2: the Gaussian N(0, I_d) at kT = 1
 
@@ -146,8 +150,9 @@ class Census:
 
 
 @lru_cache(maxsize=16)
-def census(*, dims: tuple[int, ...] = SCAN, n: int = 10_000, eps: float = 0.05, wide: float = 1.2, n_points: int = 1000,
-           seed: int = 0) -> Census:
+def census(
+    *, dims: tuple[int, ...] = SCAN, n: int = 10_000, eps: float = 0.05, wide: float = 1.2, n_points: int = 1000, seed: int = 0
+) -> Census:
     """Throw n points for each share and each dimension; the points of d dimensions are the first d coordinates of one set.
 
     nearest: 200 repetitions of n_points points. Raises ValueError for numbers that make no experiment.
@@ -174,8 +179,9 @@ def census(*, dims: tuple[int, ...] = SCAN, n: int = 10_000, eps: float = 0.05, 
     log_r = torch.rand(200, n_points, generator=generator, dtype=torch.float64).log()
     near, far = log_r.min(1).values, log_r.max(1).values
     nearest = tuple(_ratio((near / d).exp(), (far / d).exp(), d) for d in dims)
-    return Census(tuple(dims), tuple(balls[d] for d in dims), tuple(rejections[d] for d in dims), peel, nearest,
-                  tuple(shells[d] for d in dims))
+    return Census(
+        tuple(dims), tuple(balls[d] for d in dims), tuple(rejections[d] for d in dims), peel, nearest, tuple(shells[d] for d in dims)
+    )
 
 
 def sample(*, d: int = 100, n_points: int = 600, seed: int = 0, n_frames: int = 90) -> tuple[Trajectory, Trajectory]:
@@ -287,8 +293,10 @@ def progress(*, dims: tuple[int, ...] = SCAN, n: int = 1500, seed: int = 0) -> P
     found = {"walk": [], "mala": []}
     for d in dims:
         x = torch.randn(n, d, generator=torch.Generator().manual_seed(seed))
-        for name, sampler in (("walk", RandomWalkMetropolis(WELL, 1.0, WALK / math.sqrt(d))),
-                              ("mala", MALA(WELL, 1.0, 0.5 * WALK_MALA**2 * d ** (-1 / 3)))):
+        for name, sampler in (
+            ("walk", RandomWalkMetropolis(WELL, 1.0, WALK / math.sqrt(d))),
+            ("mala", MALA(WELL, 1.0, 0.5 * WALK_MALA**2 * d ** (-1 / 3))),
+        ):
             *_, (state, _) = sampler.run(x, 1, torch.Generator().manual_seed(seed + 1))
             each = (state.position - x).square().sum(1).double() / (2 * d)
             found[name].append(Average(d, float(each.mean()), float(each.std()) / math.sqrt(n)))

@@ -213,8 +213,9 @@ class Copies:
         return torch.bincount(flat, minlength=shape[0] * shape[1]).reshape(shape)
 
 
-def metropolis(levels: Levels, ensemble: Ensemble, sites: Tensor, n_moves: int, *,
-               generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+def metropolis(
+    levels: Levels, ensemble: Ensemble, sites: Tensor, n_moves: int, *, generator: torch.Generator
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """Yield (sites (R, M), N (R,), E (R,)) before the first and after every trial move of R independent copies.
 
     Sites hold 0 (empty), 1 (a particle), 2 (an excited one; two-level only). Trial moves, all symmetric:
@@ -271,8 +272,20 @@ def energy_of(levels: Levels, sites: Tensor) -> Tensor:
     return -(sites * (sites[:, near[:, 0]] + sites[:, near[:, 2]])).sum(1)
 
 
-def sample(*, system: str = "two-level", kind: str = "NVT", n_sites: int = 16, kT: float = 1.0, mu: float = -1.0, energy: float = 0.3,
-           filling: float = 0.5, n_copies: int = 1500, n_sweeps: int = 30, seed: int = 0, n_frames: int = 100) -> Copies:
+def sample(
+    *,
+    system: str = "two-level",
+    kind: str = "NVT",
+    n_sites: int = 16,
+    kT: float = 1.0,
+    mu: float = -1.0,
+    energy: float = 0.3,
+    filling: float = 0.5,
+    n_copies: int = 1500,
+    n_sweeps: int = 30,
+    seed: int = 0,
+    n_frames: int = 100,
+) -> Copies:
     """Copies that start in a state of lowest energy (mu-VT: empty; NVE: the demon holds everything) and relax for n_sweeps moves a site.
 
     filling: N/M where N is fixed. energy: NVE, of sites and demon above the lowest, per site. Raises ValueError.

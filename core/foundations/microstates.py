@@ -181,8 +181,9 @@ def width(throws: Throws) -> Width:
     return Width(throws.n_coins, s / m, float(influence.std()) / math.sqrt(len(x)), exact)
 
 
-def widths(*, p: float, memory: float = 0.0, n_throws: int = 10_000, seed: int = 0,
-           sizes: tuple[int, ...] = (1, 2, 5, 10, 20, 50, 100, 200)) -> list[Width]:
+def widths(
+    *, p: float, memory: float = 0.0, n_throws: int = 10_000, seed: int = 0, sizes: tuple[int, ...] = (1, 2, 5, 10, 20, 50, 100, 200)
+) -> list[Width]:
     """`width` for several numbers of coins, each with throws (at most 10,000) of its own."""
     return [width(throw(n_coins=n, p=p, memory=memory, n_throws=min(n_throws, 10_000), seed=seed + n)) for n in sizes]
 
@@ -191,8 +192,7 @@ def truth(throws: Throws) -> Truth:
     """Total variation distance of the counted heads to the binomial of independent coins, beside the floor of as many exact throws."""
     exact = binomial(throws.n_coins, throws.p)
     limit = _floor(throws.n_throws, throws.n_coins, throws.p)
-    return Truth("total variation distance", total_variation(throws.counts, exact), limit.mean, limit.std, throws.n_throws,
-                 of="throws")
+    return Truth("total variation distance", total_variation(throws.counts, exact), limit.mean, limit.std, throws.n_throws, of="throws")
 
 
 @lru_cache(maxsize=256)

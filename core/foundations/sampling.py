@@ -60,12 +60,30 @@ class Landscape:
 
 ISLANDS = GaussianMixture.of([0.5, 0.3, 0.2], [[-1.1, -0.5], [1.1, -0.5], [0.0, 1.1]], 0.4)
 LANDSCAPES = {
-    "double well": Landscape(DoubleWell(2.0, 1.0, 0.25, 16.0), (-1.0, 0.0), ((-1.0, 0.0), (1.0, 0.0)), (-0.5, 0.5),
-                             (-1.9, 1.9, -1.2, 1.2), (-2.5, 2.5, -2.5, 2.5)),
-    "Müller–Brown": Landscape(MullerBrown(0.03), (0.623, 0.028), ((-0.558, 1.442), (0.623, 0.028), (-0.05, 0.467)), (-0.3, 0.3),
-                              (-2.1, 1.5, -0.9, 2.5), (-3.2, 2.6, -2.0, 3.6)),
-    "three islands": Landscape(Surprise(ISLANDS), (-1.1, -0.5), ((-1.1, -0.5), (1.1, -0.5), (0.0, 1.1)), (-0.6, 0.6),
-                               (-2.7, 2.7, -1.9, 2.5), (-4.5, 4.5, -4.5, 4.5)),
+    "double well": Landscape(
+        DoubleWell(2.0, 1.0, 0.25, 16.0),
+        (-1.0, 0.0),
+        ((-1.0, 0.0), (1.0, 0.0)),
+        (-0.5, 0.5),
+        (-1.9, 1.9, -1.2, 1.2),
+        (-2.5, 2.5, -2.5, 2.5),
+    ),
+    "Müller–Brown": Landscape(
+        MullerBrown(0.03),
+        (0.623, 0.028),
+        ((-0.558, 1.442), (0.623, 0.028), (-0.05, 0.467)),
+        (-0.3, 0.3),
+        (-2.1, 1.5, -0.9, 2.5),
+        (-3.2, 2.6, -2.0, 3.6),
+    ),
+    "three islands": Landscape(
+        Surprise(ISLANDS),
+        (-1.1, -0.5),
+        ((-1.1, -0.5), (1.1, -0.5), (0.0, 1.1)),
+        (-0.6, 0.6),
+        (-2.7, 2.7, -1.9, 2.5),
+        (-4.5, 4.5, -4.5, 4.5),
+    ),
 }
 
 
@@ -166,8 +184,18 @@ class Run:
         return len(self.slow) - 1
 
 
-def sample(*, landscape: str = "double well", sampler: str = "metropolis", kT: float = 1.0, step: float = 1.0, friction: float = 1.0,
-           n_steps: int = 1000, n_chains: int = 400, seed: int = 0, n_frames: int = 120) -> Run:
+def sample(
+    *,
+    landscape: str = "double well",
+    sampler: str = "metropolis",
+    kT: float = 1.0,
+    step: float = 1.0,
+    friction: float = 1.0,
+    n_steps: int = 1000,
+    n_chains: int = 400,
+    seed: int = 0,
+    n_frames: int = 120,
+) -> Run:
     """Chains that all start at one place, the bottom of one well, at most `n_frames` of their states kept.
 
     kT in the unit of the energy. Samplers with velocities draw them once from Maxwell-Boltzmann at kT, the same for both.
@@ -196,8 +224,9 @@ def sample(*, landscape: str = "double well", sampler: str = "metropolis", kT: f
     if state.velocity is not None:
         temperature = tuple(_mean(each) for each in (kinetic / (n_steps - n_steps // 2)).T)
         change = float((_total(surface, state) - _total(surface, first)).abs().mean())
-    return Run(Trajectory(keep.double(), torch.stack(frames)), slow, float(torch.stack(accepted).mean()) if accepted else None,
-               temperature, change)
+    return Run(
+        Trajectory(keep.double(), torch.stack(frames)), slow, float(torch.stack(accepted).mean()) if accepted else None, temperature, change
+    )
 
 
 @lru_cache(maxsize=32)
@@ -216,8 +245,15 @@ def exact_floor(landscape: str, kT: float, n: int) -> Floor:
 def truth(run: Run, *, landscape: str, kT: float) -> Truth:
     """How far the chains are from the Boltzmann law at the last step."""
     n = run.trajectory.n_particles
-    return measure(sliced, run.trajectory.final, exact(landscape, kT).sample, seed=17, name="sliced Wasserstein distance",
-                   known_floor=exact_floor(landscape, kT, n), n_reference=REFERENCE)
+    return measure(
+        sliced,
+        run.trajectory.final,
+        exact(landscape, kT).sample,
+        seed=17,
+        name="sliced Wasserstein distance",
+        known_floor=exact_floor(landscape, kT, n),
+        n_reference=REFERENCE,
+    )
 
 
 def distance_over_time(run: Run, *, landscape: str, kT: float, n_points: int = 8) -> tuple[Tensor, Tensor]:
@@ -280,8 +316,17 @@ class Efficiency:
         return int((self.steps.log() - math.log(step)).abs().argmin())
 
 
-def efficiency(*, landscape: str = "double well", sampler: str = "metropolis", kT: float = 1.0, friction: float = 1.0,
-               steps: Sequence[float] = STEPS, n_steps: int = 1000, n_chains: int = 64, seed: int = 0) -> Efficiency:
+def efficiency(
+    *,
+    landscape: str = "double well",
+    sampler: str = "metropolis",
+    kT: float = 1.0,
+    friction: float = 1.0,
+    steps: Sequence[float] = STEPS,
+    n_steps: int = 1000,
+    n_chains: int = 64,
+    seed: int = 0,
+) -> Efficiency:
     """Chains for every step length together, all started from the exact law, so that no burn-in blurs the answer.
 
     NVE keeps that law too (Liouville), and still its time averages go elsewhere: each chain stays on its own energy shell.

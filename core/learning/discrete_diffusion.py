@@ -89,8 +89,17 @@ def prior(tokens: str, start: str, family: str) -> Tensor:
     return torch.nn.functional.pad(law, (0, len(labels) - len(law)))
 
 
-def sample(*, tokens: str = "elements", family: str = "gaussian", start: str = "data", n_steps: int = 50, n_particles: int = 2000,
-           reach: float = 1.0, as_printed: bool = False, seed: int = 0) -> Walk:
+def sample(
+    *,
+    tokens: str = "elements",
+    family: str = "gaussian",
+    start: str = "data",
+    n_steps: int = 50,
+    n_particles: int = 2000,
+    reach: float = 1.0,
+    as_printed: bool = False,
+    seed: int = 0,
+) -> Walk:
     """Tokens corrupted step by step, and others restored from pure noise by the exact guess of x_0.
 
     reach: factor on every beta; below 1 the forward walk ends before all is forgotten, while the way back starts from noise
@@ -179,8 +188,9 @@ def checks(walk: Walk, t: int) -> Checks:
     here = counts(walk.forward[t], k)
     at = int(here.argmax())
     before = walk.forward[t - 1][walk.forward[t] == at]
-    return Checks(chi_square(here, walk.forward_law(t)), chi_square(counts(before, k), walk.posterior_law(t, at)), walk.names[at],
-                  len(before))
+    return Checks(
+        chi_square(here, walk.forward_law(t)), chi_square(counts(before, k), walk.posterior_law(t, at)), walk.names[at], len(before)
+    )
 
 
 @dataclass(frozen=True)
@@ -203,8 +213,18 @@ class Restored:
     finals: list[str]
 
 
-def restore_formula(text: str, *, family: str, level: float, n_steps: int, n_tries: int = 64, n_films: int = 3, n_moments: int = 7,
-                    as_printed: bool = False, seed: int = 0) -> Restored:
+def restore_formula(
+    text: str,
+    *,
+    family: str,
+    level: float,
+    n_steps: int,
+    n_tries: int = 64,
+    n_films: int = 3,
+    n_moments: int = 7,
+    as_printed: bool = False,
+    seed: int = 0,
+) -> Restored:
     """Corrupt a formula to noise level t/T = `level` and let the network restore it, each try with noise of its own.
 
     A formula with a `?` is not corrupted further: only the unknown places are filled. Raises ValueError for a bad formula and
@@ -225,15 +245,23 @@ def restore_formula(text: str, *, family: str, level: float, n_steps: int, n_tri
     final, here = states[-1], many.present
     gone = torch.stack([(a != b) & here for a, b in ((start.elements, many.elements), (start.counts, many.counts))])
     back = torch.stack([a == b for a, b in ((final.elements, many.elements), (final.counts, many.counts))])
-    usual = torch.stack([clean == int(model.prior(kind).argmax())
-                         for kind, clean in (("elements", many.elements), ("counts", many.counts))])
+    usual = torch.stack(
+        [clean == int(model.prior(kind).argmax()) for kind, clean in (("elements", many.elements), ("counts", many.counts))]
+    )
     first = model.predict(start, family, t / n_steps)
     named = torch.stack([guess.argmax(-1) == clean for guess, clean in zip(first, (many.elements, many.counts), strict=True)])
     n = int(gone.sum())
     whole = float((back | ~here).all(2).all(0).double().mean())
-    return Restored(given.texts()[0], start.texts()[0], films, float(back[gone].double().mean()) if n else math.nan,
-                    float(named[gone].double().mean()) if n else math.nan, float(usual[gone].double().mean()) if n else math.nan,
-                    math.nan if open_places else whole, final.texts())
+    return Restored(
+        given.texts()[0],
+        start.texts()[0],
+        films,
+        float(back[gone].double().mean()) if n else math.nan,
+        float(named[gone].double().mean()) if n else math.nan,
+        float(usual[gone].double().mean()) if n else math.nan,
+        math.nan if open_places else whole,
+        final.texts(),
+    )
 
 
 def _tokens(now: Formulas, clean: Formulas, b: int) -> list[tuple[str, bool, bool]]:

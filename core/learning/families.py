@@ -284,5 +284,10 @@ class FlowMatching(Model):
 
 
 MODELS: dict[str, type[Model]] = {
-    "EBM": EBM, "VAE": VAE, "GAN": GAN, "flow": Flow, "diffusion": Diffusion, "flow matching": FlowMatching,
+    "EBM": EBM,
+    "VAE": VAE,
+    "GAN": GAN,
+    "flow": Flow,
+    "diffusion": Diffusion,
+    "flow matching": FlowMatching,
 }

@@ -34,7 +34,8 @@ from core.numerics.networks import MODELS, ModelMissing
 ELEMENTS = tuple(
     "He Kr Xe Cs Rb K Na Li Ba Sr Ca Yb Eu Sc Lu Tm Er Ho Dy Y Tb Gd Sm Pm Nd Pr Ce La Pu Np U Pa Th Ac Zr Hf Ti Ta Nb V W Mo "
     "Cr Re Tc Mn Fe Ru Os Co Rh Ir Ni Pt Pd Au Ag Cu Mg Hg Cd Zn Be Tl In Al Ga Pb Sn Ge Si B Bi Sb As P Te Se S C I Br Cl N O "
-    "F H".split())
+    "F H".split()
+)
 COUNTS = tuple(range(1, 21))
 SLOTS = 6
 FAMILIES = ("uniform", "absorbing", "gaussian")
@@ -75,8 +76,10 @@ class Formulas:
 
     def texts(self) -> list[str]:
         """`Sr1 Ti1 O3`, a masked token as `?`."""
-        return [" ".join(_text(int(e), int(c)) for e, c, p in zip(*rows, strict=True) if p)
-                for rows in zip(self.elements, self.counts, self.present, strict=True)]
+        return [
+            " ".join(_text(int(e), int(c)) for e, c, p in zip(*rows, strict=True) if p)
+            for rows in zip(self.elements, self.counts, self.present, strict=True)
+        ]
 
     def pairs(self) -> list[list[tuple[str, int]] | None]:
         """[(symbol, count), ...] of each formula, an element named twice counted together; None while a token is masked."""
@@ -234,8 +237,9 @@ def noise(n: int, sizes: Tensor, family: str, n_steps: int, *, generator: torch.
     return Formulas(*tokens, present)
 
 
-def restore(model: FormulaModel, x: Formulas, family: str, t: int, n_steps: int, *, generator: torch.Generator,
-            as_printed: bool = False) -> Iterator[Formulas]:
+def restore(
+    model: FormulaModel, x: Formulas, family: str, t: int, n_steps: int, *, generator: torch.Generator, as_printed: bool = False
+) -> Iterator[Formulas]:
     """Yield x_t, x_{t-1}, ..., x_0, every step by the network's guess.
 
     In the absorbing chain a token that is not masked stays as it is, so that known parts of a formula condition the rest.
@@ -290,7 +294,8 @@ def load_model(path: Path = WEIGHTS) -> FormulaModel:
         network = FormulaDenoiser(**config)
         network.load_state_dict({name: tensor.float() for name, tensor in load_file(str(path)).items()})
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise ModelMissing(f"no usable weights at {Path(path).name} ({type(error).__name__}); make them with "
-                           "python -m core.learning.train_formulas POOL.npz") from error
+        raise ModelMissing(
+            f"no usable weights at {Path(path).name} ({type(error).__name__}); make them with "
+            "python -m core.learning.train_formulas POOL.npz"
+        ) from error
     return FormulaModel(network.eval().requires_grad_(False), about)
-

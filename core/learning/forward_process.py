@@ -34,7 +34,8 @@ from core.numerics.sde import forward_sde
 from core.numerics.trajectory import Trajectory, collect, frame_indices
 
 CLOCKS: dict[str, Schedule] = {name: SCHEDULES[name] for name in ("linear", "cosine", "exponential", "sigmoid", "EDM")} | {
-    "finite time": FiniteTime()}
+    "finite time": FiniteTime()
+}
 RULES = ("Euler", "transition", "jump")
 MAX_STEPS = 2000
 
@@ -63,8 +64,19 @@ def jump(path: Schedule, x_0: Tensor, times, *, generator: torch.Generator) -> I
         yield torch.mul(x_0, path.alpha(t)).add_(eps, alpha=path.sigma(t))
 
 
-def sample(*, dataset: str = "three modes", schedule: str = "linear", variant: str = "VP", rule: str = "Euler", t_end: float = 1.0,
-           n_steps: int = 100, n_particles: int = 2000, seed: int = 0, on_stage: bool = False, n_frames: int = 120) -> Trajectory:
+def sample(
+    *,
+    dataset: str = "three modes",
+    schedule: str = "linear",
+    variant: str = "VP",
+    rule: str = "Euler",
+    t_end: float = 1.0,
+    n_steps: int = 100,
+    n_particles: int = 2000,
+    seed: int = 0,
+    on_stage: bool = False,
+    n_frames: int = 120,
+) -> Trajectory:
     """Particles from the data at t = 0 to t_end in n_steps even steps, by one of RULES; the same seed gives every rule the same x_0.
 
     on_stage: divide each frame by `stage_scale`, so that VE paths fit the same picture as VP paths.
@@ -122,8 +134,15 @@ def chain_moments(*, schedule: str = "linear", variant: str = "VP", t_end: float
         a.append(factor * a[-1])
         v.append(factor**2 * v[-1] + path.g2(t) * dt)
     alpha = path.alpha(times)
-    return Chain(times, torch.tensor(a, dtype=torch.float64), torch.tensor(v, dtype=torch.float64), alpha, path.sigma(times) ** 2,
-                 -path.f(times[:-1]) * dt, 1 - (alpha[1:] / alpha[:-1]) ** 2)
+    return Chain(
+        times,
+        torch.tensor(a, dtype=torch.float64),
+        torch.tensor(v, dtype=torch.float64),
+        alpha,
+        path.sigma(times) ** 2,
+        -path.f(times[:-1]) * dt,
+        1 - (alpha[1:] / alpha[:-1]) ** 2,
+    )
 
 
 def truth(run: Trajectory, *, dataset: str, schedule: str = "linear", variant: str = "VP") -> Truth:
@@ -232,8 +251,15 @@ class Price:
 
 
 @lru_cache(maxsize=32)
-def price_of_too_little_noise(*, dataset: str = "three modes", schedule: str = "linear", variant: str = "VP", n_particles: int = 1000,
-                              n_steps: int = 25, ends: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)) -> Price:
+def price_of_too_little_noise(
+    *,
+    dataset: str = "three modes",
+    schedule: str = "linear",
+    variant: str = "VP",
+    n_particles: int = 1000,
+    n_steps: int = 25,
+    ends: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0),
+) -> Price:
     """Use only the first part of a schedule, to t_end, and start the way back from pure noise all the same.
 
     The way back is DPM-Solver++(2M) with the exact score, so that nothing but the wrong start is to blame.
@@ -247,8 +273,9 @@ def price_of_too_little_noise(*, dataset: str = "three modes", schedule: str = "
         pure = torch.randn(n_particles, 2, generator=torch.Generator().manual_seed(5)) * prior_width(path, t_end)
         scale = float(stage_scale(path, torch.tensor(t_end, dtype=torch.float64)))
         gap.append(sliced(x_t / scale, pure / scale))
-        ratios = torch.logspace(math.log10(path.noise_ratio(t_end)), math.log10(path.noise_ratio(path.t_min)), n_steps + 1,
-                                dtype=torch.float64)
+        ratios = torch.logspace(
+            math.log10(path.noise_ratio(t_end)), math.log10(path.noise_ratio(path.t_min)), n_steps + 1, dtype=torch.float64
+        )
         times = path.time_at(ratios)
         times[0], times[-1] = t_end, path.t_min
         *_, x = dpm_solver_pp_2m(score, path, pure, times)

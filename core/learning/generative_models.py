@@ -37,8 +37,9 @@ class Family:
 
 
 FAMILIES: dict[str, Family] = {
-    "EBM": Family("Energy-based", "keeps Z, samples without it", "up to Z (here: Z on a grid)", "only after endless steps", True,
-                  "Hinton 2002"),
+    "EBM": Family(
+        "Energy-based", "keeps Z, samples without it", "up to Z (here: Z on a grid)", "only after endless steps", True, "Hinton 2002"
+    ),
     "VAE": Family("VAE", "bounds log p from below", "a bound (here: an integral over z)", "yes", False, "Kingma & Welling 2013"),
     "GAN": Family("GAN", "has no density, so no Z", "none", "yes", False, "Goodfellow et al. 2014"),
     "flow": Family("Normalizing flow", "invertible, so Z = 1", "exact, one pass", "yes", False, "Dinh et al. 2016"),
@@ -62,8 +63,15 @@ def _model(dataset: str, family: str) -> Model:
 
 
 @torch.no_grad()
-def sample(*, family: str = "flow matching", dataset: str = "two moons", n_steps: int = 50, n_particles: int = 1000, width: float = 1.0,
-           seed: int = 1) -> Trajectory:
+def sample(
+    *,
+    family: str = "flow matching",
+    dataset: str = "two moons",
+    n_steps: int = 50,
+    n_particles: int = 1000,
+    width: float = 1.0,
+    seed: int = 1,
+) -> Trajectory:
     """Carry z ~ N(0, width^2 I) to samples; times: network evaluations so far (one pass of a flow is one, in layers).
 
     The same seed is the same z for every family. n_steps: evaluations allowed to families that walk. width: only 1 is what the
@@ -79,8 +87,14 @@ def sample(*, family: str = "flow matching", dataset: str = "two moons", n_steps
 
 def truth(trajectory: Trajectory, *, dataset: str) -> Truth:
     """Sliced Wasserstein distance of the particles at the end to the data, with the floor of exact samples."""
-    return measure(sliced, trajectory.final, get_dataset(dataset).sample, seed=17, name="sliced Wasserstein distance",
-                   known_floor=_floor(dataset, trajectory.n_particles))
+    return measure(
+        sliced,
+        trajectory.final,
+        get_dataset(dataset).sample,
+        seed=17,
+        name="sliced Wasserstein distance",
+        known_floor=_floor(dataset, trajectory.n_particles),
+    )
 
 
 @lru_cache(maxsize=32)
@@ -156,8 +170,9 @@ class Curves:
     n_particles: int
 
 
-def error_against_evaluations(*, dataset: str = "two moons", budgets: tuple[int, ...] = BUDGETS, n_particles: int = N_CURVE,
-                              seed: int = 0) -> Curves:
+def error_against_evaluations(
+    *, dataset: str = "two moons", budgets: tuple[int, ...] = BUDGETS, n_particles: int = N_CURVE, seed: int = 0
+) -> Curves:
     """Every family with every budget, from the same z, against one exact sample."""
     reference = get_dataset(dataset).sample(n_particles, torch.Generator().manual_seed(seed + 17))
     evaluations, distances = {}, {}

@@ -25,15 +25,33 @@ from core.numerics.categorical import draw
 
 DETERMINERS = {"one": ("a", "this", "one"), "many": ("some", "these", "two")}
 KINDS = {  # adjectives; nouns (one, many); verb (one, many) -> how the sentence may end
-    "solid": (("small", "pure", "old"), (("crystal", "crystals"), ("grain", "grains")), {
-        ("melts", "melt"): ("in the furnace", "under the laser"), ("grows", "grow"): ("from the melt", "on the wire"),
-        ("cracks", "crack"): ("under the load", "along the edge")}),
-    "particle": (("light", "lone", "hot"), (("atom", "atoms"), ("ion", "ions")), {
-        ("hops", "hop"): ("across the barrier", "along the channel"), ("diffuses", "diffuse"): ("through the lattice", "into the pore"),
-        ("vibrates", "vibrate"): ("around the site", "inside the cage")}),
-    "wave": (("long", "weak", "fast"), (("phonon", "phonons"), ("wave", "waves")), {
-        ("scatters", "scatter"): ("off the defect", "at the wall"), ("travels", "travel"): ("through the solid", "along the axis"),
-        ("decays", "decay"): ("within the bulk", "behind the pulse")}),
+    "solid": (
+        ("small", "pure", "old"),
+        (("crystal", "crystals"), ("grain", "grains")),
+        {
+            ("melts", "melt"): ("in the furnace", "under the laser"),
+            ("grows", "grow"): ("from the melt", "on the wire"),
+            ("cracks", "crack"): ("under the load", "along the edge"),
+        },
+    ),
+    "particle": (
+        ("light", "lone", "hot"),
+        (("atom", "atoms"), ("ion", "ions")),
+        {
+            ("hops", "hop"): ("across the barrier", "along the channel"),
+            ("diffuses", "diffuse"): ("through the lattice", "into the pore"),
+            ("vibrates", "vibrate"): ("around the site", "inside the cage"),
+        },
+    ),
+    "wave": (
+        ("long", "weak", "fast"),
+        (("phonon", "phonons"), ("wave", "waves")),
+        {
+            ("scatters", "scatter"): ("off the defect", "at the wall"),
+            ("travels", "travel"): ("through the solid", "along the axis"),
+            ("decays", "decay"): ("within the bulk", "behind the pulse"),
+        },
+    ),
 }
 
 
@@ -119,14 +137,17 @@ def unmask(x: Tensor, n_steps: int, *, order: str = "chance", generator: torch.G
         yield x
 
 
-def written(n_steps: int, *, order: str = "chance", n: int = 3, n_moments: int = 5,
-            seed: int = 0) -> tuple[list[tuple[int, list[list[tuple[str, bool]]]]], list[bool]]:
+def written(
+    n_steps: int, *, order: str = "chance", n: int = 3, n_moments: int = 5, seed: int = 0
+) -> tuple[list[tuple[int, list[list[tuple[str, bool]]]]], list[bool]]:
     """n sentences as they appear: (steps to go, the (word, is it a mask) of each) at a few moments; and which ended grammatical."""
     speech = language()
     states = list(unmask(speech.masked(n), n_steps, order=order, generator=torch.Generator().manual_seed(seed)))
     keep = sorted({round(i * n_steps / (n_moments - 1)) for i in range(n_moments)})
-    story = [(n_steps - i, [[(word, now == speech.mask) for word, now in zip(speech.text(row), row.tolist(), strict=True)]
-                            for row in states[i]]) for i in keep]
+    story = [
+        (n_steps - i, [[(word, now == speech.mask) for word, now in zip(speech.text(row), row.tolist(), strict=True)] for row in states[i]])
+        for i in keep
+    ]
     return story, speech.grammatical(states[-1]).tolist()
 
 

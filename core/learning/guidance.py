@@ -116,8 +116,18 @@ def reweighted(score: Score, guidance: Score, gamma: float, x: Tensor, times, *,
         yield x
 
 
-def sample(*, dataset: str = "three classes", label: int = 0, gamma: float = 3.0, guide: str = "exact", walk: str = "ODE",
-           n_steps: int = 60, n_particles: int = 1500, seed: int = 1, n_frames: int = 121) -> Trajectory:
+def sample(
+    *,
+    dataset: str = "three classes",
+    label: int = 0,
+    gamma: float = 3.0,
+    guide: str = "exact",
+    walk: str = "ODE",
+    n_steps: int = 60,
+    n_particles: int = 1500,
+    seed: int = 1,
+    n_frames: int = 121,
+) -> Trajectory:
     """Guided diffusion from noise to t = 0.01; steps even in log-SNR.
 
     walk: "ODE" (DPM-Solver++), "SDE" (DDPM ancestral), "corrected" (DDPM, then CORRECTIONS Langevin steps at each level: Du et al. 2023,
@@ -137,9 +147,11 @@ def sample(*, dataset: str = "three classes", label: int = 0, gamma: float = 3.0
     elif walk == "SDE":
         states = ancestral(score, PATH, x, times, generator=noise)
     elif walk == "corrected":
+
         def predictor(y, t, t_next):
             *_, y = ancestral(score, PATH, y, (t, t_next), generator=noise)
             return y
+
         states = predictor_corrector(score, PATH, x, times, predictor=predictor, n_corrector=CORRECTIONS, snr=SNR, generator=noise)
     else:
         free = field(dataset, label, 0.0, guide)
@@ -150,11 +162,18 @@ def sample(*, dataset: str = "three classes", label: int = 0, gamma: float = 3.0
 
 # ---- how far from the promise -------------------------------------------------------------------------------------------------------
 
+
 def truth(trajectory: Trajectory, *, dataset: str, label: int, gamma: float) -> Truth:
     """Sliced Wasserstein distance of the particles at the end to the tilted density at t = 0.01."""
     exact = tilt(dataset, label, gamma).diffused(PATH, PATH.t_min)
-    return measure(sliced, trajectory.final, exact.sample, seed=17, name="sliced Wasserstein distance to the tilt",
-                   known_floor=_floor(dataset, label, gamma, trajectory.n_particles))
+    return measure(
+        sliced,
+        trajectory.final,
+        exact.sample,
+        seed=17,
+        name="sliced Wasserstein distance to the tilt",
+        known_floor=_floor(dataset, label, gamma, trajectory.n_particles),
+    )
 
 
 @lru_cache(maxsize=256)
@@ -179,8 +198,9 @@ def quality(x: Tensor, dataset: str, label: int) -> Quality:
 def tilt_quality(dataset: str, label: int, gamma: float) -> Quality:
     """Of the tilted density itself, by sums over the grid."""
     data, law = _data(dataset), tilt(dataset, label, gamma)
-    share, mx, my, square = law.mean(lambda x: torch.stack([data.log_class(x.float(), label).double().exp(), x[:, 0], x[:, 1],
-                                                            x.square().sum(1)], 1)).tolist()
+    share, mx, my, square = law.mean(
+        lambda x: torch.stack([data.log_class(x.float(), label).double().exp(), x[:, 0], x[:, 1], x.square().sum(1)], 1)
+    ).tolist()
     return Quality(share, math.sqrt(square - mx**2 - my**2) / _spread(data, label))
 
 
@@ -202,13 +222,31 @@ class Sweep:
     tilted: list[Quality]
 
 
-def sweep(*, dataset: str, label: int, guide: str = "exact", walk: str = "ODE", seed: int = 1, n_particles: int = 600, n_steps: int = 40,
-          gammas: tuple[float, ...] = (0, 0.5, 1, 1.5, 2, 3, 4, 6, 8, 10)) -> Sweep:
+def sweep(
+    *,
+    dataset: str,
+    label: int,
+    guide: str = "exact",
+    walk: str = "ODE",
+    seed: int = 1,
+    n_particles: int = 600,
+    n_steps: int = 40,
+    gammas: tuple[float, ...] = (0, 0.5, 1, 1.5, 2, 3, 4, 6, 8, 10),
+) -> Sweep:
     """Guided diffusion and the tilt at every gamma, the same x_1 throughout."""
     made = Sweep(list(gammas), [], [], [], [])
     for gamma in gammas:
-        run = sample(dataset=dataset, label=label, gamma=gamma, guide=guide, walk=walk, n_steps=n_steps, n_particles=n_particles, seed=seed,
-                     n_frames=1)
+        run = sample(
+            dataset=dataset,
+            label=label,
+            gamma=gamma,
+            guide=guide,
+            walk=walk,
+            n_steps=n_steps,
+            n_particles=n_particles,
+            seed=seed,
+            n_frames=1,
+        )
         known = truth(run, dataset=dataset, label=label, gamma=gamma)
         made.distances.append(known.value)
         made.floors.append(Floor(known.floor_mean, known.floor_std, n_particles))

@@ -49,8 +49,9 @@ def three_classes() -> Labelled:
 def island() -> Labelled:
     """Class A is a cloud that overlaps with B, and a small island far from it."""
     means = torch.tensor([[-0.8, -0.2], [1.6, -1.0], [-0.2, 0.8], [0.5, 1.2]])
-    return Labelled(GaussianMixture.of([0.35, 0.1, 0.35, 0.2], means, torch.tensor([0.5, 0.25, 0.5, 0.3])), torch.tensor([0, 0, 1, 1]),
-                    ("A", "B"))
+    return Labelled(
+        GaussianMixture.of([0.35, 0.1, 0.35, 0.2], means, torch.tensor([0.5, 0.25, 0.5, 0.3])), torch.tensor([0, 0, 1, 1]), ("A", "B")
+    )
 
 
 def moons() -> Labelled:

@@ -19,8 +19,8 @@ WORDS = ("any", *lattice_images.KINDS)
 STARTS = ("diffusion", "nothing")
 SCHEDULE = Linear()
 BUDGETS = (1, 2, 4, 8, 16, 32)
-N_JUDGED = 200                  # pictures behind a distance
-N_BOOK = 2048                   # exact pictures to which a made one is compared
+N_JUDGED = 200  # pictures behind a distance
+N_BOOK = 2048  # exact pictures to which a made one is compared
 
 
 @lru_cache(maxsize=1)
@@ -36,8 +36,16 @@ def _kind(word: str) -> str | None:
 
 
 @torch.no_grad()
-def sample(*, space: str = "latent", word: str = "any", n_steps: int = 30, n_images: int = 16, seed: int = 1, walk: str = "diffusion",
-           n_frames: int = 41) -> Trajectory:
+def sample(
+    *,
+    space: str = "latent",
+    word: str = "any",
+    n_steps: int = 30,
+    n_images: int = 16,
+    seed: int = 1,
+    walk: str = "diffusion",
+    n_frames: int = 41,
+) -> Trajectory:
     """Carry noise to latents (D = 8) or to pictures (D = 576), steered by a word; DPM-Solver++(2M) in even steps of log-SNR.
 
     walk: "nothing" leaves the noise as it is, which is what a decoder of random latents would be given.
@@ -84,8 +92,14 @@ def blend(*, n_images: int = 16, n_frames: int = 41, seed: int = 1) -> tuple[Ten
 def truth(made: Tensor, *, word: str = "any") -> Truth:
     """Energy distance of pictures (N, PIXELS) to the exact law of the word, in model units, with its floor."""
     kind = _kind(word)
-    found = measure(energy_distance, made, lambda n, g: lattice_images.sample(n, g, kind)[0], seed=23,
-                    name="energy distance of the pictures", known_floor=_floor(word, len(made)))
+    found = measure(
+        energy_distance,
+        made,
+        lambda n, g: lattice_images.sample(n, g, kind)[0],
+        seed=23,
+        name="energy distance of the pictures",
+        known_floor=_floor(word, len(made)),
+    )
     return replace(found, of="pictures")
 
 
@@ -167,8 +181,9 @@ def final(*, space: str, **params) -> Tensor:
 
 
 @torch.no_grad()
-def latent_map(*, word: str = "any", n_steps: int = 30, walk: str = "diffusion", n: int = 600,
-               seed: int = 1) -> tuple[Tensor, Tensor, Tensor]:
+def latent_map(
+    *, word: str = "any", n_steps: int = 30, walk: str = "diffusion", n: int = 600, seed: int = 1
+) -> tuple[Tensor, Tensor, Tensor]:
     """Two principal axes of the latent space: exact pictures encoded (n, 2) with their kinds (n,), and sampled latents (n, 2)."""
     x, kinds = lattice_images.sample(n, torch.Generator().manual_seed(seed + 11))
     z = networks()["autoencoder"].encode(x)

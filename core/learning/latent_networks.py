@@ -28,7 +28,7 @@ from core.numerics.networks import RATIO_RANGE, ModelMissing, ScoreNetwork
 
 PIXELS, LATENT = SIDE * SIDE, 8
 SPACES = ("latent", "pixel")
-ANY = len(KINDS)                # the label of "no word given"
+ANY = len(KINDS)  # the label of "no word given"
 
 
 class Residual(nn.Module):
@@ -137,8 +137,9 @@ def weights_path(folder: Path = FOLDER) -> Path:
 
 def save_networks(trained: dict[str, nn.Module], path: Path, seconds: dict[str, float]) -> None:
     """All networks in one file, in half precision."""
-    tensors = {f"{name}/{key}": value.detach().half().contiguous()
-               for name, net in trained.items() for key, value in net.state_dict().items()}
+    tensors = {
+        f"{name}/{key}": value.detach().half().contiguous() for name, net in trained.items() for key, value in net.state_dict().items()
+    }
     save_file(tensors, str(path), {"seconds": json.dumps(seconds)})
 
 
@@ -152,8 +153,9 @@ def load_networks(folder: Path = FOLDER) -> dict[str, nn.Module]:
             net.load_state_dict(own)
             net.eval().requires_grad_(False)
     except (OSError, SafetensorError, RuntimeError, KeyError, ValueError) as error:
-        raise ModelMissing(f"no usable weights at assets/models/{path.name} ({type(error).__name__}); make them with "
-                           "python -m core.learning.train_latent") from error
+        raise ModelMissing(
+            f"no usable weights at assets/models/{path.name} ({type(error).__name__}); make them with python -m core.learning.train_latent"
+        ) from error
     return made
 
 

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 SIDE = 24
-ATOM = 0.13                     # width s of an atom, in half-widths of the picture
+ATOM = 0.13  # width s of an atom, in half-widths of the picture
 KINDS = ("square", "rectangular", "hexagonal", "oblique")
-REACH = 4                       # lattice points -REACH..REACH along both vectors
-MEAN, SPREAD = 0.237, 0.2525     # of a pixel, so that pictures in model units have mean near 0 and variance near 1
+REACH = 4  # lattice points -REACH..REACH along both vectors
+MEAN, SPREAD = 0.237, 0.2525  # of a pixel, so that pictures in model units have mean near 0 and variance near 1
 
 
 def cells(kind: Tensor, generator: torch.Generator) -> Tensor:
@@ -42,9 +42,9 @@ def draw(cell: Tensor) -> Tensor:
     second = torch.stack([(phi + gamma).cos(), (phi + gamma).sin()], 1) * b[:, None]
     index = torch.arange(-REACH, REACH + 1, dtype=cell.dtype)
     i, j = (t.reshape(1, -1, 1) for t in torch.meshgrid(index, index, indexing="ij"))
-    sites = i * first[:, None] + j * second[:, None]                       # (N, K, 2)
+    sites = i * first[:, None] + j * second[:, None]  # (N, K, 2)
     line = (torch.arange(SIDE, dtype=cell.dtype) + 0.5) / SIDE * 2 - 1
-    profile = torch.exp(-(line - sites[..., None]).square() / (2 * ATOM**2))    # (N, K, 2, SIDE)
+    profile = torch.exp(-(line - sites[..., None]).square() / (2 * ATOM**2))  # (N, K, 2, SIDE)
     density = torch.bmm(profile[:, :, 1].transpose(1, 2), profile[:, :, 0])
     return ((density - MEAN) / SPREAD).flatten(1)
 

@@ -23,8 +23,7 @@ SCORES = ("exact", "learned")
 MAX_STEPS = 1000
 
 
-def score_model(dataset: str, schedule: Schedule, kind: str = "exact",
-                dtype: torch.dtype = torch.float32) -> Score:
+def score_model(dataset: str, schedule: Schedule, kind: str = "exact", dtype: torch.dtype = torch.float32) -> Score:
     """The score of `dataset` along `schedule`: "exact", or "learned" by the network shipped for it.
 
     Raises ValueError for an unknown kind, ModelMissing when no network was trained for this data set.
@@ -41,11 +40,27 @@ def prior(schedule: Schedule, n_particles: int, generator: torch.Generator, dim:
     return torch.randn(n_particles, dim, generator=generator).mul_(schedule.sigma(1.0))
 
 
-def sample(*, dataset: str = "three modes", schedule: str = "linear", variant: str | None = None,
-           method: str = "reverse SDE", score: str = "exact", n_steps: int = 100, n_particles: int = 2000,
-           seed: int = 0, temperature: float = 1.0, eta: float = 0.5, churn: float = 40.0, snr: float = 0.16,
-           clip: float | None = None, sign: float = 1.0, spacing: str | None = None,
-           corrector_order: str = "predictor-first", on_stage: bool = False, n_frames: int = 200) -> Trajectory:
+def sample(
+    *,
+    dataset: str = "three modes",
+    schedule: str = "linear",
+    variant: str | None = None,
+    method: str = "reverse SDE",
+    score: str = "exact",
+    n_steps: int = 100,
+    n_particles: int = 2000,
+    seed: int = 0,
+    temperature: float = 1.0,
+    eta: float = 0.5,
+    churn: float = 40.0,
+    snr: float = 0.16,
+    clip: float | None = None,
+    sign: float = 1.0,
+    spacing: str | None = None,
+    corrector_order: str = "predictor-first",
+    on_stage: bool = False,
+    n_frames: int = 200,
+) -> Trajectory:
     """Run one sampler from noise (t = 1) to data (t = t_min); at most `n_frames` evenly spaced states are kept.
 
     variant: "VP", "sub-VP", "VE", or None for the schedule's own. clip: hold every guess of x0 inside
@@ -99,9 +114,16 @@ def frame_times(schedule: str, n_steps: int, n_frames: int = 200, *, variant: st
     return times[frame_indices(len(times), n_frames)]
 
 
-def exact_density_frames(dataset: str, schedule: str, times: Tensor, bounds: tuple[float, float, float, float],
-                         size: int | tuple[int, int] = 96, *, variant: str | None = None,
-                         on_stage: bool = False) -> Tensor:
+def exact_density_frames(
+    dataset: str,
+    schedule: str,
+    times: Tensor,
+    bounds: tuple[float, float, float, float],
+    size: int | tuple[int, int] = 96,
+    *,
+    variant: str | None = None,
+    on_stage: bool = False,
+) -> Tensor:
     """(T, H, W) float32: the exact p_t at the cell centres of a grid, row 0 at y_min.
 
     bounds: (x_min, x_max, y_min, y_max); size: W = H, or (W, H). on_stage: the density of x_t / stage_scale.
@@ -109,9 +131,17 @@ def exact_density_frames(dataset: str, schedule: str, times: Tensor, bounds: tup
     return density_frames(get_dataset(dataset), get_schedule(schedule, variant), times, bounds, size, on_stage=on_stage)
 
 
-def exact_score_frames(dataset: str, schedule: str, times: Tensor, bounds: tuple[float, float, float, float],
-                       size: int = 16, *, variant: str | None = None, on_stage: bool = False,
-                       score: str = "exact") -> Tensor:
+def exact_score_frames(
+    dataset: str,
+    schedule: str,
+    times: Tensor,
+    bounds: tuple[float, float, float, float],
+    size: int = 16,
+    *,
+    variant: str | None = None,
+    on_stage: bool = False,
+    score: str = "exact",
+) -> Tensor:
     """(T, h, w, 2) float32: the score field at the cell centres, for the player's arrows."""
     grid = cell_centres(bounds, size)
     path = get_schedule(schedule, variant)
@@ -137,10 +167,19 @@ class ErrorCurves:
     n_particles: int
 
 
-def error_against_evaluations(*, dataset: str = "three modes", schedule: str = "linear", variant: str | None = None,
-                              methods: tuple[str, ...] = tuple(METHODS), score: str = "exact",
-                              budgets: tuple[int, ...] = (5, 10, 20, 40, 80, 160), n_particles: int = 600,
-                              seed: int = 0, distance: Distance = sliced, **knobs) -> ErrorCurves:
+def error_against_evaluations(
+    *,
+    dataset: str = "three modes",
+    schedule: str = "linear",
+    variant: str | None = None,
+    methods: tuple[str, ...] = tuple(METHODS),
+    score: str = "exact",
+    budgets: tuple[int, ...] = (5, 10, 20, 40, 80, 160),
+    n_particles: int = 600,
+    seed: int = 0,
+    distance: Distance = sliced,
+    **knobs,
+) -> ErrorCurves:
     """Run every method with each budget of score evaluations and measure how far it lands from the exact law.
 
     All runs share x_1; a method with two evaluations a step takes half the steps. knobs: as for `sample`.
@@ -152,8 +191,18 @@ def error_against_evaluations(*, dataset: str = "three modes", schedule: str = "
     for name in methods:
         for budget in budgets:
             n_steps = max(1, budget // METHODS[name].evaluations)
-            final = sample(dataset=dataset, schedule=schedule, variant=variant, method=name, score=score,
-                           n_steps=n_steps, n_particles=n_particles, seed=seed, n_frames=1, **knobs).final
+            final = sample(
+                dataset=dataset,
+                schedule=schedule,
+                variant=variant,
+                method=name,
+                score=score,
+                n_steps=n_steps,
+                n_particles=n_particles,
+                seed=seed,
+                n_frames=1,
+                **knobs,
+            ).final
             evaluations[name].append(n_steps * METHODS[name].evaluations)
             distances[name].append(distance(final, reference))
     return ErrorCurves(evaluations, distances, floor(distance, exact.sample, n_particles, seed=seed), n_particles)
@@ -173,8 +222,16 @@ class Likelihoods:
         return float((self.from_ode - self.exact).square().mean().sqrt())
 
 
-def likelihood(*, dataset: str = "three modes", schedule: str = "linear", variant: str | None = None,
-               score: str = "exact", n_steps: int = 100, n_points: int = 200, seed: int = 0) -> Likelihoods:
+def likelihood(
+    *,
+    dataset: str = "three modes",
+    schedule: str = "linear",
+    variant: str | None = None,
+    score: str = "exact",
+    n_steps: int = 100,
+    n_points: int = 200,
+    seed: int = 0,
+) -> Likelihoods:
     """log p of exact draws, from the probability-flow ODE (Heun, n_steps even steps in log-SNR, float64)."""
     path = get_schedule(schedule, variant)
     law = get_dataset(dataset).to(torch.float64)

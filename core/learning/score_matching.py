@@ -60,9 +60,11 @@ class ScoreField(nn.Module):
 
     def as_score(self) -> Score:
         """(x (N, D), t) -> (N, D), without a graph, for samplers."""
+
         def score(x: Tensor, t: float) -> Tensor:
             with torch.no_grad():
                 return self(x, torch.full((1, 1), t, dtype=x.dtype))
+
         return score
 
 
@@ -79,8 +81,12 @@ class Settings:
     seed: int = 1
 
     def __post_init__(self):
-        for name, value, known in (("data set", self.dataset, DATA), ("objective", self.objective, OBJECTIVES),
-                                   ("weighting", self.weighting, WEIGHTINGS), ("output", self.output, OUTPUTS)):
+        for name, value, known in (
+            ("data set", self.dataset, DATA),
+            ("objective", self.objective, OBJECTIVES),
+            ("weighting", self.weighting, WEIGHTINGS),
+            ("output", self.output, OUTPUTS),
+        ):
             if value not in known:
                 raise ValueError(f"{name} {value!r} is not one of {', '.join(known)}")
         if self.n_steps < 1:
@@ -172,6 +178,7 @@ def snapshot(state: bytes | None, settings: Settings) -> Snapshot:
 
 # ---- how wrong it is ---------------------------------------------------------------------------------------------------------------
 
+
 @lru_cache(maxsize=8)
 def _test_points(dataset: str) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """x (4096, D), t, sigma (4096, 1) and the exact score, the same for every run."""
@@ -237,6 +244,7 @@ def levels(dataset: str, n_levels: int = 20, n_grid: int = 112, half: float = 4.
 
 def _legendre(n: int):
     import numpy as np
+
     return np.stack(np.polynomial.legendre.leggauss(n))
 
 
@@ -269,8 +277,12 @@ def error_map(field: ScoreField, dataset: str, *, height: float = 0.0, half: flo
 @torch.no_grad()
 def plane_errors(field: ScoreField, dataset: str, times: Tensor, points: Tensor) -> Tensor:
     """(T, M): sigma |s - exact| at `points` (M, 2)."""
-    return torch.stack([SCHEDULE.sigma(t) * (field(points, torch.full((1, 1), t)) - data(dataset).diffused(SCHEDULE, t).score(points))
-                        .norm(dim=1) for t in times.tolist()])
+    return torch.stack(
+        [
+            SCHEDULE.sigma(t) * (field(points, torch.full((1, 1), t)) - data(dataset).diffused(SCHEDULE, t).score(points)).norm(dim=1)
+            for t in times.tolist()
+        ]
+    )
 
 
 @dataclass(frozen=True)
@@ -298,6 +310,7 @@ def where_it_is_wrong(field: ScoreField, dataset: str, *, n: int = 2000, n_t: in
 
 # ---- where the arrow aims ----------------------------------------------------------------------------------------------------------
 
+
 @dataclass(frozen=True)
 class Aim:
     """cloud (N, D): clean points that may have become x_t = point (D,). exact, learned (D,): E[x_0|x_t] and where the network aims."""
@@ -319,6 +332,7 @@ def aim(field: ScoreField, dataset: str, point: tuple[float, float], t: float, *
 
 # ---- what it is good for -----------------------------------------------------------------------------------------------------------
 
+
 def _log_snr_times(n_steps: int) -> Tensor:
     """(n_steps + 1,) times from 1 down to T_MIN, even in log sigma/alpha."""
     ends = torch.tensor([SCHEDULE.noise_ratio(1.0), SCHEDULE.noise_ratio(T_MIN)], dtype=torch.float64).log()
@@ -329,6 +343,7 @@ def _log_snr_times(n_steps: int) -> Tensor:
 
 def sample(field: ScoreField | None, dataset: str, *, n_steps: int = 50, n_particles: int = 1000, seed: int = 0) -> Trajectory:
     """Noise to data with the learned score, or the exact one for None: DPM-Solver++(2M) to T_MIN. Same seed, same start."""
+
     def exact(x, t):
         return data(dataset).diffused(SCHEDULE, t).score(x)
 
@@ -340,8 +355,14 @@ def sample(field: ScoreField | None, dataset: str, *, n_steps: int = 50, n_parti
 def truth(trajectory: Trajectory, dataset: str) -> Truth:
     """Sliced Wasserstein distance of the particles at the end to the exact law at T_MIN."""
     exact = data(dataset).diffused(SCHEDULE, T_MIN)
-    return measure(sliced, trajectory.final, exact.sample, seed=17, name="sliced Wasserstein distance",
-                   known_floor=_floor(dataset, trajectory.n_particles))
+    return measure(
+        sliced,
+        trajectory.final,
+        exact.sample,
+        seed=17,
+        name="sliced Wasserstein distance",
+        known_floor=_floor(dataset, trajectory.n_particles),
+    )
 
 
 @lru_cache(maxsize=32)

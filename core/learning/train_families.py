@@ -35,8 +35,14 @@ class Budget:
     momentum: float = 0.9
 
 
-BUDGETS = {"EBM": Budget(1500, 4e-4), "VAE": Budget(4000), "GAN": Budget(1000, 1e-3, 0.5), "flow": Budget(1500), "diffusion": Budget(3000),
-           "flow matching": Budget(3000)}
+BUDGETS = {
+    "EBM": Budget(1500, 4e-4),
+    "VAE": Budget(4000),
+    "GAN": Budget(1000, 1e-3, 0.5),
+    "flow": Budget(1500),
+    "diffusion": Budget(3000),
+    "flow matching": Budget(3000),
+}
 
 
 def weights_path(dataset: str, folder: Path = FOLDER) -> Path:
@@ -51,8 +57,9 @@ def trainer(family: str, dataset: str, *, steps: int | None = None, batch: int =
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = MODELS[family]()
-    plan = TrainingPlan(n_steps=steps or BUDGETS[family].steps, learning_rate=BUDGETS[family].rate, ema=0.998, seed=seed,
-                        momentum=BUDGETS[family].momentum)
+    plan = TrainingPlan(
+        n_steps=steps or BUDGETS[family].steps, learning_rate=BUDGETS[family].rate, ema=0.998, seed=seed, momentum=BUDGETS[family].momentum
+    )
     return Trainer(network, lambda net, generator: net.loss(density.sample(batch, generator), generator), plan)
 
 
@@ -67,8 +74,10 @@ def load_families(dataset: str, folder: Path = FOLDER) -> dict[str, Model]:
             loaded[name].load_state_dict(part)
             loaded[name].eval().requires_grad_(False)
     except (OSError, SafetensorError, RuntimeError, KeyError, ValueError) as error:
-        raise ModelMissing(f"no usable weights at assets/models/{path.name} ({type(error).__name__}); make them with "
-                           f'python -m core.learning.train_families --dataset "{dataset}"') from error
+        raise ModelMissing(
+            f"no usable weights at assets/models/{path.name} ({type(error).__name__}); make them with "
+            f'python -m core.learning.train_families --dataset "{dataset}"'
+        ) from error
     return loaded
 
 
@@ -87,8 +96,10 @@ def _kept(path: Path) -> tuple[dict[str, Tensor], dict[str, float]]:
 
 def model_card(dataset: str, seconds: dict[str, float], weights: dict[str, int]) -> str:
     """Markdown: what, from what, how."""
-    rows = "\n".join(f"| {name} | {weights[name]:,} | {BUDGETS[name].steps:,} | {BUDGETS[name].rate:g} | {taken:.0f} |"
-                     for name, taken in seconds.items())
+    rows = "\n".join(
+        f"| {name} | {weights[name]:,} | {BUDGETS[name].steps:,} | {BUDGETS[name].rate:g} | {taken:.0f} |"
+        for name, taken in seconds.items()
+    )
     return f"""# Six families of generative models for "{dataset}"
 
 What it is: the networks of `core.learning.families`, one small one for each family, in one file.

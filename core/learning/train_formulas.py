@@ -82,7 +82,8 @@ def loss_of(data: Formulas, batch: int):
         elements, counts = network(*noised, clean.present, family, t / T)
         here = clean.present
         return nn.functional.cross_entropy(elements[here], clean.elements[here]) + nn.functional.cross_entropy(
-            counts[here], clean.counts[here])
+            counts[here], clean.counts[here]
+        )
 
     return loss
 
@@ -96,8 +97,9 @@ def recovery(model: FormulaModel, aside: Formulas, *, seed: int = 3) -> dict[str
         x = corrupt(aside, "absorbing", round(share * T), T, generator=generator)
         guesses = model.predict(x, "absorbing", share)
         row = {}
-        for kind, clean, xt, guess in zip(("elements", "counts"), (aside.elements, aside.counts), (x.elements, x.counts), guesses,
-                                          strict=True):
+        for kind, clean, xt, guess in zip(
+            ("elements", "counts"), (aside.elements, aside.counts), (x.elements, x.counts), guesses, strict=True
+        ):
             hidden = (xt == guess.shape[-1] - 1) & aside.present
             row[kind] = float((guess.argmax(-1) == clean)[hidden].double().mean())
             row[f"commonest {kind}"] = float((clean[hidden] == int(model.prior(kind).argmax())).double().mean())
@@ -119,29 +121,36 @@ def evaluate(model: FormulaModel, train: list, aside: list, *, n: int = 1000, se
     for family in FAMILIES:
         made = write(model, family, n_formulas=n, n_steps=T, seed=seed)
         content = [frozenset(f) for f in made]
-        result[family] = {"balanced": balance(made), "unique": len(set(content)) / n,
-                          "new": float(np.mean([c not in known for c in content]))}
+        result[family] = {
+            "balanced": balance(made),
+            "unique": len(set(content)) / n,
+            "new": float(np.mean([c not in known for c in content])),
+        }
     return result
 
 
 def model_card(model: FormulaModel, command: str) -> str:
     about, rows = model.about, model.about["samples"]
-    made = "\n".join(f"| {name} | {row['balanced']:.1%} | " + " | ".join(f"{row[k]:.1%}" if k in row else "" for k in ("unique", "new"))
-                     + " |" for name, row in rows.items())
-    hidden = "\n".join(f"| {share} | {r['elements']:.1%} ({r['commonest elements']:.1%}) | {r['counts']:.1%} "
-                       f"({r['commonest counts']:.1%}) |" for share, r in about["recovery"].items())
+    made = "\n".join(
+        f"| {name} | {row['balanced']:.1%} | " + " | ".join(f"{row[k]:.1%}" if k in row else "" for k in ("unique", "new")) + " |"
+        for name, row in rows.items()
+    )
+    hidden = "\n".join(
+        f"| {share} | {r['elements']:.1%} ({r['commonest elements']:.1%}) | {r['counts']:.1%} ({r['commonest counts']:.1%}) |"
+        for share, r in about["recovery"].items()
+    )
     n_weights = sum(p.numel() for p in model.network.parameters())
     return f"""# Formula denoiser
 
 What it is: `core.learning.formulas.FormulaDenoiser`, {n_weights:,} weights (stored in half precision), guesses the clean element
 and count of every slot of a corrupted formula. One network for the uniform, the absorbing and the discretised-Gaussian chain.
 
-Data: {about['training_formulas']:,} distinct reduced formulas of the MP-20 validation split and small relatives (Materials Project,
-CC BY 4.0); {about['dev_formulas']:,} others were kept aside and never trained on. The formulas themselves are not in the file, only how
+Data: {about["training_formulas"]:,} distinct reduced formulas of the MP-20 validation split and small relatives (Materials Project,
+CC BY 4.0); {about["dev_formulas"]:,} others were kept aside and never trained on. The formulas themselves are not in the file, only how
 often each token occurs.
 
-Training: cross-entropy at a uniform time of a random family, {about['steps']:,} steps of {about['batch']:,} formulas, seed
-{about['seed']}, {about['cpu_seconds'] / 60:.1f} CPU minutes on one core. Reproduce:
+Training: cross-entropy at a uniform time of a random family, {about["steps"]:,} steps of {about["batch"]:,} formulas, seed
+{about["seed"]}, {about["cpu_seconds"] / 60:.1f} CPU minutes on one core. Reproduce:
 
     {command}
 
@@ -190,10 +199,16 @@ def main(argv: list[str] | None = None) -> None:
         run.run_with_bar(args.checkpoint, every=args.every)
         seconds = time.process_time() - start
     frequency = {"elements": Counter(s for f in train for s, _ in f), "counts": Counter(n for f in train for _, n in f)}
-    about = {"training_formulas": len(train), "dev_formulas": len(aside), "steps": args.steps, "batch": args.batch, "seed": args.seed,
-             "cpu_seconds": seconds,
-             "sizes": [sum(len(f) == n for f in train) for n in range(SLOTS + 1)],
-             "frequency": {"elements": [frequency["elements"][s] for s in ELEMENTS], "counts": [frequency["counts"][n] for n in COUNTS]}}
+    about = {
+        "training_formulas": len(train),
+        "dev_formulas": len(aside),
+        "steps": args.steps,
+        "batch": args.batch,
+        "seed": args.seed,
+        "cpu_seconds": seconds,
+        "sizes": [sum(len(f) == n for f in train) for n in range(SLOTS + 1)],
+        "frequency": {"elements": [frequency["elements"][s] for s in ELEMENTS], "counts": [frequency["counts"][n] for n in COUNTS]},
+    }
     model = FormulaModel(run.averaged.eval().requires_grad_(False), about)
     about["recovery"] = recovery(model, Formulas.of(aside))
     about["samples"] = evaluate(model, train, aside)

@@ -62,8 +62,9 @@ def errors(data: Labelled, score: LabelledScoreNetwork, classifier: NoisedClassi
 
 def card(dataset: str, data: Labelled, score, classifier, plan: TrainingPlan, seconds: float) -> str:
     """Markdown: data, training, measured error."""
-    rows = "\n".join(f"| {ratio:g} | {free:.4f} | {told:.4f} | {nats:.5f} |"
-                     for ratio, (free, told, nats) in errors(data, score, classifier).items())
+    rows = "\n".join(
+        f"| {ratio:g} | {free:.4f} | {told:.4f} | {nats:.5f} |" for ratio, (free, told, nats) in errors(data, score, classifier).items()
+    )
     sizes = [sum(p.numel() for p in network.parameters()) for network in (score, classifier)]
     return f"""# Guidance networks for "{dataset}"
 

@@ -42,8 +42,9 @@ def trainer(name: str, made: dict[str, nn.Module], *, steps: int, batch: int = B
 
 def model_card(made: dict[str, nn.Module], seconds: dict[str, float], steps: dict[str, int]) -> str:
     """Markdown: what, from what, how."""
-    rows = "\n".join(f"| {name} | {sum(p.numel() for p in net.parameters()):,} | {steps[name]:,} | {seconds[name]:.0f} |"
-                     for name, net in made.items())
+    rows = "\n".join(
+        f"| {name} | {sum(p.numel() for p in net.parameters()):,} | {steps[name]:,} | {seconds[name]:.0f} |" for name, net in made.items()
+    )
     return f"""# Latent diffusion of lattice pictures
 
 What it is: an autoencoder ({PIXELS} pixels <-> {LATENT} numbers) and one denoiser shape trained twice, on its latents and on raw pixels

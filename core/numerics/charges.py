@@ -33,5 +33,8 @@ def _composition_valid(kinds: tuple[int, ...], counts: tuple[int, ...]) -> bool:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return bool(smact_validity(Composition({Element.from_Z(z): n for z, n in zip(kinds, counts, strict=True)}),
-                                   oxidation_states_set=OXIDATION_STATES))
+        return bool(
+            smact_validity(
+                Composition({Element.from_Z(z): n for z, n in zip(kinds, counts, strict=True)}), oxidation_states_set=OXIDATION_STATES
+            )
+        )

@@ -73,6 +73,7 @@ class NoisedClassifier(nn.Module):
 
     def gradient(self, schedule: Schedule, label: int) -> Score:
         """grad_x log p(label | x_t) as a field (x (N, D), t) -> (N, D). Variance-preserving paths only."""
+
         def field(x: Tensor, t: float) -> Tensor:
             with torch.enable_grad():
                 x = x.detach().requires_grad_(True)
@@ -104,6 +105,7 @@ def load(kind: type, name: str, folder: Path = MODELS):
             network = kind(**json.loads(file.metadata()["config"]))
         network.load_state_dict(load_file(str(path)))
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise ModelMissing(f"No usable weights assets/models/{path.name} ({type(error).__name__}); make them with "
-                           "python -m core.learning.train_guidance.") from error
+        raise ModelMissing(
+            f"No usable weights assets/models/{path.name} ({type(error).__name__}); make them with python -m core.learning.train_guidance."
+        ) from error
     return network.eval().requires_grad_(False)

@@ -68,8 +68,12 @@ def checkerboard(side: int = 4) -> Histogram:
 
 
 DATASETS: dict[str, Callable[[], Density]] = {
-    "three modes": three_modes, "ring": ring, "two moons": two_moons, "spirals": spirals,
-    "checkerboard": checkerboard, "lattice": lattice,
+    "three modes": three_modes,
+    "ring": ring,
+    "two moons": two_moons,
+    "spirals": spirals,
+    "checkerboard": checkerboard,
+    "lattice": lattice,
 }
 
 

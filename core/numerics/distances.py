@@ -188,8 +188,9 @@ def total_variation_floor(n: int, probabilities: Tensor, *, n_repeats: int = 400
     return Floor(float(scores.mean()), float(scores.std(ddof=1)), n)
 
 
-def floor(distance: Distance, exact_sampler: ExactSampler, n: int, *, n_repeats: int = 8, seed: int = 0,
-          n_reference: int | None = None) -> Floor:
+def floor(
+    distance: Distance, exact_sampler: ExactSampler, n: int, *, n_repeats: int = 8, seed: int = 0, n_reference: int | None = None
+) -> Floor:
     """Score `n_repeats` independent pairs of exact samples: n particles against n_reference (default: n).
 
     exact_sampler(n, generator) -> (n, D). Cache the answer: it does not depend on the sample being judged.
@@ -197,14 +198,24 @@ def floor(distance: Distance, exact_sampler: ExactSampler, n: int, *, n_repeats:
     if n_repeats < 2:
         raise ValueError("a floor with an uncertainty needs at least two repeats")
     generator = torch.Generator().manual_seed(seed)
-    scores = torch.tensor([distance(exact_sampler(n, generator), exact_sampler(n_reference or n, generator))
-                           for _ in range(n_repeats)], dtype=torch.float64)
+    scores = torch.tensor(
+        [distance(exact_sampler(n, generator), exact_sampler(n_reference or n, generator)) for _ in range(n_repeats)], dtype=torch.float64
+    )
     return Floor(float(scores.mean()), float(scores.std()), n)
 
 
-def measure(distance: Distance, sample: Tensor, exact_sampler: ExactSampler, *, n_repeats: int = 8, seed: int,
-            name: str = "energy distance", unit: str = "", known_floor: Floor | None = None,
-            n_reference: int | None = None) -> Truth:
+def measure(
+    distance: Distance,
+    sample: Tensor,
+    exact_sampler: ExactSampler,
+    *,
+    n_repeats: int = 8,
+    seed: int,
+    name: str = "energy distance",
+    unit: str = "",
+    known_floor: Floor | None = None,
+    n_reference: int | None = None,
+) -> Truth:
     """Distance of `sample` (N, D) to a fresh exact sample, with the floor for N particles.
 
     known_floor: pass a cached one to save the n_repeats exact scorings; same N and n_reference.
@@ -212,8 +223,7 @@ def measure(distance: Distance, sample: Tensor, exact_sampler: ExactSampler, *, 
     n = len(sample)
     if known_floor is not None and known_floor.n != n:
         raise ValueError(f"this floor is for {known_floor.n} particles, the sample has {n}")
-    exact = known_floor or floor(distance, exact_sampler, n, n_repeats=n_repeats, seed=seed + 1,
-                                 n_reference=n_reference)
+    exact = known_floor or floor(distance, exact_sampler, n, n_repeats=n_repeats, seed=seed + 1, n_reference=n_reference)
     reference = exact_sampler(n_reference or n, torch.Generator().manual_seed(seed))
     return Truth(name, distance(sample, reference), exact.mean, exact.std, n, unit)
 
@@ -252,7 +262,6 @@ def _mean_distance(x: Tensor, y: Tensor, block: int) -> float:
 def _squared_cdf_gap(x: Tensor, y: Tensor) -> float:
     """Integral of (F_x - F_y)^2, both empirical: half the squared energy distance in one dimension, by one sort."""
     pooled, order = torch.cat([x, y]).double().sort()
-    weights = torch.cat([x.new_full((len(x),), 1 / len(x), dtype=torch.float64),
-                         y.new_full((len(y),), -1 / len(y), dtype=torch.float64)])
+    weights = torch.cat([x.new_full((len(x),), 1 / len(x), dtype=torch.float64), y.new_full((len(y),), -1 / len(y), dtype=torch.float64)])
     gap = weights[order].cumsum(0)[:-1]
     return float((gap.square() * pooled.diff()).sum())

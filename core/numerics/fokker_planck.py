@@ -37,8 +37,9 @@ class Box:
     cells: tuple[int, ...]
 
     def __post_init__(self):
-        if not (len(self.low) == len(self.high) == len(self.cells) and all(a < b for a, b in zip(self.low, self.high))
-                and min(self.cells) >= 2):
+        if not (
+            len(self.low) == len(self.high) == len(self.cells) and all(a < b for a, b in zip(self.low, self.high)) and min(self.cells) >= 2
+        ):
             raise ValueError("a box needs low < high and two cells or more along each axis")
 
     @property

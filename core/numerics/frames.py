@@ -25,8 +25,9 @@ def cell_centres(bounds: Bounds, size: int | tuple[int, int]) -> Tensor:
     return torch.stack(torch.meshgrid(x, y, indexing="xy"), -1).reshape(-1, 2)
 
 
-def density_frames(density: Density, path: Schedule, times: Tensor, bounds: Bounds, size: int | tuple[int, int] = 96, *,
-                   on_stage: bool = False) -> Tensor:
+def density_frames(
+    density: Density, path: Schedule, times: Tensor, bounds: Bounds, size: int | tuple[int, int] = 96, *, on_stage: bool = False
+) -> Tensor:
     """(T, H, W) float32: the exact p_t at the cell centres of a grid, row 0 at y_min.
 
     on_stage: the density of x_t / stage_scale.

@@ -87,8 +87,8 @@ class Histogram(Density):
         if self._table is None:
             return None
         least = torch.finfo(x.dtype).tiny
-        z = torch.sub(torch.stack(self.edges, 1).to(x.dtype)[..., None], x.T).div_(self.blur)     # (n + 1, 2, N)
-        far = z.abs().clamp_(max=math.sqrt(-2 * math.log(least)))                                  # beyond it all numbers vanish
+        z = torch.sub(torch.stack(self.edges, 1).to(x.dtype)[..., None], x.T).div_(self.blur)  # (n + 1, 2, N)
+        far = z.abs().clamp_(max=math.sqrt(-2 * math.log(least)))  # beyond it all numbers vanish
         tail = torch.special.erfc(far * math.sqrt(0.5)).mul_(0.5)
         across = torch.logical_and(z[:-1] < 0, z[1:] > 0)
         mass = torch.where(across, 1 - tail[:-1] - tail[1:], tail.diff(dim=0).abs_())

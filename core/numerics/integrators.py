@@ -24,8 +24,7 @@ def steps(times: Iterable[float] | Tensor) -> Iterator[tuple[float, float]]:
     return pairwise(times.tolist() if isinstance(times, Tensor) else times)
 
 
-def euler_maruyama(sde: SDE, x: Tensor, times, *, generator: torch.Generator | None = None,
-                   temperature: float = 1.0) -> Iterator[Tensor]:
+def euler_maruyama(sde: SDE, x: Tensor, times, *, generator: torch.Generator | None = None, temperature: float = 1.0) -> Iterator[Tensor]:
     """x += drift dt + diffusion sqrt(|dt|) z. Strong order 1/2 (1 for this additive noise), weak order 1.
 
     temperature scales the variance of the injected noise; 0 leaves the drift alone. With an SDE that has no
@@ -57,8 +56,16 @@ def heun(ode: SDE, x: Tensor, times) -> Iterator[Tensor]:
         yield x
 
 
-def ancestral(score: Score, schedule: Schedule, x: Tensor, times, *, eta: float = 1.0,
-              generator: torch.Generator | None = None, temperature: float = 1.0) -> Iterator[Tensor]:
+def ancestral(
+    score: Score,
+    schedule: Schedule,
+    x: Tensor,
+    times,
+    *,
+    eta: float = 1.0,
+    generator: torch.Generator | None = None,
+    temperature: float = 1.0,
+) -> Iterator[Tensor]:
     """Guess x0, then jump to the next time: eta = 1 is DDPM, eta = 0 is DDIM. First order in log-SNR.
 
     | paper                                             | here                                             |
@@ -100,9 +107,18 @@ def dpm_solver_pp_2m(score: Score, schedule: Schedule, x: Tensor, times) -> Iter
         yield x
 
 
-def edm_stochastic(score: Score, schedule: Schedule, x: Tensor, times, *, S_churn: float = 40.0,
-                   S_min: float = 0.0, S_max: float = math.inf, S_noise: float = 1.0,
-                   generator: torch.Generator | None = None) -> Iterator[Tensor]:
+def edm_stochastic(
+    score: Score,
+    schedule: Schedule,
+    x: Tensor,
+    times,
+    *,
+    S_churn: float = 40.0,
+    S_min: float = 0.0,
+    S_max: float = math.inf,
+    S_noise: float = 1.0,
+    generator: torch.Generator | None = None,
+) -> Iterator[Tensor]:
     """Karras et al. 2022, Algorithm 2: a pinch of fresh noise, then a Heun step of the probability flow.
 
     Works in the paper's variables x/alpha and sigma/alpha, so that it serves every schedule; S_churn = 0 is
@@ -135,8 +151,7 @@ def edm_stochastic(score: Score, schedule: Schedule, x: Tensor, times, *, S_chur
 Predictor = Callable[[Tensor, float, float], Tensor]
 
 
-def langevin_corrector(score: Score, schedule: Schedule, x: Tensor, t: float, *, snr: float,
-                       generator: torch.Generator) -> Tensor:
+def langevin_corrector(score: Score, schedule: Schedule, x: Tensor, t: float, *, snr: float, generator: torch.Generator) -> Tensor:
     """One Langevin step at fixed t (Song et al. 2021, Algorithms 4 and 5): x + epsilon score + sqrt(2 epsilon) z.
 
     epsilon = 2 (snr |z| / |score|)^2 with norms averaged over the particles, times the alpha of the paper's VP
@@ -149,9 +164,18 @@ def langevin_corrector(score: Score, schedule: Schedule, x: Tensor, t: float, *,
     return torch.add(x, grad, alpha=epsilon).add_(z, alpha=math.sqrt(2 * epsilon))
 
 
-def predictor_corrector(score: Score, schedule: Schedule, x: Tensor, times, *, predictor: Predictor,
-                        n_corrector: int = 1, snr: float = 0.16, order: str = "predictor-first",
-                        generator: torch.Generator) -> Iterator[Tensor]:
+def predictor_corrector(
+    score: Score,
+    schedule: Schedule,
+    x: Tensor,
+    times,
+    *,
+    predictor: Predictor,
+    n_corrector: int = 1,
+    snr: float = 0.16,
+    order: str = "predictor-first",
+    generator: torch.Generator,
+) -> Iterator[Tensor]:
     """Song et al. 2021, Algorithm 1: after every predictor step to t_next, Langevin steps at t_next.
 
     predictor(x, t, t_next) -> x. order "corrector-first" corrects at t and then predicts, as the authors' code

@@ -46,8 +46,18 @@ def draws(method: str) -> int:
     return method.count("O") if method in SPLITTINGS else 1
 
 
-def splitting(scheme: str, potential: Potential, x: Tensor, v: Tensor, noise: Iterable[Tensor], *, dt: float | Tensor, mass: float,
-              friction: float | Tensor, kT: float) -> Iterator[tuple[Tensor, Tensor]]:
+def splitting(
+    scheme: str,
+    potential: Potential,
+    x: Tensor,
+    v: Tensor,
+    noise: Iterable[Tensor],
+    *,
+    dt: float | Tensor,
+    mass: float,
+    friction: float | Tensor,
+    kT: float,
+) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield (x, v), (N, D) each, after every step of a splitting spelled in B, A and O; the first pair is the start.
 
     dt, time, and friction gamma, 1/time: a number each, or one per particle (N, 1). One force evaluation per step. The normal of
@@ -82,8 +92,9 @@ def _add(x: Tensor, y: Tensor, step: float | Tensor) -> Tensor:
     return x.addcmul_(y, step) if isinstance(step, Tensor) else x.add_(y, alpha=step)
 
 
-def euler_kinetic(potential: Potential, x: Tensor, v: Tensor, noise: Iterable[Tensor], *, dt: float, mass: float,
-                  friction: float, kT: float) -> Iterator[tuple[Tensor, Tensor]]:
+def euler_kinetic(
+    potential: Potential, x: Tensor, v: Tensor, noise: Iterable[Tensor], *, dt: float, mass: float, friction: float, kT: float
+) -> Iterator[tuple[Tensor, Tensor]]:
     """Euler-Maruyama of the same equation: everything from the old state. Here to be compared with, not to be used."""
     width = math.sqrt(2 * friction * kT / mass * dt)
     yield x, v
@@ -101,8 +112,9 @@ def kinetic(method: str, potential: Potential, x: Tensor, v: Tensor, noise: Iter
     return euler_kinetic(potential, x, v, noise, **knobs)
 
 
-def overdamped(potential: Potential, x: Tensor, noise: Iterable[Tensor], *, dt: float, kT: float,
-               mobility: float | Tensor = 1.0) -> Iterator[Tensor]:
+def overdamped(
+    potential: Potential, x: Tensor, noise: Iterable[Tensor], *, dt: float, kT: float, mobility: float | Tensor = 1.0
+) -> Iterator[Tensor]:
     """Euler-Maruyama of Brownian dynamics: x += mobility force dt + sqrt(2 mobility kT dt) R. Yields x first.
 
     mobility 1/(gamma m), time/mass: a number, or one per particle (N, 1).

@@ -29,8 +29,9 @@ def trace_divergence(score: Score) -> Divergence:
     return divergence
 
 
-def flow_log_likelihood(drift: Callable[[Tensor, float], Tensor], x: Tensor, times: Tensor, *, width: float,
-                        divergence: Divergence | None = None) -> Tensor:
+def flow_log_likelihood(
+    drift: Callable[[Tensor, float], Tensor], x: Tensor, times: Tensor, *, width: float, divergence: Divergence | None = None
+) -> Tensor:
     """(N,): log p(x), in nats, of points x (N, D) at times[0], carried by dx = drift dt to times[-1], where p = N(0, width^2).
 
     log p(x_first) = log p(x_last) + int div(drift) dt (Chen et al. 2018, eq. 8). The integral rides along as one more
@@ -48,8 +49,7 @@ def flow_log_likelihood(drift: Callable[[Tensor, float], Tensor], x: Tensor, tim
     return -0.5 * (last / width).square().sum(1) - dim * (math.log(width) + 0.5 * LOG_2PI) + gained
 
 
-def log_likelihood(score: Score, schedule: Schedule, x: Tensor, times: Tensor, *,
-                   divergence: Divergence | None = None) -> Tensor:
+def log_likelihood(score: Score, schedule: Schedule, x: Tensor, times: Tensor, *, divergence: Divergence | None = None) -> Tensor:
     """(N,): log p(x) of points x (N, D) at times[0], carried to times[-1] = 1 (ascending), in nats.
 
     The drift is that of the probability flow, f x - g^2 score / 2 (Song et al. 2021, eq. 39); p_1 is the sampler's prior

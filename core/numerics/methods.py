@@ -50,13 +50,13 @@ class Method:
 
 
 def _reverse_sde(p: Problem):
-    return integrators.euler_maruyama(forward_sde(p.schedule).reverse(p.score), p.x, p.times,
-                                      generator=p.generator, temperature=p.knobs.temperature)
+    return integrators.euler_maruyama(
+        forward_sde(p.schedule).reverse(p.score), p.x, p.times, generator=p.generator, temperature=p.knobs.temperature
+    )
 
 
 def _ancestral(p: Problem, eta: float):
-    return integrators.ancestral(p.score, p.schedule, p.x, p.times, eta=eta, generator=p.generator,
-                                 temperature=p.knobs.temperature)
+    return integrators.ancestral(p.score, p.schedule, p.x, p.times, eta=eta, generator=p.generator, temperature=p.knobs.temperature)
 
 
 def _probability_flow(p: Problem, integrator):
@@ -64,33 +64,46 @@ def _probability_flow(p: Problem, integrator):
 
 
 def _edm(p: Problem):
-    return integrators.edm_stochastic(p.score, p.schedule, p.x, p.times, S_churn=p.knobs.churn,
-                                      S_noise=math.sqrt(p.knobs.temperature), generator=p.generator)
+    return integrators.edm_stochastic(
+        p.score, p.schedule, p.x, p.times, S_churn=p.knobs.churn, S_noise=math.sqrt(p.knobs.temperature), generator=p.generator
+    )
 
 
 def _predictor_corrector(p: Problem):
     sde = forward_sde(p.schedule).reverse(p.score)
 
     def predictor(x, t, t_next):
-        *_, x = integrators.euler_maruyama(sde, x, (t, t_next), generator=p.generator,
-                                           temperature=p.knobs.temperature)
+        *_, x = integrators.euler_maruyama(sde, x, (t, t_next), generator=p.generator, temperature=p.knobs.temperature)
         return x
 
-    return integrators.predictor_corrector(p.score, p.schedule, p.x, p.times, predictor=predictor, snr=p.knobs.snr,
-                                           order=p.knobs.corrector_order, generator=p.generator)
+    return integrators.predictor_corrector(
+        p.score, p.schedule, p.x, p.times, predictor=predictor, snr=p.knobs.snr, order=p.knobs.corrector_order, generator=p.generator
+    )
 
 
 METHODS: dict[str, Method] = {
     "reverse SDE": Method("Reverse SDE (Euler–Maruyama)", 1, 1, True, "Song et al. 2021, eq. 6", _reverse_sde),
     "DDPM": Method("DDPM ancestral", 1, 1, True, "Ho et al. 2020, Algorithm 2", lambda p: _ancestral(p, 1.0)),
     "DDIM": Method("DDIM(η)", 1, 1, True, "Song et al. 2021b, eq. 12", lambda p: _ancestral(p, p.knobs.eta)),
-    "ODE Euler": Method("Probability-flow ODE (Euler)", 1, 1, False, "Song et al. 2021, eq. 13",
-                        lambda p: _probability_flow(p, integrators.euler_maruyama)),
-    "ODE Heun": Method("Probability-flow ODE (Heun)", 2, 2, False, "Song et al. 2021, eq. 13; Karras et al. 2022",
-                       lambda p: _probability_flow(p, integrators.heun)),
+    "ODE Euler": Method(
+        "Probability-flow ODE (Euler)", 1, 1, False, "Song et al. 2021, eq. 13", lambda p: _probability_flow(p, integrators.euler_maruyama)
+    ),
+    "ODE Heun": Method(
+        "Probability-flow ODE (Heun)",
+        2,
+        2,
+        False,
+        "Song et al. 2021, eq. 13; Karras et al. 2022",
+        lambda p: _probability_flow(p, integrators.heun),
+    ),
     "EDM": Method("EDM stochastic", 2, 2, True, "Karras et al. 2022, Algorithm 2", _edm),
-    "DPM-Solver++": Method("DPM-Solver++(2M)", 2, 1, False, "Lu et al. 2022, Algorithm 2",
-                           lambda p: integrators.dpm_solver_pp_2m(p.score, p.schedule, p.x, p.times)),
-    "predictor-corrector": Method("Predictor–corrector", 1, 2, True, "Song et al. 2021, Algorithm 1",
-                                  _predictor_corrector),
+    "DPM-Solver++": Method(
+        "DPM-Solver++(2M)",
+        2,
+        1,
+        False,
+        "Lu et al. 2022, Algorithm 2",
+        lambda p: integrators.dpm_solver_pp_2m(p.score, p.schedule, p.x, p.times),
+    ),
+    "predictor-corrector": Method("Predictor–corrector", 1, 2, True, "Song et al. 2021, Algorithm 1", _predictor_corrector),
 }

@@ -70,8 +70,10 @@ class GaussianMixture(Density):
     def __post_init__(self):
         k = len(self.means)
         if self.means.ndim != 2 or self.weights.shape != (k,) or self.scales.shape != (k,):
-            raise ValueError(f"weights {tuple(self.weights.shape)}, means {tuple(self.means.shape)} and scales "
-                             f"{tuple(self.scales.shape)} must be (K,), (K, D) and (K,)")
+            raise ValueError(
+                f"weights {tuple(self.weights.shape)}, means {tuple(self.means.shape)} and scales "
+                f"{tuple(self.scales.shape)} must be (K,), (K, D) and (K,)"
+            )
 
     @classmethod
     def of(cls, weights, means, scales, dtype=torch.float32) -> GaussianMixture:

@@ -126,8 +126,10 @@ def load_network(path: Path) -> ScoreNetwork:
         network = ScoreNetwork(**config)
         network.load_state_dict(load_file(str(path)))
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise ModelMissing(f"no usable weights at {Path(path).name} ({type(error).__name__}); make them with "
-                           f"python -m core.learning.train_score --dataset NAME --out {path}") from error
+        raise ModelMissing(
+            f"no usable weights at {Path(path).name} ({type(error).__name__}); make them with "
+            f"python -m core.learning.train_score --dataset NAME --out {path}"
+        ) from error
     return network.eval().requires_grad_(False)
 
 
@@ -136,8 +138,10 @@ def load_score_network(dataset: str, folder: Path = MODELS) -> ScoreNetwork:
     path = weights_path(dataset, folder)
     if not path.exists():
         trained = ", ".join(trained_datasets(folder)) or "none"
-        raise ModelMissing(f"no network was trained for {dataset!r} (there are: {trained}); make one with "
-                           f"python -m core.learning.train_score --dataset {dataset!r}")
+        raise ModelMissing(
+            f"no network was trained for {dataset!r} (there are: {trained}); make one with "
+            f"python -m core.learning.train_score --dataset {dataset!r}"
+        )
     return load_network(path)
 
 

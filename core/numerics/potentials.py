@@ -215,7 +215,11 @@ class Surprise:
 
 
 POTENTIALS: dict[str, type] = {
-    "harmonic": Harmonic, "double well": DoubleWell, "periodic": Periodic, "two basins": TwoBasins, "Müller–Brown": MullerBrown,
+    "harmonic": Harmonic,
+    "double well": DoubleWell,
+    "periodic": Periodic,
+    "two basins": TwoBasins,
+    "Müller–Brown": MullerBrown,
     "mixture": Surprise,
 }
 

@@ -69,7 +69,6 @@ def boltzmann_law(potential: Potential, kT: float, bounds: tuple[float, float, f
     """
     if not kT > 0:
         raise ValueError(f"kT must be positive, got {kT:g}")
-    x, y = (low + (torch.arange(size, dtype=torch.float64) + 0.5) * ((high - low) / size)
-            for low, high in (bounds[:2], bounds[2:]))
+    x, y = (low + (torch.arange(size, dtype=torch.float64) + 0.5) * ((high - low) / size) for low, high in (bounds[:2], bounds[2:]))
     points = torch.stack(torch.meshgrid(x, y, indexing="xy"), -1).reshape(-1, 2)
     return GridLaw(x, y, torch.softmax(-potential.energy(points) / kT, 0).reshape(size, size))

@@ -136,8 +136,9 @@ class BAOAB:
     def run(self, position, n_steps, generator):
         first = torch.empty_like(position).normal_(generator=generator).mul_(math.sqrt(self.kT / self.mass))
         noise = normals(tuple(position.shape), n_steps, generator, position.dtype)
-        for x, v in splitting("BAOAB", self.potential, position, first, noise, dt=self.dt, mass=self.mass, friction=self.friction,
-                              kT=self.kT):
+        for x, v in splitting(
+            "BAOAB", self.potential, position, first, noise, dt=self.dt, mass=self.mass, friction=self.friction, kT=self.kT
+        ):
             yield State(x, velocity=v), Info()
 
 

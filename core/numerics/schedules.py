@@ -322,8 +322,12 @@ class FiniteTime(Schedule):
 
 
 SCHEDULES: dict[str, Schedule] = {
-    "linear": Linear(), "cosine": Cosine(), "exponential": Exponential(), "sigmoid": Sigmoid(),
-    "EDM": EDM(), "geometric": Geometric(),
+    "linear": Linear(),
+    "cosine": Cosine(),
+    "exponential": Exponential(),
+    "sigmoid": Sigmoid(),
+    "EDM": EDM(),
+    "geometric": Geometric(),
 }
 
 

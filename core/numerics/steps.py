@@ -67,7 +67,8 @@ def _levy(shape, generator):
 
 
 STEPS: dict[str, StepLaw] = {
-    law.name: law for law in (
+    law.name: law
+    for law in (
         StepLaw("gaussian", "Gaussian", 1.0, 0.0, _gaussian, lambda k: np.exp(-k * k / 2)),
         StepLaw("coin", "Coin: +1 or −1", 1.0, -2.0, _coin),
         StepLaw("uniform", "Uniform", 1.0, -1.2, _uniform, lambda k: np.sinc(math.sqrt(3) * k / math.pi)),

@@ -13,7 +13,7 @@ from core.numerics.mixture import LOG_2PI, Density
 from core.numerics.schedules import Schedule
 
 RESOLVED = 0.7  # a sum of Gaussians on a grid is smooth to 1e-4 when their width is this share of the spacing
-FINE = 8        # grid spacings in a width beyond which every second point, every third, ... serves as well
+FINE = 8  # grid spacings in a width beyond which every second point, every third, ... serves as well
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +56,7 @@ class Tabulated(Density):
 
     def fields(self, xs: Tensor | None = None, ys: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """p, dp/dx, dp/dy, exact at the points of the grid xs (W,) times ys (H,), by default the law's own: (H, W) each, row = y."""
+
         def kernel(at):
             z = (at.double()[:, None] - self.scale * self.axis[None]) / self.width
             value = torch.exp(-0.5 * (z * z + LOG_2PI)) / self.width

@@ -84,8 +84,7 @@ def wrapped_normal_score(delta: Tensor, sigma: Tensor | float, *, n_images: int 
         return _image_score(delta, sigma)
     if not narrow.any():
         return _wave_score(delta, sigma)
-    return torch.where(narrow, _image_score(delta, sigma.clamp(max=CROSSOVER)),
-                       _wave_score(delta, sigma.clamp(min=CROSSOVER)))
+    return torch.where(narrow, _image_score(delta, sigma.clamp(max=CROSSOVER)), _wave_score(delta, sigma.clamp(min=CROSSOVER)))
 
 
 def wrapped_normal_log_prob(delta: Tensor, sigma: Tensor | float, *, n_images: int | None = None) -> Tensor:

@@ -23,8 +23,7 @@ class Trajectory:
 
     def __post_init__(self):
         if self.times.ndim != 1 or self.positions.ndim != 3 or len(self.times) != len(self.positions):
-            raise ValueError(f"times {tuple(self.times.shape)} and positions {tuple(self.positions.shape)} "
-                             "must be (T,) and (T, N, D)")
+            raise ValueError(f"times {tuple(self.times.shape)} and positions {tuple(self.positions.shape)} must be (T,) and (T, N, D)")
 
     @property
     def n_frames(self) -> int:

@@ -44,8 +44,17 @@ def walk(law: StepLaw, x: Tensor, times: Tensor, *, sigma: float, generator: tor
         x, remaining = path[-1], remaining - n
 
 
-def sample(*, step: str = "gaussian", sigma: float = 1.0, t_end: float = 1.0, n_steps: int = 200,
-           n_particles: int = 2000, dim: int = 1, seed: int = 0, n_frames: int = 200) -> Trajectory:
+def sample(
+    *,
+    step: str = "gaussian",
+    sigma: float = 1.0,
+    t_end: float = 1.0,
+    n_steps: int = 200,
+    n_particles: int = 2000,
+    dim: int = 1,
+    seed: int = 0,
+    n_frames: int = 200,
+) -> Trajectory:
     """Walkers that start together at the origin and take `n_steps` steps of the named law until `t_end`.
 
     sigma: spread after unit time, length/sqrt(time). Raises ValueError when a number makes no walk.
@@ -146,8 +155,9 @@ def convergence(trajectory: Trajectory, *, sigma: float, n_steps: int, n_points:
     steps = (trajectory.times[1:] / trajectory.times[-1] * n_steps).round().long()
     wanted = torch.logspace(0, math.log10(n_steps), n_points)
     frames = torch.searchsorted(steps, wanted.round().long().clamp(max=int(steps[-1]))).unique()
-    distances = [ks_1d(trajectory.positions[f + 1, :, 0], lambda x, t=trajectory.times[f + 1]: heat_kernel_cdf(x, t, sigma))
-                 for f in frames.tolist()]
+    distances = [
+        ks_1d(trajectory.positions[f + 1, :, 0], lambda x, t=trajectory.times[f + 1]: heat_kernel_cdf(x, t, sigma)) for f in frames.tolist()
+    ]
     return Convergence(steps[frames], torch.tensor(distances), ks_floor(trajectory.n_particles))
 
 
@@ -162,8 +172,9 @@ def truth(trajectory: Trajectory, *, sigma: float, seed: int = 0) -> Truth:
     if dim == 1:
         exact = ks_floor(n)
         return Truth("Kolmogorov–Smirnov distance", ks_1d(scaled, torch.special.ndtr), exact.mean, exact.std, n)
-    return measure(sliced, scaled, _gaussian_sampler(dim), seed=seed, name="sliced Wasserstein distance",
-                   known_floor=_gaussian_floor(n, dim))
+    return measure(
+        sliced, scaled, _gaussian_sampler(dim), seed=seed, name="sliced Wasserstein distance", known_floor=_gaussian_floor(n, dim)
+    )
 
 
 @dataclass(frozen=True)
@@ -176,8 +187,9 @@ class Grain:
     velocity_memory: float
 
 
-def stokes_einstein(*, radius: float = 0.5, viscosity: float = 1.0, temperature: float = 293.15, dim: int = 3,
-                    density: float = 1.0) -> Grain:
+def stokes_einstein(
+    *, radius: float = 0.5, viscosity: float = 1.0, temperature: float = 293.15, dim: int = 3, density: float = 1.0
+) -> Grain:
     """D = kT / (6 pi eta r). radius in um, viscosity in mPa s, temperature in K, density of the grain in g/cm^3.
 
     own_radius_time: r^2 / (2 d D), when the mean squared displacement is r^2. velocity_memory: m / (6 pi eta r), after

@@ -49,9 +49,9 @@ from core.numerics.trajectory import Trajectory, collect, frame_indices
 LINE, PLANE = ("double well", "washboard"), ("whirl", "exact score", "learned score")
 KINDS = (*LINE, *PLANE)
 STARTS = ("one spot", "two spots", "wide", "ring")
-NOISED = 0.06            # the score of the data is taken at this time of the linear schedule, where the data are slightly smooth
-PERIOD = 2.0             # of the washboard
-WALLS = 24.0             # of the washboard: so far out that a run ends before they are felt
+NOISED = 0.06  # the score of the data is taken at this time of the linear schedule, where the data are slightly smooth
+PERIOD = 2.0  # of the washboard
+WALLS = 24.0  # of the washboard: so far out that a run ends before they are felt
 
 
 @dataclass(frozen=True)
@@ -143,12 +143,17 @@ def start_density(setting: Setting, box: Box) -> np.ndarray:
     x = box.points()
     if setting.flat:
         spots, width = {"one spot": ([-1.0], 0.15), "two spots": ([-1.0, 0.4], 0.15), "wide": ([0.0], 0.8), "ring": ([-1.3, 1.3], 0.1)}[
-            setting.start]
+            setting.start
+        ]
     else:
         turn = np.linspace(0, 2 * math.pi, 49)[:-1]
         wide = 1.4 if setting.kind == "whirl" else 1.0  # N(0, 1) is where the whirl ends, at kT = 1
-        spots, width = {"one spot": ([(1.6, 0.0)], 0.3), "two spots": ([(1.6, 0.0), (-1.6, 0.6)], 0.3), "wide": ([(0.0, 0.0)], wide),
-                        "ring": (list(zip(2 * np.cos(turn), 2 * np.sin(turn))), 0.2)}[setting.start]
+        spots, width = {
+            "one spot": ([(1.6, 0.0)], 0.3),
+            "two spots": ([(1.6, 0.0), (-1.6, 0.6)], 0.3),
+            "wide": ([(0.0, 0.0)], wide),
+            "ring": (list(zip(2 * np.cos(turn), 2 * np.sin(turn))), 0.2),
+        }[setting.start]
     centres = np.asarray(spots, dtype=float).reshape(len(spots), -1)
     p = np.exp(-((x[..., None, :] - centres) ** 2).sum(-1) / (2 * width**2)).sum(-1)
     return p / (p.sum() * box.volume)
@@ -195,9 +200,20 @@ class Solution:
         return work(self.setting, self.box)
 
 
-def solve(*, kind: str = "double well", start: str = "one spot", kT: float = 1.0, barrier: float = 2.0, tilt: float = 0.0,
-          swirl: float = 2.0, dataset: str = "three modes", t_end: float = 6.0, n_cells: int = 400, n_steps: int = 200,
-          n_frames: int = 201) -> Solution:
+def solve(
+    *,
+    kind: str = "double well",
+    start: str = "one spot",
+    kT: float = 1.0,
+    barrier: float = 2.0,
+    tilt: float = 0.0,
+    swirl: float = 2.0,
+    dataset: str = "three modes",
+    t_end: float = 6.0,
+    n_cells: int = 400,
+    n_steps: int = 200,
+    n_frames: int = 201,
+) -> Solution:
     """The density from its start to t_end in n_steps implicit steps; at most n_frames of them are kept.
 
     n_cells: along each axis. Raises ValueError for numbers that make no run, ModelMissing when no network was trained for `dataset`.
@@ -272,6 +288,7 @@ def washboard_diffusion(setting: Setting) -> float:
 
 # ---- particles -----------------------------------------------------------------------------------------------------------
 
+
 def draw(p: np.ndarray, box: Box, n: int, generator: torch.Generator) -> Tensor:
     """(n, D) float32 from a density on cells, even inside each cell."""
     weights = torch.as_tensor(np.maximum(p, 0).ravel())
@@ -308,8 +325,11 @@ def particles(solution: Solution, *, n_particles: int = 2000, seed: int = 0) -> 
     if s.flat:
         states = kinetic.overdamped(s.potential, x, kinetic.normals(x.shape, n * each, generator), dt=t_end / (n * each), kT=s.kT)
     else:
-        b = field(drift(s, box.points()), box) if s.kind != "whirl" else lambda x: torch.add(
-            x[:, [1, 0]] * torch.tensor([-s.swirl, s.swirl]), x, alpha=-1)
+        b = (
+            field(drift(s, box.points()), box)
+            if s.kind != "whirl"
+            else lambda x: torch.add(x[:, [1, 0]] * torch.tensor([-s.swirl, s.swirl]), x, alpha=-1)
+        )
         fine = torch.linspace(0, t_end, n * each + 1, dtype=torch.float64)
         states = euler_maruyama(SDE(lambda x, t: b(x), lambda t: math.sqrt(2 * s.kT)), x, fine, generator=generator)
     return collect((x for i, x in enumerate(states) if i % each == 0), times, n_frames=n + 1)
@@ -363,8 +383,14 @@ def truth(walk: Trajectory, solution: Solution, *, what: str = "particles", know
         found = ks_1d(x, lambda v: torch.as_tensor(np.interp(v.numpy(), solution.box.edges(0), cdf)))
         exact = ks_floor(len(x))
         return Truth(f"Kolmogorov–Smirnov distance, {what}", found, exact.mean, exact.std, len(x))
-    return measure(sliced, x, lambda n, generator: draw(solution.p[-1], solution.box, n, generator), seed=29,
-                   name=f"sliced Wasserstein distance, {what}", known_floor=known_floor or plane_floor(solution, len(x)))
+    return measure(
+        sliced,
+        x,
+        lambda n, generator: draw(solution.p[-1], solution.box, n, generator),
+        seed=29,
+        name=f"sliced Wasserstein distance, {what}",
+        known_floor=known_floor or plane_floor(solution, len(x)),
+    )
 
 
 def plane_floor(solution: Solution, n: int) -> Floor:

@@ -35,9 +35,9 @@ from core.numerics.trajectory import Trajectory, collect, frame_indices
 KINDS = ("double well", "harmonic", "free")
 METHODS = kinetic.KINETIC
 MAX_STEPS = 20_000
-FINE = 0.16    # k dt/(gamma m) of the overdamped run: its variance is then at most 9 % wide
+FINE = 0.16  # k dt/(gamma m) of the overdamped run: its variance is then at most 9 % wide
 CORE = math.sqrt(1 - math.sqrt(0.5))  # of the double well: U(CORE) is half the barrier
-FINEST = 8     # substeps of the overdamped run; where it needs more, the two pictures have little in common
+FINEST = 8  # substeps of the overdamped run; where it needs more, the two pictures have little in common
 
 
 @dataclass(frozen=True)
@@ -107,9 +107,21 @@ class Run:
         return Trajectory(self.times[self.shown], self.v[self.shown, :, None])
 
 
-def sample(*, kind: str = "double well", kT: float = 1.0, mass: float = 1.0, friction: float = 1.0, stiffness: float = 1.0,
-           barrier: float = 2.0, method: str = "BAOAB", dt: float = 0.02, t_end: float = 40.0, n_particles: int = 2000,
-           seed: int = 0, n_frames: int = 200) -> Run:
+def sample(
+    *,
+    kind: str = "double well",
+    kT: float = 1.0,
+    mass: float = 1.0,
+    friction: float = 1.0,
+    stiffness: float = 1.0,
+    barrier: float = 2.0,
+    method: str = "BAOAB",
+    dt: float = 0.02,
+    t_end: float = 40.0,
+    n_particles: int = 2000,
+    seed: int = 0,
+    n_frames: int = 200,
+) -> Run:
     """Particles that start together at `System.start` with Maxwell velocities, until t_end in steps of dt.
 
     Kept are n_frames even moments and, for the first moments of the motion, as many again that are even early or even in log t.
@@ -130,9 +142,21 @@ def sample(*, kind: str = "double well", kT: float = 1.0, mass: float = 1.0, fri
     return Run(dt * keep.double(), xs, vs, torch.searchsorted(keep, shown))
 
 
-def overdamped(*, kind: str = "double well", kT: float = 1.0, mass: float = 1.0, friction: float = 1.0, stiffness: float = 1.0,
-               barrier: float = 2.0, method: str = "BAOAB", dt: float = 0.02, t_end: float = 40.0, n_particles: int = 2000,
-               seed: int = 0, n_frames: int = 200) -> Trajectory | None:
+def overdamped(
+    *,
+    kind: str = "double well",
+    kT: float = 1.0,
+    mass: float = 1.0,
+    friction: float = 1.0,
+    stiffness: float = 1.0,
+    barrier: float = 2.0,
+    method: str = "BAOAB",
+    dt: float = 0.02,
+    t_end: float = 40.0,
+    n_particles: int = 2000,
+    seed: int = 0,
+    n_frames: int = 200,
+) -> Trajectory | None:
     """The equation without inertia, from the same start and on the Brownian paths that `sample` with these arguments sees.
 
     None where it would need more than FINEST substeps a step: friction is then too weak for it to describe this system.
@@ -171,6 +195,7 @@ def _moments(n_steps: int, n_frames: int, early: float) -> Tensor:
 
 # ---- exact laws ----------------------------------------------------------------------------------------------------------
 
+
 @dataclass(frozen=True)
 class Law:
     """Gaussian law of (x, v) at times (T,): mean (T, 2), covariance (T, 2, 2)."""
@@ -182,7 +207,7 @@ class Law:
 
 def propagator(system: System, t: Tensor) -> Tensor:
     """(T, 2, 2): exp(A t) with A = ((0, 1), (-omega^2, -gamma)); what becomes of mean position and velocity in a harmonic well."""
-    A = torch.tensor([[0.0, 1.0], [-system.omega**2, -system.friction]], dtype=torch.float64)
+    A = torch.tensor([[0.0, 1.0], [-(system.omega**2), -system.friction]], dtype=torch.float64)
     return torch.linalg.matrix_exp(A * t.double()[:, None, None])
 
 
@@ -255,6 +280,7 @@ def truth(final: Tensor, system: System, t_end: float, *, what: str = "positions
     what: "positions", "velocities" (Maxwell-Boltzmann) or "overdamped" (positions of the equation without inertia).
     """
     if what == "velocities":
+
         def cdf(v):
             return torch.special.ndtr(v / system.speed)
     elif system.kind == "double well":
@@ -264,6 +290,7 @@ def truth(final: Tensor, system: System, t_end: float, *, what: str = "positions
 
         def cdf(x):
             return torch.special.ndtr((x - mean) / math.sqrt(variance))
+
     floor = ks_floor(len(final))
     name = {"positions": "positions", "velocities": "velocities", "overdamped": "overdamped positions"}[what]
     return Truth(f"Kolmogorov–Smirnov distance, {name}", ks_1d(final, cdf), floor.mean, floor.std, len(final))
@@ -283,6 +310,7 @@ def _boltzmann_cdf(system: System):
 
 
 # ---- spreading and memory ------------------------------------------------------------------------------------------------
+
 
 @dataclass(frozen=True)
 class Curve:
@@ -351,6 +379,7 @@ def exact_gap(system: System, t: float) -> float | None:
 
 
 # ---- over the barrier ----------------------------------------------------------------------------------------------------
+
 
 def transition_state(system: System) -> float:
     """omega/2pi exp(-barrier/kT), 1/time: every crossing counts. An upper bound at any friction."""

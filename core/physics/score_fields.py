@@ -56,8 +56,12 @@ def parse_modes(text: str) -> tuple[Mode, ...]:
             x, y, weight, width = (float(word) for word in row.replace(",", " ").split())
         except ValueError:
             raise ValueError(f"mode {i}, “{row.strip()[:40]}”, is not four numbers: x, y, weight, width") from None
-        for name, value, (low, high) in (("x", x, (-REACH, REACH)), ("y", y, (-REACH, REACH)), ("weight", weight, WEIGHTS),
-                                         ("width", width, WIDTHS)):
+        for name, value, (low, high) in (
+            ("x", x, (-REACH, REACH)),
+            ("y", y, (-REACH, REACH)),
+            ("weight", weight, WEIGHTS),
+            ("width", width, WIDTHS),
+        ):
             if not low <= value <= high:
                 raise ValueError(f"mode {i}: {name} must be from {low:g} to {high:g}, not {value:g}")
         modes.append((x, y, weight, width))
@@ -66,8 +70,10 @@ def parse_modes(text: str) -> tuple[Mode, ...]:
 
 def format_modes(modes) -> str:
     """The inverse of `parse_modes`, to two decimals; numbers out of range are brought to its edge."""
+
     def held(value, low, high):
         return f"{round(min(max(float(value), low), high), 2) + 0.0:g}"
+
     ranges = ((-REACH, REACH), (-REACH, REACH), WEIGHTS, WIDTHS)
     return "; ".join(" ".join(held(v, *r) for v, r in zip(mode, ranges, strict=True)) for mode in list(modes)[:MAX_MODES])
 
@@ -160,9 +166,20 @@ def starting_points(start: str, n: int, generator: torch.Generator) -> Tensor:
     return torch.randn(n, 2, generator=generator) * 0.2 - 2.3
 
 
-def sample(*, source: str = "by hand", modes: tuple[Mode, ...] = MODES, points: Points = (), sigma: float = 0.0,
-           kT: float = 1.0, start: str = "spread", step: float = 0.2, n_steps: int = 400, n_particles: int = 1000,
-           seed: int = 0, n_frames: int = 120) -> Trajectory:
+def sample(
+    *,
+    source: str = "by hand",
+    modes: tuple[Mode, ...] = MODES,
+    points: Points = (),
+    sigma: float = 0.0,
+    kT: float = 1.0,
+    start: str = "spread",
+    step: float = 0.2,
+    n_steps: int = 400,
+    n_particles: int = 1000,
+    seed: int = 0,
+    n_frames: int = 120,
+) -> Trajectory:
     """Walk along the score: kT = 0 climbs greedily, kT > 0 is Langevin dynamics on U = -ln p_sigma, by Euler's method.
 
     step: dt in units of the finest detail squared (Euler is stable below 2, see `stationary_variance`).
@@ -193,8 +210,9 @@ def wandered(trajectory: Trajectory, kT: float) -> float:
 
 
 @lru_cache(maxsize=64)
-def exact_law(*, source: str = "by hand", modes: tuple[Mode, ...] = MODES, points: Points = (), sigma: float = 0.0,
-              kT: float = 1.0, n: int = 200) -> GridLaw:
+def exact_law(
+    *, source: str = "by hand", modes: tuple[Mode, ...] = MODES, points: Points = (), sigma: float = 0.0, kT: float = 1.0, n: int = 200
+) -> GridLaw:
     """p_sigma^(1/kT)/Z, what Langevin dynamics at kT settles to, by quadrature; its score is force/kT."""
     density = field(source=source, modes=modes, points=points, sigma=sigma)
     if isinstance(density, Histogram):

@@ -12,32 +12,65 @@ from pages.kit.equation import number
 from pages.kit.player import player
 
 MOVES = {name: move.label for name, move in equivariance.MOVES.items()}
-FLAWS = {"none": "nothing", "absolute positions": "EGNN: absolute positions", "raw differences": "CSPNet: raw differences",
-         "bare lattice": "CSPNet: L instead of LLᵀ"}
-page = kit.chapter("equivariance", [
-    kit.Choice("crystal", "Crystal", "perovskite SrTiO3", options=list(equivariance.CRYSTALS), wide=True),
-    kit.Choice("move", "The same crystal, told anew", "rotation", options=list(MOVES), labels=MOVES, wide=True),
-    kit.Choice("flaw", "Break a network", "none", options=list(FLAWS), labels=FLAWS, wide=True),
-    kit.Choice("prior", "Start of the molecules", "round", options=list(poses.PRIORS)),
-    kit.Toggle("fresh", "Fresh noise at each step", True),
-    kit.Toggle("centred", "Mean of the noise taken out", True),
-    kit.Slider("noise", "Noise on the crystal / cell", 0.05, low=0.01, high=0.3, step=0.01, more=True,
-               help="Perfect sites tell nothing: there every wish to move cancels. The Denoiser is told the matching time."),
-    kit.Slider("n_steps", "Steps of the molecules", 50, options=[5, 10, 20, 50, 100], more=True),
-    kit.Slider("n_molecules", "Molecules", 1000, options=[300, 1000, 2000], more=True),
-    kit.Number("seed", "Seed", 1, more=True, help="Of the noise, the random weights and the molecules."),
-])
+FLAWS = {
+    "none": "nothing",
+    "absolute positions": "EGNN: absolute positions",
+    "raw differences": "CSPNet: raw differences",
+    "bare lattice": "CSPNet: L instead of LLᵀ",
+}
+page = kit.chapter(
+    "equivariance",
+    [
+        kit.Choice("crystal", "Crystal", "perovskite SrTiO3", options=list(equivariance.CRYSTALS), wide=True),
+        kit.Choice("move", "The same crystal, told anew", "rotation", options=list(MOVES), labels=MOVES, wide=True),
+        kit.Choice("flaw", "Break a network", "none", options=list(FLAWS), labels=FLAWS, wide=True),
+        kit.Choice("prior", "Start of the molecules", "round", options=list(poses.PRIORS)),
+        kit.Toggle("fresh", "Fresh noise at each step", True),
+        kit.Toggle("centred", "Mean of the noise taken out", True),
+        kit.Slider(
+            "noise",
+            "Noise on the crystal / cell",
+            0.05,
+            low=0.01,
+            high=0.3,
+            step=0.01,
+            more=True,
+            help="Perfect sites tell nothing: there every wish to move cancels. The Denoiser is told the matching time.",
+        ),
+        kit.Slider("n_steps", "Steps of the molecules", 50, options=[5, 10, 20, 50, 100], more=True),
+        kit.Slider("n_molecules", "Molecules", 1000, options=[300, 1000, 2000], more=True),
+        kit.Number("seed", "Seed", 1, more=True, help="Of the noise, the random weights and the molecules."),
+    ],
+)
 SCENES = [
     kit.Scene("Turn it", {}, "Three of four do not care how the crystal lies. The MLP thinks it is looking at something new."),
-    kit.Scene("Through the wall", {"move": "origin"}, "Only the origin moves. The EGNN is perfect until the first atom leaves the box; "
-              "then an old neighbour is suddenly a cell away.", breaks=True),
-    kit.Scene("Rename the axes", {"move": "axes"}, "a, b, c become b, c, a. For a cube this is nothing at all, and yet the generator's own "
-              "network changes its mind: this symmetry it had to learn.", breaks=True),
+    kit.Scene(
+        "Through the wall",
+        {"move": "origin"},
+        "Only the origin moves. The EGNN is perfect until the first atom leaves the box; then an old neighbour is suddenly a cell away.",
+        breaks=True,
+    ),
+    kit.Scene(
+        "Rename the axes",
+        {"move": "axes"},
+        "a, b, c become b, c, a. For a cube this is nothing at all, and yet the generator's own "
+        "network changes its mind: this symmetry it had to learn.",
+        breaks=True,
+    ),
     kit.Scene("L for LLᵀ", {"flaw": "bare lattice"}, "One product forgotten. The CSPNet now sees how the cell lies in space.", breaks=True),
-    kit.Scene("A stretched start", {"prior": "stretched", "fresh": False}, "An equivariant kernel, but a start that prefers the "
-              "horizontal: the poses are no longer uniform. Both halves of the theorem are needed.", breaks=True),
-    kit.Scene("Wandering centres", {"centred": False}, "No network that ignores the origin can undo noise on the origin. The molecules "
-              "form, but all over the place.", breaks=True),
+    kit.Scene(
+        "A stretched start",
+        {"prior": "stretched", "fresh": False},
+        "An equivariant kernel, but a start that prefers the "
+        "horizontal: the poses are no longer uniform. Both halves of the theorem are needed.",
+        breaks=True,
+    ),
+    kit.Scene(
+        "Wandering centres",
+        {"centred": False},
+        "No network that ignores the origin can undo noise on the origin. The molecules form, but all over the place.",
+        breaks=True,
+    ),
 ]
 
 
@@ -81,9 +114,16 @@ page.exports(params)
 shares, curves, cells = along(values["move"], **params)
 with stage:
     worst = {name: number(float(curve.max()), 1) for name, curve in curves.items()}
-    page.equation({"mlp": worst["MLP"], "egnn": worst["EGNN"], "cspnet": worst["CSPNet"],
-                   "denoiser": worst.get("Denoiser", r"\text{(no weights)}"), "turned": number(turned()["equivariant"], 1),
-                   "plain": number(turned()["plain"], 1)})
+    page.equation(
+        {
+            "mlp": worst["MLP"],
+            "egnn": worst["EGNN"],
+            "cspnet": worst["CSPNet"],
+            "denoiser": worst.get("Denoiser", r"\text{(no weights)}"),
+            "turned": number(turned()["equivariant"], 1),
+            "plain": number(turned()["plain"], 1),
+        }
+    )
     crystal_player(stages.crystal_payload(cells, shares, values["move"]), key="stage", height=430, report=False)
     page.scenes(SCENES)
 
@@ -91,18 +131,34 @@ kit.below_the_stage()
 table, path = st.columns(2)
 with table:
     st.markdown("##### Who keeps what")
-    kit.figure(figures.table_figure(errors(**params), values["move"], palette=kit.palette()), key="table",
-               alt="Largest relative error of four networks under seven descriptions of one crystal.")
-    st.caption("Largest of eight random descriptions each. MLP, EGNN and CSPNet have random weights (the seed's): what holds for "
-               "those holds for every training. The Denoiser has the trained weights of the generator (MP-20).")
+    kit.figure(
+        figures.table_figure(errors(**params), values["move"], palette=kit.palette()),
+        key="table",
+        alt="Largest relative error of four networks under seven descriptions of one crystal.",
+    )
+    st.caption(
+        "Largest of eight random descriptions each. MLP, EGNN and CSPNet have random weights (the seed's): what holds for "
+        "those holds for every training. The Denoiser has the trained weights of the generator (MP-20)."
+    )
 with path:
     st.markdown("##### On the way there")
-    kit.figure(figures.path_figure(shares, curves, equivariance.round_off(**{k: params[k] for k in ("crystal", "noise", "seed")}),
-                                   palette=kit.palette()), key="path", alt="Relative error of each network along the path, log scale.")
+    kit.figure(
+        figures.path_figure(
+            shares, curves, equivariance.round_off(**{k: params[k] for k in ("crystal", "noise", "seed")}), palette=kit.palette()
+        ),
+        key="path",
+        alt="Relative error of each network along the path, log scale.",
+    )
 
 st.markdown("##### From a network to a model: molecules grown by two kernels, taught one molecule in one pose")
-run = dict(prior_kind=values["prior"], centred=values["centred"], eta=1.0 if values["fresh"] else 0.0, n_steps=values["n_steps"],
-           n_molecules=values["n_molecules"], seed=values["seed"])
+run = dict(
+    prior_kind=values["prior"],
+    centred=values["centred"],
+    eta=1.0 if values["fresh"] else 0.0,
+    n_steps=values["n_steps"],
+    n_molecules=values["n_molecules"],
+    seed=values["seed"],
+)
 player(molecule_payload(run), key="molecules", height=460, report=False)
 left, right = st.columns(2)
 for column, kernel in ((left, "equivariant"), (right, "plain")):
@@ -114,11 +170,24 @@ with left:
     kit.figure(figures.pose_figure(grown(**run), palette=kit.palette()), key="poses", alt="Histogram of the poses for both kernels.")
 with right:
     st.markdown("##### Where their centres end")
-    kit.figure(figures.centre_figure(grown(**run | {"centred": False})["equivariant"], values["n_steps"], prior_kind=values["prior"],
-                                     eta=run["eta"], palette=kit.palette()), key="centres", alt="Histogram of the molecules' centres.")
+    kit.figure(
+        figures.centre_figure(
+            grown(**run | {"centred": False})["equivariant"],
+            values["n_steps"],
+            prior_kind=values["prior"],
+            eta=run["eta"],
+            palette=kit.palette(),
+        ),
+        key="centres",
+        alt="Histogram of the molecules' centres.",
+    )
 exact = 0.0 if values["centred"] else poses.drift_exact(values["n_steps"], prior_kind=values["prior"], eta=run["eta"])
-kit.readings([("Spread of the centres on the stage", figures.power(spread) if spread < 1e-3 else f"{spread:.3f} ± {error:.3f}"),
-              ("Exact", f"{exact:.3f}")])
+kit.readings(
+    [
+        ("Spread of the centres on the stage", figures.power(spread) if spread < 1e-3 else f"{spread:.3f} ± {error:.3f}"),
+        ("Exact", f"{exact:.3f}"),
+    ]
+)
 
 
 def grade():
@@ -127,12 +196,17 @@ def grade():
     found = equivariance.errors(**settings)[name]
     change = float(found["axes"].mean())
     turned_by = figures.power(float(found["rotation"].max()))
-    return (0 if change < 1e-4 else 1), (f"Under a rotation the {name}'s answer changes by {turned_by} of its length, under other names "
-                                         f"for the axes by {change:.0%}.")
+    return (0 if change < 1e-4 else 1), (
+        f"Under a rotation the {name}'s answer changes by {turned_by} of its length, under other names for the axes by {change:.0%}."
+    )
 
 
-kit.predict("equivariance", "The generator never notices a rotation. Now the cube's axes a, b, c are renamed b, c, a. Its answer, as "
-            "arrows in space,", ["stays the same: the symmetry is built in", "changes: this symmetry was only learned"], grade)
+kit.predict(
+    "equivariance",
+    "The generator never notices a rotation. Now the cube's axes a, b, c are renamed b, c, a. Its answer, as arrows in space,",
+    ["stays the same: the symmetry is built in", "changes: this symmetry was only learned"],
+    grade,
+)
 page.prose("What to look at")
 page.prose("Why equivariance and invariance add up", expanded=False)
 page.footer(equivariance.errors, values)

@@ -21,19 +21,35 @@ QUICK = 400  # steps times candidates that are answered while you wait; more goe
 page = kit.chapter("generation", growing.controls())
 SCENES = [
     kit.Scene("Strontium titanate", {}, "The most famous perovskite, from noise. First the box takes shape, then the octahedron closes."),
-    kit.Scene("Rock salt", {"formula": "Na1 Cl1"}, "Two atoms are the whole crystal. Press 3× in the player and "
-              "the checkerboard appears."),
-    kit.Scene("From nothing", {"given": "nothing", "method": "ancestral", "n_steps": 100, "seed": 8},
-              "No formula: the elements begin masked and are decided while box and places are still noise. Most other seeds make stranger "
-              "crystals: try again."),
-    kit.Scene("From a relative", {"begin": "prototype", "beside": "relative"}, "A known crystal with the elements exchanged, blurred to "
-              "t = 0.5 and denoised: most of the answer was there before the network."),
-    kit.Scene("Perov-5, melting", {"model": "perov5", "beside": "forward", "method": "ancestral"},
-              "A model that knows nothing but perovskites, beside a known one dissolving by the same noise."),
-    kit.Scene("Too hot", {"temperature": 2.0, "method": "ancestral"}, "Twice the noise that theory asks for: atoms settle, but where?",
-              breaks=True),
-    kit.Scene("Five steps", {"n_steps": 5, "candidates": 1, "method": "ancestral"},
-              "The run ends while the atoms are still on their way.", breaks=True),
+    kit.Scene("Rock salt", {"formula": "Na1 Cl1"}, "Two atoms are the whole crystal. Press 3× in the player and the checkerboard appears."),
+    kit.Scene(
+        "From nothing",
+        {"given": "nothing", "method": "ancestral", "n_steps": 100, "seed": 8},
+        "No formula: the elements begin masked and are decided while box and places are still noise. Most other seeds make stranger "
+        "crystals: try again.",
+    ),
+    kit.Scene(
+        "From a relative",
+        {"begin": "prototype", "beside": "relative"},
+        "A known crystal with the elements exchanged, blurred to t = 0.5 and denoised: most of the answer was there before the network.",
+    ),
+    kit.Scene(
+        "Perov-5, melting",
+        {"model": "perov5", "beside": "forward", "method": "ancestral"},
+        "A model that knows nothing but perovskites, beside a known one dissolving by the same noise.",
+    ),
+    kit.Scene(
+        "Too hot",
+        {"temperature": 2.0, "method": "ancestral"},
+        "Twice the noise that theory asks for: atoms settle, but where?",
+        breaks=True,
+    ),
+    kit.Scene(
+        "Five steps",
+        {"n_steps": 5, "candidates": 1, "method": "ancestral"},
+        "The run ends while the atoms are still on their way.",
+        breaks=True,
+    ),
 ]
 
 stage, side = st.columns([2.5, 1], gap="medium")
@@ -49,10 +65,15 @@ page.exports(params)
 model, relative, trouble = ready(asked, model=values["model"], kind=kind, start=params["start"])
 trajectory, known = None, {}
 with stage:
-    page.equation({"motion": motion(method, values["temperature"], params["sharpen"]), "n_steps": str(values["n_steps"]),
-                   "power": number(values["power"]),
-                   "begin": r"\text{noise}" if params["start"] == 1 else rf"\text{{a relative at }} t = {number(params['start'])}",
-                   "formula": cell_content(asked)})
+    page.equation(
+        {
+            "motion": motion(method, values["temperature"], params["sharpen"]),
+            "n_steps": str(values["n_steps"]),
+            "power": number(values["power"]),
+            "begin": r"\text{noise}" if params["start"] == 1 else rf"\text{{a relative at }} t = {number(params['start'])}",
+            "formula": cell_content(asked),
+        }
+    )
     if trouble:
         st.error(str(trouble), icon=":material/error:")
     elif values["n_steps"] * values["candidates"] <= QUICK:
@@ -65,12 +86,18 @@ with stage:
         trajectory = growing.seated(trajectory, known)
         crystal = trajectory.final
         shown, titles = [trajectory], [f"grown: {crystal.formula}"]
-        if extra := beside_it(values.get("beside"), known, relative, model=values["model"], kind=kind, seed=values["seed"],
-                              n_frames=trajectory.n_frames):
+        if extra := beside_it(
+            values.get("beside"), known, relative, model=values["model"], kind=kind, seed=values["seed"], n_frames=trajectory.n_frames
+        ):
             titles.append(extra[0])
             shown.append(extra[1])
-        crystal_player(pack_crystals(shown, titles=titles, time_label="noise level t",
-                                     alt=f"{crystal.formula} growing from noise in {values['n_steps']} steps."), key="stage", height=500)
+        crystal_player(
+            pack_crystals(
+                shown, titles=titles, time_label="noise level t", alt=f"{crystal.formula} growing from noise in {values['n_steps']} steps."
+            ),
+            key="stage",
+            height=500,
+        )
     page.scenes(SCENES)
     if trajectory:
         facts, comparison = judge(crystal, known)
@@ -86,14 +113,16 @@ if trajectory:
     rest, scores = st.columns(2)
     with rest:
         st.markdown("##### How it settles")
-        kit.figure(figures.coming_to_rest([settling(trajectory)], palette=kit.palette()), key="settling",
-                   alt="Distance of the coordinates and of the cell from where they end, against the noise level.")
+        kit.figure(
+            figures.coming_to_rest([settling(trajectory)], palette=kit.palette()),
+            key="settling",
+            alt="Distance of the coordinates and of the cell from where they end, against the noise level.",
+        )
     with scores:
         st.markdown(f"##### What the {growing.MODELS[values['model']]} {generation.KINDS[kind]} model scores")
         kit.readings(tables.score_table(model.about))
     st.markdown("##### A gallery of sixteen")
-    gallery = job("gallery", f"Grow 16 × {what}", generation.generate,
-                  params | {"n_samples": 16, "candidates": 1, "n_frames": 26})
+    gallery = job("gallery", f"Grow 16 × {what}", generation.generate, params | {"n_samples": 16, "candidates": 1, "n_frames": 26})
     if gallery:
         labels = captions(gallery, None if free else known)
         crystal_player(pack_crystals(gallery, titles=labels, alt="Sixteen crystals, sixteen seeds."), key="gallery", height=620)
@@ -105,8 +134,12 @@ def grade():
 
 
 if not isinstance(trouble, generation.ModelMissing):
-    kit.predict("generation", "Eight seeds of SrTiO₃ with five steps, eight with fifty. How many come out right (rms below 0.15)?",
-                ["with five less than half as many as with fifty", "about as many", "more with five than with fifty"], grade)
+    kit.predict(
+        "generation",
+        "Eight seeds of SrTiO₃ with five steps, eight with fifty. How many come out right (rms below 0.15)?",
+        ["with five less than half as many as with fifty", "about as many", "more with five than with fifty"],
+        grade,
+    )
 page.prose("What to look at")
 page.prose("What a failed crystal looks like", expanded=False)
 page.prose("The baseline without a network", expanded=False)

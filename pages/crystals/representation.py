@@ -20,39 +20,73 @@ def moves(values):
     return values.get("site", "none") != "none"
 
 
-page = kit.chapter("representation", [
-    kit.Choice("structure", "Crystal", "rock salt NaCl", options=list(STRUCTURES)),
-    kit.Choice("cell", "Cell", "as written", options=representation.CELLS, term="matrix",
-               help="Skewed: another basis of the same lattice. Niggli: the smallest cell, reduced: one answer for everybody."),
-    kit.Slider("origin", "Shift of the origin, cell diagonals", 0.15, low=0.0, high=1.0, step=0.05),
-    kit.Slider("rotation", "Rotation / °", 40.0, low=0.0, high=180.0, step=5.0),
-    kit.Slider("c", "Stretch c / %", 0.0, low=-20.0, high=20.0, step=1.0, term="deform", help="This one makes another crystal."),
-    kit.Choice("site", "Move atom number", "none", options=SITES, term="deform", help="This one too."),
-    kit.Slider("move", "Move by / Å", 0.3, low=0.0, high=2.0, step=0.05, when=moves, term="deform"),
-    kit.Choice("orbit", "Light up Wyckoff site", "none", options=ORBITS, more=True, help="Or click an atom in the picture."),
-    kit.Choice("direction", "Along", "a", options=list(representation.AXES), when=moves, more=True, term="deform"),
-    kit.Slider("a", "Stretch a / %", 0.0, low=-20.0, high=20.0, step=1.0, more=True, term="deform"),
-    kit.Slider("b", "Stretch b / %", 0.0, low=-20.0, high=20.0, step=1.0, more=True, term="deform"),
-    kit.Slider("gamma", "Angle between a and b, change / °", 0.0, low=-20.0, high=20.0, step=1.0, more=True, term="deform"),
-    kit.Slider("jitter", "Jitter of every atom / Å", 0.0, options=[0.0, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2], more=True, term="deform"),
-    kit.Slider("tolerance", "Tolerance of the symmetry search / Å", 0.01, options=list(representation.TOLERANCES), more=True),
-    kit.Toggle("shuffle", "Shuffle the atoms", True, more=True, term="permutation"),
-    kit.Number("seed", "Seed", 1, more=True, help="Of the shuffle and of the jitter."),
-])
+page = kit.chapter(
+    "representation",
+    [
+        kit.Choice("structure", "Crystal", "rock salt NaCl", options=list(STRUCTURES)),
+        kit.Choice(
+            "cell",
+            "Cell",
+            "as written",
+            options=representation.CELLS,
+            term="matrix",
+            help="Skewed: another basis of the same lattice. Niggli: the smallest cell, reduced: one answer for everybody.",
+        ),
+        kit.Slider("origin", "Shift of the origin, cell diagonals", 0.15, low=0.0, high=1.0, step=0.05),
+        kit.Slider("rotation", "Rotation / °", 40.0, low=0.0, high=180.0, step=5.0),
+        kit.Slider("c", "Stretch c / %", 0.0, low=-20.0, high=20.0, step=1.0, term="deform", help="This one makes another crystal."),
+        kit.Choice("site", "Move atom number", "none", options=SITES, term="deform", help="This one too."),
+        kit.Slider("move", "Move by / Å", 0.3, low=0.0, high=2.0, step=0.05, when=moves, term="deform"),
+        kit.Choice("orbit", "Light up Wyckoff site", "none", options=ORBITS, more=True, help="Or click an atom in the picture."),
+        kit.Choice("direction", "Along", "a", options=list(representation.AXES), when=moves, more=True, term="deform"),
+        kit.Slider("a", "Stretch a / %", 0.0, low=-20.0, high=20.0, step=1.0, more=True, term="deform"),
+        kit.Slider("b", "Stretch b / %", 0.0, low=-20.0, high=20.0, step=1.0, more=True, term="deform"),
+        kit.Slider("gamma", "Angle between a and b, change / °", 0.0, low=-20.0, high=20.0, step=1.0, more=True, term="deform"),
+        kit.Slider(
+            "jitter", "Jitter of every atom / Å", 0.0, options=[0.0, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2], more=True, term="deform"
+        ),
+        kit.Slider("tolerance", "Tolerance of the symmetry search / Å", 0.01, options=list(representation.TOLERANCES), more=True),
+        kit.Toggle("shuffle", "Shuffle the atoms", True, more=True, term="permutation"),
+        kit.Number("seed", "Seed", 1, more=True, help="Of the shuffle and of the jitter."),
+    ],
+)
 SCENES = [
-    kit.Scene("Same crystal, other numbers", {}, "Left: as written. Right: turned, shifted, its atoms renumbered. Nearly every number is "
-              "another one; every distance is the same, to round-off."),
-    kit.Scene("Half a diagonal", {"origin": 0.5, "rotation": 0.0, "orbit": "1"}, "Shift rock salt by half a diagonal and sodium sits where "
-              "chlorine sat. Even the letters of the sites swap. It is the same crystal."),
-    kit.Scene("Two numbers", {"structure": "spinel MgAl2O4", "cell": "primitive", "orbit": "3"}, "A spinel file lists 56 atoms, 233 "
-              "numbers. Its symmetry leaves two free: the edge of the cube and where along one line the oxygens sit. All 32 are lit."),
-    kit.Scene("Everything is P1", {"structure": "perovskite SrTiO3", "jitter": 0.02, "rotation": 0.0, "origin": 0.0, "shuffle": False},
-              "Two hundredths of an ångström on every atom, as any sampler leaves, and no symmetry is found. The staircase below says "
-              "at which tolerance the cubic group comes back."),
-    kit.Scene("What the judge cannot see", {"a": 8.0, "b": 8.0, "c": 8.0, "rotation": 0.0, "origin": 0.0}, "Every edge 8 % too long, the "
-              "density a fifth too low. StructureMatcher says: a match, rms 0.000. It rescales the volume first.", breaks=True),
-    kit.Scene("One atom out of place", {"site": "1", "move": 0.5, "rotation": 0.0, "origin": 0.0}, "Half an ångström on one atom: the "
-              "distances split, the symmetry falls, and the benchmarks' wide tolerance still calls it a match.", breaks=True),
+    kit.Scene(
+        "Same crystal, other numbers",
+        {},
+        "Left: as written. Right: turned, shifted, its atoms renumbered. Nearly every number is "
+        "another one; every distance is the same, to round-off.",
+    ),
+    kit.Scene(
+        "Half a diagonal",
+        {"origin": 0.5, "rotation": 0.0, "orbit": "1"},
+        "Shift rock salt by half a diagonal and sodium sits where "
+        "chlorine sat. Even the letters of the sites swap. It is the same crystal.",
+    ),
+    kit.Scene(
+        "Two numbers",
+        {"structure": "spinel MgAl2O4", "cell": "primitive", "orbit": "3"},
+        "A spinel file lists 56 atoms, 233 "
+        "numbers. Its symmetry leaves two free: the edge of the cube and where along one line the oxygens sit. All 32 are lit.",
+    ),
+    kit.Scene(
+        "Everything is P1",
+        {"structure": "perovskite SrTiO3", "jitter": 0.02, "rotation": 0.0, "origin": 0.0, "shuffle": False},
+        "Two hundredths of an ångström on every atom, as any sampler leaves, and no symmetry is found. The staircase below says "
+        "at which tolerance the cubic group comes back.",
+    ),
+    kit.Scene(
+        "What the judge cannot see",
+        {"a": 8.0, "b": 8.0, "c": 8.0, "rotation": 0.0, "origin": 0.0},
+        "Every edge 8 % too long, the density a fifth too low. StructureMatcher says: a match, rms 0.000. It rescales the volume first.",
+        breaks=True,
+    ),
+    kit.Scene(
+        "One atom out of place",
+        {"site": "1", "move": 0.5, "rotation": 0.0, "origin": 0.0},
+        "Half an ångström on one atom: the distances split, the symmetry falls, and the benchmarks' wide tolerance still calls it a match.",
+        breaks=True,
+    ),
 ]
 
 
@@ -65,8 +99,7 @@ def tell(**params):
 @st.cache_data(max_entries=64, show_spinner=False)
 def groups(params, tolerance):
     story, _ = tell(**params)
-    return (representation.symmetry(story.written, tolerance),
-            representation.symmetry(story.told, tolerance, keys=story.atoms))
+    return (representation.symmetry(story.written, tolerance), representation.symmetry(story.told, tolerance, keys=story.atoms))
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
@@ -80,8 +113,11 @@ with side:
     values = page.controls()
     own = own_crystal("Your own crystal", "A CIF file, at most 200 atoms")
 params = {key: values[key] for key in ("cell", "origin", "rotation", "shuffle", "a", "b", "c", "gamma", "jitter", "seed")} | dict(
-    structure=own["your crystal"].to_cif() if own else values["structure"], site=int(values["site"]) if moves(values) else 0,
-    move=values.get("move", 0.0), direction=values.get("direction", "a"))
+    structure=own["your crystal"].to_cif() if own else values["structure"],
+    site=int(values["site"]) if moves(values) else 0,
+    move=values.get("move", 0.0),
+    direction=values.get("direction", "a"),
+)
 with stage:
     try:
         story, difference = tell(**params)
@@ -93,19 +129,40 @@ with stage:
     before, after = groups(params, values["tolerance"])
     deformed = any((values["a"], values["b"], values["c"], values["gamma"], values["jitter"], params["site"] and params["move"]))
     volume = story.told.n_atoms / story.written.n_atoms
-    page.equation({"n": str(story.told.n_atoms), "permutation": "P" if values["shuffle"] else "1", "origin": number(values["origin"]),
-                   "rotation": rf"R_{{{number(values['rotation'])}^\circ}}", "matrix": rf"M_{{\det = {number(volume)}}}",
-                   "deform": r"\text{deformed}" if deformed else r"\text{the same}", "difference": number(max(difference, 2.2e-16), 2)})
-    crystal_player(representation_stage.payload(story, before, after, lit=None if values["orbit"] == "none" else int(values["orbit"]) - 1),
-                   key="stage", height=500, report=False)
+    page.equation(
+        {
+            "n": str(story.told.n_atoms),
+            "permutation": "P" if values["shuffle"] else "1",
+            "origin": number(values["origin"]),
+            "rotation": rf"R_{{{number(values['rotation'])}^\circ}}",
+            "matrix": rf"M_{{\det = {number(volume)}}}",
+            "deform": r"\text{deformed}" if deformed else r"\text{the same}",
+            "difference": number(max(difference, 2.2e-16), 2),
+        }
+    )
+    crystal_player(
+        representation_stage.payload(story, before, after, lit=None if values["orbit"] == "none" else int(values["orbit"]) - 1),
+        key="stage",
+        height=500,
+        report=False,
+    )
     page.scenes(SCENES)
     same, ladder_before, ladder_after = judge(params)
     meter, files = st.columns([3, 1], vertical_alignment="bottom")
     with meter:
-        invariance(same.difference, same.floor, "Nothing but round-off: the same crystal in other words." if same.same else
-                   "Another crystal: its atoms have other distances. " + (
-                       "The benchmarks' matcher finds no map." if same.rms is None else
-                       f"The benchmarks' matcher still says match, rms {same.rms:.3f}."), name="change of the pair distances")
+        invariance(
+            same.difference,
+            same.floor,
+            "Nothing but round-off: the same crystal in other words."
+            if same.same
+            else "Another crystal: its atoms have other distances. "
+            + (
+                "The benchmarks' matcher finds no map."
+                if same.rms is None
+                else f"The benchmarks' matcher still says match, rms {same.rms:.3f}."
+            ),
+            name="change of the pair distances",
+        )
     with files:
         downloads(story.told)
 
@@ -122,12 +179,18 @@ with sites:
 distances, staircase = st.columns(2)
 with distances:
     st.markdown("##### Every distance, seen from every atom")
-    kit.figure(figures.distance_figure(story, palette=kit.palette()), key="distances",
-               alt="Histogram of pair distances of the crystal as written and in its new description.")
+    kit.figure(
+        figures.distance_figure(story, palette=kit.palette()),
+        key="distances",
+        alt="Histogram of pair distances of the crystal as written and in its new description.",
+    )
 with staircase:
     st.markdown("##### Symmetry is a question of tolerance")
-    kit.figure(figures.ladder_figure(ladder_before, ladder_after, now=values["tolerance"], palette=kit.palette()), key="ladder",
-               alt="Number of the space group found against the tolerance of the search, for both crystals.")
+    kit.figure(
+        figures.ladder_figure(ladder_before, ladder_after, now=values["tolerance"], palette=kit.palette()),
+        key="ladder",
+        alt="Number of the space group found against the tolerance of the search, for both crystals.",
+    )
 
 
 def grade():
@@ -137,8 +200,12 @@ def grade():
     return right, f"The matcher says: {answer}; of the pair distances {found.difference:.0%} are other ones."
 
 
-kit.predict("representation", "You stretch every edge of rock salt by 8 %. What does the matcher say, with which the benchmarks count?",
-            ["a match, as good as the crystal itself", "a match, but a worse one", "no match"], grade)
+kit.predict(
+    "representation",
+    "You stretch every edge of rock salt by 8 %. What does the matcher say, with which the benchmarks count?",
+    ["a match, as good as the crystal itself", "a match, but a worse one", "no match"],
+    grade,
+)
 page.prose("What to look at")
 page.prose("Why is everything I generate P1?", expanded=False)
 page.prose("Your own data", expanded=False)

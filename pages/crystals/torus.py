@@ -12,33 +12,74 @@ from pages.kit.player import player
 MOVES = {"melt": "melt", "freeze": "freeze", "hold": "hold"}
 SITES = {"pair": "two sites, 3 : 1", "corner": "a corner of the cell", "honeycomb": "honeycomb"}
 ORDERS = {"none": "none", "predictor-first": "after", "corrector-first": "before"}
-page = kit.chapter("torus", [
-    kit.Choice("move", "Which way", "freeze", options=list(MOVES), labels=MOVES,
-               help="Melt: add noise. Freeze: take it out with a score. Hold: Langevin dynamics at one noise level, from the exact law."),
-    kit.Choice("sites", "Where the atom belongs", "pair", options=list(SITES), labels=SITES, wide=True),
-    kit.Slider("sigma_max", "Largest noise σ / cell", 0.5, low=0.1, high=1.0, step=0.05),
-    kit.Slider("images", "Images kept on each side, K", 0, options=[0, 1, 2, 3],
-               help="In the score's target, on the right. 0: the nearest image only. On the left all images count."),
-    kit.Slider("n_steps", "Steps", 100, options=[5, 10, 20, 50, 100, 200], when=lambda v: v["move"] != "melt"),
-    kit.Choice("corrector", "Langevin corrector", "none", options=list(ORDERS), labels=ORDERS, when=lambda v: v["move"] == "freeze",
-               more=True, help="A Langevin step before or after each step of the sampler."),
-    kit.Slider("angle", "Angle of the cell / °", 60, low=30, high=150, step=5, more=True, help="For the last figure."),
-    kit.Slider("ratio", "Edge ratio b / a", 1.6, low=0.5, high=2.5, step=0.1, more=True, help="For the last figure."),
-    kit.Slider("n_particles", "Atoms", 2000, options=[500, 1000, 2000, 5000], more=True),
-    kit.Number("seed", "Seed", 1, more=True, help="Everyone with the same seed sees the same noise."),
-])
+page = kit.chapter(
+    "torus",
+    [
+        kit.Choice(
+            "move",
+            "Which way",
+            "freeze",
+            options=list(MOVES),
+            labels=MOVES,
+            help="Melt: add noise. Freeze: take it out with a score. Hold: Langevin dynamics at one noise level, from the exact law.",
+        ),
+        kit.Choice("sites", "Where the atom belongs", "pair", options=list(SITES), labels=SITES, wide=True),
+        kit.Slider("sigma_max", "Largest noise σ / cell", 0.5, low=0.1, high=1.0, step=0.05),
+        kit.Slider(
+            "images",
+            "Images kept on each side, K",
+            0,
+            options=[0, 1, 2, 3],
+            help="In the score's target, on the right. 0: the nearest image only. On the left all images count.",
+        ),
+        kit.Slider("n_steps", "Steps", 100, options=[5, 10, 20, 50, 100, 200], when=lambda v: v["move"] != "melt"),
+        kit.Choice(
+            "corrector",
+            "Langevin corrector",
+            "none",
+            options=list(ORDERS),
+            labels=ORDERS,
+            when=lambda v: v["move"] == "freeze",
+            more=True,
+            help="A Langevin step before or after each step of the sampler.",
+        ),
+        kit.Slider("angle", "Angle of the cell / °", 60, low=30, high=150, step=5, more=True, help="For the last figure."),
+        kit.Slider("ratio", "Edge ratio b / a", 1.6, low=0.5, high=2.5, step=0.1, more=True, help="For the last figure."),
+        kit.Slider("n_particles", "Atoms", 2000, options=[500, 1000, 2000, 5000], more=True),
+        kit.Number("seed", "Seed", 1, more=True, help="Everyone with the same seed sees the same noise."),
+    ],
+)
 SCENES = [
-    kit.Scene("Two targets", {}, "Left: all images. Right: the nearest image only, a field torn where two images are equally near that "
-              "pulls hard where nothing should. Too many atoms end on the first site."),
-    kit.Scene("Through the wall", {"move": "melt", "sites": "corner", "sigma_max": 0.4, "n_particles": 5000},
-              "Left: noise, then wrap. Right: drawn from the wrapped normal, with no wrapping anywhere. "
-              "No test can tell the clouds apart: they are the same law."),
-    kit.Scene("All images", {"images": 3}, "Out of a uniform cell, back to three atoms in four on the first site. Seven images are as "
-              "good as all."),
-    kit.Scene("Hold", {"move": "hold", "sites": "corner", "sigma_max": 0.3, "n_steps": 200}, "Both start from the exact law. The "
-              "nearest-image score digs a moat: watch curve and bars part at half a cell from the site.", breaks=True),
-    kit.Scene("Too little noise", {"sigma_max": 0.15, "images": 3}, "The sampler starts from a uniform cell, but σ = 0.15 has not "
-              "made the data uniform: even the exact score sends too many atoms to the second site.", breaks=True),
+    kit.Scene(
+        "Two targets",
+        {},
+        "Left: all images. Right: the nearest image only, a field torn where two images are equally near that "
+        "pulls hard where nothing should. Too many atoms end on the first site.",
+    ),
+    kit.Scene(
+        "Through the wall",
+        {"move": "melt", "sites": "corner", "sigma_max": 0.4, "n_particles": 5000},
+        "Left: noise, then wrap. Right: drawn from the wrapped normal, with no wrapping anywhere. "
+        "No test can tell the clouds apart: they are the same law.",
+    ),
+    kit.Scene(
+        "All images",
+        {"images": 3},
+        "Out of a uniform cell, back to three atoms in four on the first site. Seven images are as good as all.",
+    ),
+    kit.Scene(
+        "Hold",
+        {"move": "hold", "sites": "corner", "sigma_max": 0.3, "n_steps": 200},
+        "Both start from the exact law. The nearest-image score digs a moat: watch curve and bars part at half a cell from the site.",
+        breaks=True,
+    ),
+    kit.Scene(
+        "Too little noise",
+        {"sigma_max": 0.15, "images": 3},
+        "The sampler starts from a uniform cell, but σ = 0.15 has not "
+        "made the data uniform: even the exact score sends too many atoms to the second site.",
+        breaks=True,
+    ),
 ]
 
 
@@ -55,8 +96,11 @@ def drawn(**params):
 @st.cache_data(max_entries=32, max_size="64MB", show_spinner=False)
 def stage_payload(params, n_images):
     melting = params["move"] == "melt"
-    pair = [("noise, then wrap", run(**params), None), ("drawn from the wrapped normal", drawn(**common), None)] if melting else [
-        (f"score of {torus_stage.images_label(k)}", run(**params | {"n_images": k}), k) for k in (None, n_images)]
+    pair = (
+        [("noise, then wrap", run(**params), None), ("drawn from the wrapped normal", drawn(**common), None)]
+        if melting
+        else [(f"score of {torus_stage.images_label(k)}", run(**params | {"n_images": k}), k) for k in (None, n_images)]
+    )
     return torus_stage.payload(pair, move=params["move"], sites=params["sites"], sigma_max=params["sigma_max"])
 
 
@@ -85,8 +129,13 @@ page.exports(rival)
 melting = values["move"] == "melt"
 end = torus.SIGMA_MIN if values["move"] == "freeze" else values["sigma_max"]
 with stage:
-    page.equation({"sigma_max": number(values["sigma_max"]), "images": str(values["images"]),
-                   "jump": number(torus.jump(values["sigma_max"], values["images"]))})
+    page.equation(
+        {
+            "sigma_max": number(values["sigma_max"]),
+            "images": str(values["images"]),
+            "jump": number(torus.jump(values["sigma_max"], values["images"])),
+        }
+    )
     player(stage_payload(params, values["images"]), key="stage", height=500, report=False)
     page.scenes(SCENES)
     left, right = st.columns(2)
@@ -95,8 +144,12 @@ with stage:
     with right:
         if melting:
             same, other = torus.same_law(sites=values["sites"], sigma=end, n_particles=values["n_particles"], seed=values["seed"])
-            kit.readings([("Noise-then-wrap against the wrapped normal, p", f"{same.p:.3g}"),
-                          ("against the nearest image alone, p", f"{other.p:.3g}")])
+            kit.readings(
+                [
+                    ("Noise-then-wrap against the wrapped normal, p", f"{same.p:.3g}"),
+                    ("against the nearest image alone, p", f"{other.p:.3g}"),
+                ]
+            )
             st.caption("Two-sample Kolmogorov–Smirnov test: p is how often two samples of one law differ by as much.")
         else:
             kit.truth_meter(truth(rival, end), note="Right cloud at the end against fresh exact draws.")
@@ -110,42 +163,76 @@ kit.below_the_stage()
 first, second = st.columns(2)
 with first:
     st.markdown("##### Where the score tears")
-    kit.figure(figures.score_figure(values["sigma_max"], values["images"], palette=kit.palette()), key="score",
-               alt="Score against displacement over two cells: smooth with all images, torn at half a cell with few.")
+    kit.figure(
+        figures.score_figure(values["sigma_max"], values["images"], palette=kit.palette()),
+        key="score",
+        alt="Score against displacement over two cells: smooth with all images, torn at half a cell with few.",
+    )
     st.markdown("##### How many images are enough")
-    kit.figure(figures.truncation_figure(values["sigma_max"], values["images"], palette=kit.palette()), key="truncation",
-               alt="Largest error of the density against the number of images kept, with its bound.")
+    kit.figure(
+        figures.truncation_figure(values["sigma_max"], values["images"], palette=kit.palette()),
+        key="truncation",
+        alt="Largest error of the density against the number of images kept, with its bound.",
+    )
     st.markdown("##### How big the target is")
-    kit.figure(figures.scale_figure(values["sigma_max"], palette=kit.palette()), key="scale",
-               alt="Root-mean-square score against noise level, with one over sigma and the scaled versions.")
+    kit.figure(
+        figures.scale_figure(values["sigma_max"], palette=kit.palette()),
+        key="scale",
+        alt="Root-mean-square score against noise level, with one over sigma and the scaled versions.",
+    )
 with second:
     st.markdown("##### The melt becomes uniform, mode by mode")
-    kit.figure(figures.decay_figure([torus.decay(run(**params | {"move": "melt"}), sigma_max=values["sigma_max"], n=n) for n in (1, 2)],
-                                    palette=kit.palette()), key="decay", alt="Fourier modes of the cloud against noise, counted and exact.")
+    kit.figure(
+        figures.decay_figure(
+            [torus.decay(run(**params | {"move": "melt"}), sigma_max=values["sigma_max"], n=n) for n in (1, 2)], palette=kit.palette()
+        ),
+        key="decay",
+        alt="Fourier modes of the cloud against noise, counted and exact.",
+    )
     st.markdown("##### What it does to the sampler")
     moving = params if not melting else params | {"move": "freeze"}
-    kit.figure(figures.along_figure([(k, along(moving | {"n_images": k})) for k in (None, values["images"])],
-                                    x_title=torus_stage.CLOCKS[moving["move"]], falling=moving["move"] == "freeze", palette=kit.palette()),
-               key="along", alt="Distance to the exact law along the run for both scores, with the floor.")
+    kit.figure(
+        figures.along_figure(
+            [(k, along(moving | {"n_images": k})) for k in (None, values["images"])],
+            x_title=torus_stage.CLOCKS[moving["move"]],
+            falling=moving["move"] == "freeze",
+            palette=kit.palette(),
+        ),
+        key="along",
+        alt="Distance to the exact law along the run for both scores, with the floor.",
+    )
     st.markdown("##### Corrector before or after?")
-    kit.figure(figures.orders_figure(*orders(), palette=kit.palette()), key="orders",
-               alt="Distance at the end against score evaluations for three orders of predictor and corrector.")
+    kit.figure(
+        figures.orders_figure(*orders(), palette=kit.palette()),
+        key="orders",
+        alt="Distance at the end against score evaluations for three orders of predictor and corrector.",
+    )
 st.markdown("##### Fractional or Cartesian?")
-kit.figure(figures.cell_figure(torus.oblique(values["angle"], values["ratio"]), min(values["sigma_max"], 0.15), palette=kit.palette()),
-           key="cell", alt="Density of wrapped noise in an oblique cell: an ellipse along the cell, and a disc.")
+kit.figure(
+    figures.cell_figure(torus.oblique(values["angle"], values["ratio"]), min(values["sigma_max"], 0.15), palette=kit.palette()),
+    key="cell",
+    alt="Density of wrapped noise in an oblique cell: an ellipse along the cell, and a disc.",
+)
 
 
 def grade():
-    shares = {k: torus.occupation(torus.sample(move="freeze", n_images=k, n_particles=8000, n_frames=2).final, sites="pair")
-              for k in (None, 0)}
+    shares = {
+        k: torus.occupation(torus.sample(move="freeze", n_images=k, n_particles=8000, n_frames=2).final, sites="pair") for k in (None, 0)
+    }
     gain = (shares[0].value - shares[None].value) / shares[0].error
     return 1 if gain > 4 else 2 if gain < -4 else 0, (
         f"Of 8,000 atoms the nearest-image score brings {shares[0].value:.1%} to the first site, the full score {shares[None].value:.1%}; "
-        f"exact draws: 75 ± {100 * shares[0].error:.1f} %.")
+        f"exact draws: 75 ± {100 * shares[0].error:.1f} %."
+    )
 
 
-kit.predict("torus", "Two sites hold three atoms in four and one in four. Both samplers start uniform at σ = 0.5. With the nearest-image "
-            "score, the first site ends up with", ["its 75 %", "more than 75 %", "less than 75 %"], grade)
+kit.predict(
+    "torus",
+    "Two sites hold three atoms in four and one in four. Both samplers start uniform at σ = 0.5. With the nearest-image "
+    "score, the first site ends up with",
+    ["its 75 %", "more than 75 %", "less than 75 %"],
+    grade,
+)
 page.prose("What to look at")
 page.prose("Questions people ask", expanded=False)
 page.footer(torus.freeze, values)

@@ -13,29 +13,57 @@ from pages.kit.player import player
 
 METHODS = dimensions.METHODS
 
-page = kit.chapter("dimensions", [
-    kit.Slider("d", "Dimension d", 100, options=[1, 2, 3, 5, 10, 14, 20, 30, 50, 100, 200, 300, 500, 1000]),
-    kit.Choice("method", "Under the meter", "score", options=list(METHODS), labels=METHODS, wide=True,
-               help="All spend the same number of looks at a Gaussian density; chains start at its mode."),
-    kit.Slider("n", "Looks, and draws per count", 10_000, options=[1000, 2000, 5000, 10_000, 20_000]),
-    kit.Slider("eps", "Peel ε: outer share of the radius", 0.05, low=0.01, high=0.5, step=0.01),
-    kit.Slider("per_axis", "Grid points per axis m", 10, options=[2, 3, 5, 10, 20, 50, 100], term="grid"),
-    kit.Slider("wide", "Proposal too wide by the factor", 1.2, low=1.05, high=3.0, step=0.05),
-    kit.Slider("n_points", "Neighbours N", 1000, options=[10, 100, 1000, 5000], more=True),
-    kit.Number("seed", "Seed", 1, more=True, help="Everyone with the same seed sees the same points."),
-])
+page = kit.chapter(
+    "dimensions",
+    [
+        kit.Slider("d", "Dimension d", 100, options=[1, 2, 3, 5, 10, 14, 20, 30, 50, 100, 200, 300, 500, 1000]),
+        kit.Choice(
+            "method",
+            "Under the meter",
+            "score",
+            options=list(METHODS),
+            labels=METHODS,
+            wide=True,
+            help="All spend the same number of looks at a Gaussian density; chains start at its mode.",
+        ),
+        kit.Slider("n", "Looks, and draws per count", 10_000, options=[1000, 2000, 5000, 10_000, 20_000]),
+        kit.Slider("eps", "Peel ε: outer share of the radius", 0.05, low=0.01, high=0.5, step=0.01),
+        kit.Slider("per_axis", "Grid points per axis m", 10, options=[2, 3, 5, 10, 20, 50, 100], term="grid"),
+        kit.Slider("wide", "Proposal too wide by the factor", 1.2, low=1.05, high=3.0, step=0.05),
+        kit.Slider("n_points", "Neighbours N", 1000, options=[10, 100, 1000, 5000], more=True),
+        kit.Number("seed", "Seed", 1, more=True, help="Everyone with the same seed sees the same points."),
+    ],
+)
 SCENES = [
     kit.Scene("All peel", {}, "Press play: the clock adds dimensions. The middle empties, though no point is ever turned away from it."),
-    kit.Scene("Where we live", {"d": 3, "method": "grid"}, "In three dimensions everything still works: half of the cube is ball, and "
-              "21 grid points per axis describe a cloud."),
-    kit.Scene("A thousand, with the score", {"d": 1000}, "Forces know the way: a hundred steps find the shell in a thousand "
-              "dimensions as well as in one."),
-    kit.Scene("A grid in 20", {"d": 20, "method": "grid"}, "Ten thousand looks leave one grid point per axis: the centre, the most "
-              "probable point, and nobody lives there.", breaks=True),
-    kit.Scene("Darts in 50", {"d": 50, "method": "rejection"}, "A proposal only a fifth too wide, and of ten thousand draws one or two "
-              "are kept. In a hundred dimensions, none.", breaks=True),
-    kit.Scene("A blind walk in 200", {"d": 200, "method": "walk"}, "Metropolis without forces, at its best step: most directions lead "
-              "away from the mass, and the chains are still on their way.", breaks=True),
+    kit.Scene(
+        "Where we live",
+        {"d": 3, "method": "grid"},
+        "In three dimensions everything still works: half of the cube is ball, and 21 grid points per axis describe a cloud.",
+    ),
+    kit.Scene(
+        "A thousand, with the score",
+        {"d": 1000},
+        "Forces know the way: a hundred steps find the shell in a thousand dimensions as well as in one.",
+    ),
+    kit.Scene(
+        "A grid in 20",
+        {"d": 20, "method": "grid"},
+        "Ten thousand looks leave one grid point per axis: the centre, the most probable point, and nobody lives there.",
+        breaks=True,
+    ),
+    kit.Scene(
+        "Darts in 50",
+        {"d": 50, "method": "rejection"},
+        "A proposal only a fifth too wide, and of ten thousand draws one or two are kept. In a hundred dimensions, none.",
+        breaks=True,
+    ),
+    kit.Scene(
+        "A blind walk in 200",
+        {"d": 200, "method": "walk"},
+        "Metropolis without forces, at its best step: most directions lead away from the mass, and the chains are still on their way.",
+        breaks=True,
+    ),
 ]
 
 
@@ -72,36 +100,53 @@ page.exports({key: values[key] for key in ("d", "method", "n", "eps", "per_axis"
 looks = {key: values[key] for key in ("n", "wide", "seed")}
 ten = math.log(10)
 with stage:
-    page.equation({"d": str(d), "eps": f"{values['eps']:.2f}", "share": figures.latex_power(float(dimensions.log_ball_share(d)) / ten),
-                   "peel": f"{float(dimensions.peel_share(d, values['eps'])):.4g}", "m": str(values["per_axis"]),
-                   "grid": figures.latex_power(float(dimensions.log_grid_points(d, values["per_axis"])) / ten)})
+    page.equation(
+        {
+            "d": str(d),
+            "eps": f"{values['eps']:.2f}",
+            "share": figures.latex_power(float(dimensions.log_ball_share(d)) / ten),
+            "peel": f"{float(dimensions.peel_share(d, values['eps'])):.4g}",
+            "m": str(values["per_axis"]),
+            "grid": figures.latex_power(float(dimensions.log_grid_points(d, values["per_axis"])) / ten),
+        }
+    )
     player(stage_payload(d, values["seed"]), key="stage", height=470, report=False)
     page.scenes(SCENES)
     closed = figures.readings(d=d, **{key: values[key] for key in ("eps", "n_points", "per_axis", "wide")})
-    kit.meter_beside(truth(method, d, **looks), closed,
-                     note=f"{values['n']:,} looks spent: {METHODS[method]}, d = {d}.")
+    kit.meter_beside(truth(method, d, **looks), closed, note=f"{values['n']:,} looks spent: {METHODS[method]}, d = {d}.")
 
 kit.below_the_stage()
 counted = census(**{key: values[key] for key in ("n", "eps", "wide", "n_points", "seed")})
 place, cost = st.columns(2)
 with place:
     st.markdown("##### Where the volume is")
-    kit.figure(figures.place_figure(counted, d=d, eps=values["eps"], n_points=values["n_points"], palette=kit.palette()), key="place",
-               alt="Share of a ball's volume in its peel, nearest over farthest distance and shell width against d: exact and counted.")
+    kit.figure(
+        figures.place_figure(counted, d=d, eps=values["eps"], n_points=values["n_points"], palette=kit.palette()),
+        key="place",
+        alt="Share of a ball's volume in its peel, nearest over farthest distance and shell width against d: exact and counted.",
+    )
 with cost:
     st.markdown("##### What one sample costs")
-    kit.figure(figures.cost_figure(counted, d=d, per_axis=values["per_axis"], wide=values["wide"], palette=kit.palette()), key="cost",
-               alt="Looks per sample against d for a grid, for the ball in the cube and for rejection: exact lines and counted points.")
+    kit.figure(
+        figures.cost_figure(counted, d=d, per_axis=values["per_axis"], wide=values["wide"], palette=kit.palette()),
+        key="cost",
+        alt="Looks per sample against d for a grid, for the ball in the cube and for rejection: exact lines and counted points.",
+    )
 spent, score = st.columns(2)
 with spent:
     st.markdown(f"##### What {values['n']:,} looks buy")
-    kit.figure(figures.bought_figure(bought(**looks), ks_floor(values["n"]), dims=dimensions.SCAN, d=d, chosen=method,
-                                     palette=kit.palette()), key="bought",
-               alt="Distance to the exact law against d for direct draws, grid, rejection, random walk and a sampler that uses the score.")
+    kit.figure(
+        figures.bought_figure(bought(**looks), ks_floor(values["n"]), dims=dimensions.SCAN, d=d, chosen=method, palette=kit.palette()),
+        key="bought",
+        alt="Distance to the exact law against d for direct draws, grid, rejection, random walk and a sampler that uses the score.",
+    )
 with score:
     st.markdown("##### What a score is worth")
-    kit.figure(figures.progress_figure(progress(values["seed"]), d=d, palette=kit.palette()), key="score",
-               alt="Progress per look of the random walk and of MALA against d, counted and exact.")
+    kit.figure(
+        figures.progress_figure(progress(values["seed"]), d=d, palette=kit.palette()),
+        key="score",
+        alt="Progress per look of the random walk and of MALA against d, counted and exact.",
+    )
 
 
 def grade():
@@ -109,7 +154,11 @@ def grade():
     return 2, f"In one dimension {one:.0%} are accepted, in a hundred {hundred:.1e}: a random step is long in 99 wrong directions."
 
 
-kit.predict("dimensions", "A random-walk step of one standard deviation per coordinate is accepted seven times in ten in one dimension. "
-            "In a hundred dimensions?", ["about as often", "about one time in ten", "less than one time in ten thousand"], grade)
+kit.predict(
+    "dimensions",
+    "A random-walk step of one standard deviation per coordinate is accepted seven times in ten in one dimension. In a hundred dimensions?",
+    ["about as often", "about one time in ten", "less than one time in ten thousand"],
+    grade,
+)
 page.prose("What to look at")
 page.footer(dimensions.spend, values)

@@ -13,27 +13,59 @@ from pages.kit.player import player
 
 VIEWS = {"all": "0 to N heads", "zoom": "± 4.5 widths"}
 
-page = kit.chapter("microstates", [
-    kit.Slider("n_coins", "Coins N", 6, low=1, high=200, step=1),
-    kit.Slider("p", "Chance of heads p", 0.5, low=0.02, high=0.98, step=0.01),
-    kit.Slider("n_throws", "Throws", 10_000, options=[1, 10, 100, 1000, 10_000, 100_000, 1_000_000],
-               help="All at once: a million takes a tenth of a second."),
-    kit.Choice("view", "Show", "all", options=list(VIEWS), labels=VIEWS),
-    kit.Slider("memory", "Stickiness c", 0.0, low=0.0, high=0.98, step=0.02,
-               help="With this probability a coin is not tossed but copies the one before it."),
-    kit.Number("seed", "Seed", 1, more=True, help="Everyone with the same seed sees the same throws."),
-])
+page = kit.chapter(
+    "microstates",
+    [
+        kit.Slider("n_coins", "Coins N", 6, low=1, high=200, step=1),
+        kit.Slider("p", "Chance of heads p", 0.5, low=0.02, high=0.98, step=0.01),
+        kit.Slider(
+            "n_throws",
+            "Throws",
+            10_000,
+            options=[1, 10, 100, 1000, 10_000, 100_000, 1_000_000],
+            help="All at once: a million takes a tenth of a second.",
+        ),
+        kit.Choice("view", "Show", "all", options=list(VIEWS), labels=VIEWS),
+        kit.Slider(
+            "memory",
+            "Stickiness c",
+            0.0,
+            low=0.0,
+            high=0.98,
+            step=0.02,
+            help="With this probability a coin is not tossed but copies the one before it.",
+        ),
+        kit.Number("seed", "Seed", 1, more=True, help="Everyone with the same seed sees the same throws."),
+    ],
+)
 SCENES = [
-    kit.Scene("Six coins", {}, "64 microstates, seven columns: 1, 6, 15, 20, 15, 6, 1. Throws fill the same columns, for no microstate is "
-              "preferred."),
-    kit.Scene("Two hundred", {"n_coins": 200, "n_throws": 1_000_000}, "From 0 to 200 heads, but only a sliver is ever seen: "
-              "a million throws, and not one far from the middle."),
-    kit.Scene("Close up", {"n_coins": 200, "n_throws": 1_000_000, "view": "zoom"}, "The same sliver magnified is a bell: Gauss in the "
-              "middle of the binomial."),
-    kit.Scene("Loaded", {"n_coins": 20, "p": 0.8}, "The microstates are where they were; a loaded coin weighs them. That weight is "
-              "Boltzmann's factor of the next chapter."),
-    kit.Scene("Sticky coins", {"n_coins": 60, "memory": 0.9}, "Each coin mostly copies its neighbour. p is still one half, but the "
-              "binomial fails, counting by throwing fails, and sixty coins are as uncertain as four.", breaks=True),
+    kit.Scene(
+        "Six coins",
+        {},
+        "64 microstates, seven columns: 1, 6, 15, 20, 15, 6, 1. Throws fill the same columns, for no microstate is preferred.",
+    ),
+    kit.Scene(
+        "Two hundred",
+        {"n_coins": 200, "n_throws": 1_000_000},
+        "From 0 to 200 heads, but only a sliver is ever seen: a million throws, and not one far from the middle.",
+    ),
+    kit.Scene(
+        "Close up",
+        {"n_coins": 200, "n_throws": 1_000_000, "view": "zoom"},
+        "The same sliver magnified is a bell: Gauss in the middle of the binomial.",
+    ),
+    kit.Scene(
+        "Loaded",
+        {"n_coins": 20, "p": 0.8},
+        "The microstates are where they were; a loaded coin weighs them. That weight is Boltzmann's factor of the next chapter.",
+    ),
+    kit.Scene(
+        "Sticky coins",
+        {"n_coins": 60, "memory": 0.9},
+        "Each coin mostly copies its neighbour. p is still one half, but the "
+        "binomial fails, counting by throwing fails, and sixty coins are as uncertain as four.",
+        breaks=True,
+    ),
 ]
 
 
@@ -60,27 +92,48 @@ page.exports(params)
 throws = throw(**params)
 n_coins, p = params["n_coins"], params["p"]
 with stage:
-    page.equation({"n_coins": str(n_coins), "p": number(p), "q": number(1 - p), "most": str(n_coins // 2),
-                   "ways": number(math.comb(n_coins, n_coins // 2), 4), "width": number(microstates.relative_width(n_coins, p))})
+    page.equation(
+        {
+            "n_coins": str(n_coins),
+            "p": number(p),
+            "q": number(1 - p),
+            "most": str(n_coins // 2),
+            "ways": number(math.comb(n_coins, n_coins // 2), 4),
+            "width": number(microstates.relative_width(n_coins, p)),
+        }
+    )
     player(stage_payload(params, values["view"]), key="stage", height=480, report=False)
     page.scenes(SCENES)
-    kit.meter_beside(microstates.truth(throws), figures.count_table(throws), widths=(1.15, 1),
-                     note="Between all throws and the binomial of independent coins.")
+    kit.meter_beside(
+        microstates.truth(throws),
+        figures.count_table(throws),
+        widths=(1.15, 1),
+        note="Between all throws and the binomial of independent coins.",
+    )
 
 kit.below_the_stage()
 entropy, width = st.columns(2)
 with entropy:
     st.markdown("##### Entropy: counting by throwing")
-    kit.figure(figures.entropy_figure(throws, palette=kit.palette()), key="entropy",
-               alt="Entropy per coin against the share of heads: exact, Stirling's form, and counted from the throws.")
+    kit.figure(
+        figures.entropy_figure(throws, palette=kit.palette()),
+        key="entropy",
+        alt="Entropy per coin against the share of heads: exact, Stirling's form, and counted from the throws.",
+    )
 with width:
     st.markdown("##### Many coins are certain")
     measured = widths(p=p, memory=params["memory"], n_throws=params["n_throws"], seed=params["seed"])
-    kit.figure(figures.width_figure(measured, p=p, memory=params["memory"], chosen=microstates.width(throws), palette=kit.palette()),
-               key="width", alt="Relative width of the number of heads against the number of coins, on logarithmic axes.")
+    kit.figure(
+        figures.width_figure(measured, p=p, memory=params["memory"], chosen=microstates.width(throws), palette=kit.palette()),
+        key="width",
+        alt="Relative width of the number of heads against the number of coins, on logarithmic axes.",
+    )
 st.markdown("##### All throws")
-kit.figure(figures.heads_figure(throws, palette=kit.palette()), key="heads",
-           alt="Share of all throws by number of heads, over the exact binomial with its standard errors.")
+kit.figure(
+    figures.heads_figure(throws, palette=kit.palette()),
+    key="heads",
+    alt="Share of all throws by number of heads, over the exact binomial with its standard errors.",
+)
 
 
 def grade():
@@ -90,8 +143,12 @@ def grade():
     return right, f"With {n_coins} coins it is {few.value:.4f}, with {4 * n_coins} it is {many.value:.4f}: {ratio:.3f} times as wide."
 
 
-kit.predict("microstates", "You take four times as many coins. The spread of the number of heads, divided by its mean, becomes …",
-            ["the same: chance is chance", "half as wide", "a quarter as wide"], grade)
+kit.predict(
+    "microstates",
+    "You take four times as many coins. The spread of the number of heads, divided by its mean, becomes …",
+    ["the same: chance is chance", "half as wide", "a quarter as wide"],
+    grade,
+)
 page.prose("What to look at")
 page.prose("Towards the three ensembles", expanded=False)
 page.footer(microstates.throw, values)

@@ -7,5 +7,23 @@ from pages.kit.predict import predict
 from pages.kit.shell import palette
 from pages.kit.truth import meter_beside, truth_meter
 
-__all__ = ["Choice", "Number", "Page", "Scene", "Slider", "Text", "Toggle", "below_the_stage", "chapter", "figure",
-           "line_key", "meter_beside", "palette", "predict", "readings", "side_by_side", "table", "truth_meter"]
+__all__ = [
+    "Choice",
+    "Number",
+    "Page",
+    "Scene",
+    "Slider",
+    "Text",
+    "Toggle",
+    "below_the_stage",
+    "chapter",
+    "figure",
+    "line_key",
+    "meter_beside",
+    "palette",
+    "predict",
+    "readings",
+    "side_by_side",
+    "table",
+    "truth_meter",
+]

@@ -79,10 +79,20 @@ class Slider(Control):
 
     def draw(self):
         if self.options:
-            return st.select_slider(self.label, self.options, self.default, format_func=self.url, key=self.key, help=self.help,
-                                    bind="query-params")
-        return st.slider(self.label, self.low, self.high, self.default, self.step, format=self.format or self._digits(), key=self.key,
-                         help=self.help, bind="query-params")
+            return st.select_slider(
+                self.label, self.options, self.default, format_func=self.url, key=self.key, help=self.help, bind="query-params"
+            )
+        return st.slider(
+            self.label,
+            self.low,
+            self.high,
+            self.default,
+            self.step,
+            format=self.format or self._digits(),
+            key=self.key,
+            help=self.help,
+            bind="query-params",
+        )
 
 
 @dataclass(frozen=True)
@@ -126,10 +136,26 @@ class Choice(Control):
 
     def draw(self):
         if self.wide or len(self.options) > 4:
-            return st.selectbox(self.label, self.options, self.options.index(self.default), format_func=self.url,
-                                key=self.key, help=self.help, bind="query-params")
-        return st.segmented_control(self.label, self.options, default=self.default, required=True, wrap=True, format_func=self.url,
-                                    key=self.key, help=self.help, bind="query-params")
+            return st.selectbox(
+                self.label,
+                self.options,
+                self.options.index(self.default),
+                format_func=self.url,
+                key=self.key,
+                help=self.help,
+                bind="query-params",
+            )
+        return st.segmented_control(
+            self.label,
+            self.options,
+            default=self.default,
+            required=True,
+            wrap=True,
+            format_func=self.url,
+            key=self.key,
+            help=self.help,
+            bind="query-params",
+        )
 
 
 @dataclass(frozen=True)
@@ -151,8 +177,9 @@ class Text(Control):
         return self.expected or f"at most {self.max_chars} characters"
 
     def draw(self):
-        return st.text_input(self.label, self.default, self.max_chars, key=self.key, help=self.help, bind="query-params",
-                             placeholder=self.placeholder)
+        return st.text_input(
+            self.label, self.default, self.max_chars, key=self.key, help=self.help, bind="query-params", placeholder=self.placeholder
+        )
 
 
 @dataclass(frozen=True)
@@ -192,8 +219,9 @@ def _start_afresh(slug: str, declared: Sequence[Control]) -> None:
     become one, and it carries the old values.
     """
     if st.session_state.get("_chapter", slug) != slug:
-        put({control.key: control.default for control in declared
-             if control.key in st.session_state and control.key not in st.query_params})
+        put(
+            {control.key: control.default for control in declared if control.key in st.session_state and control.key not in st.query_params}
+        )
     st.session_state["_chapter"] = slug
 
 
@@ -205,8 +233,10 @@ def _notices(slug: str, declared: Sequence[Control]) -> list[str]:
         raw = st.query_params.get(control.key)
         if raw is not None and not control.valid(raw):
             shown = raw if len(raw) <= 40 else raw[:40] + "…"
-            bad.append(f"**{control.label}** cannot be “`{shown.replace('`', '')}`” (the link says so): it takes "
-                       f"{control.expects()}. The default is used.")
+            bad.append(
+                f"**{control.label}** cannot be “`{shown.replace('`', '')}`” (the link says so): it takes "
+                f"{control.expects()}. The default is used."
+            )
             if isinstance(control, Number):
                 st.session_state.setdefault("_unbound", set()).add(control.key)
     if bad:
@@ -272,7 +302,13 @@ def scenes(slug: str, listed: Sequence[Scene], declared: Sequence[Control]) -> N
             target = defaults | dict(scene.values)
             here = all(values.get(key, value) == value for key, value in target.items())
             chosen = scene if here else chosen
-            st.button(f"{i + 1} · {scene.name}", key=f"scene_{i + 1}", type="primary" if here else "secondary", on_click=put,
-                      args=(target,), icon=":material/warning:" if scene.breaks else None)
+            st.button(
+                f"{i + 1} · {scene.name}",
+                key=f"scene_{i + 1}",
+                type="primary" if here else "secondary",
+                on_click=put,
+                args=(target,),
+                icon=":material/warning:" if scene.breaks else None,
+            )
     if chosen:
         (st.warning if chosen.breaks else st.info)(chosen.look, icon=":material/visibility:")

@@ -18,9 +18,9 @@ from streamlit.components.v1 import declare_component
 from core.figures.crystal_payload import payload_header
 from pages.kit.player import ASSETS, assemble, envelope, ignore
 
-PARTS = ("crystal_frame.js", "crystal_cell.js", "crystal_view.js", "crystal_hands.js", "crystal.js")   # in this order
+PARTS = ("crystal_frame.js", "crystal_cell.js", "crystal_view.js", "crystal_hands.js", "crystal.js")  # in this order
 LIBRARY = "vendor/3Dmol-min.js"
-PUBLIC_LIBRARY = "https://cdn.jsdelivr.net/npm/3dmol@2.5.5/build/3Dmol-min.js"    # py3Dmol's default
+PUBLIC_LIBRARY = "https://cdn.jsdelivr.net/npm/3dmol@2.5.5/build/3Dmol-min.js"  # py3Dmol's default
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,9 @@ class CrystalState:
 def _component(library: str):
     """The component; `library` is the path of 3Dmol.js below the app's address."""
     elements = json.loads((ASSETS / "player" / "elements.json").read_text(encoding="utf-8"))["rows"]
-    script, style = assemble(PARTS, ("player.css", "crystal.css"), ELEMENTS={"rows": elements},
-                             LIBRARY={"local": library, "remote": PUBLIC_LIBRARY})
+    script, style = assemble(
+        PARTS, ("player.css", "crystal.css"), ELEMENTS={"rows": elements}, LIBRARY={"local": library, "remote": PUBLIC_LIBRARY}
+    )
     return st.components.v2.component("crystal_player", js=script, css=style)
 
 
@@ -51,7 +52,7 @@ def crystal_player(payload: bytes, *, key: str, height: int = 520, report: bool 
     height: pixels of the whole player. report: tell Python on pause, at the end of a scrub and when one of several
     crystals is opened (a rerun of the page).
     """
-    folder = declare_component("crystal_files", path=str(ASSETS / "player"))    # serves the files; never shown itself
+    folder = declare_component("crystal_files", path=str(ASSETS / "player"))  # serves the files; never shown itself
     component = _component(f"component/{folder.name}/{LIBRARY}")
     result = component(key=key, data=envelope(payload, height, report), on_moment_change=ignore)
     moment = result.get("moment") or {}

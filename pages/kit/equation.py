@@ -37,8 +37,10 @@ def motion(method: str, temperature: float, sharpen: float) -> str:
         faster = rf"\left(1 + {number(sharpen)}\,(1-t)\right)" if sharpen else ""
         return rf"{faster}\,u_\theta(F, L, t)\,\mathrm{{d}}t"
     noisy = method != "ddim"
-    return (rf"{reverse_drift(noisy)}\,\frac{{\mathrm{{d}}\sigma^2}}{{\mathrm{{d}}t}}\, s_\theta(F, L, t)\,\mathrm{{d}}t"
-            rf" {reverse_noise(noisy, temperature)}")
+    return (
+        rf"{reverse_drift(noisy)}\,\frac{{\mathrm{{d}}\sigma^2}}{{\mathrm{{d}}t}}\, s_\theta(F, L, t)\,\mathrm{{d}}t"
+        rf" {reverse_noise(noisy, temperature)}"
+    )
 
 
 def cell_content(asked: str | int) -> str:
@@ -54,10 +56,12 @@ def substitute(template: str, terms: Mapping[str, str], moved: str | None, palet
     terms: name -> LaTeX of the value. moved: name to mark with the accent colour and a box.
     Raises KeyError when the template names a term that is not given.
     """
+
     def dressed(name, value):
         if name == moved:
             return rf"\boxed{{\textcolor{{{palette.accent}}}{{{value}}}}}"
         return rf"\textcolor{{{palette.data}}}{{{value}}}"
+
     return Template(template).substitute({name: dressed(name, value) for name, value in terms.items()})
 
 

@@ -34,6 +34,7 @@ def figure(drawn: go.Figure, *, key: str, alt: str, crowded: bool = False) -> No
 
 def line_key(entries: Iterable[tuple[str, str, str, float]]) -> None:
     """One key to several figures. entries: (name, colour, dash as Plotly calls it, width)."""
+
     def drawn(colour: str, dash: str, width: float) -> str:
         ends = [0.0, *(end * max(width, 3) for end in accumulate(DASHES[dash]))]
         stops = ", ".join(f"{(colour, 'transparent')[k % 2]} {a:g}px {b:g}px" for k, (a, b) in enumerate(pairwise(ends)))
@@ -59,6 +60,8 @@ def readings(rows: Iterable[tuple[str, str]]) -> None:
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, marked: str | None = None) -> None:
     """A table that scrolls sideways by itself on a narrow screen. marked: first cell of the row to stress."""
     top = "".join(f"<th>{cell}</th>" for cell in head)
-    body = "".join(f"<tr{' class=marked' if row[0] == marked else ''}>" + "".join(f"<td>{typeset(cell)}</td>" for cell in row) + "</tr>"
-                   for row in rows)
+    body = "".join(
+        f"<tr{' class=marked' if row[0] == marked else ''}>" + "".join(f"<td>{typeset(cell)}</td>" for cell in row) + "</tr>"
+        for row in rows
+    )
     st.html(f"<div class='wide'><table class='compared'><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>")

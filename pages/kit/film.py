@@ -7,11 +7,12 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-Token = tuple[str, str]   # (text, role); role: "exact", "sample", "masked" or "plain"
+Token = tuple[str, str]  # (text, role); role: "exact", "sample", "masked" or "plain"
 
 
 def film(rows: Sequence[tuple[str, Sequence[Sequence[Token]]]], *, alt: str) -> None:
     """rows: (label, cells), a cell being its tokens. alt: one sentence for readers who do not see it."""
+
     def cell(tokens: Sequence[Token]) -> str:
         return "<td>" + " ".join(f"<span class='{html.escape(role)}'>{html.escape(text)}</span>" for text, role in tokens) + "</td>"
 

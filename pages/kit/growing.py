@@ -33,31 +33,97 @@ def has_formula(values: Mapping[str, Any]) -> bool:
 
 def controls() -> list[Control]:
     return [
-        Choice("model", "Trained on", "mp20", options=list(MODELS), labels=MODELS,
-               help="MP-20: Materials Project, primitive cells of up to 20 atoms. Perov-5: cubic perovskites, five atoms."),
-        Choice("method", "Sampler", "flow", options=list(METHODS), labels=METHODS, term="motion",
-               help="flow: the flow-matching model, straight paths. The others use the diffusion model. ODE: all chance is in the start. "
-                    "SDE: fresh noise at each step. + corrector: a Langevin step before each."),
-        Choice("given", "Given", "formula", options=list(GIVEN), labels=GIVEN, term="formula",
-               help="Given nothing, the diffusion model decides on the elements too: they begin masked and appear one by one. The flow "
-                    "is given a formula that a third network makes up first, one kind of atom after the other."),
-        Text("formula", "Content of the cell", "Sr1 Ti1 O3", max_chars=60, when=has_formula,
-             help="All atoms of one cell: Na1 Cl1, Sr1 Ti1 O3, Mg2 Al4 O8."),
+        Choice(
+            "model",
+            "Trained on",
+            "mp20",
+            options=list(MODELS),
+            labels=MODELS,
+            help="MP-20: Materials Project, primitive cells of up to 20 atoms. Perov-5: cubic perovskites, five atoms.",
+        ),
+        Choice(
+            "method",
+            "Sampler",
+            "flow",
+            options=list(METHODS),
+            labels=METHODS,
+            term="motion",
+            help="flow: the flow-matching model, straight paths. The others use the diffusion model. ODE: all chance is in the start. "
+            "SDE: fresh noise at each step. + corrector: a Langevin step before each.",
+        ),
+        Choice(
+            "given",
+            "Given",
+            "formula",
+            options=list(GIVEN),
+            labels=GIVEN,
+            term="formula",
+            help="Given nothing, the diffusion model decides on the elements too: they begin masked and appear one by one. The flow "
+            "is given a formula that a third network makes up first, one kind of atom after the other.",
+        ),
+        Text(
+            "formula",
+            "Content of the cell",
+            "Sr1 Ti1 O3",
+            max_chars=60,
+            when=has_formula,
+            help="All atoms of one cell: Na1 Cl1, Sr1 Ti1 O3, Mg2 Al4 O8.",
+        ),
         Slider("n_atoms", "Atoms in the cell", 5, low=2, high=20, step=1, when=_has("given", "nothing"), term="formula"),
         Slider("n_steps", "Steps", 20, options=[5, 10, 20, 50, 100, 200, 500, 1000]),
-        Choice("begin", "Begin with", "noise", options=list(BEGIN), labels=BEGIN, when=has_formula, term="begin",
-               help="A relative: the nearest known crystal of another composition, its elements exchanged, blurred to the time below."),
-        Choice("beside", "Beside it", "known", options=list(BESIDE), labels=BESIDE, when=has_formula,
-               help="A crystal of this content that is built in or yours, as it is or dissolving by the same noise; or the relative: a "
-                    "known crystal with the elements exchanged, the baseline without any network."),
+        Choice(
+            "begin",
+            "Begin with",
+            "noise",
+            options=list(BEGIN),
+            labels=BEGIN,
+            when=has_formula,
+            term="begin",
+            help="A relative: the nearest known crystal of another composition, its elements exchanged, blurred to the time below.",
+        ),
+        Choice(
+            "beside",
+            "Beside it",
+            "known",
+            options=list(BESIDE),
+            labels=BESIDE,
+            when=has_formula,
+            help="A crystal of this content that is built in or yours, as it is or dissolving by the same noise; or the relative: a "
+            "known crystal with the elements exchanged, the baseline without any network.",
+        ),
         Slider("start", "Blurred to t", 0.5, low=0.05, high=0.95, step=0.05, more=True, when=_has("begin", "prototype"), term="begin"),
-        Slider("sharpen", "Anti-annealing s", 10.0, low=0.0, high=40.0, step=1.0, more=True, when=_has("method", "flow"), term="motion",
-               help="The velocity of the atoms is multiplied by 1 + s (1 − t), each step clipped to the time that is left."),
-        Slider("power", "Schedule: power of the times", 1.0, low=0.5, high=3.0, step=0.25, more=True, term="power",
-               help="Step i of n ends at t = (1 − i/n)^p. p = 1: even steps. Larger: short steps near the crystal."),
+        Slider(
+            "sharpen",
+            "Anti-annealing s",
+            10.0,
+            low=0.0,
+            high=40.0,
+            step=1.0,
+            more=True,
+            when=_has("method", "flow"),
+            term="motion",
+            help="The velocity of the atoms is multiplied by 1 + s (1 − t), each step clipped to the time that is left.",
+        ),
+        Slider(
+            "power",
+            "Schedule: power of the times",
+            1.0,
+            low=0.5,
+            high=3.0,
+            step=0.25,
+            more=True,
+            term="power",
+            help="Step i of n ends at t = (1 − i/n)^p. p = 1: even steps. Larger: short steps near the crystal.",
+        ),
         Slider("temperature", "Temperature τ of the noise", 1.0, low=0.0, high=2.0, step=0.05, more=True, term="motion"),
-        Slider("candidates", "Attempts, best kept", 4, options=[1, 2, 4, 8], more=True,
-               help="So many crystals are grown; the one that the model's judge trusts most is kept. It never sees the truth."),
+        Slider(
+            "candidates",
+            "Attempts, best kept",
+            4,
+            options=[1, 2, 4, 8],
+            more=True,
+            help="So many crystals are grown; the one that the model's judge trusts most is kept. It never sees the truth.",
+        ),
         Number("seed", "Seed", 1, more=True, help="Everyone with the same seed sees the same crystal."),
     ]
 
@@ -86,9 +152,21 @@ def asked(values: Mapping[str, Any]) -> str | int:
 
 def parameters(values: Mapping[str, Any]) -> dict[str, Any]:
     """Arguments of `generation.generate`."""
-    return dict(model_name=values["model"], compositions=[asked(values)], n_samples=1, n_steps=values["n_steps"], method=values["method"],
-                temperature=values["temperature"], candidates=values["candidates"], sharpen=values.get("sharpen", 0.0),
-                power=values["power"], start=values.get("start", 1.0), library=LIBRARY, seed=values["seed"], n_frames=101)
+    return dict(
+        model_name=values["model"],
+        compositions=[asked(values)],
+        n_samples=1,
+        n_steps=values["n_steps"],
+        method=values["method"],
+        temperature=values["temperature"],
+        candidates=values["candidates"],
+        sharpen=values.get("sharpen", 0.0),
+        power=values["power"],
+        start=values.get("start", 1.0),
+        library=LIBRARY,
+        seed=values["seed"],
+        n_frames=101,
+    )
 
 
 @st.cache_data(max_entries=64, max_size="64MB", show_spinner=False)
@@ -103,7 +181,8 @@ def seated(trajectory: CrystalTrajectory, known: Mapping[str, Crystal]) -> Cryst
 
 def right_of_eight(params: Mapping[str, Any], n_steps: int) -> int:
     """How many of eight seeds of SrTiO3 come out right."""
-    found = grow(**params | dict(compositions=["Sr1 Ti1 O3"], n_samples=8, n_frames=2, candidates=1, temperature=1.0, start=1.0,
-                                 n_steps=n_steps))
+    found = grow(
+        **params | dict(compositions=["Sr1 Ti1 O3"], n_samples=8, n_frames=2, candidates=1, temperature=1.0, start=1.0, n_steps=n_steps)
+    )
     verdicts: list[Comparison | None] = [judge(one.final, known_like(one.final))[1] for one in found]
     return sum(bool(verdict and verdict.tight) for verdict in verdicts)

@@ -9,7 +9,7 @@ import streamlit as st
 
 from pages.kit import controls
 
-Column = tuple[float, float, float, int]   # lowest, highest, value of a new row, pixels
+Column = tuple[float, float, float, int]  # lowest, highest, value of a new row, pixels
 
 
 def put(key: str, write: Callable[[Sequence], str], rows: Sequence) -> None:
@@ -31,10 +31,18 @@ def table(rows: Sequence[Sequence[float]], columns: dict[str, Column], on_edit: 
         kept = [[column[2] if row.get(name) is None else row[name] for name, column in columns.items()] for row in new]
         on_edit(kept or rows)
 
-    st.data_editor(pd.DataFrame(list(rows), columns=list(columns)), key=key, num_rows="dynamic", width="stretch", hide_index=True,
-                   on_change=edited, column_config={
-                       name: st.column_config.NumberColumn(name, min_value=low, max_value=high, format="%.2f", width=width)
-                       for name, (low, high, _, width) in columns.items()})
+    st.data_editor(
+        pd.DataFrame(list(rows), columns=list(columns)),
+        key=key,
+        num_rows="dynamic",
+        width="stretch",
+        hide_index=True,
+        on_change=edited,
+        column_config={
+            name: st.column_config.NumberColumn(name, min_value=low, max_value=high, format="%.2f", width=width)
+            for name, (low, high, _, width) in columns.items()
+        },
+    )
 
 
 def points(parse: Callable[[str], tuple], *, instead: str) -> tuple:

@@ -71,8 +71,16 @@ def relative_of(numbers: tuple[int, ...]) -> tuple[str, Crystal] | None:
     return generation.name_of(found, LIBRARY), found.crystal
 
 
-def beside_it(choice: str | None, known: Mapping[str, Crystal], relative: tuple[str, Crystal] | None, *, model: str, kind: str, seed: int,
-              n_frames: int) -> tuple[str, Crystal | CrystalTrajectory] | None:
+def beside_it(
+    choice: str | None,
+    known: Mapping[str, Crystal],
+    relative: tuple[str, Crystal] | None,
+    *,
+    model: str,
+    kind: str,
+    seed: int,
+    n_frames: int,
+) -> tuple[str, Crystal | CrystalTrajectory] | None:
     """(title, what to show) for the second panel of the stage; None where there is nothing of this kind."""
     if choice == "relative" and relative:
         return f"relative: {relative[0]}", relative[1]

@@ -11,8 +11,16 @@ import threading
 from core.numerics.charges import composition_valid
 
 FIRST = ("torch",)
-REST = ("pandas", "plotly.graph_objs._figure", "plotly.graph_objs._scatter", "scipy.special", "pymatgen.analysis.structure_matcher",
-        "pymatgen.io.cif", "smact.screening", "streamlit.emojis")
+REST = (
+    "pandas",
+    "plotly.graph_objs._figure",
+    "plotly.graph_objs._scatter",
+    "scipy.special",
+    "pymatgen.analysis.structure_matcher",
+    "pymatgen.io.cif",
+    "smact.screening",
+    "streamlit.emojis",
+)
 SLOW = FIRST + REST
 AFTER = 1.0  # seconds in which the server comes up
 

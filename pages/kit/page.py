@@ -67,12 +67,26 @@ class Page:
         with st.container(key="prose_take_away"), st.expander("Take it with you: code, notebook, link"):
             here, there, where = st.columns(3)
             recipe, params = self.text["Reproduce"], st.session_state["_controls"][self.chapter.slug]["params"]
-            here.download_button("Notebook", lambda: export.notebook(self.chapter, recipe, params, link),
-                                 f"{self.chapter.slug}.ipynb", "application/x-ipynb+json", on_click="ignore", width="stretch",
-                                 icon=":material/download:", key="download_notebook")
-            there.download_button("Script", lambda: export.script(self.chapter, recipe, params, link).encode(),
-                                  f"{self.chapter.slug}.py", "text/x-python", on_click="ignore", width="stretch",
-                                  icon=":material/download:", key="download_script")
+            here.download_button(
+                "Notebook",
+                lambda: export.notebook(self.chapter, recipe, params, link),
+                f"{self.chapter.slug}.ipynb",
+                "application/x-ipynb+json",
+                on_click="ignore",
+                width="stretch",
+                icon=":material/download:",
+                key="download_notebook",
+            )
+            there.download_button(
+                "Script",
+                lambda: export.script(self.chapter, recipe, params, link).encode(),
+                f"{self.chapter.slug}.py",
+                "text/x-python",
+                on_click="ignore",
+                width="stretch",
+                icon=":material/download:",
+                key="download_script",
+            )
             where.caption("Both reproduce this figure with these settings and this seed, wherever the project is installed.")
             st.markdown("This link restores everything on the page:")
             st.code(link, language=None, wrap_lines=True)
@@ -81,11 +95,16 @@ class Page:
         before, after = neighbours(self.chapter)
         with st.container(horizontal=True, horizontal_alignment="distribute", key="nav"):
             with st.container(key="nav_previous", width="content"):
-                st.page_link(before.page if before else "pages/home.py", label=before.title if before else "Home",
-                             icon=":material/arrow_back:")
+                st.page_link(
+                    before.page if before else "pages/home.py", label=before.title if before else "Home", icon=":material/arrow_back:"
+                )
             with st.container(key="nav_next", width="content"):
-                st.page_link(after.page if after else "pages/home.py", label=after.title if after else "Home",
-                             icon=":material/arrow_forward:", icon_position="right")
+                st.page_link(
+                    after.page if after else "pages/home.py",
+                    label=after.title if after else "Home",
+                    icon=":material/arrow_forward:",
+                    icon_position="right",
+                )
 
 
 def chapter(slug: str, declared: Sequence[kit_controls.Control]) -> Page:

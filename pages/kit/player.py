@@ -18,8 +18,8 @@ import streamlit as st
 from core.figures.payload import payload_id
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
-SHARED = ("theme.js", "bytes.js", "controls.js", "keys.js", "clock.js")       # of every player; first in its script
-PARTS = ("decode.js", "shaders.js", "gl.js", "stage.js", "particle_frame.js", "handles.js", "player.js")       # after them, in this order
+SHARED = ("theme.js", "bytes.js", "controls.js", "keys.js", "clock.js")  # of every player; first in its script
+PARTS = ("decode.js", "shaders.js", "gl.js", "stage.js", "particle_frame.js", "handles.js", "player.js")  # after them, in this order
 
 
 @dataclass(frozen=True)
@@ -58,14 +58,16 @@ def _component():
     return st.components.v2.component("particle_player", js=script, css=style)
 
 
-def player(payload: bytes, *, key: str, height: int = 520, report: bool = True,
-           on_edit: Callable[[list[list[float]]], None] | None = None) -> PlayerState:
+def player(
+    payload: bytes, *, key: str, height: int = 520, report: bool = True, on_edit: Callable[[list[list[float]]], None] | None = None
+) -> PlayerState:
     """Show `payload` (from `core.figures.payload.pack_player`); a changed payload plays on in the same canvas.
 
     height: pixels of the whole player on a wide screen; on a narrow one its height follows from the width.
     report: send the frame to Python on pause and at the end of a scrub (a rerun of the page).
     on_edit: called before the page reruns when a hand has let go of the handles of `payload`, with their modes (x, y, weight, width).
     """
+
     def edited() -> None:
         edit = (st.session_state.get(key) or {}).get("edit") or {}
         if edit.get("modes"):

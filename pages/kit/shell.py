@@ -70,8 +70,15 @@ def frame() -> None:
     style("kit.css")
     _role_colours()
     with st.sidebar, st.container(key="shell"):
-        st.segmented_control("Show for", ["study", "lecture"], default="study", required=True, key="mode", bind="query-params",
-                             help="Lecture: large type, no prose, no side bar. Press l to come back.")
+        st.segmented_control(
+            "Show for",
+            ["study", "lecture"],
+            default="study",
+            required=True,
+            key="mode",
+            bind="query-params",
+            help="Lecture: large type, no prose, no side bar. Press l to come back.",
+        )
         if st.button("Keys", key="show_keys", icon=":material/keyboard:"):
             _keys()
     if lecture():

@@ -33,8 +33,9 @@ def truth_meter(truth: Truth, *, note: str = "") -> None:
     at = place(truth.value)
     unit = f" {truth.unit}" if truth.unit else ""
     value = f"{truth.value:.3g}"
-    label = (f"{truth.name}: {value}{unit}. An exact sampler with {truth.n:,} {truth.of} scores "
-             f"{truth.floor_mean:.3g} ± {truth.floor_std:.2g}.")
+    label = (
+        f"{truth.name}: {value}{unit}. An exact sampler with {truth.n:,} {truth.of} scores {truth.floor_mean:.3g} ± {truth.floor_std:.2g}."
+    )
     st.html(
         f"""<div class="truth" role="img" aria-label="{html.escape(label)}">
         <div class="truth-head"><span class="truth-name">Truth meter · {_words(truth.name)}</span>

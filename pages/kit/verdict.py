@@ -36,11 +36,12 @@ def verdict(comparison: Comparison | None) -> None:
 
 def invariance(value: float, floor: float, words: str, *, name: str) -> None:
     """How far something changed that should not, on a logarithmic bar from machine precision to 1; `floor`: round-off alone."""
+
     def place(x: float) -> float:
         return 100 * min(max(math.log10(max(x, 1e-16)) / 16 + 1, 0.0), 1.0)
 
     st.html(
-        f"""<div class="truth" role="img" aria-label="{html.escape(f'{name}: {value:.2g}. {words}')}">
+        f"""<div class="truth" role="img" aria-label="{html.escape(f"{name}: {value:.2g}. {words}")}">
         <div class="truth-head"><span class="truth-name">Truth meter · {html.escape(name)}</span>
         <span class="truth-value" data-value="{value:.2g}" data-testid="truth-value">{typeset(f"{value:.2g}")}</span></div>
         <div class="truth-bar"><div class="truth-floor" style="left:0;width:{place(10 * floor):.1f}%"></div>
@@ -55,12 +56,16 @@ def downloads(crystal: Crystal, path: CrystalTrajectory | None = None) -> None:
     """The crystal as CIF, extended XYZ and POSCAR; the whole `path` that it took as extended XYZ."""
     name = crystal.formula.replace(" ", "")  # the files are written when they are asked for
     with st.popover("Download", icon=":material/download:", width="stretch"):
-        for label, ending, text in (("CIF", "cif", crystal.to_cif), ("extxyz", "extxyz", crystal.to_extxyz),
-                                    ("POSCAR", "vasp", crystal.to_poscar)):
+        for label, ending, text in (
+            ("CIF", "cif", crystal.to_cif),
+            ("extxyz", "extxyz", crystal.to_extxyz),
+            ("POSCAR", "vasp", crystal.to_poscar),
+        ):
             st.download_button(label, text, f"{name}.{ending}", key=f"download_{ending}", on_click="ignore", width="stretch")
         if path is not None:
-            st.download_button("extxyz, all frames", path.to_extxyz, f"{name}_path.extxyz", key="download_path", on_click="ignore",
-                               width="stretch")
+            st.download_button(
+                "extxyz, all frames", path.to_extxyz, f"{name}_path.extxyz", key="download_path", on_click="ignore", width="stretch"
+            )
 
 
 def own_crystal(title: str = "Compare with your own crystal", label: str = "A CIF file with the same content") -> dict[str, Crystal]:

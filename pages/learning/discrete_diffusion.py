@@ -14,45 +14,88 @@ from pages.kit.player import player
 
 LABELS = {"uniform": "uniform", "absorbing": "mask", "gaussian": "Gaussian"}
 ORDERS = {"chance": "at random", "surest": "the surest first"}
-RULES = {"uniform": r"(1-\beta_t)\,I + \tfrac{\beta_t}{K}\,\mathbf 1\mathbf 1^{\!\top}",
-         "absorbing": r"(1-\beta_t)\,I + \beta_t\,\mathbf 1 e_{\rm mask}^{\!\top}",
-         "gaussian": r"\propto e^{-4(i-j)^2/((K-1)^2\beta_t)}"}
+RULES = {
+    "uniform": r"(1-\beta_t)\,I + \tfrac{\beta_t}{K}\,\mathbf 1\mathbf 1^{\!\top}",
+    "absorbing": r"(1-\beta_t)\,I + \beta_t\,\mathbf 1 e_{\rm mask}^{\!\top}",
+    "gaussian": r"\propto e^{-4(i-j)^2/((K-1)^2\beta_t)}",
+}
 WORD_STEPS = [1, 2, 3, 5, 7, 14, 30]
 
-page = kit.chapter("discrete_diffusion", [
-    kit.Choice("family", "Noise", "gaussian", options=list(FAMILIES), labels=LABELS, term="rule"),
-    kit.Choice("tokens", "Tokens", "elements", options=["elements", "counts"]),
-    kit.Choice("start", "Start from", "one token", options=list(discrete_diffusion.STARTS),
-               help="Data: as often as in the training formulas. One token: all are titanium, or all are 3."),
-    kit.Slider("n_steps", "Steps T", 50, options=[10, 20, 50, 100, 200]),
-    kit.Slider("level", "Noise level t / T", 0.1, low=0.05, high=1.0, step=0.05, term="t"),
-    kit.Text("formula", "Formula to corrupt and restore", "Sr1 Ti1 O3", max_chars=40,
-             help="With the mask, ? is an unknown place: Ba1 ?1 O3."),
-    kit.Slider("words", "Steps for seven words", 3, options=WORD_STEPS),
-    kit.Choice("order", "Words unmasked", "chance", options=list(ORDERS), labels=ORDERS, more=True),
-    kit.Slider("reach", "Share of every β", 1.0, low=0.05, high=1.0, step=0.05, more=True, term="rule",
-               help="Below 1 the forward walk ends before everything is forgotten."),
-    kit.Toggle("as_printed", "Sum the joint law as printed", False, more=True,
-               help="Equation 4 of the paper with p(x₀|xₜ) put in as it is."),
-    kit.Slider("n_particles", "Tokens", 1000, options=[200, 500, 1000, 2000, 5000], more=True),
-    kit.Number("seed", "Seed", 1, more=True, help="Everyone with the same seed sees the same tokens."),
-])
+page = kit.chapter(
+    "discrete_diffusion",
+    [
+        kit.Choice("family", "Noise", "gaussian", options=list(FAMILIES), labels=LABELS, term="rule"),
+        kit.Choice("tokens", "Tokens", "elements", options=["elements", "counts"]),
+        kit.Choice(
+            "start",
+            "Start from",
+            "one token",
+            options=list(discrete_diffusion.STARTS),
+            help="Data: as often as in the training formulas. One token: all are titanium, or all are 3.",
+        ),
+        kit.Slider("n_steps", "Steps T", 50, options=[10, 20, 50, 100, 200]),
+        kit.Slider("level", "Noise level t / T", 0.1, low=0.05, high=1.0, step=0.05, term="t"),
+        kit.Text(
+            "formula", "Formula to corrupt and restore", "Sr1 Ti1 O3", max_chars=40, help="With the mask, ? is an unknown place: Ba1 ?1 O3."
+        ),
+        kit.Slider("words", "Steps for seven words", 3, options=WORD_STEPS),
+        kit.Choice("order", "Words unmasked", "chance", options=list(ORDERS), labels=ORDERS, more=True),
+        kit.Slider(
+            "reach",
+            "Share of every β",
+            1.0,
+            low=0.05,
+            high=1.0,
+            step=0.05,
+            more=True,
+            term="rule",
+            help="Below 1 the forward walk ends before everything is forgotten.",
+        ),
+        kit.Toggle(
+            "as_printed", "Sum the joint law as printed", False, more=True, help="Equation 4 of the paper with p(x₀|xₜ) put in as it is."
+        ),
+        kit.Slider("n_particles", "Tokens", 1000, options=[200, 500, 1000, 2000, 5000], more=True),
+        kit.Number("seed", "Seed", 1, more=True, help="Everyone with the same seed sees the same tokens."),
+    ],
+)
 SCENES = [
-    kit.Scene("Titanium's fate", {}, "All tokens start as titanium. In Mendeleev's order Gaussian noise turns it into a relative first, "
-              "into anything later. Behind the tokens: the exact law of every step."),
-    kit.Scene("Counts", {"tokens": "counts", "start": "data"}, "The numbers of real formulas: half are ones. On the right, tokens that "
-              "start as noise find back to that."),
-    kit.Scene("Anything goes", {"family": "uniform"}, "Uniform noise knows no neighbours: a token keeps its element "
-              "or jumps anywhere."),
-    kit.Scene("The mask", {"family": "absorbing", "start": "data", "formula": "Ba1 ?1 O3"}, "Absorbing noise hides and never lies: "
-              "what is visible is true. So one can ask: barium, oxygen, and what?"),
-    kit.Scene("Forgot to forget", {"tokens": "counts", "start": "data", "reach": 0.05, "level": 1.0}, "A twentieth of the noise: at t = T "
-              "every token is still near its start. The way back begins from pure noise all the same, and never gets home.", breaks=True),
-    kit.Scene("Counted twice", {"tokens": "counts", "start": "data", "family": "uniform", "as_printed": True, "level": 0.05},
-              "The sum over the guess as printed weighs each x₀ by how likely it makes xₜ a second time. The restored tokens cling to "
-              "their noise.", breaks=True),
-    kit.Scene("All words at once", {"family": "absorbing", "words": 1}, "Seven words in one step: each fits the language, together they "
-              "are salad. Scroll to the sentences.", breaks=True),
+    kit.Scene(
+        "Titanium's fate",
+        {},
+        "All tokens start as titanium. In Mendeleev's order Gaussian noise turns it into a relative first, "
+        "into anything later. Behind the tokens: the exact law of every step.",
+    ),
+    kit.Scene(
+        "Counts",
+        {"tokens": "counts", "start": "data"},
+        "The numbers of real formulas: half are ones. On the right, tokens that start as noise find back to that.",
+    ),
+    kit.Scene("Anything goes", {"family": "uniform"}, "Uniform noise knows no neighbours: a token keeps its element or jumps anywhere."),
+    kit.Scene(
+        "The mask",
+        {"family": "absorbing", "start": "data", "formula": "Ba1 ?1 O3"},
+        "Absorbing noise hides and never lies: what is visible is true. So one can ask: barium, oxygen, and what?",
+    ),
+    kit.Scene(
+        "Forgot to forget",
+        {"tokens": "counts", "start": "data", "reach": 0.05, "level": 1.0},
+        "A twentieth of the noise: at t = T "
+        "every token is still near its start. The way back begins from pure noise all the same, and never gets home.",
+        breaks=True,
+    ),
+    kit.Scene(
+        "Counted twice",
+        {"tokens": "counts", "start": "data", "family": "uniform", "as_printed": True, "level": 0.05},
+        "The sum over the guess as printed weighs each x₀ by how likely it makes xₜ a second time. The restored tokens cling to "
+        "their noise.",
+        breaks=True,
+    ),
+    kit.Scene(
+        "All words at once",
+        {"family": "absorbing", "words": 1},
+        "Seven words in one step: each fits the language, together they are salad. Scroll to the sentences.",
+        breaks=True,
+    ),
 ]
 
 
@@ -95,40 +138,66 @@ tokens = walk(**params)
 t = max(1, round(values["level"] * values["n_steps"]))
 with stage:
     less = rf"\quad(\beta_t \times {number(values['reach'])})" if values["reach"] < 1 else ""
-    page.equation({"rule": RULES[values["family"]] + less, "t": str(t), "n_steps": str(values["n_steps"]),
-                   "tokens": str(tokens.chain.n_categories)})
+    page.equation(
+        {"rule": RULES[values["family"]] + less, "t": str(t), "n_steps": str(values["n_steps"]), "tokens": str(tokens.chain.n_categories)}
+    )
     player(stage_payload(params), key="stage", height=500, report=False)
     page.scenes(SCENES)
     if values["start"] == "data":
         now, law, note = tokens.backward[-1], tokens.prior, "Between the restored tokens at t = 0 and the law of the data."
     else:
         now, law, note = tokens.forward[t], tokens.forward_law(t), f"Between the corrupted tokens at t = {t} and the exact law."
-    kit.meter_beside(discrete_diffusion.truth(discrete_diffusion.counts(now, tokens.chain.n_categories), law),
-                     figures.check_rows(discrete_diffusion.checks(tokens, t), t), note=note)
+    kit.meter_beside(
+        discrete_diffusion.truth(discrete_diffusion.counts(now, tokens.chain.n_categories), law),
+        figures.check_rows(discrete_diffusion.checks(tokens, t), t),
+        note=note,
+    )
 
 kit.below_the_stage()
 kit.side_by_side(
-    ("Where one step leads, and where all steps until now", figures.matrices_figure(tokens, t, palette=kit.palette()), "matrices",
-     "Heat maps of the transition matrix of one step and of the product of all steps."),
-    (f"Counted and exact, t = {t}", figures.law_figure(tokens, t, palette=kit.palette()), "law",
-     "Share of tokens in each category, corrupted and restored, beside the exact law."), widths=(1.25, 1))
+    (
+        "Where one step leads, and where all steps until now",
+        figures.matrices_figure(tokens, t, palette=kit.palette()),
+        "matrices",
+        "Heat maps of the transition matrix of one step and of the product of all steps.",
+    ),
+    (
+        f"Counted and exact, t = {t}",
+        figures.law_figure(tokens, t, palette=kit.palette()),
+        "law",
+        "Share of tokens in each category, corrupted and restored, beside the exact law.",
+    ),
+    widths=(1.25, 1),
+)
 
 st.markdown("##### A formula, corrupted and restored by a network")
 try:
     about = load_model().about
-    answer = restored(text=values["formula"], family=values["family"], level=values["level"], n_steps=values["n_steps"],
-                      as_printed=values["as_printed"], seed=values["seed"])
+    answer = restored(
+        text=values["formula"],
+        family=values["family"],
+        level=values["level"],
+        n_steps=values["n_steps"],
+        as_printed=values["as_printed"],
+        seed=values["seed"],
+    )
     strip, score = st.columns([1.5, 1])
     with strip:
         film(figures.formula_film(answer), alt=f"{answer.clean} corrupted and restored three times.")
         kit.readings(figures.restored_rows(answer))
     with score:
-        kit.figure(figures.finals_figure(answer.finals, answer.clean, palette=kit.palette()), key="finals",
-                   alt="The formulas that came back most often.")
+        kit.figure(
+            figures.finals_figure(answer.finals, answer.clean, palette=kit.palette()),
+            key="finals",
+            alt="The formulas that came back most often.",
+        )
         known = {name: (about["samples"][name]["balanced"], 0.0) for name in ("data", "shuffled")}
         rates = {"data": known["data"], "100 new ones": balance(values["family"], values["seed"]), "shuffled tokens": known["shuffled"]}
-        kit.figure(figures.balance_figure(rates, palette=kit.palette()), key="balance",
-                   alt="Share of charge-balanced formulas in the data, among new ones, and among shuffled tokens.")
+        kit.figure(
+            figures.balance_figure(rates, palette=kit.palette()),
+            key="balance",
+            alt="Share of charge-balanced formulas in the data, among new ones, and among shuffled tokens.",
+        )
 except ModelMissing as missing:
     st.warning(f"{missing}.", icon=":material/school:")
 except ValueError as error:
@@ -139,13 +208,21 @@ strip, curve = st.columns([1.25, 1])
 with strip:
     story, good = sentences(values["words"], values["order"], values["seed"])
     film(figures.sentence_film(story, good), alt="Three sentences appear out of masks.")
-    st.caption(f"Three sentences; {sum(good)} of them grammatical. All {len(grammar.language().sentences)} sentences of this language are "
-               "known, so the denoiser is exact: what goes wrong is the sampler's doing alone.")
+    st.caption(
+        f"Three sentences; {sum(good)} of them grammatical. All {len(grammar.language().sentences)} sentences of this language are "
+        "known, so the denoiser is exact: what goes wrong is the sampler's doing alone."
+    )
 with curve:
-    kit.figure(figures.words_figure(word_curves(), one_step=grammar.language().one_step_share(),
-                                    chosen=(ORDERS[values["order"]], values["words"]),
-                                    palette=kit.palette()), key="word_curve",
-               alt="Share of grammatical sentences against the number of steps.")
+    kit.figure(
+        figures.words_figure(
+            word_curves(),
+            one_step=grammar.language().one_step_share(),
+            chosen=(ORDERS[values["order"]], values["words"]),
+            palette=kit.palette(),
+        ),
+        key="word_curve",
+        alt="Share of grammatical sentences against the number of steps.",
+    )
 
 
 def grade():
@@ -154,8 +231,12 @@ def grade():
     return right, f"With an exact denoiser, {share:.0%} ± {error:.0%} of 1,000 sentences are grammatical."
 
 
-kit.predict("discrete_diffusion", "Seven masked words, a perfect denoiser, two steps, the surest words first. How many sentences are "
-            "grammatical?", ["nearly all: the denoiser is perfect", "about half", "hardly any"], grade)
+kit.predict(
+    "discrete_diffusion",
+    "Seven masked words, a perfect denoiser, two steps, the surest words first. How many sentences are grammatical?",
+    ["nearly all: the denoiser is perfect", "about half", "hardly any"],
+    grade,
+)
 page.prose("What to look at")
 page.prose("How text models do it", expanded=False)
 page.prose("Why does every atom come out as mendelevium?", expanded=False)

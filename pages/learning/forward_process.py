@@ -12,34 +12,73 @@ from pages.kit.equation import number
 from pages.kit.player import player
 
 RULES = {"Euler": "Euler–Maruyama", "transition": "exact transition"}
-LAWS = {"VP": r"f=-\tfrac12\beta,\, g^2=\beta", "sub-VP": r"f=-\tfrac12\beta,\, g^2=\beta(1-\bar\alpha^2)",
-        "VE": r"f=0,\, g^2=\beta/\bar\alpha"}
+LAWS = {
+    "VP": r"f=-\tfrac12\beta,\, g^2=\beta",
+    "sub-VP": r"f=-\tfrac12\beta,\, g^2=\beta(1-\bar\alpha^2)",
+    "VE": r"f=0,\, g^2=\beta/\bar\alpha",
+}
 
-page = kit.chapter("forward_process", [
-    kit.Choice("dataset", "Data", "three modes", options=list(DATASETS), wide=True),
-    kit.Choice("schedule", "Schedule", "linear", options=list(forward_process.CLOCKS), wide=True, term="alpha",
-               help="“finite time” is the slide's t′ = 1 − exp(−t)."),
-    kit.Choice("variant", "Variant", "VP", options=list(VARIANTS)),
-    kit.Slider("n_steps", "Steps", 100, options=[1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000, 2000]),
-    kit.Slider("t_end", "Stop at t", 1.0, low=0.05, high=1.0, step=0.05),
-    kit.Choice("rule", "One step", "Euler", options=list(RULES), labels=RULES, more=True,
-               help="The exact transition is DDPM's forward chain: right at any number of steps."),
-    kit.Slider("n_particles", "Particles", 2000, options=[200, 500, 1000, 2000, 5000], more=True),
-    kit.Number("seed", "Seed", 1, more=True, help="Everyone with the same seed sees the same noise."),
-])
+page = kit.chapter(
+    "forward_process",
+    [
+        kit.Choice("dataset", "Data", "three modes", options=list(DATASETS), wide=True),
+        kit.Choice(
+            "schedule",
+            "Schedule",
+            "linear",
+            options=list(forward_process.CLOCKS),
+            wide=True,
+            term="alpha",
+            help="“finite time” is the slide's t′ = 1 − exp(−t).",
+        ),
+        kit.Choice("variant", "Variant", "VP", options=list(VARIANTS)),
+        kit.Slider("n_steps", "Steps", 100, options=[1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000, 2000]),
+        kit.Slider("t_end", "Stop at t", 1.0, low=0.05, high=1.0, step=0.05),
+        kit.Choice(
+            "rule",
+            "One step",
+            "Euler",
+            options=list(RULES),
+            labels=RULES,
+            more=True,
+            help="The exact transition is DDPM's forward chain: right at any number of steps.",
+        ),
+        kit.Slider("n_particles", "Particles", 2000, options=[200, 500, 1000, 2000, 5000], more=True),
+        kit.Number("seed", "Seed", 1, more=True, help="Everyone with the same seed sees the same noise."),
+    ],
+)
 SCENES = [
     kit.Scene("Two ways", {}, "Orange walks, blue jumps. Pause anywhere: different paths, the same cloud."),
-    kit.Scene("Late start", {"schedule": "cosine", "dataset": "two moons", "n_steps": 500},
-              "The cosine holds on to the picture longer and lets go at the end: the same path at another speed."),
-    kit.Scene("VE", {"variant": "VE", "schedule": "EDM", "dataset": "spirals", "n_steps": 500},
-              "Nothing pulls, the noise just grows to 80. The stage divides by the width, so that you see it."),
+    kit.Scene(
+        "Late start",
+        {"schedule": "cosine", "dataset": "two moons", "n_steps": 500},
+        "The cosine holds on to the picture longer and lets go at the end: the same path at another speed.",
+    ),
+    kit.Scene(
+        "VE",
+        {"variant": "VE", "schedule": "EDM", "dataset": "spirals", "n_steps": 500},
+        "Nothing pulls, the noise just grows to 80. The stage divides by the width, so that you see it.",
+    ),
     kit.Scene("DDPM's step", {"rule": "transition", "n_steps": 5}, "Five exact transitions end on the exact law; five of Euler's do not."),
-    kit.Scene("Three steps", {"n_steps": 3}, "Euler's chain overshoots the middle: the second and third step take away more than all of x.",
-              breaks=True),
-    kit.Scene("Too little noise", {"t_end": 0.2}, "The first fifth of the schedule, and $x_T$ still knows where it came from. Who starts "
-              "the way back from a pure Gaussian drifts: see the last figure.", breaks=True),
-    kit.Scene("Finite clock", {"schedule": "finite time"}, "The last of n even steps in t′ erases everything and adds twice the noise: "
-              "variance 2, whatever n is.", breaks=True),
+    kit.Scene(
+        "Three steps",
+        {"n_steps": 3},
+        "Euler's chain overshoots the middle: the second and third step take away more than all of x.",
+        breaks=True,
+    ),
+    kit.Scene(
+        "Too little noise",
+        {"t_end": 0.2},
+        "The first fifth of the schedule, and $x_T$ still knows where it came from. Who starts "
+        "the way back from a pure Gaussian drifts: see the last figure.",
+        breaks=True,
+    ),
+    kit.Scene(
+        "Finite clock",
+        {"schedule": "finite time"},
+        "The last of n even steps in t′ erases everything and adds twice the noise: variance 2, whatever n is.",
+        breaks=True,
+    ),
 ]
 
 
@@ -71,38 +110,68 @@ chain = forward_process.chain_moments(**where, t_end=t_end, n_steps=values["n_st
 with side:
     kit.readings(figures.readings(chain, values["variant"]))
 with stage:
-    page.equation({"t_end": number(t_end), "n_steps": str(values["n_steps"]), "variant": LAWS[values["variant"]],
-                   "alpha": number(path.alpha(t_end)), "sigma": number(path.sigma(t_end)), "snr": number(path.log_snr(t_end))})
+    page.equation(
+        {
+            "t_end": number(t_end),
+            "n_steps": str(values["n_steps"]),
+            "variant": LAWS[values["variant"]],
+            "alpha": number(path.alpha(t_end)),
+            "sigma": number(path.sigma(t_end)),
+            "snr": number(path.log_snr(t_end)),
+        }
+    )
     player(stage_payload(params), key="stage", height=525, report=False)
     page.scenes(SCENES)
     stepped, jumped = run(**params), run(**params | {"rule": "jump"})
     law, gap = st.columns(2)
     with law:
-        kit.truth_meter(forward_process.truth(stepped, dataset=values["dataset"], **where),
-                        note="Between the stepped particles at the end and the exact law of that moment.")
+        kit.truth_meter(
+            forward_process.truth(stepped, dataset=values["dataset"], **where),
+            note="Between the stepped particles at the end and the exact law of that moment.",
+        )
     with gap:
-        kit.truth_meter(forward_process.gaussian_gap(jumped, **where),
-                        note="Between x_T, by the jump, and the Gaussian that the way back will start from.")
+        kit.truth_meter(
+            forward_process.gaussian_gap(jumped, **where),
+            note="Between x_T, by the jump, and the Gaussian that the way back will start from.",
+        )
 
 kit.below_the_stage()
 st.markdown("##### Schedules: signal, noise and their ratio")
 kit.line_key(figures.clock_key(values["schedule"], palette=kit.palette()))
 three = figures.schedule_figures(values["schedule"], values["variant"], t_end=t_end, palette=kit.palette())
-kit.side_by_side(*(("", drawn, f"schedules_{name.replace(' ', '_')}", f"{name.capitalize()} against time for six schedules.")
-                   for name, drawn in zip(("signal", "noise", "log signal-to-noise ratio"), three, strict=True)))
+kit.side_by_side(
+    *(
+        ("", drawn, f"schedules_{name.replace(' ', '_')}", f"{name.capitalize()} against time for six schedules.")
+        for name, drawn in zip(("signal", "noise", "log signal-to-noise ratio"), three, strict=True)
+    )
+)
 st.markdown("##### Six speeds, one path")
-in_time, on_path = figures.collapse_figures(forward_process.collapse(dataset=values["dataset"], variant=values["variant"]),
-                                            values["schedule"], values["variant"], palette=kit.palette())
+in_time, on_path = figures.collapse_figures(
+    forward_process.collapse(dataset=values["dataset"], variant=values["variant"]),
+    values["schedule"],
+    values["variant"],
+    palette=kit.palette(),
+)
 kit.line_key(figures.clock_key(values["schedule"], palette=kit.palette()))
-kit.side_by_side(("", in_time, "speeds", "Relative entropy to the Gaussian against time: six curves."),
-                 ("", on_path, "collapse", "Relative entropy to the Gaussian against the log signal-to-noise ratio: one curve."))
+kit.side_by_side(
+    ("", in_time, "speeds", "Relative entropy to the Gaussian against time: six curves."),
+    ("", on_path, "collapse", "Relative entropy to the Gaussian against the log signal-to-noise ratio: one curve."),
+)
 price = forward_process.price_of_too_little_noise(dataset=values["dataset"], **where)
 kit.side_by_side(
-    ("Where steps are too long", figures.stiffness_figure(values["schedule"], values["variant"], t_end=t_end, n_steps=values["n_steps"],
-                                                          palette=kit.palette()), "stiffness",
-     "Share of x erased by each step against time with the limits 1 and 2, and Euler's noise variance over the exact one."),
-    ("What too little noise costs", figures.price_figure(price, t_end=t_end, palette=kit.palette()), "price",
-     "Distance of the last state to the Gaussian and of the way back to the data, against where the forward run stops."))
+    (
+        "Where steps are too long",
+        figures.stiffness_figure(values["schedule"], values["variant"], t_end=t_end, n_steps=values["n_steps"], palette=kit.palette()),
+        "stiffness",
+        "Share of x erased by each step against time with the limits 1 and 2, and Euler's noise variance over the exact one.",
+    ),
+    (
+        "What too little noise costs",
+        figures.price_figure(price, t_end=t_end, palette=kit.palette()),
+        "price",
+        "Distance of the last state to the Gaussian and of the way back to the data, against where the forward run stops.",
+    ),
+)
 
 
 def grade():
@@ -111,8 +180,12 @@ def grade():
     return right, f"α(0.2) = {left:.3f} for the {values['schedule']} schedule in {values['variant']} form."
 
 
-kit.predict("forward_process", "You run only the first fifth of this schedule. How much of the signal $x_0$ is left in $x_T$?",
-            ["less than a quarter", "between a quarter and three quarters", "more than three quarters"], grade)
+kit.predict(
+    "forward_process",
+    "You run only the first fifth of this schedule. How much of the signal $x_0$ is left in $x_T$?",
+    ["less than a quarter", "between a quarter and three quarters", "more than three quarters"],
+    grade,
+)
 page.prose("What to look at")
 page.prose("The finite clock", expanded=values["schedule"] == "finite time")
 page.prose("Questions people ask", expanded=False)

@@ -17,38 +17,90 @@ from pages.kit.player import player
 LABELS = {name: family.label for name, family in FAMILIES.items()}
 VIEWS = {"all": "all six", "one": "one and its density"}
 EQUATIONS = {
-    "EBM": r"x \leftarrow x-\tau\,\nabla E_\theta(x)+\sqrt{2\tau}\,\xi", "VAE": r"x=\mu_\theta(z)+s\,\varepsilon",
-    "GAN": r"x=G_\theta(z)", "flow": r"x=f_{10}\circ\cdots\circ f_1(z)",
-    "diffusion": r"\dot x=f\,x-\tfrac12 g^2\,s_\theta(x,t)", "flow matching": r"\dot x=v_\theta(x,t)"}
+    "EBM": r"x \leftarrow x-\tau\,\nabla E_\theta(x)+\sqrt{2\tau}\,\xi",
+    "VAE": r"x=\mu_\theta(z)+s\,\varepsilon",
+    "GAN": r"x=G_\theta(z)",
+    "flow": r"x=f_{10}\circ\cdots\circ f_1(z)",
+    "diffusion": r"\dot x=f\,x-\tfrac12 g^2\,s_\theta(x,t)",
+    "flow matching": r"\dot x=v_\theta(x,t)",
+}
 WAYS = {
-    "EBM": r"p_\theta=e^{-E_\theta}/Z_\theta", "VAE": r"\log p_\theta(x)\ge\mathrm{ELBO}",
-    "GAN": r"\text{no }p_\theta", "flow": r"p_\theta=\mathcal N(z)\,/\,|\det J|",
-    "diffusion": r"s_\theta=\nabla\log\tilde p_\theta", "flow matching": r"\partial_t p=-\nabla\!\cdot(v_\theta\,p)"}
-page = kit.chapter("generative_models", [
-    kit.Choice("dataset", "Data", "two moons", options=list(generative_models.DATASETS)),
-    kit.Choice("view", "On the stage", "all", options=list(VIEWS), labels=VIEWS),
-    kit.Choice("family", "Family in focus", "flow matching", options=list(FAMILIES), labels=LABELS, wide=True, term="walk",
-               help="The truth meter, the equation and the read-outs are about this one."),
-    kit.Slider("n_steps", "Evaluations for those that walk", 50, options=[1, 2, 4, 8, 16, 32, 50, 100],
-               help="Diffusion, flow matching and the energy-based model may call their network so often. The others call it once."),
-    kit.Slider("width", "Width of the noise z", 1.0, low=0.2, high=2.0, step=0.05,
-               help="1 is what the networks were trained for. Less is the truncation trick of the image GANs."),
-    kit.Choice("clock", "Clock", "own pace", options=list(generative_models.CLOCKS),
-               help="Own pace: all arrive together. Race: the clock counts network evaluations."),
-    kit.Slider("n_particles", "Particles", 1000, options=[200, 500, 1000, 2000], more=True),
-    kit.Number("seed", "Seed", 1, more=True, help="Everyone with the same seed sees the same noise."),
-])
+    "EBM": r"p_\theta=e^{-E_\theta}/Z_\theta",
+    "VAE": r"\log p_\theta(x)\ge\mathrm{ELBO}",
+    "GAN": r"\text{no }p_\theta",
+    "flow": r"p_\theta=\mathcal N(z)\,/\,|\det J|",
+    "diffusion": r"s_\theta=\nabla\log\tilde p_\theta",
+    "flow matching": r"\partial_t p=-\nabla\!\cdot(v_\theta\,p)",
+}
+page = kit.chapter(
+    "generative_models",
+    [
+        kit.Choice("dataset", "Data", "two moons", options=list(generative_models.DATASETS)),
+        kit.Choice("view", "On the stage", "all", options=list(VIEWS), labels=VIEWS),
+        kit.Choice(
+            "family",
+            "Family in focus",
+            "flow matching",
+            options=list(FAMILIES),
+            labels=LABELS,
+            wide=True,
+            term="walk",
+            help="The truth meter, the equation and the read-outs are about this one.",
+        ),
+        kit.Slider(
+            "n_steps",
+            "Evaluations for those that walk",
+            50,
+            options=[1, 2, 4, 8, 16, 32, 50, 100],
+            help="Diffusion, flow matching and the energy-based model may call their network so often. The others call it once.",
+        ),
+        kit.Slider(
+            "width",
+            "Width of the noise z",
+            1.0,
+            low=0.2,
+            high=2.0,
+            step=0.05,
+            help="1 is what the networks were trained for. Less is the truncation trick of the image GANs.",
+        ),
+        kit.Choice(
+            "clock",
+            "Clock",
+            "own pace",
+            options=list(generative_models.CLOCKS),
+            help="Own pace: all arrive together. Race: the clock counts network evaluations.",
+        ),
+        kit.Slider("n_particles", "Particles", 1000, options=[200, 500, 1000, 2000], more=True),
+        kit.Number("seed", "Seed", 1, more=True, help="Everyone with the same seed sees the same noise."),
+    ],
+)
 SCENES = [
     kit.Scene("Six ways", {}, "The same noise, the same target, six answers to one unpayable integral."),
     kit.Scene("The race", {"clock": "race"}, "One tick, one network evaluation. Three families are done before the others got going."),
-    kit.Scene("Sixteen sites", {"dataset": "lattice", "family": "flow"},
-              "Maps that cannot tear leave bridges between the sites. Those that walk in small steps leave almost none."),
-    kit.Scene("What it believes", {"view": "one", "family": "EBM"}, "Right: the density that the energies imply, normalised on a grid. "
-              "In two dimensions that is easy; in two hundred it is why this chapter exists."),
-    kit.Scene("Four evaluations", {"n_steps": 4, "family": "diffusion"}, "The walkers are stopped early: diffusion and the energies are "
-              "nowhere near. The one-pass families do not notice.", breaks=True),
-    kit.Scene("Timid noise", {"width": 0.5, "family": "GAN"}, "Noise of half the width: every family that maps noise to data shows only "
-              "the middle of what it knows. Only the energies are on their way to forget where they began.", breaks=True),
+    kit.Scene(
+        "Sixteen sites",
+        {"dataset": "lattice", "family": "flow"},
+        "Maps that cannot tear leave bridges between the sites. Those that walk in small steps leave almost none.",
+    ),
+    kit.Scene(
+        "What it believes",
+        {"view": "one", "family": "EBM"},
+        "Right: the density that the energies imply, normalised on a grid. "
+        "In two dimensions that is easy; in two hundred it is why this chapter exists.",
+    ),
+    kit.Scene(
+        "Four evaluations",
+        {"n_steps": 4, "family": "diffusion"},
+        "The walkers are stopped early: diffusion and the energies are nowhere near. The one-pass families do not notice.",
+        breaks=True,
+    ),
+    kit.Scene(
+        "Timid noise",
+        {"width": 0.5, "family": "GAN"},
+        "Noise of half the width: every family that maps noise to data shows only "
+        "the middle of what it knows. Only the energies are on their way to forget where they began.",
+        breaks=True,
+    ),
 ]
 
 
@@ -62,8 +114,9 @@ def run(**params):
 @st.cache_data(max_entries=24, max_size="96MB", show_spinner=False)
 def stage_payload(params, view, clock):
     if view == "one":
-        return generative_models_stage.payload_of_one(run(**params)[0], dataset=params["dataset"], family=params["family"], clock=clock,
-                                                      seed=params["seed"])
+        return generative_models_stage.payload_of_one(
+            run(**params)[0], dataset=params["dataset"], family=params["family"], clock=clock, seed=params["seed"]
+        )
     runs = {name: run(**params | {"family": name})[0] for name in FAMILIES}
     return generative_models_stage.payload(runs, dataset=params["dataset"], clock=clock)
 
@@ -94,8 +147,15 @@ try:
 except ModelMissing as error:
     missing = error
 with stage:
-    page.equation({"family": rf"\text{{{LABELS[focus]}}}", "way": WAYS[focus], "walk": EQUATIONS[focus], "width": number(values["width"]),
-                   "n_steps": str(values["n_steps"] if FAMILIES[focus].walks else 1)})
+    page.equation(
+        {
+            "family": rf"\text{{{LABELS[focus]}}}",
+            "way": WAYS[focus],
+            "walk": EQUATIONS[focus],
+            "width": number(values["width"]),
+            "n_steps": str(values["n_steps"] if FAMILIES[focus].walks else 1),
+        }
+    )
     if missing:
         st.warning(str(missing), icon=":material/school:")
     else:
@@ -106,8 +166,13 @@ with stage:
         with meter:
             kit.truth_meter(truth(params), note=f"Between {LABELS[focus]} at the end and fresh exact samples.")
         with table:
-            kit.readings(figures.belief_rows(divergence(values["dataset"], focus), seconds_of_training(values["dataset"])[focus],
-                                             run(**params)[1] / values["n_particles"]))
+            kit.readings(
+                figures.belief_rows(
+                    divergence(values["dataset"], focus),
+                    seconds_of_training(values["dataset"])[focus],
+                    run(**params)[1] / values["n_particles"],
+                )
+            )
 
 if not missing:
     kit.below_the_stage()
@@ -115,16 +180,30 @@ if not missing:
     each = {name: params | {"family": name} for name in FAMILIES}
     strays = {name: generative_models.stray(run(**p)[0].final, dataset=values["dataset"]) for name, p in each.items()}
     calls = {name: values["n_steps"] if family.walks else 1 for name, family in FAMILIES.items()}
-    kit.table(figures.HEAD, figures.tractable_rows({name: truth(p) for name, p in each.items()}, strays, calls,
-                                                   {name: run(**p)[1] for name, p in each.items()}), marked=LABELS[focus])
-    st.caption("Distance: sliced Wasserstein, in units of what an exact sampler of this size scores. Stray: samples where all but 1% of "
-               "the data are not, the bridges. Cost: processor time measured on this server when the picture was computed.")
+    kit.table(
+        figures.HEAD,
+        figures.tractable_rows(
+            {name: truth(p) for name, p in each.items()}, strays, calls, {name: run(**p)[1] for name, p in each.items()}
+        ),
+        marked=LABELS[focus],
+    )
+    st.caption(
+        "Distance: sliced Wasserstein, in units of what an exact sampler of this size scores. Stray: samples where all but 1% of "
+        "the data are not, the bridges. Cost: processor time measured on this server when the picture was computed."
+    )
     st.markdown("##### What an evaluation buys")
-    kit.figure(figures.error_figure(race(values["dataset"]), focus=focus, palette=kit.palette()), key="race",
-               alt="Distance to the data against network evaluations per sample for the six families, with the floor of exact samples.")
+    kit.figure(
+        figures.error_figure(race(values["dataset"]), focus=focus, palette=kit.palette()),
+        key="race",
+        alt="Distance to the data against network evaluations per sample for the six families, with the floor of exact samples.",
+    )
 st.markdown("##### Forty years around one integral")
-kit.figure(figures.timeline_figure(palette=kit.palette()), key="timeline", crowded=True,
-           alt="Papers on generative models from 1985 to 2023 by family, with lines from each to what it builds on.")
+kit.figure(
+    figures.timeline_figure(palette=kit.palette()),
+    key="timeline",
+    crowded=True,
+    alt="Papers on generative models from 1985 to 2023 by family, with lines from each to what it builds on.",
+)
 
 
 def grade():
@@ -132,12 +211,17 @@ def grade():
     scores = {name: truth(params | {"family": name, "n_steps": 4, "width": 1.0}) for name in rivals}
     order = [scores["diffusion"].value, scores["flow matching"].value, min(scores[name].value for name in ("VAE", "GAN", "flow"))]
     return order.index(min(order)), "With four evaluations: " + ", ".join(f"{LABELS[n]} {s.value:.3f}" for n, s in scores.items()) + (
-        f"; the floor is {scores['GAN'].floor_mean:.3f}.")
+        f"; the floor is {scores['GAN'].floor_mean:.3f}."
+    )
 
 
 if not missing:
-    kit.predict("generative_models", "Nobody may call a network more than four times per sample. Who lands closest to the data?",
-                ["diffusion", "flow matching", "one of those that need a single call: VAE, GAN or normalizing flow"], grade)
+    kit.predict(
+        "generative_models",
+        "Nobody may call a network more than four times per sample. Who lands closest to the data?",
+        ["diffusion", "flow matching", "one of those that need a single call: VAE, GAN or normalizing flow"],
+        grade,
+    )
 page.prose("What to look at")
 page.prose("Papers", expanded=False)
 page.footer(generative_models.sample, values)

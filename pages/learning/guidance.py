@@ -11,8 +11,12 @@ from pages import kit
 from pages.kit.equation import number
 from pages.kit.player import player
 
-GUIDES = {"exact": "exact scores", "classifier-free": "learned, classifier-free", "classifier": "learned classifier",
-          "clean classifier": "classifier that never saw noise"}
+GUIDES = {
+    "exact": "exact scores",
+    "classifier-free": "learned, classifier-free",
+    "classifier": "learned classifier",
+    "clean classifier": "classifier that never saw noise",
+}
 
 
 def three(values):
@@ -23,30 +27,55 @@ def two(values):
     return not three(values)
 
 
-page = kit.chapter("guidance", [
-    kit.Choice("dataset", "Labelled data", "three classes", options=list(LABELLED), wide=True),
-    kit.Choice("class3", "Label y", "A", options=["A", "B", "C"], when=three),
-    kit.Choice("class2", "Label y", "A", options=["A", "B"], when=two),
-    kit.Slider("gamma", "Guidance scale γ", 3.0, low=0.0, high=10.0, step=0.25, term="gamma",
-               help="0: the label is ignored. 1: the conditional density. Above: harder than the data say."),
-    kit.Choice("guide", "The push comes from", "exact", options=list(GUIDES), labels=GUIDES, wide=True, term="field"),
-    kit.Choice("walk", "Walk", "ODE", options=list(guidance.WALKS),
-               help="ODE: DPM-Solver++. SDE: DDPM. Corrected: DDPM with Langevin steps at each level. Reweighted: DDPM with the missing "
-                    "term as a weight."),
-    kit.Slider("n_steps", "Steps", 60, options=[5, 10, 20, 40, 60, 100, 200]),
-    kit.Slider("n_particles", "Particles", 1500, options=[300, 600, 1500, 3000], more=True),
-    kit.Number("seed", "Seed", 1, more=True, help="Everyone with the same seed sees the same noise."),
-])
+page = kit.chapter(
+    "guidance",
+    [
+        kit.Choice("dataset", "Labelled data", "three classes", options=list(LABELLED), wide=True),
+        kit.Choice("class3", "Label y", "A", options=["A", "B", "C"], when=three),
+        kit.Choice("class2", "Label y", "A", options=["A", "B"], when=two),
+        kit.Slider(
+            "gamma",
+            "Guidance scale γ",
+            3.0,
+            low=0.0,
+            high=10.0,
+            step=0.25,
+            term="gamma",
+            help="0: the label is ignored. 1: the conditional density. Above: harder than the data say.",
+        ),
+        kit.Choice("guide", "The push comes from", "exact", options=list(GUIDES), labels=GUIDES, wide=True, term="field"),
+        kit.Choice(
+            "walk",
+            "Walk",
+            "ODE",
+            options=list(guidance.WALKS),
+            help="ODE: DPM-Solver++. SDE: DDPM. Corrected: DDPM with Langevin steps at each level. Reweighted: DDPM with the missing "
+            "term as a weight.",
+        ),
+        kit.Slider("n_steps", "Steps", 60, options=[5, 10, 20, 40, 60, 100, 200]),
+        kit.Slider("n_particles", "Particles", 1500, options=[300, 600, 1500, 3000], more=True),
+        kit.Number("seed", "Seed", 1, more=True, help="Everyone with the same seed sees the same noise."),
+    ],
+)
 SCENES = [
     kit.Scene("Too far", {}, "Left: guided three times. The particles end deeper in the class, and closer together, than promised."),
     kit.Scene("γ = 1", {"gamma": 1.0}, "The conditional density: both walks agree to within the floor."),
     kit.Scene("Corrected", {"walk": "corrected"}, "Langevin steps at each level: now the guided particles end on the tilt."),
     kit.Scene("The island", {"dataset": "island"}, "Class A has a small island. Does guidance keep its share?"),
     kit.Scene("Classifier-free", {"guide": "classifier-free"}, "Two answers of one network in place of two formulas."),
-    kit.Scene("Full force", {"dataset": "two moons", "gamma": 10.0}, "Ten times: a moon shrinks to the end that is far from the other. "
-              "Fidelity is perfect, the diversity is gone, and the tilt had kept it all.", breaks=True),
-    kit.Scene("Never saw noise", {"dataset": "two moons", "guide": "clean classifier"}, "A perfect classifier, but of clean data. In "
-              "noise its push is out of all proportion.", breaks=True),
+    kit.Scene(
+        "Full force",
+        {"dataset": "two moons", "gamma": 10.0},
+        "Ten times: a moon shrinks to the end that is far from the other. "
+        "Fidelity is perfect, the diversity is gone, and the tilt had kept it all.",
+        breaks=True,
+    ),
+    kit.Scene(
+        "Never saw noise",
+        {"dataset": "two moons", "guide": "clean classifier"},
+        "A perfect classifier, but of clean data. In noise its push is out of all proportion.",
+        breaks=True,
+    ),
 ]
 
 
@@ -94,30 +123,53 @@ shown = number(params["gamma"])
 free_form = params["guide"] in ("exact", "classifier-free")
 with stage:
     level = "t" if params["guide"] == "classifier" else "0"
-    combined = (rf"{number(1 - params['gamma'])}\,\nabla\log p_t(x)+{shown}\,\nabla\log p_t(x\mid y)" if free_form else
-                rf"\nabla\log p_t(x)+{shown}\,\nabla\log p_{level}(y\mid x)")
+    combined = (
+        rf"{number(1 - params['gamma'])}\,\nabla\log p_t(x)+{shown}\,\nabla\log p_t(x\mid y)"
+        if free_form
+        else rf"\nabla\log p_t(x)+{shown}\,\nabla\log p_{level}(y\mid x)"
+    )
     page.equation({"gamma": shown, "field": combined})
     player(stage_payload(params), key="stage", height=500, report=False)
     page.scenes(SCENES)
     mine = guidance.quality(run(**params).final, params["dataset"], params["label"])
     promise = guidance.tilt_quality(params["dataset"], params["label"], params["gamma"])
-    kit.meter_beside(truth(params), [("Fidelity, mean p(y|x)", f"{mine.fidelity:.4f}"), ("of the tilt", f"{promise.fidelity:.4f}"),
-                                     ("Diversity, spread / class", f"{mine.diversity:.3f}"), ("of the tilt", f"{promise.diversity:.3f}")],
-                     note="Between the guided particles at the end and p(x) p(y|x)^γ, computed on a grid.", widths=(1.6, 1))
+    kit.meter_beside(
+        truth(params),
+        [
+            ("Fidelity, mean p(y|x)", f"{mine.fidelity:.4f}"),
+            ("of the tilt", f"{promise.fidelity:.4f}"),
+            ("Diversity, spread / class", f"{mine.diversity:.3f}"),
+            ("of the tilt", f"{promise.diversity:.3f}"),
+        ],
+        note="Between the guided particles at the end and p(x) p(y|x)^γ, computed on a grid.",
+        widths=(1.6, 1),
+    )
 
 kit.below_the_stage()
 where = dict(dataset=params["dataset"], label=params["label"], guide=params["guide"])
 found = sweep(**where, walk=params["walk"], seed=params["seed"])
 kit.side_by_side(
-    ("How far from the promise", figures.distance_figure(found, gamma=params["gamma"], palette=kit.palette()), "distance",
-     "Distance of guided particles to the tilted density against the guidance scale, with the floor of exact draws."),
-    ("Diversity against fidelity", figures.tradeoff_figure(found, palette=kit.palette()), "tradeoff",
-     "Spread of the particles against how well they fit the label, for guided diffusion and for the tilted density."))
+    (
+        "How far from the promise",
+        figures.distance_figure(found, gamma=params["gamma"], palette=kit.palette()),
+        "distance",
+        "Distance of guided particles to the tilted density against the guidance scale, with the floor of exact draws.",
+    ),
+    (
+        "Diversity against fidelity",
+        figures.tradeoff_figure(found, palette=kit.palette()),
+        "tradeoff",
+        "Spread of the particles against how well they fit the label, for guided diffusion and for the tilted density.",
+    ),
+)
 source, words = st.columns(2)
 with source:
     st.markdown("##### Where the difference comes from")
-    kit.figure(figures.gap_figure(gap(**where, gamma=params["gamma"]), guide=params["guide"], palette=kit.palette()), key="gap",
-               alt="Guided field less the score of the noised tilt against time, with the term that the guided density misses.")
+    kit.figure(
+        figures.gap_figure(gap(**where, gamma=params["gamma"]), guide=params["guide"], palette=kit.palette()),
+        key="gap",
+        alt="Guided field less the score of the noised tilt against time, with the term that the guided density misses.",
+    )
 with words:
     page.prose("What to look at")
 
@@ -128,11 +180,17 @@ def grade():
     mine = guidance.quality(run(**four).final, params["dataset"], params["label"]).diversity
     promise = guidance.tilt_quality(params["dataset"], params["label"], 4.0).diversity
     verdict = 0 if score.within else 1 if mine < promise else 2
-    return verdict, (f"Its distance is {score.value:.3f} where exact draws score {score.floor_mean:.3f}; its spread {mine:.2f}, "
-                     f"that of the tilt {promise:.2f}.")
+    return verdict, (
+        f"Its distance is {score.value:.3f} where exact draws score {score.floor_mean:.3f}; its spread {mine:.2f}, "
+        f"that of the tilt {promise:.2f}."
+    )
 
 
-kit.predict("guidance", "Exact scores, γ = 4, a good solver. What does it sample?", ["p(x) p(y|x)⁴, as the formula says",
-            "something narrower than that", "something wider than that"], grade)
+kit.predict(
+    "guidance",
+    "Exact scores, γ = 4, a good solver. What does it sample?",
+    ["p(x) p(y|x)⁴, as the formula says", "something narrower than that", "something wider than that"],
+    grade,
+)
 page.prose("How the networks were made", expanded=False)
 page.footer(guidance.sample, values)

@@ -15,25 +15,51 @@ LABELS = {"any": "any lattice"}
 VIEWS = {"grow": "grow from noise", "blend": "blend two"}
 WALKS = {"diffusion": "diffusion", "nothing": "nothing: noise, decoded"}
 SPACES = {"latent": "latent", "pixel": "pixel"}
-page = kit.chapter("latent_diffusion", [
-    kit.Choice("word", "Draw me", "any", options=list(latent_diffusion.WORDS), labels=LABELS, wide=True,
-               help="The word goes to both denoisers, as text goes to Stable Diffusion."),
-    kit.Slider("n_steps", "Steps", 30, options=[1, 2, 3, 5, 8, 12, 20, 30, 50, 100]),
-    kit.Choice("view", "On the stage", "grow", options=list(VIEWS), labels=VIEWS),
-    kit.Choice("walk", "What turns noise into latents", "diffusion", options=list(WALKS), labels=WALKS),
-    kit.Choice("judge", "Truth meter for", "latent", options=list(SPACES), labels=SPACES),
-    kit.Number("seed", "Seed", 1, more=True, help="Everyone with the same seed sees the same pictures."),
-])
+page = kit.chapter(
+    "latent_diffusion",
+    [
+        kit.Choice(
+            "word",
+            "Draw me",
+            "any",
+            options=list(latent_diffusion.WORDS),
+            labels=LABELS,
+            wide=True,
+            help="The word goes to both denoisers, as text goes to Stable Diffusion.",
+        ),
+        kit.Slider("n_steps", "Steps", 30, options=[1, 2, 3, 5, 8, 12, 20, 30, 50, 100]),
+        kit.Choice("view", "On the stage", "grow", options=list(VIEWS), labels=VIEWS),
+        kit.Choice("walk", "What turns noise into latents", "diffusion", options=list(WALKS), labels=WALKS),
+        kit.Choice("judge", "Truth meter for", "latent", options=list(SPACES), labels=SPACES),
+        kit.Number("seed", "Seed", 1, more=True, help="Everyone with the same seed sees the same pictures."),
+    ],
+)
 SCENES = [
-    kit.Scene("Two ways", {}, "The same kind of network, trained for equally many steps, walks among eight numbers or among 576. Only one "
-              "of them has to worry about every pixel."),
-    kit.Scene("Say hexagonal", {"word": "hexagonal"}, "One word, and both draw nothing else. A look-up in a book of exact pictures "
-              "counts how many obey."),
-    kit.Scene("In between", {"view": "blend"}, "Half-way between two pictures lies a double exposure. Mixed latents are no lattice there "
-              "either: few numbers are not yet straight roads, and that is why a walk has to be learned."),
+    kit.Scene(
+        "Two ways",
+        {},
+        "The same kind of network, trained for equally many steps, walks among eight numbers or among 576. Only one "
+        "of them has to worry about every pixel.",
+    ),
+    kit.Scene(
+        "Say hexagonal",
+        {"word": "hexagonal"},
+        "One word, and both draw nothing else. A look-up in a book of exact pictures counts how many obey.",
+    ),
+    kit.Scene(
+        "In between",
+        {"view": "blend"},
+        "Half-way between two pictures lies a double exposure. Mixed latents are no lattice there "
+        "either: few numbers are not yet straight roads, and that is why a walk has to be learned.",
+    ),
     kit.Scene("Three steps", {"n_steps": 3, "judge": "pixel"}, "Stopped early, the pixels are a blur of many lattices at once."),
-    kit.Scene("No walk", {"walk": "nothing", "word": "hexagonal"}, "An autoencoder alone is no generator: most latents that noise hits "
-              "belong to no lattice, so the decoder draws ghosts, and no word reaches it.", breaks=True),
+    kit.Scene(
+        "No walk",
+        {"walk": "nothing", "word": "hexagonal"},
+        "An autoencoder alone is no generator: most latents that noise hits "
+        "belong to no lattice, so the decoder draws ghosts, and no word reaches it.",
+        breaks=True,
+    ),
     kit.Scene("One step", {"n_steps": 1}, "One jump from noise lands on the average of everything.", breaks=True),
 ]
 
@@ -92,21 +118,42 @@ with stage:
         player(stage_payload(values["view"], **params), key="stage", height=430, report=False)
     page.scenes(SCENES)
     if not missing:
-        kit.truth_meter(truth(values["judge"], **params),
-                        note=f"Between {latent_diffusion.N_JUDGED} pictures from the {values['judge']} walk and fresh exact ones.")
+        kit.truth_meter(
+            truth(values["judge"], **params),
+            note=f"Between {latent_diffusion.N_JUDGED} pictures from the {values['judge']} walk and fresh exact ones.",
+        )
 
 if not missing:
     kit.below_the_stage()
     st.markdown("##### Side by side")
     seconds = {space: judged(space, **params)[1] for space in SPACES}
-    kit.table(("", "latent diffusion", "pixel diffusion"), figures.side_by_side(
-        {s: truth(s, **params) for s in SPACES}, {s: reading(s, **params) for s in SPACES}, exact_reading(values["word"]), seconds,
-        judged("latent", **params)[2], word=values["word"], n_steps=values["n_steps"]), marked="time a picture, measured")
+    kit.table(
+        ("", "latent diffusion", "pixel diffusion"),
+        figures.side_by_side(
+            {s: truth(s, **params) for s in SPACES},
+            {s: reading(s, **params) for s in SPACES},
+            exact_reading(values["word"]),
+            seconds,
+            judged("latent", **params)[2],
+            word=values["word"],
+            n_steps=values["n_steps"],
+        ),
+        marked="time a picture, measured",
+    )
     kit.side_by_side(
-        ("What arithmetic buys", figures.work_figure(work(values["word"]), palette=kit.palette()), "work",
-         "Distance to the exact law against multiplications per picture for both spaces, with floor and ceiling."),
-        ("Inside the latent space", figures.latent_figure(*latent_diffusion.latent_map(**params), palette=kit.palette()), "latents",
-         "Two directions of the latent space: exact pictures by kind, and the latents that the walk made."))
+        (
+            "What arithmetic buys",
+            figures.work_figure(work(values["word"]), palette=kit.palette()),
+            "work",
+            "Distance to the exact law against multiplications per picture for both spaces, with floor and ceiling.",
+        ),
+        (
+            "Inside the latent space",
+            figures.latent_figure(*latent_diffusion.latent_map(**params), palette=kit.palette()),
+            "latents",
+            "Two directions of the latent space: exact pictures by kind, and the latents that the walk made.",
+        ),
+    )
 
 
 def grade():
@@ -116,14 +163,19 @@ def grade():
     scores = {"latent": truth("latent", **equal | {"n_steps": n}), "pixel": truth("pixel", **equal | {"n_steps": 3})}
     latent, pixel = scores["latent"], scores["pixel"]
     right = 2 if abs(latent.value - pixel.value) < 2 * latent.floor_std else 0 if latent.value < pixel.value else 1
-    return right, (f"For {budget / 1e6:.1f} million multiplications: {n} latent steps and a decode score {latent.value:.2f}, three pixel "
-                   f"steps {pixel.value:.2f}; the floor is {latent.floor_mean:.2f}.")
+    return right, (
+        f"For {budget / 1e6:.1f} million multiplications: {n} latent steps and a decode score {latent.value:.2f}, three pixel "
+        f"steps {pixel.value:.2f}; the floor is {latent.floor_mean:.2f}."
+    )
 
 
 if not missing:
-    kit.predict("latent_diffusion", "Give both the arithmetic of three pixel steps. Whose pictures are closer to the truth?",
-                ["latent diffusion, which can afford many steps", "pixel diffusion, which loses nothing to a decoder", "no difference"],
-                grade)
+    kit.predict(
+        "latent_diffusion",
+        "Give both the arithmetic of three pixel steps. Whose pictures are closer to the truth?",
+        ["latent diffusion, which can afford many steps", "pixel diffusion, which loses nothing to a decoder", "no difference"],
+        grade,
+    )
 page.prose("What to look at")
 page.prose("Text on top: Stable Diffusion and DALL·E 3", expanded=False)
 page.footer(latent_diffusion.sample, values)

@@ -21,43 +21,102 @@ def uses(*methods):
 
 
 NOISY = [name for name, method in reverse_process.METHODS.items() if method.noisy]
-page = kit.chapter("reverse_process", [
-    kit.Choice("dataset", "Data", "three modes", options=list(DATASETS), wide=True),
-    kit.Choice("method", "Sampler", "reverse SDE", options=list(METHODS), labels=METHODS, wide=True, term="share"),
-    kit.Choice("versus", "Beside it, same noise", "ODE Heun", options=["nothing", *METHODS], labels=METHODS, wide=True),
-    kit.Slider("n_steps", "Steps", 50, options=[1, 2, 3, 5, 8, 10, 15, 20, 30, 50, 100, 200, 300, 500, 1000]),
-    kit.Choice("score", "Score", "exact", options=list(reverse_process.SCORES),
-               help="Exact: computed from the mixture. Learned: a small network trained on samples of it."),
-    kit.Choice("schedule", "Schedule", "linear", options=list(SCHEDULES), wide=True),
-    kit.Slider("temperature", "Temperature τ of the noise", 1.0, low=0.0, high=2.0, step=0.05, term="noise", when=uses(*NOISY),
-               help="Variance of the noise that is put back at each step, over what theory asks for. Only 1 is exact."),
-    kit.Slider("eta", "η of DDIM", 0.5, low=0.0, high=1.0, step=0.05, more=True, when=uses("DDIM")),
-    kit.Slider("churn", "Churn γ of EDM, per step", 0.2, low=0.0, high=0.4, step=0.05, more=True, when=uses("EDM"),
-               help="Noise level is raised by this share before each step (Karras et al. allow up to √2 − 1)."),
-    kit.Choice("order", "Corrector", "predictor-first", options=["predictor-first", "corrector-first"], more=True,
-               when=uses("predictor-corrector")),
-    kit.Slider("clip", "Clip the guess of x₀", 0.0, options=[0.0, 1.0, 1.5, 2.0, 3.0], more=True,
-               format=lambda value: f"±{value:g}" if value else "off"),
-    kit.Toggle("against", "Walk against the score", False, more=True, term="share"),
-    kit.Slider("n_particles", "Particles", 2000, options=[200, 500, 1000, 2000, 5000], more=True),
-    kit.Number("seed", "Seed", 1, more=True, help="Everyone with the same seed sees the same noise."),
-])
+page = kit.chapter(
+    "reverse_process",
+    [
+        kit.Choice("dataset", "Data", "three modes", options=list(DATASETS), wide=True),
+        kit.Choice("method", "Sampler", "reverse SDE", options=list(METHODS), labels=METHODS, wide=True, term="share"),
+        kit.Choice("versus", "Beside it, same noise", "ODE Heun", options=["nothing", *METHODS], labels=METHODS, wide=True),
+        kit.Slider("n_steps", "Steps", 50, options=[1, 2, 3, 5, 8, 10, 15, 20, 30, 50, 100, 200, 300, 500, 1000]),
+        kit.Choice(
+            "score",
+            "Score",
+            "exact",
+            options=list(reverse_process.SCORES),
+            help="Exact: computed from the mixture. Learned: a small network trained on samples of it.",
+        ),
+        kit.Choice("schedule", "Schedule", "linear", options=list(SCHEDULES), wide=True),
+        kit.Slider(
+            "temperature",
+            "Temperature τ of the noise",
+            1.0,
+            low=0.0,
+            high=2.0,
+            step=0.05,
+            term="noise",
+            when=uses(*NOISY),
+            help="Variance of the noise that is put back at each step, over what theory asks for. Only 1 is exact.",
+        ),
+        kit.Slider("eta", "η of DDIM", 0.5, low=0.0, high=1.0, step=0.05, more=True, when=uses("DDIM")),
+        kit.Slider(
+            "churn",
+            "Churn γ of EDM, per step",
+            0.2,
+            low=0.0,
+            high=0.4,
+            step=0.05,
+            more=True,
+            when=uses("EDM"),
+            help="Noise level is raised by this share before each step (Karras et al. allow up to √2 − 1).",
+        ),
+        kit.Choice(
+            "order",
+            "Corrector",
+            "predictor-first",
+            options=["predictor-first", "corrector-first"],
+            more=True,
+            when=uses("predictor-corrector"),
+        ),
+        kit.Slider(
+            "clip",
+            "Clip the guess of x₀",
+            0.0,
+            options=[0.0, 1.0, 1.5, 2.0, 3.0],
+            more=True,
+            format=lambda value: f"±{value:g}" if value else "off",
+        ),
+        kit.Toggle("against", "Walk against the score", False, more=True, term="share"),
+        kit.Slider("n_particles", "Particles", 2000, options=[200, 500, 1000, 2000, 5000], more=True),
+        kit.Number("seed", "Seed", 1, more=True, help="Everyone with the same seed sees the same noise."),
+    ],
+)
 SCENES = [
     kit.Scene("Jitter or glide", {}, "Same start, same end, same densities on the way: one path is rough, the other smooth."),
-    kit.Scene("Ten steps", {"n_steps": 10, "method": "ODE Euler", "versus": "DPM-Solver++"},
-              "Ten evaluations each. The second-order solver is already there."),
-    kit.Scene("Learned score", {"dataset": "two moons", "score": "learned", "method": "ODE Heun", "versus": "predictor-corrector"},
-              "A network in place of the formula: the truth meter shows what learning costs."),
-    kit.Scene("Cold", {"dataset": "spirals", "temperature": 0.4, "versus": "nothing"},
-              "Less noise than theory asks for: pretty, too thin, and the meter is not fooled."),
-    kit.Scene("Five steps", {"n_steps": 5, "versus": "DDPM"}, "The steps are longer than the picture is fine: a blur, and outliers that "
-              "no later step brings home.", breaks=True),
-    kit.Scene("Wrong sign", {"against": True, "n_steps": 100, "versus": "nothing"}, "One minus sign. The particles flee from the data, "
-              "faster and faster; nothing in the code complains. Clipping the guess of x₀ (under More) hides the damage, not the bug.",
-              breaks=True),
-    kit.Scene("No clipping", {"dataset": "two moons", "method": "DPM-Solver++", "versus": "EDM", "n_steps": 5},
-              "Long steps throw the guess of x₀ past the picture, and nothing holds it. Clip it at ±1.5 under More: both come closer, "
-              "though not home.", breaks=True),
+    kit.Scene(
+        "Ten steps",
+        {"n_steps": 10, "method": "ODE Euler", "versus": "DPM-Solver++"},
+        "Ten evaluations each. The second-order solver is already there.",
+    ),
+    kit.Scene(
+        "Learned score",
+        {"dataset": "two moons", "score": "learned", "method": "ODE Heun", "versus": "predictor-corrector"},
+        "A network in place of the formula: the truth meter shows what learning costs.",
+    ),
+    kit.Scene(
+        "Cold",
+        {"dataset": "spirals", "temperature": 0.4, "versus": "nothing"},
+        "Less noise than theory asks for: pretty, too thin, and the meter is not fooled.",
+    ),
+    kit.Scene(
+        "Five steps",
+        {"n_steps": 5, "versus": "DDPM"},
+        "The steps are longer than the picture is fine: a blur, and outliers that no later step brings home.",
+        breaks=True,
+    ),
+    kit.Scene(
+        "Wrong sign",
+        {"against": True, "n_steps": 100, "versus": "nothing"},
+        "One minus sign. The particles flee from the data, "
+        "faster and faster; nothing in the code complains. Clipping the guess of x₀ (under More) hides the damage, not the bug.",
+        breaks=True,
+    ),
+    kit.Scene(
+        "No clipping",
+        {"dataset": "two moons", "method": "DPM-Solver++", "versus": "EDM", "n_steps": 5},
+        "Long steps throw the guess of x₀ past the picture, and nothing holds it. Clip it at ±1.5 under More: both come closer, "
+        "though not home.",
+        breaks=True,
+    ),
 ]
 
 
@@ -98,8 +157,13 @@ stage, side = st.columns([2.5, 1], gap="medium")
 with side:
     values = page.controls()
 params = {key: values[key] for key in ("dataset", "schedule", "method", "score", "n_steps", "n_particles", "seed")} | dict(
-    temperature=values.get("temperature", 1.0), eta=values.get("eta", 0.5), churn=values.get("churn", 0.2) * values["n_steps"],
-    corrector_order=values.get("order", "predictor-first"), clip=values["clip"] or None, sign=-1.0 if values["against"] else 1.0)
+    temperature=values.get("temperature", 1.0),
+    eta=values.get("eta", 0.5),
+    churn=values.get("churn", 0.2) * values["n_steps"],
+    corrector_order=values.get("order", "predictor-first"),
+    clip=values["clip"] or None,
+    sign=-1.0 if values["against"] else 1.0,
+)
 try:
     if params["score"] == "learned":
         reverse_process.score_model(params["dataset"], reverse_process.get_schedule(params["schedule"]), "learned")
@@ -110,9 +174,15 @@ except ModelMissing as missing:
 page.exports(params)
 method = reverse_process.METHODS[params["method"]]
 with stage:
-    page.equation({"n_steps": str(params["n_steps"]), "evaluations": str(method.evaluations),
-                   "schedule": rf"\text{{{params['schedule']} schedule}}", "share": reverse_drift(method.noisy, params["sign"]),
-                   "noise": reverse_noise(method.noisy, params["temperature"])})
+    page.equation(
+        {
+            "n_steps": str(params["n_steps"]),
+            "evaluations": str(method.evaluations),
+            "schedule": rf"\text{{{params['schedule']} schedule}}",
+            "share": reverse_drift(method.noisy, params["sign"]),
+            "noise": reverse_noise(method.noisy, params["temperature"]),
+        }
+    )
     player(stage_payload(params, values["versus"]), key="stage", height=520, report=False)
     page.scenes(SCENES)
     shown = [name for name in (params["method"], values["versus"]) if name != "nothing"]
@@ -124,10 +194,19 @@ kit.below_the_stage()
 of_law = (params["dataset"], params["schedule"], params["score"])
 raced = figures.error_figure(race(*of_law), chosen=params["method"], versus=values["versus"], palette=kit.palette())
 kit.side_by_side(
-    ("What an evaluation buys", raced, "race",
-     "Distance to the exact law against the number of score evaluations for each sampler, with the floor."),
-    ("The likelihood comes for free", figures.likelihood_figure(likelihood(*of_law), palette=kit.palette()), "likelihood",
-     "Log-density from the probability-flow ODE against the exact log-density, with the identity line."))
+    (
+        "What an evaluation buys",
+        raced,
+        "race",
+        "Distance to the exact law against the number of score evaluations for each sampler, with the floor.",
+    ),
+    (
+        "The likelihood comes for free",
+        figures.likelihood_figure(likelihood(*of_law), palette=kit.palette()),
+        "likelihood",
+        "Log-density from the probability-flow ODE against the exact log-density, with the identity line.",
+    ),
+)
 
 
 def grade():
@@ -135,12 +214,20 @@ def grade():
     scores = [truth(params | {"method": name, "n_steps": 10, "sign": 1.0, "clip": None}) for name in rivals]
     verdict = 2 if all(score.within for score in scores) else min((0, 1), key=lambda i: scores[i].value)
     return verdict, "With ten evaluations: " + ", ".join(f"{METHODS[n]} {s.value:.3g}" for n, s in zip(rivals, scores)) + (
-        f"; the floor is {scores[0].floor_mean:.3g}.")
+        f"; the floor is {scores[0].floor_mean:.3g}."
+    )
 
 
-kit.predict("reverse_process", "You may ask for the score ten times per particle. Which walk ends closer to the data?",
-            ["the reverse SDE, whose noise forgets its mistakes", "the deterministic second-order solver",
-             "both cannot be told from an exact sampler"], grade)
+kit.predict(
+    "reverse_process",
+    "You may ask for the score ten times per particle. Which walk ends closer to the data?",
+    [
+        "the reverse SDE, whose noise forgets its mistakes",
+        "the deterministic second-order solver",
+        "both cannot be told from an exact sampler",
+    ],
+    grade,
+)
 page.prose("What to look at")
 page.prose("Questions people ask", expanded=False)
 page.footer(reverse_process.sample, values)

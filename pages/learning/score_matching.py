@@ -13,30 +13,53 @@ from pages.kit.player import player
 
 LABELS = {name: objective.label for name, objective in OBJECTIVES.items()}
 WEIGHTS = {"σ²": r"\sigma_t^2", "1": "1", "g²": "g(t)^2"}
-page = kit.chapter("score_matching", [
-    kit.Choice("dataset", "Data", "three modes", options=list(score_matching.DATA), wide=True),
-    kit.Choice("objective", "Objective", "denoising", options=list(LABELS), labels=LABELS, wide=True),
-    kit.Choice("weighting", "Weight λ(t)", "σ²", options=list(WEIGHTINGS), term="weight", help="How much each noise level counts."),
-    kit.Choice("output", "The network predicts", "noise / σ", options=list(score_matching.OUTPUTS),
-               help="Its output is divided by σ and so is of the size of the noise, 1, at every level; or it is the score itself."),
-    kit.Toggle("clock", "It is told t", True, term="output"),
-    kit.Slider("n_steps", "Steps of training", 1500, options=[100, 300, 600, 1000, 1500, 3000, 6000]),
-    kit.Slider("t", "Moment t of the aim", 0.2, options=[0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0]),
-    kit.Slider("x", "x₁ of the noised point", 0.2, low=-2.5, high=2.5, step=0.1, more=True),
-    kit.Slider("y", "x₂ of the noised point, and of the map", 0.0, low=-2.5, high=2.5, step=0.1, more=True),
-    kit.Number("seed", "Seed", 1, more=True, help="Of the network's first weights and of all that it is shown."),
-])
+page = kit.chapter(
+    "score_matching",
+    [
+        kit.Choice("dataset", "Data", "three modes", options=list(score_matching.DATA), wide=True),
+        kit.Choice("objective", "Objective", "denoising", options=list(LABELS), labels=LABELS, wide=True),
+        kit.Choice("weighting", "Weight λ(t)", "σ²", options=list(WEIGHTINGS), term="weight", help="How much each noise level counts."),
+        kit.Choice(
+            "output",
+            "The network predicts",
+            "noise / σ",
+            options=list(score_matching.OUTPUTS),
+            help="Its output is divided by σ and so is of the size of the noise, 1, at every level; or it is the score itself.",
+        ),
+        kit.Toggle("clock", "It is told t", True, term="output"),
+        kit.Slider("n_steps", "Steps of training", 1500, options=[100, 300, 600, 1000, 1500, 3000, 6000]),
+        kit.Slider("t", "Moment t of the aim", 0.2, options=[0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0]),
+        kit.Slider("x", "x₁ of the noised point", 0.2, low=-2.5, high=2.5, step=0.1, more=True),
+        kit.Slider("y", "x₂ of the noised point, and of the map", 0.0, low=-2.5, high=2.5, step=0.1, more=True),
+        kit.Number("seed", "Seed", 1, more=True, help="Of the network's first weights and of all that it is shown."),
+    ],
+)
 SCENES = [
     kit.Scene("Denoising", {}, "Press Train. In seconds the round blob of the untrained network splits into the three modes."),
-    kit.Scene("Without targets", {"objective": "implicit"}, "No arrow and no noise is shown to it, only points. Integration by parts makes "
-              "this loss the same as the error, up to a constant."),
+    kit.Scene(
+        "Without targets",
+        {"objective": "implicit"},
+        "No arrow and no noise is shown to it, only points. Integration by parts makes this loss the same as the error, up to a constant.",
+    ),
     kit.Scene("Spirals", {"dataset": "spirals", "n_steps": 3000, "t": 0.05}, "Fine structure is learned last: watch the map at small t."),
-    kit.Scene("Where it aims", {"dataset": "ring", "t": 0.4, "x": 0.6}, "Inside the ring there is no data, and the arrow aims there all "
-              "the same: at the mean of all that may have been. Move t."),
-    kit.Scene("No clock", {"clock": False}, "One arrow for all noise levels. Train it: the loss stops at the upper line, and no budget "
-              "helps.", breaks=True),
-    kit.Scene("No scaling", {"dataset": "spirals", "output": "score", "weighting": "1"}, "The target is of size 1/σ, and counts by size: "
-              "the last instants drown the rest. Compare its error with the scaled one on the same budget.", breaks=True),
+    kit.Scene(
+        "Where it aims",
+        {"dataset": "ring", "t": 0.4, "x": 0.6},
+        "Inside the ring there is no data, and the arrow aims there all the same: at the mean of all that may have been. Move t.",
+    ),
+    kit.Scene(
+        "No clock",
+        {"clock": False},
+        "One arrow for all noise levels. Train it: the loss stops at the upper line, and no budget helps.",
+        breaks=True,
+    ),
+    kit.Scene(
+        "No scaling",
+        {"dataset": "spirals", "output": "score", "weighting": "1"},
+        "The target is of size 1/σ, and counts by size: "
+        "the last instants drown the rest. Compare its error with the scaled one on the same budget.",
+        breaks=True,
+    ),
 ]
 
 
@@ -88,9 +111,15 @@ def on_stage():
 
 with stage:
     inside = "x_t, t" if values["clock"] else "x_t"
-    page.equation({"weight": WEIGHTS[values["weighting"]], "objective": OBJECTIVES[values["objective"]].formula,
-                   "output": f"-x_t+F_\\theta({inside})" if values["output"] == "score" else f"-x_t-F_\\theta({inside})/\\sigma_t",
-                   "t": number(values["t"]), "sigma": number(score_matching.SCHEDULE.sigma(values["t"]))})
+    page.equation(
+        {
+            "weight": WEIGHTS[values["weighting"]],
+            "objective": OBJECTIVES[values["objective"]].formula,
+            "output": f"-x_t+F_\\theta({inside})" if values["output"] == "score" else f"-x_t-F_\\theta({inside})/\\sigma_t",
+            "t": number(values["t"]),
+            "sigma": number(score_matching.SCHEDULE.sigma(values["t"])),
+        }
+    )
     watched(on_stage, run)
     page.scenes(SCENES)
 
@@ -102,14 +131,21 @@ def curves():
     seen, unseen = st.columns(2)
     with seen:
         st.markdown("##### What the optimiser sees")
-        least, with_clock = (levels.best(values["objective"], values["weighting"], clock=clock, output=values["output"])
-                             for clock in (values["clock"], True))
-        kit.figure(figures.loss_figure(shot, least, with_clock, palette=kit.palette()), key="loss",
-                   alt="Loss against steps over its least possible value.")
+        least, with_clock = (
+            levels.best(values["objective"], values["weighting"], clock=clock, output=values["output"]) for clock in (values["clock"], True)
+        )
+        kit.figure(
+            figures.loss_figure(shot, least, with_clock, palette=kit.palette()),
+            key="loss",
+            alt="Loss against steps over its least possible value.",
+        )
     with unseen:
         st.markdown("##### What it cannot see: the error")
-        kit.figure(figures.error_figure({name: shot_of(name) for name in runs}, values["objective"], palette=kit.palette()), key="errors",
-                   alt="Squared error of the score over its square, against training steps, for each objective that has been trained.")
+        kit.figure(
+            figures.error_figure({name: shot_of(name) for name in runs}, values["objective"], palette=kit.palette()),
+            key="errors",
+            alt="Squared error of the score over its square, against training steps, for each objective that has been trained.",
+        )
         rest = [other for other in runs.values() if not other.going and other.status.state != "done"]
         busy = sum(other.going for other in runs.values())
         if rest and st.button("Train all five on this budget", key="all_five", icon=":material/stacked_line_chart:"):
@@ -120,16 +156,32 @@ def curves():
             st.caption(f"{busy} of five still to finish, one after the other.")
     found, wrong = errors_of(shot, values["y"])
     kit.side_by_side(
-        ("Where it is wrong, at which moment", figures.map_figure(found, height_on_map=values["y"], palette=kit.palette()), "map",
-         "Error of the score over position and time along a line, with contours of the exact density."),
-        ("With data and without", figures.where_figure(wrong, palette=kit.palette()), "where",
-         "Error of the score against time, where there is data and where there is none."))
+        (
+            "Where it is wrong, at which moment",
+            figures.map_figure(found, height_on_map=values["y"], palette=kit.palette()),
+            "map",
+            "Error of the score over position and time along a line, with contours of the exact density.",
+        ),
+        (
+            "With data and without",
+            figures.where_figure(wrong, palette=kit.palette()),
+            "where",
+            "Error of the score against time, where there is data and where there is none.",
+        ),
+    )
     aims, words = st.columns([1.4, 1])
     with aims:
         st.markdown("##### Where the arrow aims")
-        kit.figure(figures.aim_figure(score_matching.aim(shot.field, values["dataset"], (values["x"], values["y"]), values["t"]),
-                                      values["dataset"], values["t"], palette=kit.palette()), key="aim",
-                   alt="A noised point, the clean points it may come from, their mean, and where the network's arrow aims.")
+        kit.figure(
+            figures.aim_figure(
+                score_matching.aim(shot.field, values["dataset"], (values["x"], values["y"]), values["t"]),
+                values["dataset"],
+                values["t"],
+                palette=kit.palette(),
+            ),
+            key="aim",
+            alt="A noised point, the clean points it may come from, their mean, and where the network's arrow aims.",
+        )
     with words:
         page.prose("What to look at")
 
@@ -139,15 +191,20 @@ watched(curves, *runs.values(), every=1.6)
 
 def grade():
     short = dict(dataset=values["dataset"], n_steps=300, seed=values["seed"])
-    missed = {name: float(score_matching.snapshot(score_matching.fit(objective=name, **short), score_matching.Settings(**short)).errors[-1])
-              for name in ("denoising", "sliced")}
+    missed = {
+        name: float(score_matching.snapshot(score_matching.fit(objective=name, **short), score_matching.Settings(**short)).errors[-1])
+        for name in ("denoising", "sliced")
+    }
     denoising, sliced = missed.values()
     verdict = 0 if denoising < sliced / 1.5 else 1 if sliced < denoising / 1.5 else 2
     return verdict, f"Of the squared score, denoising misses {denoising:.2%} and sliced {sliced:.2%}."
 
 
-kit.predict("score_matching", "Both objectives have the same minimum. Which is closer to the score after 300 steps of the same network on "
-            "the same number of points?", ["denoising, which knows the noise it added", "sliced, which sees the true loss, without noise",
-                                           "they cannot be told apart"], grade)
+kit.predict(
+    "score_matching",
+    "Both objectives have the same minimum. Which is closer to the score after 300 steps of the same network on the same number of points?",
+    ["denoising, which knows the noise it added", "sliced, which sees the true loss, without noise", "they cannot be told apart"],
+    grade,
+)
 page.prose("Questions people ask", expanded=False)
 page.footer(score_matching.fit, values)

@@ -21,27 +21,44 @@ def is_walker(values):
     return not is_grain(values)
 
 
-page = kit.chapter("brownian", [
-    kit.Choice("world", "What moves", "walker", options=list(WORLDS), labels=WORLDS, term="sigma"),
-    kit.Choice("dim", "Where", "1", options=["1", "2"], labels={"1": "on a line", "2": "in a plane"}),
-    kit.Choice("step", "Law of one step", "gaussian", options=list(STEPS), labels=STEPS),
-    kit.Slider("sigma", "Step scale σ", 1.0, low=0.2, high=3.0, step=0.1, when=is_walker),
-    kit.Slider("radius", "Radius / µm", 0.5, low=0.05, high=5.0, step=0.05, when=is_grain, term="sigma"),
-    kit.Slider("viscosity", "Viscosity / mPa·s", 0.89, low=0.3, high=20.0, step=0.01, when=is_grain, term="sigma",
-               help="Water at 25 °C has 0.89, olive oil about 80."),
-    kit.Slider("temperature", "Temperature / K", 298.0, low=274.0, high=372.0, step=1.0, when=is_grain, term="sigma"),
-    kit.Slider("t_end", "Time t", 4.0, low=0.5, high=20.0, step=0.5),
-    kit.Slider("n_steps", "Number of steps n", 200, options=[1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000], more=True),
-    kit.Slider("n_particles", "Walkers", 2000, options=[100, 500, 1000, 2000, 5000, 10000], more=True),
-    kit.Number("seed", "Seed", 1, more=True, help="Everyone with the same seed sees the same walkers."),
-])
+page = kit.chapter(
+    "brownian",
+    [
+        kit.Choice("world", "What moves", "walker", options=list(WORLDS), labels=WORLDS, term="sigma"),
+        kit.Choice("dim", "Where", "1", options=["1", "2"], labels={"1": "on a line", "2": "in a plane"}),
+        kit.Choice("step", "Law of one step", "gaussian", options=list(STEPS), labels=STEPS),
+        kit.Slider("sigma", "Step scale σ", 1.0, low=0.2, high=3.0, step=0.1, when=is_walker),
+        kit.Slider("radius", "Radius / µm", 0.5, low=0.05, high=5.0, step=0.05, when=is_grain, term="sigma"),
+        kit.Slider(
+            "viscosity",
+            "Viscosity / mPa·s",
+            0.89,
+            low=0.3,
+            high=20.0,
+            step=0.01,
+            when=is_grain,
+            term="sigma",
+            help="Water at 25 °C has 0.89, olive oil about 80.",
+        ),
+        kit.Slider("temperature", "Temperature / K", 298.0, low=274.0, high=372.0, step=1.0, when=is_grain, term="sigma"),
+        kit.Slider("t_end", "Time t", 4.0, low=0.5, high=20.0, step=0.5),
+        kit.Slider("n_steps", "Number of steps n", 200, options=[1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000], more=True),
+        kit.Slider("n_particles", "Walkers", 2000, options=[100, 500, 1000, 2000, 5000, 10000], more=True),
+        kit.Number("seed", "Seed", 1, more=True, help="Everyone with the same seed sees the same walkers."),
+    ],
+)
 SCENES = [
     kit.Scene("A fan", {}, "Four times the time, twice the width: the fan opens like a parabola on its side."),
     kit.Scene("Ten coins", {"step": "coin", "n_steps": 10}, "Ten tosses leave eleven places to be. The spikes already follow the bell."),
     kit.Scene("A cloud", {"dim": "2"}, "In the plane the cloud is round, although no step knows about circles."),
     kit.Scene("Pollen", {"world": "grain", "dim": "2"}, "Real units. Halve the radius, warm the water: each changes D and nothing else."),
-    kit.Scene("Lévy flights", {"step": "levy"}, "No variance, no bell: single jumps dwarf all the others, and more steps do not help. "
-              "Look at the truth meter and at how fast the bell appears.", breaks=True),
+    kit.Scene(
+        "Lévy flights",
+        {"step": "levy"},
+        "No variance, no bell: single jumps dwarf all the others, and more steps do not help. "
+        "Look at the truth meter and at how fast the bell appears.",
+        breaks=True,
+    ),
 ]
 
 
@@ -58,16 +75,34 @@ def stage_payload(params, **units):
 stage, side = st.columns([2.5, 1], gap="medium")
 with side:
     values = page.controls()
-grain = brownian.stokes_einstein(radius=values["radius"], viscosity=values["viscosity"], temperature=values["temperature"],
-                                 dim=int(values["dim"])) if is_grain(values) else None
-params = dict(step=values["step"], sigma=grain.sigma if grain else values["sigma"], t_end=values["t_end"], n_steps=values["n_steps"],
-              n_particles=values["n_particles"], dim=int(values["dim"]), seed=values["seed"])
+grain = (
+    brownian.stokes_einstein(
+        radius=values["radius"], viscosity=values["viscosity"], temperature=values["temperature"], dim=int(values["dim"])
+    )
+    if is_grain(values)
+    else None
+)
+params = dict(
+    step=values["step"],
+    sigma=grain.sigma if grain else values["sigma"],
+    t_end=values["t_end"],
+    n_steps=values["n_steps"],
+    n_particles=values["n_particles"],
+    dim=int(values["dim"]),
+    seed=values["seed"],
+)
 page.exports(params)
 length, time = ("µm", "s") if grain else ("", "")
 trajectory = walk(**params)
 with stage:
-    page.equation({"t_end": number(params["t_end"]), "n_steps": str(params["n_steps"]), "sigma": number(params["sigma"]),
-                   "variance": number(brownian.variance(params["t_end"], params["sigma"]))})
+    page.equation(
+        {
+            "t_end": number(params["t_end"]),
+            "n_steps": str(params["n_steps"]),
+            "sigma": number(params["sigma"]),
+            "variance": number(brownian.variance(params["t_end"], params["sigma"])),
+        }
+    )
     player(stage_payload(params, length=length, time=time), key="stage", height=480, report=False)
     page.scenes(SCENES)
     verdict, note = brownian.truth(trajectory, sigma=params["sigma"]), "Measured between the walkers at the end and the exact Gaussian."
@@ -80,25 +115,42 @@ kit.below_the_stage()
 spread, speed = st.columns(2)
 with spread:
     st.markdown("##### The width grows like √t")
-    kit.figure(figures.mean_square_figure(brownian.mean_square(trajectory, params["sigma"]), brownian.slope(trajectory, params["sigma"]),
-                                          length_unit=length, time_unit=time, palette=kit.palette()), key="msd",
-               alt="Mean squared displacement of the walkers against time with the exact line.")
+    kit.figure(
+        figures.mean_square_figure(
+            brownian.mean_square(trajectory, params["sigma"]),
+            brownian.slope(trajectory, params["sigma"]),
+            length_unit=length,
+            time_unit=time,
+            palette=kit.palette(),
+        ),
+        key="msd",
+        alt="Mean squared displacement of the walkers against time with the exact line.",
+    )
 with speed:
     st.markdown("##### How fast the bell appears")
     counted = brownian.convergence(trajectory, sigma=params["sigma"], n_steps=params["n_steps"])
-    kit.figure(figures.convergence_figure(params["step"], counted, palette=kit.palette()), key="clt",
-               alt="Distance to the Gaussian against the number of steps: counted, exact, and the finite-sample floor.")
+    kit.figure(
+        figures.convergence_figure(params["step"], counted, palette=kit.palette()),
+        key="clt",
+        alt="Distance to the Gaussian against the number of steps: counted, exact, and the finite-sample floor.",
+    )
 
 
 def grade():
-    early, late = (brownian.sample(**params | {"t_end": t, "n_frames": 2}).final.double().abs().median(0).values.mean()
-                   for t in (params["t_end"], 4 * params["t_end"]))
+    early, late = (
+        brownian.sample(**params | {"t_end": t, "n_frames": 2}).final.double().abs().median(0).values.mean()
+        for t in (params["t_end"], 4 * params["t_end"])
+    )
     ratio = float(late / early)
     return 0, f"Half of the walkers are now within {ratio:.2f} times the distance they were within at t = {params['t_end']:g}."
 
 
-kit.predict("brownian", "You wait four times as long. How much wider does a cloud of Gaussian walkers get?",
-            ["twice as wide", "four times as wide", "sixteen times as wide"], grade)
+kit.predict(
+    "brownian",
+    "You wait four times as long. How much wider does a cloud of Gaussian walkers get?",
+    ["twice as wide", "four times as wide", "sixteen times as wide"],
+    grade,
+)
 page.prose("What to look at")
 page.prose("The pollen grain", expanded=bool(grain))
 page.footer(brownian.walk, values)

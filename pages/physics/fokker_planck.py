@@ -12,49 +12,91 @@ from pages import kit
 from pages.kit.equation import number
 from pages.kit.player import player
 
-KINDS = {"double well": "double well", "washboard": "washboard", "whirl": "whirl", "exact score": "score of data",
-         "learned score": "learned score"}
+KINDS = {
+    "double well": "double well",
+    "washboard": "washboard",
+    "whirl": "whirl",
+    "exact score": "score of data",
+    "learned score": "learned score",
+}
 STARTS = {"one spot": "spot", "two spots": "two", "wide": "wide", "ring": "ring"}
-DRIFTS = {"double well": r"-U'(x)", "washboard": r"-U'(x)", "whirl": r"-x+\Omega\,(-x_2,x_1)", "exact score": r"\nabla\log q",
-          "learned score": r"s_\theta"}
+DRIFTS = {
+    "double well": r"-U'(x)",
+    "washboard": r"-U'(x)",
+    "whirl": r"-x+\Omega\,(-x_2,x_1)",
+    "exact score": r"\nabla\log q",
+    "learned score": r"s_\theta",
+}
 
 
 def of(*kinds):
     return lambda values: values["kind"] in kinds
 
 
-page = kit.chapter("fokker_planck", [
-    kit.Choice("kind", "Drift", "double well", options=list(KINDS), labels=KINDS, wide=True, term="drift"),
-    kit.Choice("start", "Start", "one spot", options=list(fokker_planck.STARTS), labels=STARTS,
-               help="On a line the ring is a spot at either end."),
-    kit.Slider("kT", "Temperature kT, the diffusion constant", 1.0, low=0.3, high=2.0, step=0.1),
-    kit.Slider("barrier", "Barrier", 2.0, low=0.5, high=6.0, step=0.5, when=of("double well", "washboard")),
-    kit.Slider("tilt", "Tilt", 0.0, low=-2.0, high=2.0, step=0.25, when=of("double well")),
-    kit.Slider("swirl", "Whirl Ω", 2.0, low=-6.0, high=6.0, step=0.5, when=of("whirl")),
-    kit.Choice("dataset", "End: the data", "two moons", options=trained_datasets(), wide=True, when=of("exact score", "learned score")),
-    kit.Slider("t_end", "Time t", 6.0, options=[0.5, 1.0, 2.0, 4.0, 6.0, 10.0, 20.0, 40.0]),
-    kit.Slider("n_steps", "Steps", 200, options=[10, 50, 100, 200], more=True),
-    kit.Slider("n_cells", "Cells along an axis", 64, options=[32, 48, 64, 100], more=True, help="On a line there are eight times as many."),
-    kit.Slider("n_particles", "Particles", 2000, options=[200, 500, 1000, 2000, 5000], more=True),
-    kit.Number("seed", "Seed", 1, more=True, help="Everyone with the same seed sees the same particles."),
-])
+page = kit.chapter(
+    "fokker_planck",
+    [
+        kit.Choice("kind", "Drift", "double well", options=list(KINDS), labels=KINDS, wide=True, term="drift"),
+        kit.Choice(
+            "start",
+            "Start",
+            "one spot",
+            options=list(fokker_planck.STARTS),
+            labels=STARTS,
+            help="On a line the ring is a spot at either end.",
+        ),
+        kit.Slider("kT", "Temperature kT, the diffusion constant", 1.0, low=0.3, high=2.0, step=0.1),
+        kit.Slider("barrier", "Barrier", 2.0, low=0.5, high=6.0, step=0.5, when=of("double well", "washboard")),
+        kit.Slider("tilt", "Tilt", 0.0, low=-2.0, high=2.0, step=0.25, when=of("double well")),
+        kit.Slider("swirl", "Whirl Ω", 2.0, low=-6.0, high=6.0, step=0.5, when=of("whirl")),
+        kit.Choice("dataset", "End: the data", "two moons", options=trained_datasets(), wide=True, when=of("exact score", "learned score")),
+        kit.Slider("t_end", "Time t", 6.0, options=[0.5, 1.0, 2.0, 4.0, 6.0, 10.0, 20.0, 40.0]),
+        kit.Slider("n_steps", "Steps", 200, options=[10, 50, 100, 200], more=True),
+        kit.Slider(
+            "n_cells", "Cells along an axis", 64, options=[32, 48, 64, 100], more=True, help="On a line there are eight times as many."
+        ),
+        kit.Slider("n_particles", "Particles", 2000, options=[200, 500, 1000, 2000, 5000], more=True),
+        kit.Number("seed", "Seed", 1, more=True, help="Everyone with the same seed sees the same particles."),
+    ],
+)
 SCENES = [
-    kit.Scene("Leaking over", {},
-              "The density leaks over the barrier. Left, particles that jump; right, particles that glide: one density."),
-    kit.Scene("Any start, one end", {"start": "ring", "t_end": 10.0, "tilt": 0.5},
-              "Another start, the same end: the start is forgotten at a rate that belongs to the landscape."),
-    kit.Scene("A whirl", {"kind": "whirl"},
-              "The drift turns. The density comes to rest, the current does not: arrows run in a circle for ever, and no energy "
-              "function could do that."),
-    kit.Scene("Two moons", {"kind": "exact score", "start": "ring", "t_end": 10.0},
-              "The drift is the score of data: noise goes in, data come out. This is a generative model without training."),
-    kit.Scene("A learned field", {"kind": "learned score", "start": "ring", "t_end": 10.0},
-              "The same from a network. The last line beside the stage says how far from the data its own end is."),
-    kit.Scene("Unmatched noise", {"kind": "exact score", "kT": 2.0, "start": "wide", "t_end": 10.0},
-              "Twice the noise for the same score: it still settles, but on √q made whole again, not on the data.", breaks=True),
-    kit.Scene("Nothing holds it", {"kind": "washboard", "t_end": 20.0},
-              "The hollows go on for ever. The variance keeps growing, λ₁ falls to a quarter when the walls are moved twice as far out: "
-              "there is no end to settle in.", breaks=True),
+    kit.Scene(
+        "Leaking over", {}, "The density leaks over the barrier. Left, particles that jump; right, particles that glide: one density."
+    ),
+    kit.Scene(
+        "Any start, one end",
+        {"start": "ring", "t_end": 10.0, "tilt": 0.5},
+        "Another start, the same end: the start is forgotten at a rate that belongs to the landscape.",
+    ),
+    kit.Scene(
+        "A whirl",
+        {"kind": "whirl"},
+        "The drift turns. The density comes to rest, the current does not: arrows run in a circle for ever, and no energy "
+        "function could do that.",
+    ),
+    kit.Scene(
+        "Two moons",
+        {"kind": "exact score", "start": "ring", "t_end": 10.0},
+        "The drift is the score of data: noise goes in, data come out. This is a generative model without training.",
+    ),
+    kit.Scene(
+        "A learned field",
+        {"kind": "learned score", "start": "ring", "t_end": 10.0},
+        "The same from a network. The last line beside the stage says how far from the data its own end is.",
+    ),
+    kit.Scene(
+        "Unmatched noise",
+        {"kind": "exact score", "kT": 2.0, "start": "wide", "t_end": 10.0},
+        "Twice the noise for the same score: it still settles, but on √q made whole again, not on the data.",
+        breaks=True,
+    ),
+    kit.Scene(
+        "Nothing holds it",
+        {"kind": "washboard", "t_end": 20.0},
+        "The hollows go on for ever. The variance keeps growing, λ₁ falls to a quarter when the walls are moved twice as far out: "
+        "there is no end to settle in.",
+        breaks=True,
+    ),
 ]
 
 
@@ -86,8 +128,12 @@ with side:
     values = page.controls()
 flat = values["kind"] in fokker_planck.LINE
 params = {key: values[key] for key in ("kind", "start", "kT", "t_end", "n_steps")} | dict(
-    barrier=values.get("barrier", 2.0), tilt=values.get("tilt", 0.0), swirl=values.get("swirl", 2.0),
-    dataset=values.get("dataset", "two moons"), n_cells=values["n_cells"] * (8 if flat else 1))
+    barrier=values.get("barrier", 2.0),
+    tilt=values.get("tilt", 0.0),
+    swirl=values.get("swirl", 2.0),
+    dataset=values.get("dataset", "two moons"),
+    n_cells=values["n_cells"] * (8 if flat else 1),
+)
 crowd = values["n_particles"], values["seed"]
 with stage:
     try:
@@ -100,8 +146,11 @@ with stage:
     page.equation({"drift": DRIFTS[params["kind"]], "kT": number(params["kT"]), "gap": number(solution.gap)})
     player(stage_payload(params, *crowd), key="stage", height=480, report=False)
     page.scenes(SCENES)
-    for column, truth, note in zip(st.columns(2), truths(params, *crowd), ("Particles of the SDE at the end, to the solved density.",
-                                                                           "Particles of the flow at the end, to the same density.")):
+    for column, truth, note in zip(
+        st.columns(2),
+        truths(params, *crowd),
+        ("Particles of the SDE at the end, to the solved density.", "Particles of the flow at the end, to the same density."),
+    ):
         with column:
             kit.truth_meter(truth, note=note)
 with side:
@@ -111,22 +160,34 @@ kit.below_the_stage()
 falling, keeping = st.columns(2)
 with falling:
     st.markdown("##### Relative entropy only falls" if solution.setting.confining else "##### No end to fall to: entropy to the box")
-    kit.figure(figures.entropy_figure(solution, palette=kit.palette()), key="entropy",
-               alt="Relative entropy to the stationary state against time on a logarithmic axis, with the slope of the slowest rate.")
+    kit.figure(
+        figures.entropy_figure(solution, palette=kit.palette()),
+        key="entropy",
+        alt="Relative entropy to the stationary state against time on a logarithmic axis, with the slope of the slowest rate.",
+    )
 with keeping:
     st.markdown("##### Mass is kept to round-off")
-    kit.figure(figures.mass_figure(solution, palette=kit.palette()), key="mass",
-               alt="Deviation of the total probability from one at every step, on a logarithmic axis.")
+    kit.figure(
+        figures.mass_figure(solution, palette=kit.palette()),
+        key="mass",
+        alt="Deviation of the total probability from one at every step, on a logarithmic axis.",
+    )
 profile, circle = st.columns(2) if params["kind"] == "whirl" else (st.container(), None)
 with profile:
     st.markdown("##### From start to end")
-    kit.figure(figures.profiles_figure(solution, walks(params, *crowd)[0], half=fokker_planck_stage.reach(solution), palette=kit.palette()),
-               key="profiles", alt="Density at four moments with the stationary one and the histogram of the particles at the end.")
+    kit.figure(
+        figures.profiles_figure(solution, walks(params, *crowd)[0], half=fokker_planck_stage.reach(solution), palette=kit.palette()),
+        key="profiles",
+        alt="Density at four moments with the stationary one and the histogram of the particles at the end.",
+    )
 if circle:
     with circle:
         st.markdown("##### At rest, and yet it turns")
-        kit.figure(figures.circulation_figure(solution, palette=kit.palette()), key="circle",
-                   alt="Current across a line through the centre: solved and exact.")
+        kit.figure(
+            figures.circulation_figure(solution, palette=kit.palette()),
+            key="circle",
+            alt="Current across a line through the centre: solved and exact.",
+        )
 
 
 def grade():
@@ -134,11 +195,16 @@ def grade():
     factor = high / low
     return (0 if factor < 1.5 else 1 if factor < 2.5 else 2), (
         f"From the operator at kT = {params['kT']:g}: 1/λ₁ is {low:.2f} for a barrier of 2 and {high:.2f} for 4, {factor:.1f} times as "
-        f"long (exp(2/kT) = {math.exp(2 / params['kT']):.1f}).")
+        f"long (exp(2/kT) = {math.exp(2 / params['kT']):.1f})."
+    )
 
 
-kit.predict("fokker_planck", "The barrier of the double well is raised from 2 to 4. How much longer does the density remember its start?",
-            ["hardly longer", "about twice as long", "much more than twice as long"], grade)
+kit.predict(
+    "fokker_planck",
+    "The barrier of the double well is raised from 2 to 4. How much longer does the density remember its start?",
+    ["hardly longer", "about twice as long", "much more than twice as long"],
+    grade,
+)
 page.prose("What to look at")
 page.prose("How it is solved", expanded=False)
 page.footer(fokker_planck.solve, values)

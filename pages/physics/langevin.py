@@ -21,37 +21,59 @@ def of(*kinds):
     return lambda values: values["kind"] in kinds
 
 
-page = kit.chapter("langevin", [
-    kit.Choice("kind", "Landscape", "double well", options=list(langevin.KINDS)),
-    kit.Choice("view", "Show", "paths", options=list(VIEWS), labels=VIEWS),
-    kit.Slider("friction", "Friction γ", 1.0, options=FRICTIONS),
-    kit.Slider("kT", "Temperature kT", 1.0, low=0.2, high=3.0, step=0.1),
-    kit.Slider("mass", "Mass m", 1.0, options=[0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0]),
-    kit.Slider("dt", "Time step dt", 0.02, options=STEPS),
-    kit.Choice("method", "Integrator", "BAOAB", options=list(langevin.METHODS), wide=True),
-    kit.Slider("barrier", "Barrier", 2.0, low=0.5, high=6.0, step=0.5, more=True, when=of("double well")),
-    kit.Slider("stiffness", "Stiffness k", 1.0, low=0.2, high=5.0, step=0.1, more=True, when=of("harmonic")),
-    kit.Slider("t_end", "Time t", 40.0, options=[5.0, 10.0, 20.0, 40.0, 80.0], more=True),
-    kit.Slider("n_particles", "Particles", 2000, options=[200, 500, 1000, 2000, 5000], more=True),
-    kit.Number("seed", "Seed", 1, more=True, help="Everyone with the same seed sees the same noise."),
-])
+page = kit.chapter(
+    "langevin",
+    [
+        kit.Choice("kind", "Landscape", "double well", options=list(langevin.KINDS)),
+        kit.Choice("view", "Show", "paths", options=list(VIEWS), labels=VIEWS),
+        kit.Slider("friction", "Friction γ", 1.0, options=FRICTIONS),
+        kit.Slider("kT", "Temperature kT", 1.0, low=0.2, high=3.0, step=0.1),
+        kit.Slider("mass", "Mass m", 1.0, options=[0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0]),
+        kit.Slider("dt", "Time step dt", 0.02, options=STEPS),
+        kit.Choice("method", "Integrator", "BAOAB", options=list(langevin.METHODS), wide=True),
+        kit.Slider("barrier", "Barrier", 2.0, low=0.5, high=6.0, step=0.5, more=True, when=of("double well")),
+        kit.Slider("stiffness", "Stiffness k", 1.0, low=0.2, high=5.0, step=0.1, more=True, when=of("harmonic")),
+        kit.Slider("t_end", "Time t", 40.0, options=[5.0, 10.0, 20.0, 40.0, 80.0], more=True),
+        kit.Slider("n_particles", "Particles", 2000, options=[200, 500, 1000, 2000, 5000], more=True),
+        kit.Number("seed", "Seed", 1, more=True, help="Everyone with the same seed sees the same noise."),
+    ],
+)
 SCENES = [
-    kit.Scene("Two wells", {},
-              "All start in the left well. With inertia the paths are smooth, without it they are rough: same noise, same end."),
-    kit.Scene("Swinging in", {"kind": "harmonic", "friction": 0.2, "view": "phase"},
-              "A swarm circles and settles: friction shrinks the circle, noise keeps it from a point. The exact law is behind, at every "
-              "moment."),
-    kit.Scene("Thick as honey", {"kind": "harmonic", "friction": 20.0},
-              "Strong friction: the two pictures fall on one another. This is the limit in which diffusion models live."),
-    kit.Scene("Flying, then diffusing", {"kind": "free"},
-              "No landscape at all. Scroll to the first plot: t² first, t later, and the corner at 1/γ."),
-    kit.Scene("A lazy bath", {"friction": 0.1, "view": "phase"},
-              "Weak friction: particles that cross fly straight back. Scroll to the rate of escape."),
-    kit.Scene("Naive Euler", {"kind": "harmonic", "method": "Euler–Maruyama", "dt": 0.2, "friction": 0.5},
-              "Small enough to run, large enough to lie: the cloud is far too wide. The formula for it is in the plot of the bias.",
-              breaks=True),
-    kit.Scene("Past the limit", {"kind": "harmonic", "dt": 2.1, "view": "phase"},
-              "A step beyond 2/ω: each swing overshoots the last. No friction and no seed can save it.", breaks=True),
+    kit.Scene(
+        "Two wells", {}, "All start in the left well. With inertia the paths are smooth, without it they are rough: same noise, same end."
+    ),
+    kit.Scene(
+        "Swinging in",
+        {"kind": "harmonic", "friction": 0.2, "view": "phase"},
+        "A swarm circles and settles: friction shrinks the circle, noise keeps it from a point. The exact law is behind, at every moment.",
+    ),
+    kit.Scene(
+        "Thick as honey",
+        {"kind": "harmonic", "friction": 20.0},
+        "Strong friction: the two pictures fall on one another. This is the limit in which diffusion models live.",
+    ),
+    kit.Scene(
+        "Flying, then diffusing",
+        {"kind": "free"},
+        "No landscape at all. Scroll to the first plot: t² first, t later, and the corner at 1/γ.",
+    ),
+    kit.Scene(
+        "A lazy bath",
+        {"friction": 0.1, "view": "phase"},
+        "Weak friction: particles that cross fly straight back. Scroll to the rate of escape.",
+    ),
+    kit.Scene(
+        "Naive Euler",
+        {"kind": "harmonic", "method": "Euler–Maruyama", "dt": 0.2, "friction": 0.5},
+        "Small enough to run, large enough to lie: the cloud is far too wide. The formula for it is in the plot of the bias.",
+        breaks=True,
+    ),
+    kit.Scene(
+        "Past the limit",
+        {"kind": "harmonic", "dt": 2.1, "view": "phase"},
+        "A step beyond 2/ω: each swing overshoots the last. No friction and no seed can save it.",
+        breaks=True,
+    ),
 ]
 
 
@@ -90,16 +112,21 @@ with stage:
     player(stage_payload(params, of_system, view), key="stage", height=480, report=False)
     page.scenes(SCENES)
     if view == "paths" and slow is None:
-        st.caption("Nothing is shown without inertia: at so weak a friction that equation would need far smaller steps, and it describes "
-                   "another system.")
+        st.caption(
+            "Nothing is shown without inertia: at so weak a friction that equation would need far smaller steps, and it describes "
+            "another system."
+        )
     left, right = st.columns(2)
     moving = run(**params)
     whose = "Boltzmann’s law" if system.kind == "double well" else "the exact law of this moment"
     with left:
         kit.truth_meter(langevin.truth(moving.x[-1], system, params["t_end"]), note=f"With inertia, at the end, to {whose}.")
     with right:
-        what, last, note = ("overdamped", slow.final[:, 0], f"Without inertia, to {whose}.") if slow else (
-            "velocities", moving.v[-1], "At the end, to the law of Maxwell and Boltzmann.")
+        what, last, note = (
+            ("overdamped", slow.final[:, 0], f"Without inertia, to {whose}.")
+            if slow
+            else ("velocities", moving.v[-1], "At the end, to the law of Maxwell and Boltzmann.")
+        )
         kit.truth_meter(langevin.truth(last, system, params["t_end"], what=what), note=note)
 with side:
     kit.readings(figures.table(system, method=method, dt=dt, gap=None if slow is None else langevin.gap(moving, slow, system)))
@@ -108,27 +135,42 @@ kit.below_the_stage()
 spreading, remembering = st.columns(2)
 with spreading:
     st.markdown("##### First it flies, then it diffuses")
-    kit.figure(figures.spread_figure(langevin.spread(moving, system), system, palette=kit.palette()), key="spread",
-               alt="Mean squared displacement against time on logarithmic axes, with the ballistic and the diffusive asymptote.")
+    kit.figure(
+        figures.spread_figure(langevin.spread(moving, system), system, palette=kit.palette()),
+        key="spread",
+        alt="Mean squared displacement against time on logarithmic axes, with the ballistic and the diffusive asymptote.",
+    )
 with remembering:
     st.markdown("##### How long a velocity is remembered")
-    kit.figure(figures.memory_figure(langevin.memory(moving, system), system, palette=kit.palette()), key="memory",
-               alt="Velocity autocorrelation against time, measured and exact.")
+    kit.figure(
+        figures.memory_figure(langevin.memory(moving, system), system, palette=kit.palette()),
+        key="memory",
+        alt="Velocity autocorrelation against time, measured and exact.",
+    )
 speeds, errors = st.columns(2)
 with speeds:
     st.markdown("##### Velocities at the end")
-    kit.figure(figures.velocity_figure(moving, system, method=method, dt=dt, palette=kit.palette()), key="speeds",
-               alt="Histogram of the velocities with the Maxwell–Boltzmann law.")
+    kit.figure(
+        figures.velocity_figure(moving, system, method=method, dt=dt, palette=kit.palette()),
+        key="speeds",
+        alt="Histogram of the velocities with the Maxwell–Boltzmann law.",
+    )
 if system.omega:
     with errors:
         st.markdown("##### The price of the step" + ("" if system.kind == "harmonic" else ", in one well"))
-        kit.figure(figures.bias_figure(moving, system, method=method, dt=dt, palette=kit.palette()), key="bias",
-                   alt="Sampled over exact variance of position and velocity against the time step for each integrator.")
+        kit.figure(
+            figures.bias_figure(moving, system, method=method, dt=dt, palette=kit.palette()),
+            key="bias",
+            alt="Sampled over exact variance of position and velocity against the time step for each integrator.",
+        )
 if system.kind == "double well":
     st.markdown("##### Over the barrier: how often a particle changes well")
     counted = crossings(of_system | {"friction": 1.0}, values["seed"])
-    kit.figure(figures.rate_figure(counted, system, palette=kit.palette()), key="rate",
-               alt="Rate of escape against friction: counted crossings with error bars and Kramers’ formula with its extension.")
+    kit.figure(
+        figures.rate_figure(counted, system, palette=kit.palette()),
+        key="rate",
+        alt="Rate of escape against friction: counted crossings with error bars and Kramers’ formula with its extension.",
+    )
 
 
 def grade():
@@ -136,12 +178,17 @@ def grade():
     (weak, strong), (e_weak, e_strong) = counted.rate.tolist(), counted.error.tolist()
     apart = 2 * (e_weak**2 + e_strong**2) ** 0.5
     answer = 0 if strong > weak + apart else 1 if strong < weak - apart else 2
-    return answer, (f"Counted at this kT and mass: {weak:.4f} ± {e_weak:.4f} escapes per time at γ = 0.1, "
-                    f"{strong:.4f} ± {e_strong:.4f} at γ = 1.")
+    return answer, (
+        f"Counted at this kT and mass: {weak:.4f} ± {e_weak:.4f} escapes per time at γ = 0.1, {strong:.4f} ± {e_strong:.4f} at γ = 1."
+    )
 
 
-kit.predict("langevin", "A particle in a double well, friction γ = 0.1. You make the friction ten times stronger. How often does it cross "
-            "the barrier?", ["more often", "less often", "as often as before"], grade)
+kit.predict(
+    "langevin",
+    "A particle in a double well, friction γ = 0.1. You make the friction ten times stronger. How often does it cross the barrier?",
+    ["more often", "less often", "as often as before"],
+    grade,
+)
 page.prose("What to look at")
 page.prose("Two pictures, one bath", expanded=False)
 page.footer(langevin.sample, values)

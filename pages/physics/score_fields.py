@@ -13,8 +13,12 @@ from pages.kit.equation import number
 from pages.kit.player import player
 
 DEFAULT = score_fields.format_modes(score_fields.MODES)
-COLUMNS = {"x": (-3.0, 3.0, 0.0, 44), "y": (-3.0, 3.0, 0.0, 44), "weight": (*score_fields.WEIGHTS, 0.3, 70),
-           "width": (*score_fields.WIDTHS, 0.4, 62)}
+COLUMNS = {
+    "x": (-3.0, 3.0, 0.0, 44),
+    "y": (-3.0, 3.0, 0.0, 44),
+    "weight": (*score_fields.WEIGHTS, 0.3, 70),
+    "width": (*score_fields.WIDTHS, 0.4, 62),
+}
 POWERS = (1e-12, 1e-6, 1e-3, 0.1, 1.0, 10.0, 1e3, 1e6, 1e12)
 
 
@@ -25,36 +29,64 @@ def readable(text):
         return False
 
 
-page = kit.chapter("score_fields", [
-    kit.Choice("source", "Density p", "by hand", options=list(score_fields.SOURCES), wide=True, term="sigma"),
-    kit.Slider("sigma", "Noise σ added to the data", 0.0, low=0.0, high=2.0, step=0.05),
-    kit.Slider("kT", "Temperature kT", 1.0, low=0.1, high=3.0, step=0.1),
-    kit.Slider("constant", "Multiply p by", 1e3, options=POWERS, format=lambda c: f"10^{round(math.log10(c))}" if c != 1 else "1"),
-    kit.Choice("start", "Starting points", "spread", options=list(score_fields.STARTS)),
-    kit.Slider("step", "Time step, in finest width²", 0.2, options=[0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 1.8, 2.2], more=True,
-               help="Euler's method is stable below 2."),
-    kit.Slider("n_steps", "Steps", 400, options=[50, 100, 200, 400, 800, 1600, 3200], more=True),
-    kit.Slider("n_particles", "Walkers", 1000, options=[100, 200, 500, 1000, 2000], more=True),
-    kit.Number("seed", "Seed", 1, more=True, help="Everyone with the same seed sees the same walkers."),
-    kit.Text("modes", "Modes of “by hand”: x y weight width; …", DEFAULT, more=True, max_chars=380, check=readable,
-             expected=f"1 to {score_fields.MAX_MODES} modes of four numbers, such as {DEFAULT}"),
-])
+page = kit.chapter(
+    "score_fields",
+    [
+        kit.Choice("source", "Density p", "by hand", options=list(score_fields.SOURCES), wide=True, term="sigma"),
+        kit.Slider("sigma", "Noise σ added to the data", 0.0, low=0.0, high=2.0, step=0.05),
+        kit.Slider("kT", "Temperature kT", 1.0, low=0.1, high=3.0, step=0.1),
+        kit.Slider("constant", "Multiply p by", 1e3, options=POWERS, format=lambda c: f"10^{round(math.log10(c))}" if c != 1 else "1"),
+        kit.Choice("start", "Starting points", "spread", options=list(score_fields.STARTS)),
+        kit.Slider(
+            "step",
+            "Time step, in finest width²",
+            0.2,
+            options=[0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 1.8, 2.2],
+            more=True,
+            help="Euler's method is stable below 2.",
+        ),
+        kit.Slider("n_steps", "Steps", 400, options=[50, 100, 200, 400, 800, 1600, 3200], more=True),
+        kit.Slider("n_particles", "Walkers", 1000, options=[100, 200, 500, 1000, 2000], more=True),
+        kit.Number("seed", "Seed", 1, more=True, help="Everyone with the same seed sees the same walkers."),
+        kit.Text(
+            "modes",
+            "Modes of “by hand”: x y weight width; …",
+            DEFAULT,
+            more=True,
+            max_chars=380,
+            check=readable,
+            expected=f"1 to {score_fields.MAX_MODES} modes of four numbers, such as {DEFAULT}",
+        ),
+    ],
+)
 SCENES = [
     kit.Scene("Climb or wander", {}, "Same points, same arrows. Left they stop on the hilltops, right the shares come right."),
-    kit.Scene("A million times p", {"constant": 1e6},
-              "The logarithm is lifted by the same amount everywhere, its slope is not: no arrow moves."),
+    kit.Scene(
+        "A million times p", {"constant": 1e6}, "The logarithm is lifted by the same amount everywhere, its slope is not: no arrow moves."
+    ),
     kit.Scene("Ring", {"source": "ring"}, "Greedy shrinks the crowd onto the ridge; Langevin gives the ridge its width back."),
     kit.Scene("Board in noise", {"source": "checkerboard", "sigma": 0.2}, "Sharp edges have no score. A little noise gives them one."),
     kit.Scene("Cold", {"kT": 0.1}, "Little noise: Langevin is nearly greedy, and its own law p^10 sits on the tops."),
-    kit.Scene("Stuck", {"modes": "-1.7 -1.7 0.3 0.3; 1.7 1.7 0.7 0.3", "start": "one corner"},
-              "The far hill holds 70 % of p and nobody gets there: the arrows in between are too steep to climb down. Now raise σ to 0.8.",
-              breaks=True),
-    kit.Scene("Thin lines", {"source": "spirals"},
-              "The step follows the finest detail, the width of the pen. Across an arm all is well at once; along it 400 such steps lead "
-              "nowhere, and the meter says so. Raise σ to 0.2: a wider pen, longer steps, and 400 are enough.", breaks=True),
-    kit.Scene("Step too long", {"step": 2.2, "modes": "-1.2 -0.8 0.5 0.5; 1.3 -0.7 0.3 0.5; 0.2 1.3 0.2 0.5"},
-              "Past twice the width squared every step overshoots the mode it aims at: greedy hops to and fro for ever, "
-              "and noise throws single walkers to infinity.", breaks=True),
+    kit.Scene(
+        "Stuck",
+        {"modes": "-1.7 -1.7 0.3 0.3; 1.7 1.7 0.7 0.3", "start": "one corner"},
+        "The far hill holds 70 % of p and nobody gets there: the arrows in between are too steep to climb down. Now raise σ to 0.8.",
+        breaks=True,
+    ),
+    kit.Scene(
+        "Thin lines",
+        {"source": "spirals"},
+        "The step follows the finest detail, the width of the pen. Across an arm all is well at once; along it 400 such steps lead "
+        "nowhere, and the meter says so. Raise σ to 0.2: a wider pen, longer steps, and 400 are enough.",
+        breaks=True,
+    ),
+    kit.Scene(
+        "Step too long",
+        {"step": 2.2, "modes": "-1.2 -0.8 0.5 0.5; 1.3 -0.7 0.3 0.5; 0.2 1.3 0.2 0.5"},
+        "Past twice the width squared every step overshoots the mode it aims at: greedy hops to and fro for ever, "
+        "and noise throws single walkers to infinity.",
+        breaks=True,
+    ),
 ]
 
 
@@ -96,8 +128,13 @@ params = spec | {key: values[key] for key in ("kT", "start", "step", "n_steps", 
 page.exports(params)
 greedy, thermal = walk(**params | {"kT": 0.0}), walk(**params)
 with stage:
-    page.equation({"constant": f"10^{{{round(math.log10(values['constant']))}}}" if values["constant"] != 1 else "1",
-                   "kT": number(values["kT"]), "sigma": number(score_fields.noise_in_force(values["source"], values["sigma"]))})
+    page.equation(
+        {
+            "constant": f"10^{{{round(math.log10(values['constant']))}}}" if values["constant"] != 1 else "1",
+            "kT": number(values["kT"]),
+            "sigma": number(score_fields.noise_in_force(values["source"], values["sigma"])),
+        }
+    )
     player(stage_payload(params), key="stage", height=500, report=False, on_edit=edit)
     page.scenes(SCENES)
     law = "p" if values["kT"] == 1 else "p^(1/kT)"
@@ -105,21 +142,29 @@ with stage:
         with column:
             far = score_fields.wandered(run, values["kT"])
             along = f" In this time noise carries a walker {far:.2g} far along a level ridge." if run is thermal else ""
-            kit.truth_meter(score_fields.truth(run, kT=values["kT"], **spec),
-                            note=f"Between the {name} walkers at the end and exact draws from {law}.{along}")
+            kit.truth_meter(
+                score_fields.truth(run, kT=values["kT"], **spec),
+                note=f"Between the {name} walkers at the end and exact draws from {law}.{along}",
+            )
 
 kit.below_the_stage()
 shares, scale = st.columns(2)
 with shares:
     st.markdown("##### Who ends on which mode")
     counted = score_fields.basins(kT=values["kT"], **spec)
-    kit.figure(figures.mode_figure(counted, greedy, thermal, palette=kit.palette()), key="modes_figure",
-               alt="Share of greedy and Langevin walkers on each mode beside the exact share.")
+    kit.figure(
+        figures.mode_figure(counted, greedy, thermal, palette=kit.palette()),
+        key="modes_figure",
+        alt="Share of greedy and Langevin walkers on each mode beside the exact share.",
+    )
 with scale:
     st.markdown("##### p times a constant: the same arrows")
     cut = score_fields.rescaled(values["constant"], kT=values["kT"], **spec)
-    kit.figure(figures.constant_figure(cut, values["constant"], palette=kit.palette()), key="constant_figure",
-               alt="Logarithm of p and of c p along a line, and below it their slopes, which coincide.")
+    kit.figure(
+        figures.constant_figure(cut, values["constant"], palette=kit.palette()),
+        key="constant_figure",
+        alt="Logarithm of p and of c p along a line, and below it their slopes, which coincide.",
+    )
     kit.readings(figures.readings(cut, values["constant"], values["kT"]))
 st.markdown("##### How noise smooths the score")
 player(noise_payload(**spec | {"sigma": 0.0}), key="noise", height=460, report=False)
@@ -132,8 +177,12 @@ def grade():
     return right, f"It holds {true:.3f} of the law; {share:.3f} ± {error:.3f} of the greedy walkers ended in its basin."
 
 
-kit.predict("score_fields", "Greedy walkers from these starting points: what share of them ends on the heaviest mode?",
-            ["less than its share of p", "its share of p", "more than its share of p"], grade)
+kit.predict(
+    "score_fields",
+    "Greedy walkers from these starting points: what share of them ends on the heaviest mode?",
+    ["less than its share of p", "its share of p", "more than its share of p"],
+    grade,
+)
 page.prose("What to look at")
 page.prose("Questions people ask", expanded=False)
 page.footer(score_fields.sample, values)

@@ -17,8 +17,12 @@ PORT = 8599
 def serve() -> tuple[subprocess.Popen, float]:
     """Start the app as `make run` does; seconds until it answers its health check."""
     start = time.perf_counter()
-    server = subprocess.Popen([sys.executable, "-m", "pages.kit.serve", "--server.port", str(PORT)], cwd=ROOT,
-                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    server = subprocess.Popen(
+        [sys.executable, "-m", "pages.kit.serve", "--server.port", str(PORT)],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     while True:
         try:
             urllib.request.urlopen(f"http://localhost:{PORT}/_stcore/health", timeout=1).read()

@@ -29,12 +29,32 @@ def theirs():
     """Chemeleon-DNG's diffusion module for crystal structure prediction, with random weights."""
     from chemeleon_dng.script_util import create_diffusion_module
 
-    model = dict(hidden_dim=512, time_dim=256, num_layers=6, max_atoms=100, act_fn="silu", dis_emb="sin", num_freqs=128, ln=True, ip=True,
-                 smooth=False, cond_dim=0)
+    model = dict(
+        hidden_dim=512,
+        time_dim=256,
+        num_layers=6,
+        max_atoms=100,
+        act_fn="silu",
+        dis_emb="sin",
+        num_freqs=128,
+        ln=True,
+        ip=True,
+        smooth=False,
+        cond_dim=0,
+    )
     training = dict(optimizer="adam", lr=1e-3, weight_decay=0.0, scheduler="constant", patience=1, early_stopping=1)
-    return create_diffusion_module(task="csp", model_configs=model, optimizer_configs=training, num_timesteps=256,
-                                   beta_schedule_ddpm="cosine", beta_schedule_d3pm="cosine", max_atoms=100,
-                                   d3pm_hybrid_coeff=0.01, sigma_begin=0.01, sigma_end=1.0).eval()
+    return create_diffusion_module(
+        task="csp",
+        model_configs=model,
+        optimizer_configs=training,
+        num_timesteps=256,
+        beta_schedule_ddpm="cosine",
+        beta_schedule_d3pm="cosine",
+        max_atoms=100,
+        d3pm_hybrid_coeff=0.01,
+        sigma_begin=0.01,
+        sigma_end=1.0,
+    ).eval()
 
 
 def main() -> int:
@@ -57,11 +77,21 @@ def main() -> int:
         started = time.perf_counter()
         run_in_parts(model, formulas, settings, workers=2)
         fast = (time.perf_counter() - started) / len(formulas)
-        rows.append((f"MP-20 {model.kind}, {settings.steps} steps x {settings.candidates} candidates, rounds: {settings.rounds}",
-                     f"{n_parameters(model.network) / 1e6:.1f} M", BATCH, f"{1000 * fast:.1f}", f"{slow / fast:.0f}"))
-    write("chemeleon", f"{ATOMS} atoms, composition given: milliseconds per structure",
-          ["model", "parameters", "batch", "ms", "times faster"],
-          rows)
+        rows.append(
+            (
+                f"MP-20 {model.kind}, {settings.steps} steps x {settings.candidates} candidates, rounds: {settings.rounds}",
+                f"{n_parameters(model.network) / 1e6:.1f} M",
+                BATCH,
+                f"{1000 * fast:.1f}",
+                f"{slow / fast:.0f}",
+            )
+        )
+    write(
+        "chemeleon",
+        f"{ATOMS} atoms, composition given: milliseconds per structure",
+        ["model", "parameters", "batch", "ms", "times faster"],
+        rows,
+    )
     return 0
 
 

@@ -48,11 +48,16 @@ if __name__ == "__main__":
     def off(p):
         return np.abs(p - exact).sum() * ours.box.volume
 
-    write("fokker_planck", "Fokker–Planck equation, one thread", ("what", "measured", "wanted"), [
-        ("1-D, 400 cells × 400 steps", f"{line:.1f} ms", "≤ 100 ms"),
-        ("2-D, 100 × 100 cells × 200 steps", f"{plane:.0f} ms", "≤ 2000 ms"),
-        ("scipy BDF on the same 1-D operator, rtol 1e-4", f"{peer:.1f} ms", ""),
-        ("1-D: time, scipy over ours", f"{peer / line:.1f}", ""),
-        ("error at the end (L1), ours / scipy", f"{off(ours.p[-1]):.1e} / {off(theirs):.1e}", ""),
-        ("mass lost in 1-D / 2-D", f"{np.abs(ours.mass - 1).max():.0e} / {np.abs(solve(**PLANE).mass - 1).max():.0e}", "round-off"),
-    ])
+    write(
+        "fokker_planck",
+        "Fokker–Planck equation, one thread",
+        ("what", "measured", "wanted"),
+        [
+            ("1-D, 400 cells × 400 steps", f"{line:.1f} ms", "≤ 100 ms"),
+            ("2-D, 100 × 100 cells × 200 steps", f"{plane:.0f} ms", "≤ 2000 ms"),
+            ("scipy BDF on the same 1-D operator, rtol 1e-4", f"{peer:.1f} ms", ""),
+            ("1-D: time, scipy over ours", f"{peer / line:.1f}", ""),
+            ("error at the end (L1), ours / scipy", f"{off(ours.p[-1]):.1e} / {off(theirs):.1e}", ""),
+            ("mass lost in 1-D / 2-D", f"{np.abs(ours.mass - 1).max():.0e} / {np.abs(solve(**PLANE).mass - 1).max():.0e}", "round-off"),
+        ],
+    )

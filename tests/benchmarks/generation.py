@@ -18,8 +18,13 @@ REPEATS = 3
 CASES = (
     ("mp20", "1 structure of 10 atoms", ["Ba2 Ti2 O6"], 1, None),
     ("mp20", "16 structures of 20 atoms", ["Ca4 Ti4 O12"], 16, 10.0),
-    ("mp20", "64 structures of 1 to 20 atoms",
-     ["Cu1", "Na1 Cl1", "Ti2 O4", "Sr1 Ti1 O3", "Mg2 Al4 O8", "Ca4 Ti4 O12", "Li4 Fe4 P4", "Ba2 Na2 F6"], 8, None),
+    (
+        "mp20",
+        "64 structures of 1 to 20 atoms",
+        ["Cu1", "Na1 Cl1", "Ti2 O4", "Sr1 Ti1 O3", "Mg2 Al4 O8", "Ca4 Ti4 O12", "Li4 Fe4 P4", "Ba2 Na2 F6"],
+        8,
+        None,
+    ),
     ("perov5", "16 structures of 5 atoms", ["Sr1 Ti1 O3"], 16, None),
 )
 
@@ -41,8 +46,12 @@ def main() -> int:
         rows.append([name, what, f"{median:.2f} s", f"{1000 * median / count:.0f} ms", f"{limit:.0f} s" if limit else ""])
         if limit and median > limit:
             slow.append(what)
-    write("generation", "Growing crystals with the page's default settings (50 steps), one thread",
-          ["model", "what", "time (median of 3)", "per structure", "limit"], rows)
+    write(
+        "generation",
+        "Growing crystals with the page's default settings (50 steps), one thread",
+        ["model", "what", "time (median of 3)", "per structure", "limit"],
+        rows,
+    )
     print("too slow: " + ", ".join(slow) if slow else "within the limit")
     return 1 if slow else 0
 

@@ -48,12 +48,31 @@ def main() -> int:
     torch.set_num_threads(1)
     took = {name: seconds(lambda name=name: sample(family=name, dataset=DATASET, n_steps=STEPS, n_particles=N)) for name in FAMILIES}
     peer = seconds(diffusers_ddim)
-    rows = [[family.label, str(STEPS if family.walks else 1), f"{1e3 * took[name]:.1f} ms", f"{1e6 * took[name] / N:.2f} µs",
-             "1 s" if name == "diffusion" else ""] for name, family in FAMILIES.items()]
-    rows.append(["Diffusion, diffusers' DDIMScheduler", str(STEPS), f"{1e3 * peer:.1f} ms", f"{1e6 * peer / N:.2f} µs",
-                 f"ours / theirs {took['diffusion'] / peer:.2f}"])
-    write("generative_models", f"Six families, {N:,} particles of the {DATASET}, one thread",
-          ["family", "evaluations", "time", "per sample", "limit"], rows)
+    rows = [
+        [
+            family.label,
+            str(STEPS if family.walks else 1),
+            f"{1e3 * took[name]:.1f} ms",
+            f"{1e6 * took[name] / N:.2f} µs",
+            "1 s" if name == "diffusion" else "",
+        ]
+        for name, family in FAMILIES.items()
+    ]
+    rows.append(
+        [
+            "Diffusion, diffusers' DDIMScheduler",
+            str(STEPS),
+            f"{1e3 * peer:.1f} ms",
+            f"{1e6 * peer / N:.2f} µs",
+            f"ours / theirs {took['diffusion'] / peer:.2f}",
+        ]
+    )
+    write(
+        "generative_models",
+        f"Six families, {N:,} particles of the {DATASET}, one thread",
+        ["family", "evaluations", "time", "per sample", "limit"],
+        rows,
+    )
     return 0 if took["diffusion"] <= 1.0 else 1
 
 

@@ -91,10 +91,14 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     rounds = [{name: milliseconds(job) for name, job in JOBS.items()} for _ in range(ROUNDS + 1)][1:]
     ms = {name: torch.tensor([each[name] for each in rounds]) for name in JOBS}
-    rows = [(name, f"{value.median():.1f} ms, {N * STEPS / value.median() * 1e-3:.0f} million particle-steps/s", "")
-            for name, value in ms.items()]
-    for words, over, under, wanted in (("overdamped: speed over torchsde", "overdamped, torchsde Euler", "overdamped, ours", "≥ 10"),
-                                       ("overdamped: time over drawing its noise", "overdamped, ours", "noise alone", "≤ 2"),
-                                       ("BAOAB: speed over torchsde, second order", "second order, torchsde Euler", "BAOAB, ours", "≥ 5")):
+    rows = [
+        (name, f"{value.median():.1f} ms, {N * STEPS / value.median() * 1e-3:.0f} million particle-steps/s", "")
+        for name, value in ms.items()
+    ]
+    for words, over, under, wanted in (
+        ("overdamped: speed over torchsde", "overdamped, torchsde Euler", "overdamped, ours", "≥ 10"),
+        ("overdamped: time over drawing its noise", "overdamped, ours", "noise alone", "≤ 2"),
+        ("BAOAB: speed over torchsde, second order", "second order, torchsde Euler", "BAOAB, ours", "≥ 5"),
+    ):
         rows.append((words, f"{(ms[over] / ms[under]).median():.2f}", wanted))
     write("langevin", f"Langevin dynamics, {N:,} particles, {STEPS} steps, one thread", ("what", "measured", "wanted"), rows)

@@ -31,12 +31,23 @@ def main() -> int:
     walk = {space: statistics.median(took[1:]) for space, took in walked.items()}
     decode = statistics.median(decoded[1:])
     total = {"latent": walk["latent"] + decode, "pixel": walk["pixel"]}
-    rows = [[space, f"{multiplications(space, STEPS) / 1e6:.2f} million", f"{1e6 * walk[space] / N_JUDGED:.0f} µs",
-             f"{1e6 * decode / N_JUDGED:.0f} µs" if space == "latent" else "", f"{total[space] / total['pixel']:.2f}",
-             f"{truth(made[space]).value:.2f}, {truth(made[space]).ratio:.1f} × floor"] for space in walk]
-    write("latent_diffusion", f"{N_JUDGED} pictures of lattices, {STEPS} steps, one thread",
-          ["space", "multiplications a picture", "walk, a picture", "decoding, a picture", "time / that of pixels", "energy distance"],
-          rows)
+    rows = [
+        [
+            space,
+            f"{multiplications(space, STEPS) / 1e6:.2f} million",
+            f"{1e6 * walk[space] / N_JUDGED:.0f} µs",
+            f"{1e6 * decode / N_JUDGED:.0f} µs" if space == "latent" else "",
+            f"{total[space] / total['pixel']:.2f}",
+            f"{truth(made[space]).value:.2f}, {truth(made[space]).ratio:.1f} × floor",
+        ]
+        for space in walk
+    ]
+    write(
+        "latent_diffusion",
+        f"{N_JUDGED} pictures of lattices, {STEPS} steps, one thread",
+        ["space", "multiplications a picture", "walk, a picture", "decoding, a picture", "time / that of pixels", "energy distance"],
+        rows,
+    )
     return 0
 
 

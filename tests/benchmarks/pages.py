@@ -166,12 +166,24 @@ def main(slugs: list[str]) -> None:
         for label, took in moved:
             middle = [tuple(map(statistics.median, zip(*(run[i] for run in took)))) for i in (1, 2)]
             value, worst = max(((value, picture) for value, picture, _ in took), key=lambda run: run[1])
-            sliders.append((chapter.slug, label, both(middle[0]), f"{both(worst)} at {value}", both(middle[1]),
-                            "yes" if middle[0][0] <= LIMIT_SLIDER else "no"))
+            sliders.append(
+                (
+                    chapter.slug,
+                    label,
+                    both(middle[0]),
+                    f"{both(worst)} at {value}",
+                    both(middle[1]),
+                    "yes" if middle[0][0] <= LIMIT_SLIDER else "no",
+                )
+            )
     write = (lambda name, *rest: print(report.table(*rest))) if slugs else report.write  # only the whole is kept
     write("first_pictures", "First pictures: ms of the clock / of the processor", ("chapter", "stage", "whole page", "≤ 1 s"), pictures)
-    write("sliders", "Sliders: ms of the clock / of the processor, median of three moves",
-          ("chapter", "slider", "new picture", "its slowest", "whole page", "≤ 500 ms"), sliders)
+    write(
+        "sliders",
+        "Sliders: ms of the clock / of the processor, median of three moves",
+        ("chapter", "slider", "new picture", "its slowest", "whole page", "≤ 500 ms"),
+        sliders,
+    )
 
 
 if __name__ == "__main__":

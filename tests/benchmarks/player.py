@@ -55,7 +55,7 @@ def slider_delays(browser: Browser, url: str, name: str) -> tuple[list[float], i
     page.evaluate(RELEASED)
     thumb = page.get_by_role("slider", name=name).first
     track = thumb.locator("xpath=ancestor::*[@data-orientation='horizontal'][1]")
-    page.wait_for_timeout(2000)                                  # the rest of the page
+    page.wait_for_timeout(2000)  # the rest of the page
     delays = []
     sizes.clear()
     for i in range(REPEATS + 2):
@@ -103,13 +103,25 @@ def main() -> None:
             rate = frames_per_second(browser, f"{address}/?scene={scene}&n=10000&frames={FRAMES}")
             rows.append((f"frames per second, 10,000 × {FRAMES}, {what}", f"{rate:.0f}", "≥ 50", ""))
         rate = frames_per_second(browser, f"{address}/?scene=bare&n=2000&frames={FRAMES}")
-        rows.append((f"frames per second, 2,000 × {FRAMES}, points only", f"{rate:.0f}", "",
-                     f"{rate / plotly_rate:.1f} × Plotly ({plotly_rate:.0f})"))
+        rows.append(
+            (
+                f"frames per second, 2,000 × {FRAMES}, points only",
+                f"{rate:.0f}",
+                "",
+                f"{rate / plotly_rate:.1f} × Plotly ({plotly_rate:.0f})",
+            )
+        )
         for scene, what in (("bare", "points only"), ("two-d", "density, arrows, marginals too"), ("one-d", "1-D, all of it")):
             delays, size = slider_delays(browser, f"{address}/?scene={scene}&n=2000&frames={FRAMES}", "spread")
             per = size / (2000 * FRAMES)
-            rows.append((f"bytes on the wire per particle and frame, 2,000 × {FRAMES}, {what}", f"{per:.2f}", "≤ 4",
-                         f"{size / plotly_bytes:.2f} × Plotly ({plotly_bytes / 2000 / FRAMES:.1f})"))
+            rows.append(
+                (
+                    f"bytes on the wire per particle and frame, 2,000 × {FRAMES}, {what}",
+                    f"{per:.2f}",
+                    "≤ 4",
+                    f"{size / plotly_bytes:.2f} × Plotly ({plotly_bytes / 2000 / FRAMES:.1f})",
+                )
+            )
             rows.append(delay_row(f"slider release to new frame, {what}", delays))
         if args.url:
             delays, _ = slider_delays(browser, args.url, args.slider)

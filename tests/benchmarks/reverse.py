@@ -108,8 +108,7 @@ def measure() -> dict[str, torch.Tensor]:
 
 def every_method() -> dict[str, float]:
     """Milliseconds of `sample` with 200 stored frames, per method."""
-    return {name: milliseconds(lambda name=name: sample(method=name, n_steps=STEPS, n_particles=N))
-            for name in METHODS}
+    return {name: milliseconds(lambda name=name: sample(method=name, n_steps=STEPS, n_particles=N)) for name in METHODS}
 
 
 def table(ms: dict[str, torch.Tensor], methods: dict[str, float]) -> str:
@@ -122,9 +121,15 @@ def table(ms: dict[str, torch.Tensor], methods: dict[str, float]) -> str:
         ("DDPM overhead, ours / diffusers (noise in both)", ours / theirs, "at most 0.33"),
         ("DDPM overhead without the noise, ours / diffusers", (ours - noise) / (theirs - noise), ""),
     ]
-    lines = ["# Reverse process, exact score of three modes", "",
-             f"{N:,} particles, {STEPS} steps, one thread; medians of {ROUNDS} interleaved rounds; "
-             f"torch {torch.__version__}, {platform.machine()}.", "", "| job | ms |", "|---|---|"]
+    lines = [
+        "# Reverse process, exact score of three modes",
+        "",
+        f"{N:,} particles, {STEPS} steps, one thread; medians of {ROUNDS} interleaved rounds; "
+        f"torch {torch.__version__}, {platform.machine()}.",
+        "",
+        "| job | ms |",
+        "|---|---|",
+    ]
     lines += [f"| {name} | {value.median():.1f} |" for name, value in ms.items()]
     lines += ["", "| ratio | measured | wanted |", "|---|---|---|"]
     lines += [f"| {name} | {value.median():.2f} | {wanted} |" for name, value, wanted in rows]

@@ -17,8 +17,14 @@ def visit(browser, app, path, *, width=1440, height=900, scheme="light", offline
     context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
     page = context.new_page()
     complaints, foreign = [], []
-    page.on("console", lambda message: complaints.append(message.text) if message.type == "error"
-            and not QUIET.search(message.text) and "_stcore" not in message.location.get("url", "") else None)
+    page.on(
+        "console",
+        lambda message: (
+            complaints.append(message.text)
+            if message.type == "error" and not QUIET.search(message.text) and "_stcore" not in message.location.get("url", "")
+            else None
+        ),
+    )
     page.on("pageerror", lambda error: complaints.append(str(error)))
     host = app.split("//")[1].split("/")[0]
 
@@ -28,6 +34,7 @@ def visit(browser, app, path, *, width=1440, height=900, scheme="light", offline
         else:
             foreign.append(route.request.url)
             route.abort()
+
     if offline:
         page.route("**/*", guard)
     page.goto(f"{app}/{path}")
@@ -56,8 +63,10 @@ def moves(page, stage):
 
 def fits(page):
     """Nothing makes the page scroll sideways."""
-    return page.evaluate("() => { const m = document.querySelector('[data-testid=stMain]') ?? document.documentElement;"
-                         " return m.scrollWidth - m.clientWidth <= 1 }")
+    return page.evaluate(
+        "() => { const m = document.querySelector('[data-testid=stMain]') ?? document.documentElement;"
+        " return m.scrollWidth - m.clientWidth <= 1 }"
+    )
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -92,8 +101,10 @@ def test_keys(browser, app):
     page.wait_for_selector("html[data-keys=ready]", state="attached", timeout=60_000)
     page.keyboard.press("l")
     page.wait_for_url("**mode=lecture**", timeout=60_000)
-    page.wait_for_function("() => getComputedStyle(document.querySelector('[data-testid=stSidebar]') ?? document.body).display === 'none'"
-                           " || !document.querySelector('[data-testid=stSidebar]')")
+    page.wait_for_function(
+        "() => getComputedStyle(document.querySelector('[data-testid=stSidebar]') ?? document.body).display === 'none'"
+        " || !document.querySelector('[data-testid=stSidebar]')"
+    )
     page.keyboard.press("2")
     page.wait_for_selector(".st-key-scene_2 button[kind=primary]")
     page.keyboard.press("l")

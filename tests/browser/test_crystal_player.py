@@ -35,8 +35,14 @@ def visit(browser, server):
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda message: complaints.append(message.text) if message.type == "error"
-                and not any(word in message.text + message.location.get("url", "") for word in QUIET) else None)
+        page.on(
+            "console",
+            lambda message: (
+                complaints.append(message.text)
+                if message.type == "error" and not any(word in message.text + message.location.get("url", "") for word in QUIET)
+                else None
+            ),
+        )
         if script:
             page.add_init_script(script)
         if route:
@@ -84,14 +90,14 @@ def drag(page, dx, dy):
 
 # Atoms within the closed cell and the bonds between them (plus neighbours outside of atoms inside), counted by hand.
 KNOWN = {
-    "rock salt NaCl": (27, 54),          # 3 x 3 x 3 sites; 3 directions x 9 lines x 2 bonds
-    "caesium chloride CsCl": (9, 8),     # eight corners around one centre
-    "perovskite SrTiO3": (15, 6),        # 8 Sr, 1 Ti, 6 O; one octahedron and no metal-metal or Sr-O line
-    "diamond C": (18, 16),               # 14 + 4 inside, each with its four bonds
+    "rock salt NaCl": (27, 54),  # 3 x 3 x 3 sites; 3 directions x 9 lines x 2 bonds
+    "caesium chloride CsCl": (9, 8),  # eight corners around one centre
+    "perovskite SrTiO3": (15, 6),  # 8 Sr, 1 Ti, 6 O; one octahedron and no metal-metal or Sr-O line
+    "diamond C": (18, 16),  # 14 + 4 inside, each with its four bonds
     "zinc blende ZnS": (18, 16),
     "iron Fe": (9, 8),
-    "copper Cu": (14, 36),               # 12 bonds for each of 6 faces' centre to 4 corners, and 12 between the centres
-    "fluorite CaF2": (22, 32),           # 14 Ca, 8 F, four bonds each
+    "copper Cu": (14, 36),  # 12 bonds for each of 6 faces' centre to 4 corners, and 12 between the centres
+    "fluorite CaF2": (22, 32),  # 14 Ca, 8 F, four bonds each
 }
 
 
@@ -116,10 +122,15 @@ def geometry(browser):
     page.evaluate("source => { window.cells = new Function(source + '; return { findBonds, buildScene };')(); }", source)
 
     def call(crystal: Crystal, repeat=(1, 1, 1)) -> dict:
-        cell = {"lattice": crystal.lattice.ravel().tolist(), "frac": (crystal.frac_coords % 1).ravel().tolist(),
-                "numbers": crystal.numbers.tolist(), "n": crystal.n_atoms}
-        return page.evaluate("([cell, repeat]) => ({ bonds: cells.findBonds(cell), scene: cells.buildScene(cell, repeat) })",
-                             [cell, list(repeat)])
+        cell = {
+            "lattice": crystal.lattice.ravel().tolist(),
+            "frac": (crystal.frac_coords % 1).ravel().tolist(),
+            "numbers": crystal.numbers.tolist(),
+            "n": crystal.n_atoms,
+        }
+        return page.evaluate(
+            "([cell, repeat]) => ({ bonds: cells.findBonds(cell), scene: cells.buildScene(cell, repeat) })", [cell, list(repeat)]
+        )
 
     yield call
     page.close()
@@ -138,13 +149,27 @@ def test_bonds_are_nearest_neighbours(geometry, name):
     assert lengths[0] == pytest.approx(crystal.nearest_distance, abs=2e-4)
     degree = np.zeros(crystal.n_atoms, int)
     for i, j, a, b, c, length, _ in found["bonds"]:
-        assert structure.get_distance(i, j, jimage=[a, b, c] + np.floor(crystal.frac_coords[i]).astype(int)
-                                      - np.floor(crystal.frac_coords[j]).astype(int)) == pytest.approx(length, abs=1e-6)
+        assert structure.get_distance(
+            i, j, jimage=[a, b, c] + np.floor(crystal.frac_coords[i]).astype(int) - np.floor(crystal.frac_coords[j]).astype(int)
+        ) == pytest.approx(length, abs=1e-6)
         degree[i] += 1
         degree[j] += 1
-    expected = {"rock salt NaCl": {6}, "zinc blende ZnS": {4}, "wurtzite ZnS": {4}, "graphite C": {3}, "hexagonal BN": {3},
-                "copper Cu": {12}, "magnesium Mg": {12}, "iron Fe": {8}, "layered MoS2": {6, 3}, "spinel MgAl2O4": {4, 6},
-                "rutile TiO2": {6, 3}, "nickel arsenide NiAs": {6}, "caesium chloride CsCl": {8}, "perovskite SrTiO3": {0, 6, 2}}
+    expected = {
+        "rock salt NaCl": {6},
+        "zinc blende ZnS": {4},
+        "wurtzite ZnS": {4},
+        "graphite C": {3},
+        "hexagonal BN": {3},
+        "copper Cu": {12},
+        "magnesium Mg": {12},
+        "iron Fe": {8},
+        "layered MoS2": {6, 3},
+        "spinel MgAl2O4": {4, 6},
+        "rutile TiO2": {6, 3},
+        "nickel arsenide NiAs": {6},
+        "caesium chloride CsCl": {8},
+        "perovskite SrTiO3": {0, 6, 2},
+    }
     if name in expected:
         assert set(degree.tolist()) == expected[name]
 
@@ -166,7 +191,7 @@ def test_every_drawn_bond_is_short_and_every_inside_atom_is_complete(geometry):
         ends = np.zeros(9, int)
         for i, j, *_ in found["bonds"]:
             ends[i] += 1
-            ends[j] += 1                                  # a bond to an atom's own image has both ends there
+            ends[j] += 1  # a bond to an atom's own image has both ends there
         for atom, count in zip(atoms, degree, strict=True):
             if atom["inside"]:
                 assert count == ends[atom["site"]]
@@ -185,11 +210,11 @@ def test_plays_steps_and_scrubs(visit):
     frame = int(facts(page)["frame"])
     page.keyboard.press("ArrowRight")
     wait_for(page, "(e, f) => Number(e.dataset.frame) === f", frame + 1)
-    page.get_by_text(f"frame={frame + 1} selected=None playing=False").wait_for()          # Python heard
+    page.get_by_text(f"frame={frame + 1} selected=None playing=False").wait_for()  # Python heard
     page.locator(".crystal .scrub").fill("41")
     wait_for(page, "e => e.dataset.frame === '41'")
     page.keyboard.press("Escape")
-    page.get_by_label("note").fill("typing 1 2")                                          # keys in a text field are its own
+    page.get_by_label("note").fill("typing 1 2")  # keys in a text field are its own
     page.get_by_label("note").press("Home")
     assert facts(page)["frame"] == "41"
 
@@ -207,7 +232,7 @@ def test_a_key_moves_one_player_of_a_page(visit):
         assert frames() == seen
 
     assert frames() == (0, 0)
-    press("End", (59, 0))                                      # the crystal is the larger one
+    press("End", (59, 0))  # the crystal is the larger one
     particles.locator(".legend").click()
     press("End", (59, 19))
     press("ArrowLeft", (59, 18))
@@ -215,7 +240,7 @@ def test_a_key_moves_one_player_of_a_page(visit):
     press("ArrowLeft", (58, 18))
     page.locator("label", has_text="shown").click()
     page.locator(".crystal").wait_for(state="detached")
-    particles.locator(".legend").click()                       # off the switch, whose keys are its own
+    particles.locator(".legend").click()  # off the switch, whose keys are its own
     page.keyboard.press("Home")
     page.wait_for_function("e => e.dataset.frame === '0'", arg=particles.element_handle())
 
@@ -223,7 +248,7 @@ def test_a_key_moves_one_player_of_a_page(visit):
 def test_lattice_species_and_coordinates_move_together(visit):
     page = visit("perovskite SrTiO3", query="&autoplay=0")
     first = page.locator(".crystal .cell").inner_text()
-    assert page.locator(".crystal .labels .symbol").count() >= 5                          # all five undecided: "?"
+    assert page.locator(".crystal .labels .symbol").count() >= 5  # all five undecided: "?"
     page.keyboard.press("End")
     wait_for(page, "e => e.dataset.frame === '59' && e.dataset.atoms === '15' && e.dataset.bonds === '6'")
     last = page.locator(".crystal .cell").inner_text()
@@ -294,14 +319,18 @@ def test_paints_each_atom_where_the_pointer_finds_it(visit, scheme):
 
 def test_a_click_lights_up_the_group_of_an_atom_in_every_crystal(visit):
     page = visit("groups:rock salt NaCl")
-    assert facts(page)["lit"] == "28"                         # two crystals, sodium on 8 corners and 6 faces of each
+    assert facts(page)["lit"] == "28"  # two crystals, sodium on 8 corners and 6 faces of each
     box = page.locator(".crystal .stage").bounding_box()
-    at = next((x, y) for y in np.linspace(0.3, 0.7, 9) for x in np.linspace(0.1, 0.4, 13)
-              if says(page, box["x"] + x * box["width"], box["y"] + y * box["height"]).startswith("Cl"))
+    at = next(
+        (x, y)
+        for y in np.linspace(0.3, 0.7, 9)
+        for x in np.linspace(0.1, 0.4, 13)
+        if says(page, box["x"] + x * box["width"], box["y"] + y * box["height"]).startswith("Cl")
+    )
     x, y = box["x"] + at[0] * box["width"], box["y"] + at[1] * box["height"]
     assert "group B" in says(page, x, y)
     page.mouse.click(x, y)
-    wait_for(page, "e => e.dataset.lit === '26'")            # chlorine: 12 edges and the centre
+    wait_for(page, "e => e.dataset.lit === '26'")  # chlorine: 12 edges and the centre
     page.mouse.click(x, y)
     wait_for(page, "e => e.dataset.lit === '0'")
     assert facts(page)["selected"] == ""
@@ -316,7 +345,7 @@ def says(page, x, y) -> str:
 def test_light_page_and_phone(visit):
     page = visit("grid4", width=390, height=844, reduced_motion="reduce")
     assert page.evaluate("document.scrollingElement.scrollWidth") <= 390
-    assert facts(page)["playing"] == "false" and facts(page)["frame"] == "59"      # reduced motion: the last frame, at rest
+    assert facts(page)["playing"] == "false" and facts(page)["frame"] == "59"  # reduced motion: the last frame, at rest
     low = "all => all.filter(e => e.offsetParent && e.offsetHeight < 44).map(e => e.className)"
     assert page.eval_on_selector_all(".crystal button", low) == []
 
@@ -337,6 +366,7 @@ def test_missing_library_falls_back_to_its_public_address(visit):
     def route(page):
         page.route(f"**/{LIBRARY}", lambda route: route.fulfill(status=404))
         page.route(PUBLIC_LIBRARY, lambda route: route.fulfill(path=PLAYER / LIBRARY, content_type="text/javascript"))
+
     page = visit("still:diamond C", route=route)
     assert facts(page)["renderer"] == "3dmol" and facts(page)["bonds"] == "16"
     visit.complaints[:] = [text for text in visit.complaints if "404" not in text]
@@ -346,6 +376,7 @@ def test_missing_library_falls_back_to_its_public_address(visit):
 def test_without_a_picture_there_are_words_and_numbers(visit, cause):
     def route(page):
         page.route("**/*3Dmol*", lambda route: route.abort())
+
     script = """const get = HTMLCanvasElement.prototype.getContext; delete window.OffscreenCanvas;
       HTMLCanvasElement.prototype.getContext = function (kind, ...rest) {
         return kind.startsWith('webgl') ? null : get.call(this, kind, ...rest); };"""

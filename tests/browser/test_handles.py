@@ -16,7 +16,7 @@ def spot(page, part):
     """The middle of the first handle's `part`, once the page around it has come to rest."""
     page.wait_for_selector("[data-test-script-state='notRunning']", timeout=60_000)
     place = page.locator(f".handle {part}").first
-    place.hover()                                                      # waits until it neither moves nor is covered
+    place.hover()  # waits until it neither moves nor is covered
     box = place.bounding_box()
     return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
@@ -35,12 +35,13 @@ def test_a_dragged_mode_reaches_python_and_the_link(browser, app):
     playing = root.get_attribute("data-playing")
     page.mouse.up()
     page.wait_for_function("() => location.search.includes('modes=')", timeout=60_000)
-    assert root.get_attribute("data-playing") == playing                       # a drag is no click on the stage
+    assert root.get_attribute("data-playing") == playing  # a drag is no click on the stage
     mode = first_mode(page)
     assert mode[0] > -1.2 and mode[1] > -0.8 and mode[2:] == [0.5, 0.5]
-    assert 40 / plot["width"] < (mode[0] + 1.2) / 6 * 3                         # as far as the hand went, whatever the size
-    page.wait_for_function("([root, old]) => root.getAttribute('data-drawn-payload') !== old", arg=[root.element_handle(), before],
-                           timeout=60_000)
+    assert 40 / plot["width"] < (mode[0] + 1.2) / 6 * 3  # as far as the hand went, whatever the size
+    page.wait_for_function(
+        "([root, old]) => root.getAttribute('data-drawn-payload') !== old", arg=[root.element_handle(), before], timeout=60_000
+    )
     page.locator(".handle").first.focus()
     page.keyboard.press("]")
     page.wait_for_function("() => /0\\.5[23]/.test(decodeURIComponent(location.search))", timeout=60_000)

@@ -43,12 +43,16 @@ class Stage:
     def until(self, name: str, value, timeout: int = 20_000) -> None:
         self.page.wait_for_function(
             "([root, name, value]) => root.getAttribute('data-' + name) === value",
-            arg=[self.root.element_handle(), name, str(value)], timeout=timeout)
+            arg=[self.root.element_handle(), name, str(value)],
+            timeout=timeout,
+        )
 
     def until_drawn(self, other_than: str | None = None) -> str:
         self.page.wait_for_function(
             "([root, old]) => { const id = root.getAttribute('data-drawn-payload'); return id && id !== old; }",
-            arg=[self.root.element_handle(), other_than], timeout=30_000)
+            arg=[self.root.element_handle(), other_than],
+            timeout=30_000,
+        )
         return self.data("drawn-payload")
 
     def press(self, *keys: str) -> None:
@@ -178,7 +182,7 @@ def test_a_rerun_with_the_same_data_changes_nothing(open_stage):
         marks = stage.page.evaluate("performance.getEntriesByType('mark').map((mark) => mark.name)")
         assert sum(name.startswith("player:drawn") for name in marks) == 1
         assert stage.frame == frame
-        assert np.abs(stage.pixels() - picture).max() <= 8          # the compositor rounds a pixel now and then
+        assert np.abs(stage.pixels() - picture).max() <= 8  # the compositor rounds a pixel now and then
 
 
 def test_it_leaves_nothing_behind_and_comes_back(open_stage):
@@ -214,7 +218,7 @@ def test_two_players_keys_go_to_the_one_touched_last(open_stage):
         second.until_drawn()
         for one in (stage, second):
             one.settle(playing=False)
-        stage.page.locator("body").press("Home")               # the pause button of the second was touched last
+        stage.page.locator("body").press("Home")  # the pause button of the second was touched last
         second.until("frame", 0)
         assert stage.frame > 0
         stage.root.locator(".legend").click()
@@ -344,6 +348,7 @@ def test_readers_without_the_picture_get_words(open_stage):
 @pytest.mark.parametrize("script", ["", NO_WEBGL], ids=["webgl2", "2d"])
 def test_pictures_run_on_the_clock_with_their_holes(open_stage, script):
     """One picture from the dark to the bright end of the colours, one the other way; the missing column shows the page."""
+
     def shares(stage, *colours):
         """Of the left and of the right half: how much of it has its colour."""
         picture = stage.pixels()
@@ -357,9 +362,9 @@ def test_pictures_run_on_the_clock_with_their_holes(open_stage, script):
         for key, frame, colours in (("Home", 0, ("#0D0887", "#F0F921")), ("End", 39, ("#F0F921", "#0D0887"))):
             stage.press(key)
             stage.until("frame", frame)
-            for _ in range(40):                                          # a busy machine paints late
+            for _ in range(40):  # a busy machine paints late
                 found = shares(stage, *colours)
-                if all(0.6 < share < 0.93 for share in found):           # eight of nine columns, less the space between panels
+                if all(0.6 < share < 0.93 for share in found):  # eight of nine columns, less the space between panels
                     break
                 stage.page.wait_for_timeout(200)
             else:

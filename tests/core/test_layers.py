@@ -12,8 +12,18 @@ from core.chapters import CHAPTERS, PARTS
 
 ROOT = Path(__file__).resolve().parents[2]
 NUMERICS = {  # every other module of core/numerics is layer 2
-    "checks": 0, "trajectory": 0, "schedules": 0,
-    "mixture": 1, "histogram": 1, "densities": 1, "tabulated": 1, "potentials": 1, "torus": 1, "categorical": 1, "distances": 1, "steps": 1,
+    "checks": 0,
+    "trajectory": 0,
+    "schedules": 0,
+    "mixture": 1,
+    "histogram": 1,
+    "densities": 1,
+    "tabulated": 1,
+    "potentials": 1,
+    "torus": 1,
+    "categorical": 1,
+    "distances": 1,
+    "steps": 1,
 }
 TOP = {"chapters", "export", "jobs", "home"}
 CHAPTER_MODULES = {f"core.{chapter.part}.{chapter.slug}" for chapter in CHAPTERS}
@@ -73,7 +83,7 @@ def cycles(graph: dict[str, set[str]]) -> list[list[str]]:
 
     def visit(module, path):
         if module in path:
-            loops.append([*path[path.index(module):], module])
+            loops.append([*path[path.index(module) :], module])
         elif module in graph and module not in done:
             for target in sorted(graph[module]):
                 visit(target, [*path, module])
@@ -105,22 +115,36 @@ def test_every_module_has_a_layer():
     assert {layer(module) for module in core_sources()} <= {0, 1, 2, 3, 4, 5}
 
 
-@pytest.mark.parametrize("module, line, reason", [
-    ("core.numerics.torus", "import streamlit as st", "nothing of the pages"),
-    ("core.figures.theme", "def f():\n    from streamlit import session_state", "nothing of the pages"),
-    ("core.jobs", "from pages.kit import page", "nothing of the pages"),
-    ("core.numerics.schedules", "from core.numerics import torus", "upward"),
-    ("core.numerics.torus", "from core.numerics.sde import SDE", "upward"),
-    ("core.numerics.sde", "from core.physics.brownian import sample", "upward"),
-    ("core.physics.brownian", "def late():\n    import core.figures.theme", "upward"),
-    ("core.physics.brownian", "from ..figures import theme", "upward"),
-    ("core.physics.brownian", "from core.learning import reverse_process", "one part into another"),
-    ("core.figures.theme", "from core.home import chain", "upward"),
-    ("core.numerics.sde", "from core.numerics.integrators import step", "circle"),
-])
+@pytest.mark.parametrize(
+    "module, line, reason",
+    [
+        ("core.numerics.torus", "import streamlit as st", "nothing of the pages"),
+        ("core.figures.theme", "def f():\n    from streamlit import session_state", "nothing of the pages"),
+        ("core.jobs", "from pages.kit import page", "nothing of the pages"),
+        ("core.numerics.schedules", "from core.numerics import torus", "upward"),
+        ("core.numerics.torus", "from core.numerics.sde import SDE", "upward"),
+        ("core.numerics.sde", "from core.physics.brownian import sample", "upward"),
+        ("core.physics.brownian", "def late():\n    import core.figures.theme", "upward"),
+        ("core.physics.brownian", "from ..figures import theme", "upward"),
+        ("core.physics.brownian", "from core.learning import reverse_process", "one part into another"),
+        ("core.figures.theme", "from core.home import chain", "upward"),
+        ("core.numerics.sde", "from core.numerics.integrators import step", "circle"),
+    ],
+)
 def test_a_forbidden_arrow_is_caught(module, line, reason):
-    sources = dict.fromkeys(["core.numerics.torus", "core.numerics.schedules", "core.numerics.sde", "core.physics.brownian",
-                             "core.learning.reverse_process", "core.figures.theme", "core.jobs", "core.home"], "")
+    sources = dict.fromkeys(
+        [
+            "core.numerics.torus",
+            "core.numerics.schedules",
+            "core.numerics.sde",
+            "core.physics.brownian",
+            "core.learning.reverse_process",
+            "core.figures.theme",
+            "core.jobs",
+            "core.home",
+        ],
+        "",
+    )
     sources["core.numerics.integrators"] = "from core.numerics.sde import SDE"
     assert violations(sources) == []
     (found,) = violations(sources | {module: line})

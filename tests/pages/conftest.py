@@ -81,8 +81,11 @@ def installed(tmp_path_factory):
     target = tmp_path_factory.mktemp("installed")
     source = tmp_path_factory.mktemp("source") / "project"
     shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(".git", ".venv", "build", "runs", "tests", "*.egg-info"))
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--target", str(target),
-                    str(source)], check=True, stderr=subprocess.PIPE)
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--target", str(target), str(source)],
+        check=True,
+        stderr=subprocess.PIPE,
+    )
     return os.environ | {"PYTHONPATH": str(target), "OMP_NUM_THREADS": "1"}
 
 

@@ -6,12 +6,15 @@ from core.figures.theme import LIGHT
 from pages.kit.equation import kept_together, number, substitute
 
 
-@pytest.mark.parametrize(("line", "kept"), [
-    (r"p(x) = 1, \qquad kT = 1.2", r"p(x) = 1, \qquad\allowbreak {kT = 1.2}"),
-    (r"a, \qquad \mathrm{d}t = \textcolor{#0072B2}{0.02}", r"a, \qquad\allowbreak {\mathrm{d}t = \textcolor{#0072B2}{0.02}}"),
-    (r"a, \qquad P(x \to y) = \min(1, e^{-U(y)})", r"a, \qquad\allowbreak  P(x \to y) = \min(1, e^{-U(y)})"),
-    ("E = 1", "E = 1"),
-])
+@pytest.mark.parametrize(
+    ("line", "kept"),
+    [
+        (r"p(x) = 1, \qquad kT = 1.2", r"p(x) = 1, \qquad\allowbreak {kT = 1.2}"),
+        (r"a, \qquad \mathrm{d}t = \textcolor{#0072B2}{0.02}", r"a, \qquad\allowbreak {\mathrm{d}t = \textcolor{#0072B2}{0.02}}"),
+        (r"a, \qquad P(x \to y) = \min(1, e^{-U(y)})", r"a, \qquad\allowbreak  P(x \to y) = \min(1, e^{-U(y)})"),
+        ("E = 1", "E = 1"),
+    ],
+)
 def test_short_pieces_stay_in_one_line(line, kept):
     assert kept_together(line) == kept
 

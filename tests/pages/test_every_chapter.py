@@ -16,8 +16,11 @@ from pages.kit import text
 from tests.pages.conftest import ROOT, Visit
 
 GARBAGE = ["", "banana", "-1e999", "nan", "<script>alert(1)</script>", "9" * 400, "🜁", "True;DROP"]
-OTHER_TEXT = {"generation": {"formula": "Ba1 Ti1 O3"}, "discrete_diffusion": {"formula": "Na1 Cl1"},
-              "score_fields": {"modes": "0 1 1 0.4; 0 -1 2 0.6"}}
+OTHER_TEXT = {
+    "generation": {"formula": "Ba1 Ti1 O3"},
+    "discrete_diffusion": {"formula": "Na1 Cl1"},
+    "score_fields": {"modes": "0 1 1 0.4; 0 -1 2 0.6"},
+}
 
 
 def other(chapter, control):
@@ -122,6 +125,7 @@ def test_a_link_restores_everything(chapter):
     link = next(code.value for code in visit.app.code if "://" in code.value or code.value.startswith("/"))
     query = dict(pair.split("=", 1) for pair in link.split("?", 1)[1].split("&"))
     from urllib.parse import unquote_plus
+
     again = Visit(chapter, {key: unquote_plus(value) for key, value in query.items()})
     assert again.values == visit.values
     assert again.picture == visit.picture

@@ -6,13 +6,18 @@ import pytest
 from core.figures.theme import enlarged, styled, typeset
 
 
-@pytest.mark.parametrize(("text", "printed"), [
-    ("-2.520 · particles -2.536 ± 0.029", "−2.520 · particles −2.536 ± 0.029"),
-    ("1.1e-13 of the longest arrow", "1.1·10<sup>−13</sup> of the longest arrow"),
-    ("2e+06", "2·10<sup>6</sup>"),
-    ("p-value of 2-D, x-1, DPM-Solver++(2M)", "p-value of 2-D, x-1, DPM-Solver++(2M)"), ("(-0.5, .3)", "(−0.5, .3)"),
-    ("3 - 2", "3 - 2"), ("1990-05", "1990-05"),
-])
+@pytest.mark.parametrize(
+    ("text", "printed"),
+    [
+        ("-2.520 · particles -2.536 ± 0.029", "−2.520 · particles −2.536 ± 0.029"),
+        ("1.1e-13 of the longest arrow", "1.1·10<sup>−13</sup> of the longest arrow"),
+        ("2e+06", "2·10<sup>6</sup>"),
+        ("p-value of 2-D, x-1, DPM-Solver++(2M)", "p-value of 2-D, x-1, DPM-Solver++(2M)"),
+        ("(-0.5, .3)", "(−0.5, .3)"),
+        ("3 - 2", "3 - 2"),
+        ("1990-05", "1990-05"),
+    ],
+)
 def test_numbers_are_printed_as_in_a_book(text, printed):
     assert typeset(text) == printed
 

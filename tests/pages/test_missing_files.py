@@ -37,8 +37,14 @@ def test_pages_without_weights(damage, tmp_path):
         path.unlink()
         if damage == "broken":
             path.write_bytes(b"not a weight file")
-    ran = subprocess.run([sys.executable, "-c", PROBE, *(chapter.page for chapter in CHAPTERS)], cwd=copy, capture_output=True, text=True,
-                         env=os.environ | {"PYTHONPATH": str(copy)}, timeout=240)
+    ran = subprocess.run(
+        [sys.executable, "-c", PROBE, *(chapter.page for chapter in CHAPTERS)],
+        cwd=copy,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(copy)},
+        timeout=240,
+    )
     assert ran.returncode == 0, ran.stderr[-2000:]
     said = json.loads(ran.stdout.splitlines()[-1])
     assert all(exceptions == [] for exceptions, _ in said.values()), said

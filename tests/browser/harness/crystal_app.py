@@ -39,21 +39,36 @@ def payload(scene: str, seed: int, autoplay: bool) -> bytes:
     names = list(STRUCTURES)
     if scene == "grid4":
         chosen = ["rock salt NaCl", "perovskite SrTiO3", "spinel MgAl2O4", "layered MoS2"]
-        return pack_crystals([relaxing(name, seed + i) for i, name in enumerate(chosen)], titles=chosen,
-                             alt="Four crystals form from noise.", time_label="t", autoplay=autoplay)
+        return pack_crystals(
+            [relaxing(name, seed + i) for i, name in enumerate(chosen)],
+            titles=chosen,
+            alt="Four crystals form from noise.",
+            time_label="t",
+            autoplay=autoplay,
+        )
     if scene == "grid16":
-        return pack_crystals([relaxing(name, seed + i) for i, name in enumerate(names[:16])], titles=names[:16],
-                             alt="Sixteen crystals form from noise.", time_label="t", autoplay=autoplay)
+        return pack_crystals(
+            [relaxing(name, seed + i) for i, name in enumerate(names[:16])],
+            titles=names[:16],
+            alt="Sixteen crystals form from noise.",
+            time_label="t",
+            autoplay=autoplay,
+        )
     if scene.startswith("still:"):
         name = scene.removeprefix("still:")
         return pack_crystals(STRUCTURES[name](), title=name, alt=f"The crystal structure of {name}.")
     if scene.startswith("groups:"):
         crystal = STRUCTURES[scene.removeprefix("groups:")]()
         kinds = sorted(set(crystal.numbers.tolist()))
-        return pack_crystals([crystal, crystal], alt="The same crystal twice, its elements as groups.", titles=["one", "two"], lit=0,
-                             groups=[[kinds.index(z) for z in crystal.numbers]] * 2, group_names=[["group A", "group B"]] * 2)
-    return pack_crystals(relaxing(scene, seed), title=scene, alt=f"{scene} forms from noise.", time_label="t",
-                         loop=True, autoplay=autoplay)
+        return pack_crystals(
+            [crystal, crystal],
+            alt="The same crystal twice, its elements as groups.",
+            titles=["one", "two"],
+            lit=0,
+            groups=[[kinds.index(z) for z in crystal.numbers]] * 2,
+            group_names=[["group A", "group B"]] * 2,
+        )
+    return pack_crystals(relaxing(scene, seed), title=scene, alt=f"{scene} forms from noise.", time_label="t", loop=True, autoplay=autoplay)
 
 
 st.set_page_config(layout="wide")
@@ -66,5 +81,8 @@ if st.toggle("shown", value=True):
     st.write(f"frame={state.frame} selected={state.selected} playing={state.playing}")
 if st.query_params.get("beside") == "particles":
     walk = np.random.default_rng(0).normal(0, 0.2, (20, 100, 2)).cumsum(axis=0)
-    player(pack_player([Panel(walk)], times=np.linspace(0, 1, 20), bounds=(-4, 4, -4, 4), alt="Walkers.", autoplay=False),
-           key="particles", height=300)
+    player(
+        pack_player([Panel(walk)], times=np.linspace(0, 1, 20), bounds=(-4, 4, -4, 4), alt="Walkers.", autoplay=False),
+        key="particles",
+        height=300,
+    )

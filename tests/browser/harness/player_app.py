@@ -54,8 +54,13 @@ def melt(seed: int = 1):
     line = np.linspace(-4, 4, 129)
     mean = alpha[:, None, None] * MEANS.numpy()
     s = scale[:, None, None]
-    density = sum(bell(cells[None, ..., 0], mean[:, k, 0, None, None], s)
-                  * bell(cells[None, ..., 1], mean[:, k, 1, None, None], s) for k in range(3)) / 3
+    density = (
+        sum(
+            bell(cells[None, ..., 0], mean[:, k, 0, None, None], s) * bell(cells[None, ..., 1], mean[:, k, 1, None, None], s)
+            for k in range(3)
+        )
+        / 3
+    )
     exact = [sum(bell(line[None], mean[:, k, a, None], scale[:, None]) for k in range(3)) / 3 for a in (0, 1)]
     force = -np.broadcast_to(grid_points(BOUNDS, (14, 14)).reshape(1, 14, 14, 2), (1, 14, 14, 2)) / spread**2
     return times, torch.stack(kept), labels, density, exact, force
@@ -68,20 +73,28 @@ if scene == "one-d":
     exact = np.stack([bell(np.linspace(-4, 4, 129), 0, s) for s in scale])
     density = np.stack([bell(-4 + (np.arange(96) + 0.5) / 96 * 8, 0, s) for s in scale])
     panel = Panel(x, title=f"{n:,} walkers", name="walkers", marginals_exact=exact, density=density)
-    data = pack_player([panel], times=times, mode="1d", bounds=(-4, 4), x_label="time t / τ", y_label="position x / ℓ",
-                       time_label="t / τ", alt="Brownian walkers spread from the origin; the histogram becomes a bell.")
+    data = pack_player(
+        [panel],
+        times=times,
+        mode="1d",
+        bounds=(-4, 4),
+        x_label="time t / τ",
+        y_label="position x / ℓ",
+        time_label="t / τ",
+        alt="Brownian walkers spread from the origin; the histogram becomes a bell.",
+    )
 elif scene == "two-panels":
     times, x, labels, density, exact, force = melt()
-    panels = [Panel(x, title="Ornstein-Uhlenbeck", labels=labels, label_names=["left", "right", "top"], density=density,
-                    marginals_exact=exact),
-              Panel(walk(2, spread)[1], title="Free diffusion, no force", role="noise")]
+    panels = [
+        Panel(x, title="Ornstein-Uhlenbeck", labels=labels, label_names=["left", "right", "top"], density=density, marginals_exact=exact),
+        Panel(walk(2, spread)[1], title="Free diffusion, no force", role="noise"),
+    ]
     data = pack_player(panels, times=times, bounds=BOUNDS, alt="Two runs on one clock.", trail=8, **CALLED)
 elif scene == "pictures":
     fade = np.ones((frames, 6, 9)) * np.linspace(0, 1, frames)[:, None, None]
     fade[:, :, 4] = np.nan
     panels = [Panel(title=title, image=image, image_label="density") for title, image in (("brighter", fade), ("darker", 1 - fade))]
-    data = pack_player(panels, times=np.linspace(0, 1, frames), mode="image", time_label="t",
-                       alt="One picture grows bright, another dark.")
+    data = pack_player(panels, times=np.linspace(0, 1, frames), mode="image", time_label="t", alt="One picture grows bright, another dark.")
 elif scene == "crowd":
     times, x, _ = walk(2, spread)
     data = pack_player([Panel(x, title=f"panel {k}") for k in range(6)], times=times, bounds=BOUNDS, alt="Six panels.", marginals=False)
@@ -89,14 +102,21 @@ elif scene in ("bare", "torus", "bad"):
     times, x, _ = walk(2, 2 * spread if scene == "torus" else spread)
     if scene == "bad":
         x[frames // 2 :, :12] = float("nan")
-    data = pack_player([Panel(x)], times=times, bounds=BOUNDS, alt="Walkers.", wrap=scene == "torus", autoplay=scene != "bad",
-                       **CALLED)
+    data = pack_player([Panel(x)], times=times, bounds=BOUNDS, alt="Walkers.", wrap=scene == "torus", autoplay=scene != "bad", **CALLED)
 else:
     times, x, labels, density, exact, force = melt()
-    panel = Panel(x, title="Three modes melt", density=density, marginals_exact=exact, arrows=force,
-                  labels=labels if scene == "labels" else None, values=x[-1, :, 0] if scene == "values" else None)
-    data = pack_player([panel], times=times, bounds=BOUNDS, alt="Three modes melt into one bell.",
-                       trail=int(st.query_params.get("trail", 0)), **CALLED)
+    panel = Panel(
+        x,
+        title="Three modes melt",
+        density=density,
+        marginals_exact=exact,
+        arrows=force,
+        labels=labels if scene == "labels" else None,
+        values=x[-1, :, 0] if scene == "values" else None,
+    )
+    data = pack_player(
+        [panel], times=times, bounds=BOUNDS, alt="Three modes melt into one bell.", trail=int(st.query_params.get("trail", 0)), **CALLED
+    )
 
 if st.checkbox("show the player", value=True, key="shown"):
     state = player(data, key="stage", height=int(st.query_params.get("height", 560)))

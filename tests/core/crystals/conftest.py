@@ -21,10 +21,16 @@ def pool(tmp_path_factory):
     """40 distorted perovskites and rock salts, 6 of them held out."""
     rng = np.random.default_rng(0)
     sites = np.array([[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]])
-    crystals = [Crystal([z, 22, 8, 8, 8], sites + 0.01 * rng.normal(size=(5, 3)), np.eye(3) * rng.uniform(3.8, 4.1))
-                for z in (20, 38, 56) for _ in range(8)]
-    crystals += [Crystal([z, 17], [[0, 0, 0], [0.5, 0.5, 0.5]], (np.ones((3, 3)) - np.eye(3)) * rng.uniform(2.6, 3.1))
-                 for z in (11, 19) for _ in range(8)]
+    crystals = [
+        Crystal([z, 22, 8, 8, 8], sites + 0.01 * rng.normal(size=(5, 3)), np.eye(3) * rng.uniform(3.8, 4.1))
+        for z in (20, 38, 56)
+        for _ in range(8)
+    ]
+    crystals += [
+        Crystal([z, 17], [[0, 0, 0], [0.5, 0.5, 0.5]], (np.ones((3, 3)) - np.eye(3)) * rng.uniform(2.6, 3.1))
+        for z in (11, 19)
+        for _ in range(8)
+    ]
     path = tmp_path_factory.mktemp("pool") / "pool.npz"
     from_crystals(crystals, dev=np.arange(40) % 7 == 0).save(path)
     return path
@@ -41,10 +47,16 @@ def models_folder(tmp_path_factory):
             p.add_(0.05 * torch.randn(p.shape))
     network.known.zero_()
     network.known[[8, 11, 17, 22, 38]] = True
-    save_weights(folder / "mp20_diffusion.safetensors", TINY, Diffusion(species_weight=0.2), network.state_dict(),
-                 {"atom_counts": list(range(1, 21)), "scoring": {"steps": 7}})
-    save_weights(folder / "mp20_flow.safetensors", TINY, Flow(), network.state_dict(),
-                 {"atom_counts": list(range(1, 21)), "scoring": {"steps": 6}})
+    save_weights(
+        folder / "mp20_diffusion.safetensors",
+        TINY,
+        Diffusion(species_weight=0.2),
+        network.state_dict(),
+        {"atom_counts": list(range(1, 21)), "scoring": {"steps": 7}},
+    )
+    save_weights(
+        folder / "mp20_flow.safetensors", TINY, Flow(), network.state_dict(), {"atom_counts": list(range(1, 21)), "scoring": {"steps": 6}}
+    )
     torch.manual_seed(1)
     save_module(folder / "ranker.safetensors", Ranker(), {})
     (folder / "perov5_diffusion.safetensors").write_bytes(b"\x00" * 64)

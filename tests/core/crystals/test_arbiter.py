@@ -54,7 +54,7 @@ def test_votes_by_hand(judged, library):
     assert inputs(table, "grown by the flow").tolist() == [1, 0, 0]
     assert inputs(table, "agreement of the flow's crystals")[0].item() == pytest.approx(5 / 9, abs=0.05)
     assert inputs(table, "ln share by the ranker")[1:].exp().sum().item() == pytest.approx(1, abs=1e-5)
-    assert inputs(table, "ln size of the type")[1:].exp().sort().values.tolist() == pytest.approx([2, 5], abs=1e-4)   # 1 + members
+    assert inputs(table, "ln size of the type")[1:].exp().sort().values.tolist() == pytest.approx([2, 5], abs=1e-4)  # 1 + members
     assert 0 <= best < 3
     drawn = pictures(cell, grown)
     assert difference(drawn[0], drawn[2]) < 1e-6 < difference(drawn[0], drawn[1])
@@ -101,7 +101,7 @@ def test_learns_whom_to_trust():
     assert found["best"]["match"] == 1 and found["arbiter"]["match"] > 0.85 > 0.5 > found["ranker"]["match"]
     assert found["arbiter"]["rms"] == pytest.approx(0.02, abs=1e-6)
     again = fit(x[:400], rms[:400], present[:400], epochs=10)
-    assert torch.equal(again.trust(x), arbiter.trust(x))                                              # seeded
+    assert torch.equal(again.trust(x), arbiter.trust(x))  # seeded
 
 
 def believer(flow: float, types: float) -> Arbiter:
@@ -111,7 +111,7 @@ def believer(flow: float, types: float) -> Arbiter:
         for p in arbiter.parameters():
             p.zero_()
         first, *_, middle, _, _, last = arbiter.members[0]
-        first.weight[0, 0], first.bias[0] = 1.0, 10.0                                    # SiLU(10), SiLU(11): all but linear
+        first.weight[0, 0], first.bias[0] = 1.0, 10.0  # SiLU(10), SiLU(11): all but linear
         middle.weight.fill_(1.0)
         logit = [math.log(p / (1 - p)) for p in (flow, types)]
         last.weight[1, 0] = logit[0] - logit[1]
@@ -133,8 +133,16 @@ def test_refinement_asks_the_arbiter(judged, library):
     cells = [(11, 17), (11, 17), (38, 22, 8, 8, 8)]
     alone = [path.final for path in run(judged, [cells[0], cells[2]], judged.scoring, seed=2)]
     seen = []
-    made = answer_by_refinement(cells, cells, library, Ranker().eval(), judged, arbiter=believer(0.9, 0.1), seed=2,
-                                progress=lambda done, total: seen.append(done / total))
+    made = answer_by_refinement(
+        cells,
+        cells,
+        library,
+        Ranker().eval(),
+        judged,
+        arbiter=believer(0.9, 0.1),
+        seed=2,
+        progress=lambda done, total: seen.append(done / total),
+    )
     assert np.abs(made[0].lattice - alone[0].lattice).max() < 1e-4 and np.abs(made[2].lattice - alone[1].lattice).max() < 1e-4
     assert seen
     types = answer_by_refinement(cells, cells, library, Ranker().eval(), judged, arbiter=believer(0.1, 0.9), seed=2)
@@ -152,9 +160,10 @@ def test_command_examines_trains_and_goes_on(pool, models_folder, judged, tmp_pa
     (folder / "ranker.safetensors").write_bytes((models_folder / "ranker.safetensors").read_bytes())
     arguments = ["--data", str(pool), "--out", str(tmp_path), "--models-folder", str(folder), "--compositions", "20", "--epochs", "2"]
     with pytest.raises(SystemExit):
-        main(arguments)                                                                               # no flow there yet
-    save_weights(folder / "mp20_flow.safetensors", judged.network.config, judged.process, judged.network.state_dict(), judged.about,
-                 judged.judge)
+        main(arguments)  # no flow there yet
+    save_weights(
+        folder / "mp20_flow.safetensors", judged.network.config, judged.process, judged.network.state_dict(), judged.about, judged.judge
+    )
     assert main(arguments) == 0
     assert "choice of the arbiter" in capsys.readouterr().out
     written = (tmp_path / "exam_0.npz").stat().st_mtime_ns

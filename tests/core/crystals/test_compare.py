@@ -57,4 +57,4 @@ def test_the_origin_is_where_the_known_crystal_has_it():
     assert np.abs(off - off.round()).max() < 1e-12
     alone = CrystalTrajectory.still(moved).moved(origin(moved)).final
     assert np.abs(alone.frac_coords[list(alone.numbers).index(38)]).max() < 1e-12
-    assert np.abs(origin(moved, Crystal([11], [[0.2, 0, 0]], np.eye(3))) - origin(moved)).max() == 0     # nothing in common
+    assert np.abs(origin(moved, Crystal([11], [[0.2, 0, 0]], np.eye(3))) - origin(moved)).max() == 0  # nothing in common

@@ -60,8 +60,9 @@ def test_bound_of_two_kinds_is_the_mean_over_both_orders(composer):
     first, given_a, given_b = (chances(composer, kinds, counts) for kinds in ([0, 0], [8, 0], [0, 22]))
     by_a, by_b = first[0, 8] * given_a[1, 22], first[1, 22] * given_b[0, 8]
     exact = -0.5 * (by_a.log() + by_b.log())
-    draws = composer.loss(torch.tensor([[8, 22]]).expand(4000, 2), torch.tensor([counts]).expand(4000, 2),
-                          generator=torch.Generator().manual_seed(0)).double()
+    draws = composer.loss(
+        torch.tensor([[8, 22]]).expand(4000, 2), torch.tensor([counts]).expand(4000, 2), generator=torch.Generator().manual_seed(0)
+    ).double()
     assert abs(draws.mean() - exact) < 5 * draws.std() / 4000**0.5
     assert exact >= -(0.5 * (by_a + by_b)).log()
 
@@ -71,8 +72,12 @@ def test_formulas_have_the_law_of_the_first_hitting_sampler(composer):
     counts, n = (3, 1), 20_000
     pairs = list(permutations(KNOWN, 2))
     first = chances(composer, [0, 0], counts)
-    exact = torch.stack([0.5 * (first[0, a] * chances(composer, [a, 0], counts)[1, b]
-                                + first[1, b] * chances(composer, [0, b], counts)[0, a]) for a, b in pairs])
+    exact = torch.stack(
+        [
+            0.5 * (first[0, a] * chances(composer, [a, 0], counts)[1, b] + first[1, b] * chances(composer, [0, b], counts)[0, a])
+            for a, b in pairs
+        ]
+    )
     assert abs(exact.sum() - 1) < 1e-5
     drawn = composer.draw(counts, range(n)).tolist()
     seen = np.array([drawn.count(list(pair)) for pair in pairs])
@@ -102,28 +107,41 @@ def test_training_learns_which_elements_go_together(pool):
     assert history[-1]["dev"] < by_frequency(known, held_out) - 3
     assert bound(composer, held_out) == history[-1]["dev"]
     made = compose(composer, [5] * 50 + [2] * 50, range(100))
-    right = [bool(set(cell) & {20, 38, 56}) and cell.count(8) == 3 and 22 in cell if len(cell) == 5 else set(cell) < {11, 19, 17}
-             for cell in made]
+    right = [
+        bool(set(cell) & {20, 38, 56}) and cell.count(8) == 3 and 22 in cell if len(cell) == 5 else set(cell) < {11, 19, 17}
+        for cell in made
+    ]
     assert np.mean(right) > 0.9
 
 
 def test_shares_by_hand():
     cells = [(11, 17), (17, 11), (11, 11, 17)]
-    assert judged(cells, [(17, 11)]) == {"n": 3, "valid": pytest.approx(2 / 3), "new": pytest.approx(1 / 3),
-                                         "unique": pytest.approx(2 / 3), "kinds": 2}
+    assert judged(cells, [(17, 11)]) == {
+        "n": 3,
+        "valid": pytest.approx(2 / 3),
+        "new": pytest.approx(1 / 3),
+        "unique": pytest.approx(2 / 3),
+        "kinds": 2,
+    }
 
 
 def test_command_writes_a_composer_that_a_flow_can_use(pool, models_folder, tmp_path):
     assert main(["--data", str(pool), "--model", "mp20", "--out", str(tmp_path), "--epochs", "2"]) == 0
     assert "accepted by SMACT" in (tmp_path / "mp20_composer.md").read_text()
     network, process, about = load_weights(models_folder / "mp20_flow.safetensors")
-    save_weights(tmp_path / "mp20_flow.safetensors", network.config, process, network.state_dict(),
-                 about | {"atom_counts": [2, 3, 5], "size_shares": [0.5, 0.0, 0.5]})
+    save_weights(
+        tmp_path / "mp20_flow.safetensors",
+        network.config,
+        process,
+        network.state_dict(),
+        about | {"atom_counts": [2, 3, 5], "size_shares": [0.5, 0.0, 0.5]},
+    )
     flow = load_model("mp20", tmp_path, kind="flow")
     grown = generate(flow, [5, 2], n_samples=2, n_steps=3, method="flow")
     assert [one.final.n_atoms for one in grown] == [5, 5, 2, 2]
     assert [one.final.numbers.tolist() for one in generate(flow, [5, 2], n_samples=2, n_steps=2, method="flow", seed=0)] == [
-        one.final.numbers.tolist() for one in grown]
+        one.final.numbers.tolist() for one in grown
+    ]
     out = tmp_path / "out.npz"
     command = ["--model", "mp20", "--models-folder", str(tmp_path), "--de-novo", "7", "--steps", "3", "--out", str(out)]
     with pytest.raises(FormulaError, match="No crystal of the training data has 3 atoms"):

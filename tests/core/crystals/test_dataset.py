@@ -10,8 +10,9 @@ from core.crystals.metrics import match_rms
 from core.crystals.types import Crystal
 
 ROCKSALT = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.64), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
-PEROVSKITE = Structure(Lattice.cubic(3.905), ["Sr", "Ti", "O", "O", "O"],
-                       [[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]])
+PEROVSKITE = Structure(
+    Lattice.cubic(3.905), ["Sr", "Ti", "O", "O", "O"], [[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]]
+)
 SKEWED = Structure(Lattice([[3.9, 0, 0], [3.9, 4.1, 0], [0.2, 0.3, 5.0]]), ["Fe", "O"], [[0, 0, 0], [0.4, 0.5, 0.6]])
 
 
@@ -72,8 +73,7 @@ def test_command_names_what_is_wrong(tmp_path, capsys):
     assert not (tmp_path / "o.npz").exists()
 
 
-CRYSTALS = [Crystal([11, 17], [[0, 0, 0], [0.5, 0.5, 0.5 - 1e-12]], np.eye(3) * 4),
-            Crystal([6], [[-1e-9, 1.0, 2.25]], np.eye(3) * 3)]
+CRYSTALS = [Crystal([11, 17], [[0, 0, 0], [0.5, 0.5, 0.5 - 1e-12]], np.eye(3) * 4), Crystal([6], [[-1e-9, 1.0, 2.25]], np.eye(3) * 3)]
 
 
 def test_arrays_are_read_back(tmp_path):

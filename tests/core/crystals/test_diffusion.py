@@ -73,17 +73,18 @@ class TwoCrystals(torch.nn.Module):
         sigma, alpha = PROCESS.sigma(t[0]).double(), PROCESS.alpha(t[0]).double()
         beta = (1 - alpha**2).sqrt()
         frac, cell = frac.double(), cell.double()
-        images = (frac[:, None] - FRAC[None])[..., None] + torch.arange(-3, 4)           # (B, 2, N, 3, images)
+        images = (frac[:, None] - FRAC[None])[..., None] + torch.arange(-3, 4)  # (B, 2, N, 3, images)
         per_image = -0.5 * (images / sigma) ** 2
         log_f = per_image.logsumexp(-1).sum((-1, -2))
         log_l = -0.5 * ((cell[:, None] - alpha * CELL[None]) / beta).square().sum(-1)
-        share = (WEIGHTS.log() + log_f + log_l).softmax(-1)                               # (B, 2)
+        share = (WEIGHTS.log() + log_f + log_l).softmax(-1)  # (B, 2)
         scores = -(per_image.softmax(-1) * images).sum(-1) / sigma**2
         score = (share[..., None, None] * scores).sum(1)
         mean = share @ CELL
         eps = (cell - alpha * mean) / beta
-        return Prediction((self.strength * score / wrapped_normal_score_rms(sigma)).float(),
-                          (alpha * eps - beta * mean).float(), torch.empty(0))
+        return Prediction(
+            (self.strength * score / wrapped_normal_score_rms(sigma)).float(), (alpha * eps - beta * mean).float(), torch.empty(0)
+        )
 
 
 @pytest.mark.parametrize("method", ["ancestral", "ddim", "langevin"])
@@ -91,7 +92,7 @@ def test_exact_score_recovers_both_crystals_and_their_shares(method):
     n = 1000
     config = SamplerConfig(**{**METHODS[method].__dict__, "steps": 60})
     *_, final = sample(TwoCrystals(), PROCESS, NUMBERS.expand(n, 2), config, seeds=range(n))
-    distance = shortest(final.frac.double()[:, None], FRAC[None]).abs().amax((-1, -2))      # (n, 2)
+    distance = shortest(final.frac.double()[:, None], FRAC[None]).abs().amax((-1, -2))  # (n, 2)
     assert distance.amin(1).max() < 0.03
     which = distance.argmin(1)
     assert torch.allclose(final.cell.double(), CELL[which], atol=0.05)
@@ -113,7 +114,7 @@ def test_ancestral_marginal_on_the_way_has_the_width_of_the_forward_law():
     sigma = PROCESS.sigma(times(config)[halfway]).item()
     ratio = scatter(1.0).square().mean().sqrt() / sigma
     error = 4 * math.sqrt(1 / (2 * 6 * n))
-    assert abs(ratio - 1) < error + 0.02       # 0.02: bias of 100 finite steps, shrinks as 1 / steps
+    assert abs(ratio - 1) < error + 0.02  # 0.02: bias of 100 finite steps, shrinks as 1 / steps
     assert abs(scatter(1.2).square().mean().sqrt() / sigma - 1) > error + 0.02
 
 
@@ -142,6 +143,7 @@ def test_a_hair_of_noise_is_no_division_by_zero():
 
 def test_a_masked_species_counts_by_how_few_are_masked():
     """Nats per masked species, each weighted by 1 / m(t); by hand for a network that gives oxygen a logit by the row."""
+
     class Said:
         def __call__(self, numbers, frac, cell, t):
             self.numbers = numbers

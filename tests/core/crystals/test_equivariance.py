@@ -12,9 +12,12 @@ from core.crystals.equivariance import CRYSTALS, MOVES, Cell, along, answer, as_
 from core.crystals.models import ModelMissing
 
 TOLERANCE = 1e-5
-KEPT = {"MLP": set(), "EGNN": {"rotation", "reflection", "order", "axes"},
-        "CSPNet": {"rotation", "reflection", "origin", "order", "images"},
-        "Denoiser": {"rotation", "reflection", "origin", "order", "images"}}
+KEPT = {
+    "MLP": set(),
+    "EGNN": {"rotation", "reflection", "order", "axes"},
+    "CSPNet": {"rotation", "reflection", "origin", "order", "images"},
+    "Denoiser": {"rotation", "reflection", "origin", "order", "images"},
+}
 
 
 @pytest.fixture(scope="module")
@@ -29,9 +32,14 @@ def test_who_keeps_what(measured, network, move):
     assert (worst < TOLERANCE) if move in KEPT[network] else (worst > 0.03), worst
 
 
-@pytest.mark.parametrize("flaw, network, broken", [("absolute positions", "EGNN", {"rotation", "reflection"}),
-                                                   ("raw differences", "CSPNet", {"origin", "images"}),
-                                                   ("bare lattice", "CSPNet", {"rotation", "reflection"})])
+@pytest.mark.parametrize(
+    "flaw, network, broken",
+    [
+        ("absolute positions", "EGNN", {"rotation", "reflection"}),
+        ("raw differences", "CSPNet", {"origin", "images"}),
+        ("bare lattice", "CSPNet", {"rotation", "reflection"}),
+    ],
+)
 def test_one_slip_breaks_what_it_says_and_nothing_else(flaw, network, broken):
     found = errors(flaw=flaw, n_draws=6, seed=3, generator=False)[network]
     for move in KEPT[network]:
@@ -47,8 +55,9 @@ def test_a_description_is_the_same_crystal(crystal, move):
     before, after = as_crystal(cell).to_pymatgen(), as_crystal(told.cell).to_pymatgen()
     assert matcher.fit(before, after)
     assert abs(float(torch.linalg.det(told.turn).abs()) - 1) < 1e-9
-    unchanged = all(torch.equal(a, b) for a, b in zip((cell.numbers, cell.frac, cell.lattice),
-                                                      (told.cell.numbers, told.cell.frac, told.cell.lattice)))
+    unchanged = all(
+        torch.equal(a, b) for a, b in zip((cell.numbers, cell.frac, cell.lattice), (told.cell.numbers, told.cell.frac, told.cell.lattice))
+    )
     assert not unchanged
 
 

@@ -22,8 +22,9 @@ def caesium_chloride(a, x):
 @pytest.fixture(scope="module")
 def library():
     """NaCl, KCl, KBr and MgO of one type; CsCl of another. Size and the order of the atoms do not matter."""
-    return Library(from_crystals([rocksalt(NA, CL), rocksalt(K, CL, 3.1), rocksalt(K, BR), rocksalt(MG, OX, 2.1),
-                                  caesium_chloride(CS, CL)]))
+    return Library(
+        from_crystals([rocksalt(NA, CL), rocksalt(K, CL, 3.1), rocksalt(K, BR), rocksalt(MG, OX, 2.1), caesium_chloride(CS, CL)])
+    )
 
 
 def test_counts_by_hand(library):

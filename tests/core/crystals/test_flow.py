@@ -55,7 +55,7 @@ def test_paired_noise_is_the_same_noise_renamed_and_moved():
     paired = pair(numbers, frac, end)
     for kind in (8, 22, 38):
         mine = numbers[0] == kind
-        old = shortest(end[:, -1:], end[:, mine])                      # seen from the one Sr, which keeps its name
+        old = shortest(end[:, -1:], end[:, mine])  # seen from the one Sr, which keeps its name
         new = shortest(paired[:, -1:], paired[:, mine])
         apart = shortest(old[:, :, None], new[:, None]).abs().amax(-1)
         assert apart.amin(2).max() < 1e-5 and apart.amin(1).max() < 1e-5
@@ -97,8 +97,8 @@ class TwoCrystals(torch.nn.Module):
 
     def forward(self, numbers, frac, cell, t):
         t = t[0].double()
-        away = shortest(FRAC[None], frac.double()[:, None])                                   # (B, 2, N, 3)
-        outside = (away.abs().amax((-1, -2)) - t / 2).clamp(min=0)                            # steps of finite size leave the box
+        away = shortest(FRAC[None], frac.double()[:, None])  # (B, 2, N, 3)
+        outside = (away.abs().amax((-1, -2)) - t / 2).clamp(min=0)  # steps of finite size leave the box
         eps = (cell.double()[:, None] - (1 - t) * CELL[None]) / t
         share = (WEIGHTS.log() - 0.5 * eps.square().sum(-1) - (outside / 0.005) ** 2).softmax(-1)
         u = (share[..., None, None] * away / t).sum(1)

@@ -92,8 +92,7 @@ def test_progress_and_cancel(model):
 
 
 def test_impossible_requests(model):
-    for formula, says in (("Xx3", "not an element"), ("", "empty"), ("H400", "400 atoms"), ("UO2", "never saw U"),
-                          ((), "no atoms")):
+    for formula, says in (("Xx3", "not an element"), ("", "empty"), ("H400", "400 atoms"), ("UO2", "never saw U"), ((), "no atoms")):
         with pytest.raises(FormulaError, match=says):
             generate(model, [formula])
     with pytest.raises(ValueError, match="at least 1"):
@@ -114,7 +113,7 @@ def test_forward_begins_at_the_crystal_and_ends_in_noise(model):
     runs = [forward(ROCKSALT, model_name=model, n_frames=11, seed=s) for s in range(60)]
     first = runs[0].frame(0)
     assert np.allclose(first.frac_coords, ROCKSALT.frac_coords) and first.volume == pytest.approx(ROCKSALT.volume, rel=1e-4)
-    bond = np.array([(r.frac_coords[:, 1] - r.frac_coords[:, 0] - 0.5 + 0.5) % 1 - 0.5 for r in runs])   # (60, 11, 3)
+    bond = np.array([(r.frac_coords[:, 1] - r.frac_coords[:, 0] - 0.5 + 0.5) % 1 - 0.5 for r in runs])  # (60, 11, 3)
     for frame in (3, 5):  # two atoms, each with sigma(t)
         expected = 2 * model.process.sigma(torch.tensor(frame / 10)).item() ** 2
         assert abs((bond[:, frame] ** 2).mean() / expected - 1) < 4 * np.sqrt(2 / 180)
@@ -151,8 +150,21 @@ def test_settling_by_hand():
 
 
 def run_command(models_folder, path, out, *more):
-    return main(["--model", "mp20", "--models-folder", str(models_folder), "--compositions", str(path), "--out", str(out),
-                 "--precision", "float32", *more])
+    return main(
+        [
+            "--model",
+            "mp20",
+            "--models-folder",
+            str(models_folder),
+            "--compositions",
+            str(path),
+            "--out",
+            str(out),
+            "--precision",
+            "float32",
+            *more,
+        ]
+    )
 
 
 def test_command_writes_the_file_in_order(models_folder, tmp_path):
@@ -196,10 +208,14 @@ def test_command_in_both_precisions(models_folder, tmp_path):
     assert np.array_equal(exact, again) and 0 < np.abs(exact - fast).max() < 0.1
 
 
-@pytest.mark.parametrize("content, says", [
-    ("Na1 Cl1\nXx3\nH400\n", ["line 2 (Xx3)", "line 3 (H400)", "400 atoms"]), ("", ["no composition"]),
-    ("NaCl\nna cl\n", ["line 2", "capital"]),
-])
+@pytest.mark.parametrize(
+    "content, says",
+    [
+        ("Na1 Cl1\nXx3\nH400\n", ["line 2 (Xx3)", "line 3 (H400)", "400 atoms"]),
+        ("", ["no composition"]),
+        ("NaCl\nna cl\n", ["line 2", "capital"]),
+    ],
+)
 def test_command_names_bad_lines_and_writes_nothing(models_folder, tmp_path, capsys, content, says):
     path, out = tmp_path / "list.txt", tmp_path / "out.npz"
     path.write_text(content)
@@ -295,8 +311,10 @@ def test_a_guide_sees_every_step_and_is_followed(flow_model):
         seen.append(float(t))
         return said
 
-    plain, watched, turned = (generate(flow_model, ["SrTiO3"], n_steps=8, method="flow", seed=2, guide=guide)[0].final
-                              for guide in (None, same, lambda state, said, t: said._replace(coords=-said.coords)))
+    plain, watched, turned = (
+        generate(flow_model, ["SrTiO3"], n_steps=8, method="flow", seed=2, guide=guide)[0].final
+        for guide in (None, same, lambda state, said, t: said._replace(coords=-said.coords))
+    )
     assert plain == watched and len(seen) == 8 and seen == sorted(seen, reverse=True)
     assert not np.allclose(plain.frac_coords, turned.frac_coords, atol=1e-3)
 
@@ -324,11 +342,19 @@ def test_shipped_models_grow_crystals_and_state_their_numbers(name, kind):
     model = load_model(name, kind=kind)
     assert (FOLDER / f"{name}_{kind}.safetensors").stat().st_size < 25e6 and (FOLDER / f"{name}_{kind}.md").exists()
     measured = model.about["dev"]
-    assert {"match_rate", "match_rate_filtered", "rmse", "tight_share", "crmse", "structure_validity",
-            "seconds_per_structure"} <= measured.keys()
+    assert {
+        "match_rate",
+        "match_rate_filtered",
+        "rmse",
+        "tight_share",
+        "crmse",
+        "structure_validity",
+        "seconds_per_structure",
+    } <= measured.keys()
     assert json.dumps(model.about)
-    grown = generate(model, ["SrTiO3", "BaTiO3"], n_samples=4, n_steps=25, seed=0, n_frames=1,
-                     method="flow" if kind == "flow" else "ancestral")
+    grown = generate(
+        model, ["SrTiO3", "BaTiO3"], n_samples=4, n_steps=25, seed=0, n_frames=1, method="flow" if kind == "flow" else "ancestral"
+    )
     assert sum(read_out(t.final).structure_valid for t in grown) >= 6
 
 

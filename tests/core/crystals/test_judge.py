@@ -49,7 +49,7 @@ def test_learns_which_candidate_is_right():
     judge = fit(phi[:400], rms[:400], epochs=30)
     found = shares(judge, phi[400:], rms[400:])
     assert found["first"] < 0.6 and found["any"] - 0.05 < found["chosen"] <= found["any"]
-    assert torch.equal(judge.quality(phi), fit(phi[:400], rms[:400], epochs=30).quality(phi))     # seeded
+    assert torch.equal(judge.quality(phi), fit(phi[:400], rms[:400], epochs=30).quality(phi))  # seeded
     quality = judge.quality(phi)
     assert quality.min() >= 0 and quality.max() <= len(LEVELS)
 
@@ -61,7 +61,7 @@ def lover_of_large_cells(network):
         for p in judge.parameters():
             p.zero_()
         judge.members[0][1].weight[0, volume] = 0.1
-        judge.members[0][1].bias.fill_(5.0)                             # far on the rising side of SiLU
+        judge.members[0][1].bias.fill_(5.0)  # far on the rising side of SiLU
         judge.members[0][4].weight.fill_(0.1)
     return judge.requires_grad_(False)
 
@@ -96,11 +96,14 @@ def test_a_later_round_begins_at_the_best_so_far_and_never_loses_it(flow_model):
     assert 0 < improved
     alone = run(model, cells[1:2], replace(settings, rounds=3), seed=3)[0].final
     assert np.abs(alone.lattice - three[1].final.lattice).max() < 1e-4
-    trust = [[float(model.judge.quality(features(model.network, to_cells(model.network, [path.final])))) for path in paths]
-             for paths in (one, two)]
+    trust = [
+        [float(model.judge.quality(features(model.network, to_cells(model.network, [path.final])))) for path in paths]
+        for paths in (one, two)
+    ]
     sure, seen = sorted(trust[0])[2] - 1e-4, []
-    some = run(model, cells, replace(settings, rounds=3, sure=sure), seed=3, n_frames=9,
-               progress=lambda done, total: seen.append(done / total))
+    some = run(
+        model, cells, replace(settings, rounds=3, sure=sure), seed=3, n_frames=9, progress=lambda done, total: seen.append(done / total)
+    )
     for k, path in enumerate(some):  # who is sure has done, the others go on as if nobody else were there
         expected = one[k] if trust[0][k] >= sure else two[k] if trust[1][k] >= sure else three[k]
         assert np.abs(path.final.lattice - expected.final.lattice).max() < 1e-3
@@ -127,8 +130,17 @@ def test_weights_travel_with_their_judge(flow_model, tmp_path):
 
 
 def test_command_examines_trains_and_goes_on(pool, models_folder, tmp_path, capsys):
-    arguments = [str(models_folder / "mp20_flow.safetensors"), "--data", str(pool), "--out", str(tmp_path), "--compositions", "12",
-                 "--epochs", "2"]
+    arguments = [
+        str(models_folder / "mp20_flow.safetensors"),
+        "--data",
+        str(pool),
+        "--out",
+        str(tmp_path),
+        "--compositions",
+        "12",
+        "--epochs",
+        "2",
+    ]
     assert main(arguments) == 0
     assert "judge's choice" in capsys.readouterr().out
     written = (tmp_path / "exam_0.npz").stat().st_mtime_ns

@@ -8,8 +8,7 @@ from core.crystals.evaluate import census, evaluate, main, pairs
 from core.crystals.metrics import Score, composition_valid, first_of_kind, match_rms, report, score, structure_valid
 from core.crystals.types import Crystal
 
-PEROVSKITE = Crystal([38, 22, 8, 8, 8], [[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]],
-                     np.eye(3) * 3.9)
+PEROVSKITE = Crystal([38, 22, 8, 8, 8], [[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]], np.eye(3) * 3.9)
 
 
 def moved(crystal, i, shift):
@@ -21,15 +20,24 @@ def moved(crystal, i, shift):
 def test_structural_validity_at_its_thresholds():
     def pair(d):
         return Crystal([1, 1], [[0, 0, 0], [d / 4, 0, 0]], np.eye(3) * 4)
+
     assert structure_valid(pair(0.501)) and not structure_valid(pair(0.499))
     assert structure_valid(pair(3.499)) and not structure_valid(pair(3.501))  # the image across the border counts
     assert not structure_valid(Crystal([1], [[0, 0, 0]], np.diag([0.4, 4, 4])))  # an atom and its own image
 
 
-@pytest.mark.parametrize("numbers, valid", [
-    ((11, 17), True), ((38, 22, 8, 8, 8), True), ((11, 11, 17), False), ((26, 13), True), ((6, 6), True),
-    ((11,) * 4 + (17,) * 4, True), ((3, 8, 8, 8, 8, 8), False),
-])
+@pytest.mark.parametrize(
+    "numbers, valid",
+    [
+        ((11, 17), True),
+        ((38, 22, 8, 8, 8), True),
+        ((11, 11, 17), False),
+        ((26, 13), True),
+        ((6, 6), True),
+        ((11,) * 4 + (17,) * 4, True),
+        ((3, 8, 8, 8, 8, 8), False),
+    ],
+)
 def test_compositions(numbers, valid):
     """Salts, oxides, an alloy, an element, a multiple of a formula; against wrong ratios."""
     assert composition_valid(numbers) is valid
@@ -112,8 +120,9 @@ def test_report_by_hand():
 
 
 def rocksalt():
-    return Crystal.from_pymatgen(Structure(Lattice([[0, 2.8, 2.8], [2.8, 0, 2.8], [2.8, 2.8, 0]]), ["Na", "Cl"],
-                                           [[0, 0, 0], [0.5, 0.5, 0.5]]))
+    return Crystal.from_pymatgen(
+        Structure(Lattice([[0, 2.8, 2.8], [2.8, 0, 2.8], [2.8, 2.8, 0]]), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    )
 
 
 def test_evaluate_command(tmp_path, capsys):

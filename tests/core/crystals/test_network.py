@@ -22,9 +22,12 @@ def network():
 @pytest.fixture()
 def batch():
     g = torch.Generator().manual_seed(1)
-    return (torch.tensor([[11, 17, 8, 8, 8], [38, 22, 8, 8, 8], [1, 1, 1, 1, 6]]),
-            torch.rand(3, 5, 3, generator=g, dtype=torch.float64), torch.randn(3, 6, generator=g, dtype=torch.float64),
-            torch.tensor([0.1, 0.5, 0.9], dtype=torch.float64))
+    return (
+        torch.tensor([[11, 17, 8, 8, 8], [38, 22, 8, 8, 8], [1, 1, 1, 1, 6]]),
+        torch.rand(3, 5, 3, generator=g, dtype=torch.float64),
+        torch.randn(3, 6, generator=g, dtype=torch.float64),
+        torch.tensor([0.1, 0.5, 0.9], dtype=torch.float64),
+    )
 
 
 def close(a, b):
@@ -77,8 +80,12 @@ def test_products_in_bfloat16_say_nearly_the_same_and_leave_the_geometry_alone()
     """bfloat16 keeps eight bits: outputs of the shipped flow differ by a few times 2^-8, and the original network is as it was."""
     network = load_model("mp20", kind="flow").network
     g = torch.Generator().manual_seed(1)
-    asked = (torch.tensor([[38, 22, 8, 8, 8]]).expand(16, 5), torch.rand(16, 5, 3, generator=g), 0.5 * torch.randn(16, 6, generator=g),
-             torch.rand(16, generator=g))
+    asked = (
+        torch.tensor([[38, 22, 8, 8, 8]]).expand(16, 5),
+        torch.rand(16, 5, 3, generator=g),
+        0.5 * torch.randn(16, 6, generator=g),
+        torch.rand(16, generator=g),
+    )
     exact, fast = network(*asked), in_bfloat16(network)(*asked)
     assert fast.coords.dtype == fast.lattice.dtype == torch.float32
     for one, other in zip(exact[:2], fast[:2], strict=True):

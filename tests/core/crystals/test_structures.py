@@ -12,13 +12,24 @@ from core.crystals.upload import CrystalFileError, read_cif
 
 # name -> (density in g/cm^3, nearest distance in Å) from handbooks, not from the cell parameters in the code
 MEASURED = {
-    "rock salt NaCl": (2.165, 2.820), "caesium chloride CsCl": (3.988, 3.571),
-    "zinc blende ZnS": (4.09, 2.342), "wurtzite ZnS": (4.09, 2.342),
-    "gallium arsenide GaAs": (5.318, 2.448), "fluorite CaF2": (3.18, 2.365),
-    "rutile TiO2": (4.25, 1.949), "perovskite SrTiO3": (5.12, 1.952), "spinel MgAl2O4": (3.58, 1.92),
-    "layered LiCoO2": (5.05, 1.922), "diamond C": (3.515, 1.545), "silicon Si": (2.329, 2.352),
-    "graphite C": (2.26, 1.422), "hexagonal BN": (2.28, 1.446), "layered MoS2": (5.0, 2.417),
-    "nickel arsenide NiAs": (7.8, 2.43), "copper Cu": (8.93, 2.556), "iron Fe": (7.87, 2.482),
+    "rock salt NaCl": (2.165, 2.820),
+    "caesium chloride CsCl": (3.988, 3.571),
+    "zinc blende ZnS": (4.09, 2.342),
+    "wurtzite ZnS": (4.09, 2.342),
+    "gallium arsenide GaAs": (5.318, 2.448),
+    "fluorite CaF2": (3.18, 2.365),
+    "rutile TiO2": (4.25, 1.949),
+    "perovskite SrTiO3": (5.12, 1.952),
+    "spinel MgAl2O4": (3.58, 1.92),
+    "layered LiCoO2": (5.05, 1.922),
+    "diamond C": (3.515, 1.545),
+    "silicon Si": (2.329, 2.352),
+    "graphite C": (2.26, 1.422),
+    "hexagonal BN": (2.28, 1.446),
+    "layered MoS2": (5.0, 2.417),
+    "nickel arsenide NiAs": (7.8, 2.43),
+    "copper Cu": (8.93, 2.556),
+    "iron Fe": (7.87, 2.482),
     "magnesium Mg": (1.738, 3.197),
 }
 
@@ -37,9 +48,16 @@ def test_prototype_matches_space_group_density_and_bond(name):
 
 def test_coordination_numbers():
     """Neighbours within 1.15 of the shortest bond: six in rock salt, four in zinc blende, eight around Ca."""
-    cases = [("rock salt NaCl", "Na", 6), ("zinc blende ZnS", "Zn", 4), ("fluorite CaF2", "Ca", 8),
-             ("caesium chloride CsCl", "Cs", 8), ("perovskite SrTiO3", "Ti", 6), ("spinel MgAl2O4", "Al", 6),
-             ("spinel MgAl2O4", "Mg", 4), ("layered MoS2", "Mo", 6)]
+    cases = [
+        ("rock salt NaCl", "Na", 6),
+        ("zinc blende ZnS", "Zn", 4),
+        ("fluorite CaF2", "Ca", 8),
+        ("caesium chloride CsCl", "Cs", 8),
+        ("perovskite SrTiO3", "Ti", 6),
+        ("spinel MgAl2O4", "Al", 6),
+        ("spinel MgAl2O4", "Mg", 4),
+        ("layered MoS2", "Mo", 6),
+    ]
     for name, symbol, expected in cases:
         structure = STRUCTURES[name]().to_pymatgen()
         site = next(site for site in structure if site.specie.symbol == symbol)
@@ -97,17 +115,20 @@ def test_symmetric_cif_is_expanded():
     assert read_cif(str(CifWriter(crystal.to_pymatgen(), symprec=0.01))).n_atoms == 56
 
 
-@pytest.mark.parametrize("numbers, frac, lattice, words", [
-    ([], np.zeros((0, 3)), np.eye(3), "at least one atom"),
-    ([1], [[0, 0]], np.eye(3), "frac_coords has shape"),
-    ([1, 2], [[0, 0, 0]], np.eye(3), "frac_coords has shape"),
-    ([1], [[0, 0, np.nan]], np.eye(3), "not finite"),
-    ([1], [[0, 0, 0]], np.full((3, 3), np.inf), "not finite"),
-    ([1], [[0, 0, 0]], np.ones((3, 3)), "no volume"),
-    ([119], [[0, 0, 0]], np.eye(3), "atomic numbers"),
-    ([1.5], [[0, 0, 0]], np.eye(3), "whole numbers"),
-    (["Na"], [[0, 0, 0]], np.eye(3), "array of numbers"),
-])
+@pytest.mark.parametrize(
+    "numbers, frac, lattice, words",
+    [
+        ([], np.zeros((0, 3)), np.eye(3), "at least one atom"),
+        ([1], [[0, 0]], np.eye(3), "frac_coords has shape"),
+        ([1, 2], [[0, 0, 0]], np.eye(3), "frac_coords has shape"),
+        ([1], [[0, 0, np.nan]], np.eye(3), "not finite"),
+        ([1], [[0, 0, 0]], np.full((3, 3), np.inf), "not finite"),
+        ([1], [[0, 0, 0]], np.ones((3, 3)), "no volume"),
+        ([119], [[0, 0, 0]], np.eye(3), "atomic numbers"),
+        ([1.5], [[0, 0, 0]], np.eye(3), "whole numbers"),
+        (["Na"], [[0, 0, 0]], np.eye(3), "array of numbers"),
+    ],
+)
 def test_bad_arrays_are_named(numbers, frac, lattice, words):
     with pytest.raises(ValueError, match=words):
         Crystal(numbers, frac, lattice)
@@ -137,9 +158,11 @@ def test_trajectory_frames_and_masks():
 
 
 NACL = STRUCTURES["rock salt NaCl"]().to_cif()
-BIG = ("data_x\n_cell_length_a 50\n_cell_length_b 50\n_cell_length_c 50\n_cell_angle_alpha 90\n"
-       "_cell_angle_beta 90\n_cell_angle_gamma 90\n{symmetry}loop_\n_atom_site_label\n_atom_site_fract_x\n"
-       "_atom_site_fract_y\n_atom_site_fract_z\n{rows}")
+BIG = (
+    "data_x\n_cell_length_a 50\n_cell_length_b 50\n_cell_length_c 50\n_cell_angle_alpha 90\n"
+    "_cell_angle_beta 90\n_cell_angle_gamma 90\n{symmetry}loop_\n_atom_site_label\n_atom_site_fract_x\n"
+    "_atom_site_fract_y\n_atom_site_fract_z\n{rows}"
+)
 FACE_CENTRED = "_symmetry_space_group_name_H-M 'F m -3 m'\n"
 
 
@@ -148,22 +171,25 @@ def rows(n):
     return "".join(f"C{i} {x:.4f} {y:.4f} {z:.4f}\n" for i, (x, y, z) in enumerate(points))
 
 
-@pytest.mark.parametrize("text, words", [
-    ("", "empty"),
-    ("\x00\x01 not a cif", "CIF|no atoms"),
-    ("{}", "CIF|no atoms"),
-    ("data_x\n_cell_length_a 3\n", "no atoms"),
-    (NACL.replace("_cell_length_a", "_cell_width"), "cell"),
-    (NACL.replace("5.64", "0.00"), "cell|used"),
-    (NACL.replace("  1\n", "  0.5\n"), "partly occupied"),
-    (NACL.replace("Na", "Qq"), "CIF|used"),
-    (NACL[: len(NACL) - 20], "CIF"),
-    ("x" * 1_000_001, "1 MB"),
-    (BIG.format(symmetry="", rows=rows(201)), "201 sites"),
-    (BIG.format(symmetry=FACE_CENTRED, rows=rows(20)), "cell holds 3840 atoms"),
-    (BIG.format(symmetry=FACE_CENTRED, rows=rows(40)), "symmetry operations"),
-    (BIG.format(symmetry=FACE_CENTRED, rows=rows(190)), "symmetry operations"),
-])
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ("", "empty"),
+        ("\x00\x01 not a cif", "CIF|no atoms"),
+        ("{}", "CIF|no atoms"),
+        ("data_x\n_cell_length_a 3\n", "no atoms"),
+        (NACL.replace("_cell_length_a", "_cell_width"), "cell"),
+        (NACL.replace("5.64", "0.00"), "cell|used"),
+        (NACL.replace("  1\n", "  0.5\n"), "partly occupied"),
+        (NACL.replace("Na", "Qq"), "CIF|used"),
+        (NACL[: len(NACL) - 20], "CIF"),
+        ("x" * 1_000_001, "1 MB"),
+        (BIG.format(symmetry="", rows=rows(201)), "201 sites"),
+        (BIG.format(symmetry=FACE_CENTRED, rows=rows(20)), "cell holds 3840 atoms"),
+        (BIG.format(symmetry=FACE_CENTRED, rows=rows(40)), "symmetry operations"),
+        (BIG.format(symmetry=FACE_CENTRED, rows=rows(190)), "symmetry operations"),
+    ],
+)
 def test_bad_uploads_get_plain_words_quickly(text, words):
     start = time.process_time()
     with pytest.raises(CrystalFileError, match=words) as caught:

@@ -179,15 +179,26 @@ def test_wrapped_noise_in_an_oblique_cell_is_a_density_and_the_fractional_one_is
     ring = 0.1 * torch.stack([angle.cos(), angle.sin()], -1)
     spread = {}
     for isotropic in ("fractional", "Cartesian"):
-        assert torch.allclose(cell_density(x + shift, lattice, sigma, isotropic=isotropic),
-                              cell_density(x, lattice, sigma, isotropic=isotropic))
+        assert torch.allclose(
+            cell_density(x + shift, lattice, sigma, isotropic=isotropic), cell_density(x, lattice, sigma, isotropic=isotropic)
+        )
         around = cell_density(ring, lattice, 0.05, isotropic=isotropic)
         spread[isotropic] = float((around.max() - around.min()) / around.max())
     assert spread["Cartesian"] < 1e-9 < 0.3 < spread["fractional"]
 
 
-@pytest.mark.parametrize("wrong", [dict(move="boil"), dict(sites="nowhere"), dict(corrector="often"), dict(sigma_max=0.02),
-                                   dict(n_steps=0), dict(n_images=-1), dict(n_particles=0)])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        dict(move="boil"),
+        dict(sites="nowhere"),
+        dict(corrector="often"),
+        dict(sigma_max=0.02),
+        dict(n_steps=0),
+        dict(n_images=-1),
+        dict(n_particles=0),
+    ],
+)
 def test_bad_settings_are_named(wrong):
     with pytest.raises(ValueError):
         sample(**wrong)

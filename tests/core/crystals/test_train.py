@@ -17,8 +17,9 @@ EXCHANGED = replace(CONFIG, exchange=0.5)
 
 
 def run(pool, out, **options):
-    return train(pool, "mp20", out, minutes=None, config=options.pop("config", CONFIG), sizes=TINY,
-                 **{"steps": 30, "resume": False, **options})
+    return train(
+        pool, "mp20", out, minutes=None, config=options.pop("config", CONFIG), sizes=TINY, **{"steps": 30, "resume": False, **options}
+    )
 
 
 @pytest.mark.parametrize(("config", "method"), [(CONFIG, "diffusion"), (EXCHANGED, "flow")], ids=["plain diffusion", "exchange, flow"])
@@ -53,16 +54,23 @@ def test_other_settings_do_not_resume(pool, tmp_path):
 
 def test_starts_from_given_weights(pool, tmp_path):
     first = run(pool, tmp_path / "a", steps=3)
-    second = run(pool, tmp_path / "b", steps=1, init=tmp_path / "a" / "model.safetensors",
-                 config=replace(CONFIG, learning_rate=0.0, weight_decay=0.0))
+    second = run(
+        pool,
+        tmp_path / "b",
+        steps=1,
+        init=tmp_path / "a" / "model.safetensors",
+        config=replace(CONFIG, learning_rate=0.0, weight_decay=0.0),
+    )
     assert torch.allclose(second.average["coords.weight"], first.average["coords.weight"], atol=1e-6)
 
 
 def test_held_out_rows_are_never_drawn(pool):
     arrays = load_arrays(pool)
     buckets = make_buckets(arrays.select(~arrays.columns["dev"]))
-    seen = {n: np.concatenate([rows for m, rows in epoch_batches(buckets, atoms_per_batch=20, max_batch=8, seed=0, epoch=3)
-                               if m == n]) for n in buckets}
+    seen = {
+        n: np.concatenate([rows for m, rows in epoch_batches(buckets, atoms_per_batch=20, max_batch=8, seed=0, epoch=3) if m == n])
+        for n in buckets
+    }
     assert {n: sorted(rows) for n, rows in seen.items()} == {n: list(range(len(b.numbers))) for n, b in buckets.items()}
     assert sum(len(b.numbers) for b in buckets.values()) == (~arrays.columns["dev"]).sum()
 

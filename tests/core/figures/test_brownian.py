@@ -68,11 +68,11 @@ def test_bins_of_a_lattice_walk_hold_equally_many_lattice_points():
     walk = sample(step="coin", n_steps=100, n_particles=20_000, seed=1)
     bars = histogram_figure(walk, 1.0, lattice=0.2).data[0]
     assert bars.width == pytest.approx(0.2)
-    exact = np.exp(-np.asarray(bars.x) ** 2 / 2) / np.sqrt(2 * np.pi)
+    exact = np.exp(-(np.asarray(bars.x) ** 2) / 2) / np.sqrt(2 * np.pi)
     error = 4 * np.sqrt(exact / (20_000 * 0.2)) + 1e-3
     assert (np.abs(bars.y - exact) < error).all()
     careless = histogram_figure(walk, 1.0, n_bins=77).data[0]
-    assert np.abs(careless.y - np.exp(-np.asarray(careless.x) ** 2 / 2) / np.sqrt(2 * np.pi)).max() > 0.2
+    assert np.abs(careless.y - np.exp(-(np.asarray(careless.x) ** 2) / 2) / np.sqrt(2 * np.pi)).max() > 0.2
 
 
 def test_grain_table_reads_in_human_units():

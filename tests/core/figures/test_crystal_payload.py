@@ -50,20 +50,23 @@ def test_blocks_are_aligned_and_identity_follows_the_content():
     assert header["id"] != payload_header(pack_crystals(movie(3), alt="y"))["id"]
 
 
-@pytest.mark.parametrize("paths, options, words", [
-    ([], {}, "0 crystals"),
-    ([movie()] * 17, {}, "17 crystals"),
-    ([movie(n_frames=5), movie(n_frames=6)], {}, "5, 6"),
-    ([movie()], {"titles": ["a", "b"]}, "2 titles"),
-    ([movie()], {"alt": " "}, "alt"),
-    ([movie()], {"fps": 0}, "fps"),
-    ([movie()], {"supercell": (1, 1, 4)}, "supercell"),
-    ([movie()], {"groups": [[0, 0, 0, 0, 1]], "group_names": [["a"]]}, "one of 1 names"),
-    ([movie()], {"groups": [[0] * 4], "group_names": [["a"]]}, "each of 5 atoms"),
-    ([movie()], {"groups": [[0] * 5]}, "0 of their names"),
-    ([movie()], {"supercell": (2, 2)}, "supercell"),
-    ([movie(n_atoms=401, n_frames=2)], {}, "401 atoms"),
-])
+@pytest.mark.parametrize(
+    "paths, options, words",
+    [
+        ([], {}, "0 crystals"),
+        ([movie()] * 17, {}, "17 crystals"),
+        ([movie(n_frames=5), movie(n_frames=6)], {}, "5, 6"),
+        ([movie()], {"titles": ["a", "b"]}, "2 titles"),
+        ([movie()], {"alt": " "}, "alt"),
+        ([movie()], {"fps": 0}, "fps"),
+        ([movie()], {"supercell": (1, 1, 4)}, "supercell"),
+        ([movie()], {"groups": [[0, 0, 0, 0, 1]], "group_names": [["a"]]}, "one of 1 names"),
+        ([movie()], {"groups": [[0] * 4], "group_names": [["a"]]}, "each of 5 atoms"),
+        ([movie()], {"groups": [[0] * 5]}, "0 of their names"),
+        ([movie()], {"supercell": (2, 2)}, "supercell"),
+        ([movie(n_atoms=401, n_frames=2)], {}, "401 atoms"),
+    ],
+)
 def test_bad_input_is_named(paths, options, words):
     with pytest.raises(ValueError, match=words):
         pack_crystals(paths, **({"alt": "x"} | options))

@@ -13,7 +13,7 @@ def test_a_film_has_a_row_a_moment_and_a_cell_a_try():
     rows = figures.formula_film(answer)
     assert [label for label, _ in rows] == ["t = 2", "t = 0"] and all(len(cells) == 2 for _, cells in rows)
     assert rows[0][1][0] == [("Na", "exact"), ("▁", "masked")] and rows[1][1][0] == [("Na", "exact"), ("2", "sample")]
-    assert [value for _, value in figures.restored_rows(answer)] == ["50%", "25%", "75%"]     # whole formulas were not asked for
+    assert [value for _, value in figures.restored_rows(answer)] == ["50%", "25%", "75%"]  # whole formulas were not asked for
 
 
 def test_sentences_are_told_one_after_the_other():

@@ -35,8 +35,9 @@ def test_circulation_is_the_exact_current():
     assert dict(figures.table(solution))["Second rates: λ₁ ± i Ω"].endswith("(Ω = 2)")
 
 
-@pytest.mark.parametrize("params", [dict(), dict(kind="washboard"), dict(kind="whirl"), dict(kind="exact score"),
-                                    dict(kT=2.0, start="ring")])
+@pytest.mark.parametrize(
+    "params", [dict(), dict(kind="washboard"), dict(kind="whirl"), dict(kind="exact score"), dict(kT=2.0, start="ring")]
+)
 def test_profiles_stage_and_table_for_every_drift(params):
     solution = fp.solve(**params, n_cells=64, n_steps=20, t_end=1.0)
     walks = fp.particles(solution, n_particles=100), fp.flow(solution, n_particles=100)

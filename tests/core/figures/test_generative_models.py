@@ -9,8 +9,12 @@ from core.learning.generative_models import FAMILIES, Curves, Divergence, sample
 from core.learning.timeline import PAPERS
 from core.numerics.distances import Floor, Truth
 
-CURVES = Curves({name: [1, 8] if family.walks else [1] for name, family in FAMILIES.items()},
-                {name: [1.0, 0.1] if family.walks else [0.3] for name, family in FAMILIES.items()}, Floor(0.05, 0.01, 500), 500)
+CURVES = Curves(
+    {name: [1, 8] if family.walks else [1] for name, family in FAMILIES.items()},
+    {name: [1.0, 0.1] if family.walks else [0.3] for name, family in FAMILIES.items()},
+    Floor(0.05, 0.01, 500),
+    500,
+)
 
 
 @pytest.mark.parametrize("palette", [LIGHT, DARK])

@@ -47,8 +47,12 @@ def test_a_blown_up_run_still_makes_every_figure():
     params = dict(kind="harmonic", dt=2.1, n_particles=50, t_end=1500.0)
     system, run = System("harmonic"), langevin.sample(**params)
     assert not torch.isfinite(run.x[-1]).all()
-    for figure in (figures.spread_figure(langevin.spread(run, system), system), figures.memory_figure(langevin.memory(run, system), system),
-                   figures.velocity_figure(run, system, method="BAOAB", dt=2.1), figures.bias_figure(run, system, method="BAOAB", dt=2.1)):
+    for figure in (
+        figures.spread_figure(langevin.spread(run, system), system),
+        figures.memory_figure(langevin.memory(run, system), system),
+        figures.velocity_figure(run, system, method="BAOAB", dt=2.1),
+        figures.bias_figure(run, system, method="BAOAB", dt=2.1),
+    ):
         assert figure.layout.xaxis.title.text
     assert dict(figures.table(system, method="BAOAB", dt=2.1, gap=None))["Known bias of ⟨x²⟩"] == "unstable"
     assert unpack(phase_space(run, system)).header["panels"][0]["lost"] > 0

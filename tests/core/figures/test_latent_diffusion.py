@@ -11,8 +11,9 @@ from core.learning.latent_diffusion import Curves, Reading
 from core.learning.lattice_images import SIDE
 from core.numerics.distances import Floor, Truth
 
-CURVES = Curves([1, 8], {"latent": [200, 500], "pixel": [400, 3200]}, {"latent": [3.0, 1.0], "pixel": [4.0, 2.0]}, 0.7,
-                Floor(0.5, 0.05, 200))
+CURVES = Curves(
+    [1, 8], {"latent": [200, 500], "pixel": [400, 3200]}, {"latent": [3.0, 1.0], "pixel": [4.0, 2.0]}, 0.7, Floor(0.5, 0.05, 200)
+)
 
 
 def test_mosaic_puts_the_first_picture_top_left_and_holes_between():
@@ -22,7 +23,7 @@ def test_mosaic_puts_the_first_picture_top_left_and_holes_between():
     value = lattice_images.brightness(torch.arange(6.0)).numpy()
     assert board[0, -1, 0] == pytest.approx(value[0]) and board[0, -1, SIDE + 2] == pytest.approx(value[1])
     assert board[0, 0, 0] == pytest.approx(value[4])
-    assert np.isnan(board[0, SIDE, 0]) and np.isnan(board[0, 0, -1])         # a gutter, and a place without a picture
+    assert np.isnan(board[0, SIDE, 0]) and np.isnan(board[0, 0, -1])  # a gutter, and a place without a picture
 
 
 @pytest.mark.parametrize("palette", [LIGHT, DARK])

@@ -27,8 +27,9 @@ def test_the_dots_end_in_their_columns():
     assert movie.header["panels"][1]["title"] == "the first 2,000 of 5,000 throws" and movie.times[-1] == 100
 
 
-@pytest.mark.parametrize("kw, view", [(dict(n_coins=1, n_throws=1), "all"), (dict(n_coins=200, p=0.02), "zoom"),
-                                      (dict(n_coins=200), "all")])
+@pytest.mark.parametrize(
+    "kw, view", [(dict(n_coins=1, n_throws=1), "all"), (dict(n_coins=200, p=0.02), "zoom"), (dict(n_coins=200), "all")]
+)
 def test_the_stage_holds_everything_that_falls(kw, view):
     movie = unpack(payload(throw(**kw), view=view))
     assert all(panel["left"] <= 2 for panel in movie.header["panels"])  # beyond 4.5 standard deviations, at most

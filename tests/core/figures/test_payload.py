@@ -30,7 +30,7 @@ def test_positions_come_back_within_half_a_level(walk):
     back = unpack(pack(Panel(torch.tensor(walk)))).panels[0]["positions"]
     step = np.array([6.0, 2.0]) / VIEW
     assert (np.abs(back - walk) <= 0.5 * step * 1.001).all()
-    assert np.abs(back - walk).max() > 0.25 * step.min()          # the bound is not loose
+    assert np.abs(back - walk).max() > 0.25 * step.min()  # the bound is not loose
     flat = walk[..., :1]
     one = unpack(pack(Panel(flat), mode="1d", bounds=(-2, 4))).panels[0]["positions"]
     assert (np.abs(one - flat) <= 0.5 * 6 / VIEW / 16 * 1.01).all()
@@ -46,7 +46,7 @@ def test_bytes_per_particle_and_frame():
     cells = grid_points(bounds, (96, 96)).reshape(96, 96, 2)
     width = np.linspace(0.5, 2, 200)[:, None, None]
     density = np.exp(-(cells**2).sum(-1) / 2 / width**2)
-    line = np.exp(-np.linspace(-4, 4, 128) ** 2 / 2 / width[:, 0] ** 2)
+    line = np.exp(-(np.linspace(-4, 4, 128) ** 2) / 2 / width[:, 0] ** 2)
     arrows = -grid_points(bounds, (16, 16)).reshape(1, 16, 16, 2) / width[..., None] ** 2
     everything = Panel(walk, density=density, arrows=arrows, marginals_exact=(line, line))
     full = pack_player([everything], times=times, bounds=bounds, alt="all")
@@ -76,8 +76,8 @@ def test_what_left_or_broke_is_counted(walk):
     assert (header["lost"], header["left"]) == (2, 4)
     assert np.isnan(back[10:, 3]).all() and np.isfinite(back[:10, 3]).all()
     assert np.isnan(back[12, 4, 0]) and np.isfinite(back[13, 4]).all()
-    assert (back[5:, 7, 0] > 4.3).all()                           # held on the margin, out of sight
-    assert back[6, 8, 0] == pytest.approx(4.2, abs=6 / VIEW)       # a near miss keeps its place
+    assert (back[5:, 7, 0] > 4.3).all()  # held on the margin, out of sight
+    assert back[6, 8, 0] == pytest.approx(4.2, abs=6 / VIEW)  # a near miss keeps its place
     np.testing.assert_array_equal(bad, before)
 
 
@@ -156,31 +156,34 @@ def test_blocks_are_aligned_and_inside(walk):
 GOOD = np.zeros((30, 5, 2))
 
 
-@pytest.mark.parametrize(("panel", "options", "words"), [
-    (Panel(GOOD[..., 0]), {}, "positions must have 3 axes"),
-    (Panel(GOOD[:9]), {}, r"\(9, 5, 2\), not \(30, N, 2\)"),
-    (Panel(GOOD), {"mode": "1d", "bounds": (0, 1)}, r"not \(30, N, 1\)"),
-    (Panel(GOOD, role="salt"), {}, "role 'salt'"),
-    (Panel(GOOD, labels=[0, 1]), {}, "labels must be 5 integers"),
-    (Panel(GOOD, labels=[0, 1, 2, 3, 300]), {}, "labels must be 5 integers"),
-    (Panel(GOOD, values=[0, 1, 2, 3, np.nan]), {}, "values must be 5 finite"),
-    (Panel(GOOD, density=np.ones((7, 4, 4))), {}, "density has shape"),
-    (Panel(GOOD, density=-np.ones((1, 4, 4))), {}, "not negative"),
-    (Panel(GOOD, density=np.ones((1, 4, 4)), density_role="salt"), {}, "density_role 'salt'"),
-    (Panel(GOOD, density=np.full((1, 4, 4), np.nan)), {}, "finite"),
-    (Panel(GOOD, arrows=np.ones((30, 4, 4))), {}, "arrows must have 4 axes"),
-    (Panel(GOOD, arrows=np.full((1, 4, 4, 2), np.inf)), {}, "arrows must be finite"),
-    (Panel(GOOD, arrow_role="wind"), {}, "arrow_role 'wind'"),
-    (Panel(GOOD, marginals_exact=(np.ones((1, 9)),)), {}, "one array for each of x, y"),
-    (Panel(GOOD, marginals_exact=(np.ones((4, 9)), None)), {}, "marginal of x has shape"),
-    (Panel(GOOD), {"bounds": (0, 0, 1, 2)}, "bounds must be"),
-    (Panel(GOOD), {"bounds": (0, 1)}, "bounds must be"),
-    (Panel(GOOD), {"mode": "3d"}, "mode is '3d'"),
-    (Panel(GOOD), {"times": [np.nan] * 30}, "times must hold"),
-    (Panel(GOOD), {"alt": " "}, "alt is empty"),
-    (Panel(GOOD), {"fps": 0}, "fps must be positive"),
-    (Panel(GOOD[..., :1]), {"mode": "1d", "bounds": (0, 1), "times": np.sin(np.arange(30.0))}, "rise or fall"),
-])
+@pytest.mark.parametrize(
+    ("panel", "options", "words"),
+    [
+        (Panel(GOOD[..., 0]), {}, "positions must have 3 axes"),
+        (Panel(GOOD[:9]), {}, r"\(9, 5, 2\), not \(30, N, 2\)"),
+        (Panel(GOOD), {"mode": "1d", "bounds": (0, 1)}, r"not \(30, N, 1\)"),
+        (Panel(GOOD, role="salt"), {}, "role 'salt'"),
+        (Panel(GOOD, labels=[0, 1]), {}, "labels must be 5 integers"),
+        (Panel(GOOD, labels=[0, 1, 2, 3, 300]), {}, "labels must be 5 integers"),
+        (Panel(GOOD, values=[0, 1, 2, 3, np.nan]), {}, "values must be 5 finite"),
+        (Panel(GOOD, density=np.ones((7, 4, 4))), {}, "density has shape"),
+        (Panel(GOOD, density=-np.ones((1, 4, 4))), {}, "not negative"),
+        (Panel(GOOD, density=np.ones((1, 4, 4)), density_role="salt"), {}, "density_role 'salt'"),
+        (Panel(GOOD, density=np.full((1, 4, 4), np.nan)), {}, "finite"),
+        (Panel(GOOD, arrows=np.ones((30, 4, 4))), {}, "arrows must have 4 axes"),
+        (Panel(GOOD, arrows=np.full((1, 4, 4, 2), np.inf)), {}, "arrows must be finite"),
+        (Panel(GOOD, arrow_role="wind"), {}, "arrow_role 'wind'"),
+        (Panel(GOOD, marginals_exact=(np.ones((1, 9)),)), {}, "one array for each of x, y"),
+        (Panel(GOOD, marginals_exact=(np.ones((4, 9)), None)), {}, "marginal of x has shape"),
+        (Panel(GOOD), {"bounds": (0, 0, 1, 2)}, "bounds must be"),
+        (Panel(GOOD), {"bounds": (0, 1)}, "bounds must be"),
+        (Panel(GOOD), {"mode": "3d"}, "mode is '3d'"),
+        (Panel(GOOD), {"times": [np.nan] * 30}, "times must hold"),
+        (Panel(GOOD), {"alt": " "}, "alt is empty"),
+        (Panel(GOOD), {"fps": 0}, "fps must be positive"),
+        (Panel(GOOD[..., :1]), {"mode": "1d", "bounds": (0, 1), "times": np.sin(np.arange(30.0))}, "rise or fall"),
+    ],
+)
 def test_wrong_input_is_named(panel, options, words):
     with pytest.raises(ValueError, match=words):
         pack(panel, **options)
@@ -202,8 +205,12 @@ def test_panel_count_and_foreign_bytes():
 def test_handles_and_overlay_are_written_into_the_header(walk):
     handles = Handles([(0, 1, 0.5, 0.2)], [(-2, 4), (-1, 1), (0.1, 2), (0.1, 1)], sigma=0.3, powers=(1, 0.5))
     header = unpack(pack(Panel(walk), handles=handles)).header
-    assert header["handles"] == {"modes": [[0, 1, 0.5, 0.2]], "sigma": 0.3, "powers": [1, 0.5],
-                                 "limits": [[-2, 4], [-1, 1], [0.1, 2], [0.1, 1]]}
+    assert header["handles"] == {
+        "modes": [[0, 1, 0.5, 0.2]],
+        "sigma": 0.3,
+        "powers": [1, 0.5],
+        "limits": [[-2, 4], [-1, 1], [0.1, 2], [0.1, 1]],
+    }
     assert "handles" not in unpack(pack(Panel(walk))).header
     two = [Panel(walk, density=np.ones((1, 3, 3))), Panel(walk, role="data")]
     assert unpack(pack_player(two, times=TIMES, bounds=VIEW_2D, alt="two", overlay=True)).header["overlay"]
@@ -234,11 +241,14 @@ def test_long_movies_of_pictures_keep_first_and_last():
     assert unpacked.header["panels"][0]["image_keys"][0] == 0 and unpacked.header["panels"][0]["image_keys"][-1] == 199
 
 
-@pytest.mark.parametrize(("panel", "words"), [
-    (Panel(), "image must have 3 axes"),
-    (Panel(image=np.ones((7, 4, 4))), r"image has shape \(7, 4, 4\), not \(30, 4, 4\)"),
-    (Panel(image=np.ones((30, 4, 4)), image_range=(1, 1)), "image_range must rise"),
-])
+@pytest.mark.parametrize(
+    ("panel", "words"),
+    [
+        (Panel(), "image must have 3 axes"),
+        (Panel(image=np.ones((7, 4, 4))), r"image has shape \(7, 4, 4\), not \(30, 4, 4\)"),
+        (Panel(image=np.ones((30, 4, 4)), image_range=(1, 1)), "image_range must rise"),
+    ],
+)
 def test_wrong_pictures_are_named(panel, words):
     with pytest.raises(ValueError, match=words):
         pack_player([panel], times=TIMES, mode="image", alt="x")

@@ -45,8 +45,9 @@ def test_the_table_says_what_is_exact_lost_or_unknown(runs, scans):
         tau = float(scans[name].tau[1])
         assert rows[label][4].startswith(">" if tau > scans[name].longest else f"{tau:.0f} ±")
     blown = {name: sampling.sample(sampler=name, **WALK | {"step": 8.0}) for name in ("langevin",)}
-    lost = figures.comparison(blown, scans, {"langevin": sampling.truth(blown["langevin"], landscape="double well", kT=1.0)}, seconds,
-                              cores=(-0.5, 0.5), step=2.8)
+    lost = figures.comparison(
+        blown, scans, {"langevin": sampling.truth(blown["langevin"], landscape="double well", kT=1.0)}, seconds, cores=(-0.5, 0.5), step=2.8
+    )
     assert lost[0][4:] == ("lost", "–", "–", "blown up") and lost[0][2:4] == ("–", "–")
 
 
@@ -60,8 +61,10 @@ def test_efficiency_figure_leaves_out_lost_samplers_and_marks_bounds(scans):
     figure = figures.efficiency_figure(scans, step=0.7, chosen="mala")
     langevin = [trace for trace in figure.data if trace.name == "Langevin"][-1]
     assert np.isnan(langevin.y[-1]) and np.isfinite(langevin.y[0])
-    assert all((symbol.endswith("-open")) == (tau > scans["langevin"].longest)
-               for symbol, tau in zip(langevin.marker.symbol, scans["langevin"].tau.tolist()))
+    assert all(
+        (symbol.endswith("-open")) == (tau > scans["langevin"].longest)
+        for symbol, tau in zip(langevin.marker.symbol, scans["langevin"].tau.tolist())
+    )
     names = {trace.name for trace in figures.memory_figure(scans, step=2.8).data}
     assert "Langevin" not in names and "Metropolis" in names
 

@@ -21,11 +21,11 @@ def test_stage_has_two_runs_from_the_same_points_their_laws_and_handles():
     back = unpack(stage.payload(sf.sample(kT=0.0, **spec, **SMALL), sf.sample(kT=2.0, **spec, **SMALL), kT=2.0, **spec))
     left, right = back.panels
     assert np.allclose(left["positions"][0], right["positions"][0]) and not np.allclose(left["positions"][-1], right["positions"][-1])
-    assert np.allclose(left["arrows"], 2 * right["arrows"], rtol=0.05, atol=0.1)       # score = force / kT
+    assert np.allclose(left["arrows"], 2 * right["arrows"], rtol=0.05, atol=0.1)  # score = force / kT
     cell = 6 / 128
     for panel in (left, right):
         assert 0.8 < panel["marginal_x"].sum() * cell < 1.02
-    assert right["density"].astype(float).mean() > left["density"].astype(float).mean()       # warmer is flatter
+    assert right["density"].astype(float).mean() > left["density"].astype(float).mean()  # warmer is flatter
     handles = back.header["handles"]
     assert [tuple(mode) for mode in handles["modes"]] == list(sf.MODES)
     assert handles["sigma"] == 0.3 and handles["powers"] == [1.0, 0.5]

@@ -141,8 +141,10 @@ def test_particles_arrive_in_equilibrium(protocol, kT):
     assert float(run.kT[0]) == pytest.approx({"heat": COLD, "hold": kT, "cool": HOT}[protocol]) and float(run.kT[-1]) == pytest.approx(kT)
     assert truth(run).z < 4
     seen, exact, off = measured(run), run.landscape.thermodynamics(kT), run.landscape.thermodynamics(1.2 * kT)
-    for (value, error), right, wrong in ((seen.U, exact.U[0], off.U[0]),
-                                         (seen.share, run.landscape.shares(kT)[0], run.landscape.shares(1.2 * kT)[0])):
+    for (value, error), right, wrong in (
+        (seen.U, exact.U[0], off.U[0]),
+        (seen.share, run.landscape.shares(kT)[0], run.landscape.shares(1.2 * kT)[0]),
+    ):
         assert abs(value - right) < 4 * error < abs(value - wrong)
     assert abs(seen.C[0] - exact.C[0]) < 4 * seen.C[1] < abs(seen.C[0] - 1.44 * exact.C[0])  # kT^2 in it off by a fifth
 
@@ -173,8 +175,10 @@ def test_same_seed_same_bits_and_stored_frames_change_nothing():
     assert not torch.equal(many.positions[-1], sample(n_sweeps=200, n_particles=300, seed=8).positions[-1])
 
 
-@pytest.mark.parametrize("bad", [dict(kT=0.0), dict(protocol="boil"), dict(leaps=1.5), dict(n_sweeps=0), dict(widths=(0.0, 1.0)),
-                                 dict(n_frames=1), dict(kT=-1.0)])
+@pytest.mark.parametrize(
+    "bad",
+    [dict(kT=0.0), dict(protocol="boil"), dict(leaps=1.5), dict(n_sweeps=0), dict(widths=(0.0, 1.0)), dict(n_frames=1), dict(kT=-1.0)],
+)
 def test_numbers_that_make_no_run_are_refused(bad):
     with pytest.raises(ValueError):
         sample(**bad)
@@ -186,8 +190,15 @@ def test_free_energy_of_a_basin_that_nobody_visits():
     kT = 0.05
     (_, low), (x, high) = landscape.minima
     assert (high - low) / kT > 80
-    k = float(-(landscape.potential.force(torch.tensor([[x + 1e-4]], dtype=torch.float64))
-                - landscape.potential.force(torch.tensor([[x - 1e-4]], dtype=torch.float64)))) / 2e-4
+    k = (
+        float(
+            -(
+                landscape.potential.force(torch.tensor([[x + 1e-4]], dtype=torch.float64))
+                - landscape.potential.force(torch.tensor([[x - 1e-4]], dtype=torch.float64))
+            )
+        )
+        / 2e-4
+    )
     spring = high - kT / 2 * math.log(2 * math.pi * kT / k)
     assert landscape.basin_free_energies(kT)[1] == pytest.approx(spring, abs=0.003)
     assert landscape.basin_free_energies(kT)[1] != pytest.approx(high - kT / 2 * math.log(1.2 * 2 * math.pi * kT / k), abs=0.003)

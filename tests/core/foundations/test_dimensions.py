@@ -45,10 +45,14 @@ def found():
     return dim.census(n=MANY, eps=0.05, wide=1.2, n_points=500, seed=3, dims=(1, 2, 3, 5, 10, 20, 100))
 
 
-@pytest.mark.parametrize("name, exact", [
-    ("ball", lambda d: math.exp(dim.log_ball_share(d))), ("rejection", lambda d: float(dim.rejection_share(d, 1.2))),
-    ("peel", lambda d: float(dim.peel_share(d, 0.05))),
-])
+@pytest.mark.parametrize(
+    "name, exact",
+    [
+        ("ball", lambda d: math.exp(dim.log_ball_share(d))),
+        ("rejection", lambda d: float(dim.rejection_share(d, 1.2))),
+        ("peel", lambda d: float(dim.peel_share(d, 0.05))),
+    ],
+)
 def test_counted_shares_are_the_exact_ones(found, name, exact):
     told = 0
     for counted in getattr(found, name):
@@ -123,8 +127,16 @@ def test_stage_points_follow_the_exact_distances():
             assert float(torch.trapezoid(density(r, d) * 2 * math.pi * r, r)) == pytest.approx(1, abs=2e-3)
 
 
-@pytest.mark.parametrize("method, good, bad", [("direct", (1, 1000), ()), ("grid", (1,), (14, 100)), ("rejection", (1, 5), (100, 1000)),
-                                               ("walk", (1, 5), (200, 1000)), ("score", (1, 1000), ())])
+@pytest.mark.parametrize(
+    "method, good, bad",
+    [
+        ("direct", (1, 1000), ()),
+        ("grid", (1,), (14, 100)),
+        ("rejection", (1, 5), (100, 1000)),
+        ("walk", (1, 5), (200, 1000)),
+        ("score", (1, 1000), ()),
+    ],
+)
 def test_what_looks_buy(method, good, bad):
     direct = ks_floor(10_000)
     for d in good:
@@ -144,8 +156,9 @@ def test_one_grid_point_and_no_accepted_draw():
     assert len(nothing.radii) == 0 and dim.distance(nothing, 1000) == 1.0
 
 
-@pytest.mark.parametrize("bad", [dict(method="guess", d=3), dict(method="walk", d=0), dict(method="walk", d=1001),
-                                 dict(method="grid", d=3, n=5)])
+@pytest.mark.parametrize(
+    "bad", [dict(method="guess", d=3), dict(method="walk", d=0), dict(method="walk", d=1001), dict(method="grid", d=3, n=5)]
+)
 def test_bad_numbers_are_refused(bad):
     with pytest.raises(ValueError):
         dim.spend(**bad)

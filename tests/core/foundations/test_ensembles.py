@@ -61,7 +61,8 @@ def test_particles_and_holes_are_mirror_images(n_sites):
         for energy in range(levels.low, 1):
             mirrored = energy + 4 * n - 2 * n_sites
             assert levels.entropy(n, energy) == levels.entropy(n_sites - n, mirrored) or levels.entropy(n, energy) == pytest.approx(
-                levels.entropy(n_sites - n, mirrored))
+                levels.entropy(n_sites - n, mirrored)
+            )
     assert np.exp(levels.log_g).sum() == pytest.approx(2**n_sites)
     assert exact(levels, Ensemble("muVT", kT=0.7, mu=-2.0)).N == pytest.approx(n_sites / 2)
     assert exact(levels, Ensemble("muVT", kT=0.7, mu=-2.4)).N != pytest.approx(n_sites / 2, rel=0.05)
@@ -104,8 +105,11 @@ def test_metropolis_copies_follow_the_exact_sums(system, kind):
     copies = sample(system=system, kind=kind, mu=-2.0, **SETTLED)
     right = copies.ensemble
     assert truth(copies).z < 4
-    wrong = {"NVE": replace(right, total=right.total + 1), "NVT": replace(right, kT=1.2 * right.kT),
-             "muVT": replace(right, kT=1.2 * right.kT)}[kind]
+    wrong = {
+        "NVE": replace(right, total=right.total + 1),
+        "NVT": replace(right, kT=1.2 * right.kT),
+        "muVT": replace(right, kT=1.2 * right.kT),
+    }[kind]
     assert z(copies, wrong) > 4
     if kind == "muVT":
         assert z(copies, replace(right, mu=1.2 * right.mu)) > 4
@@ -173,8 +177,19 @@ def test_same_seed_same_bits_and_stored_frames_change_nothing():
     assert not torch.equal(many.sites, sample(kind="muVT", n_copies=100, seed=6).sites)
 
 
-@pytest.mark.parametrize("bad", [dict(system="glass"), dict(kind="NPT"), dict(kT=0.0), dict(filling=0.0), dict(energy=-1.0),
-                                 dict(n_copies=0), dict(system="lattice gas", n_sites=10), dict(mu=math.nan, kind="muVT")])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        dict(system="glass"),
+        dict(kind="NPT"),
+        dict(kT=0.0),
+        dict(filling=0.0),
+        dict(energy=-1.0),
+        dict(n_copies=0),
+        dict(system="lattice gas", n_sites=10),
+        dict(mu=math.nan, kind="muVT"),
+    ],
+)
 def test_numbers_that_make_no_ensemble_are_refused(bad):
     with pytest.raises(ValueError):
         sample(**bad)

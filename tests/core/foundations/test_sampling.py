@@ -85,8 +85,9 @@ def test_thermometers():
 
 
 def test_crossings_ignore_the_top_of_the_barrier():
-    slow = torch.tensor([[-1.0, 0.2, 0.6, 0.1, 0.9, -0.2, -0.7], [0.0, 0.3, 0.0, 1.0, 0.0, 1.0, 1.0],
-                         [-1.0, 1.0, -1.0, 1.0, -1.0, math.nan, math.nan]]).T
+    slow = torch.tensor(
+        [[-1.0, 0.2, 0.6, 0.1, 0.9, -0.2, -0.7], [0.0, 0.3, 0.0, 1.0, 0.0, 1.0, 1.0], [-1.0, 1.0, -1.0, 1.0, -1.0, math.nan, math.nan]]
+    ).T
     counted = crossings(slow, (-0.5, 0.5))
     assert counted.value == pytest.approx((2 + 0 + 4) / 3)
     assert counted.error == pytest.approx(2 / math.sqrt(3))
@@ -149,8 +150,18 @@ def test_stored_frames_never_change_the_chains_and_the_seed_decides():
     assert (many.trajectory.positions[0] == start).all()
 
 
-@pytest.mark.parametrize("bad", [dict(landscape="moon"), dict(sampler="guess"), dict(kT=0.0), dict(step=-1.0), dict(n_steps=0),
-                                 dict(n_chains=0), dict(friction=math.nan)])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        dict(landscape="moon"),
+        dict(sampler="guess"),
+        dict(kT=0.0),
+        dict(step=-1.0),
+        dict(n_steps=0),
+        dict(n_chains=0),
+        dict(friction=math.nan),
+    ],
+)
 def test_numbers_that_make_no_chain_are_refused(bad):
     with pytest.raises(ValueError):
         sample(**bad)

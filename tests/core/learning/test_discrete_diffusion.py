@@ -78,8 +78,10 @@ def test_formulas_are_read(text, tokens):
     assert f.parse(text).texts() == [tokens]
 
 
-@pytest.mark.parametrize("text, words", [("", "empty"), ("Xx2", "Xx"), ("Na0", "not 0"), ("Na1 Na2", "twice"), ("h2o", "'h'"),
-                                         ("Li99", "99"), ("LiNaKRbCsBaSr", "1 to 6")])
+@pytest.mark.parametrize(
+    "text, words",
+    [("", "empty"), ("Xx2", "Xx"), ("Na0", "not 0"), ("Na1 Na2", "twice"), ("h2o", "'h'"), ("Li99", "99"), ("LiNaKRbCsBaSr", "1 to 6")],
+)
 def test_bad_formulas_are_named(text, words):
     with pytest.raises(ValueError, match=words):
         f.parse(text)
@@ -116,8 +118,9 @@ def test_unknown_places_are_filled_and_need_the_mask(oracle):
 
 
 def test_corruption_has_the_closed_form_law():
-    many = f.Formulas(*(part.expand(20_000, -1) for part in (f.parse("Sr1 Ti1 O3").elements, f.parse("Sr1 Ti1 O3").counts,
-                                                           f.parse("Sr1 Ti1 O3").present)))
+    many = f.Formulas(
+        *(part.expand(20_000, -1) for part in (f.parse("Sr1 Ti1 O3").elements, f.parse("Sr1 Ti1 O3").counts, f.parse("Sr1 Ti1 O3").present))
+    )
     x = f.corrupt(many, "gaussian", 4, 20, generator=torch.Generator().manual_seed(0))
     chain = f.chains("gaussian", "counts", 20)
     assert d.chi_square(d.counts(x.counts[:, 2], 20), chain.cumulative[4][2]).p > FOUR_SIGMA

@@ -70,8 +70,10 @@ def test_truth_accepts_fine_chains_and_refuses_coarse_euler(rule):
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_euler_converges_with_order_one(variant):
     """Error of the noise variance at t = 1/2 against the exact sigma^2: halved with the step."""
-    errors = [abs(float(chain.variance[-1] - chain.sigma2[-1]))
-              for chain in (fp.chain_moments(variant=variant, t_end=0.5, n_steps=n) for n in (200, 400, 800))]
+    errors = [
+        abs(float(chain.variance[-1] - chain.sigma2[-1]))
+        for chain in (fp.chain_moments(variant=variant, t_end=0.5, n_steps=n) for n in (200, 400, 800))
+    ]
     orders = [math.log2(a / b) for a, b in zip(errors, errors[1:])]
     assert all(0.9 < order < 1.1 for order in orders)
 
@@ -82,7 +84,7 @@ def test_the_finite_clock_ends_with_variance_two_whatever_the_number_of_steps(n_
     chain = fp.chain_moments(schedule="finite time", n_steps=n_steps)
     assert float(chain.kept[-1]) == pytest.approx(0, abs=1e-12) and float(chain.variance[-1]) == pytest.approx(2)
     assert float(chain.erased[-1]) == pytest.approx(1) and chain.erased.argmax() == n_steps - 1
-    expected = 1 / torch.arange(n_steps, 0, -1, dtype=torch.float64)               # e^t dt' = 1 / (n - k)
+    expected = 1 / torch.arange(n_steps, 0, -1, dtype=torch.float64)  # e^t dt' = 1 / (n - k)
     assert torch.allclose(chain.erased, expected) and not torch.allclose(chain.erased, 1.2 * expected)
     assert abs(float(fp.chain_moments(schedule="finite time", t_end=0.9, n_steps=400).variance[-1]) - (1 - 0.1**2)) < 0.03
 
@@ -103,10 +105,10 @@ def test_all_clocks_of_a_variant_trace_one_path(variant):
     result = fp.collapse(variant=variant)
     assert result.deviation < 1e-9 and result.density_deviation < 1e-9
     in_time = torch.stack(list(result.in_time.values()))
-    assert (in_time.amax(0) - in_time.amin(0)).max() > 0.05 * in_time.max()         # at different speeds
+    assert (in_time.amax(0) - in_time.amin(0)).max() > 0.05 * in_time.max()  # at different speeds
     vp = fp.collapse(variant="VP")
     apart = float((result.on_path["linear"] - vp.on_path["linear"]).abs().max() / vp.on_path["linear"].max())
-    assert apart > 0.05 if variant == "sub-VP" else apart < 1e-9                    # sub-VP is another path; VE over its width is VP's
+    assert apart > 0.05 if variant == "sub-VP" else apart < 1e-9  # sub-VP is another path; VE over its width is VP's
 
 
 def test_kl_along_the_path_matches_draws():
@@ -149,8 +151,20 @@ def test_same_seed_same_data_for_every_rule_and_frames_change_nothing():
     assert torch.equal(few.times, fp.frame_times(1.0, 50, 3))
 
 
-@pytest.mark.parametrize("bad", [dict(rule="leap"), dict(schedule="square"), dict(t_end=0.0), dict(t_end=1.1), dict(n_steps=0),
-                                 dict(n_steps=2001), dict(n_particles=0), dict(dataset="moon"), dict(variant="XP")])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        dict(rule="leap"),
+        dict(schedule="square"),
+        dict(t_end=0.0),
+        dict(t_end=1.1),
+        dict(n_steps=0),
+        dict(n_steps=2001),
+        dict(n_particles=0),
+        dict(dataset="moon"),
+        dict(variant="XP"),
+    ],
+)
 def test_bad_parameters_are_refused(bad):
     with pytest.raises(ValueError):
         fp.sample(**{"n_particles": 5, "n_steps": 5} | bad)

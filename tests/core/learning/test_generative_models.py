@@ -118,6 +118,7 @@ def test_divergence_is_positive_and_absent_for_the_gan():
 
 def test_divergence_of_the_data_from_a_wider_bell(monkeypatch):
     """KL(N(0, s^2) || N(0, 1.2 s^2)) in closed form, within 4 standard errors; and zero for the data themselves."""
+
     class Exact(Model):
         def __init__(self, density):
             super().__init__()
@@ -145,6 +146,7 @@ def test_walkers_gain_from_evaluations_and_one_pass_families_have_one_point():
 @pytest.mark.parametrize("family", MODELS)
 def test_a_short_training_lowers_the_distance(family):
     """A few dozen steps from scratch beat no training; the seed alone decides the weights."""
+
     def trained(n):
         run = trainer(family, "two moons", steps=60, batch=64)
         for progress in run.run():
@@ -168,7 +170,7 @@ def test_the_command_keeps_what_it_does_not_train(tmp_path):
         return all(torch.equal(a, b) for a, b in zip(before[name].state_dict().values(), after[name].state_dict().values(), strict=True))
 
     assert same("flow") and not same("GAN")
-    assert "--dataset \"ring\"" in out.with_suffix(".md").read_text()
+    assert '--dataset "ring"' in out.with_suffix(".md").read_text()
 
 
 def test_missing_weights_name_the_command(tmp_path):
@@ -186,8 +188,9 @@ def test_timeline_is_in_order():
     assert get_dataset("two moons").dim == 2
 
 
-@pytest.mark.parametrize("bad", [{"family": "RNN"}, {"dataset": "ring"}, {"n_steps": 0}, {"n_steps": 1001}, {"width": 0.0},
-                                 {"n_particles": 0}])
+@pytest.mark.parametrize(
+    "bad", [{"family": "RNN"}, {"dataset": "ring"}, {"n_steps": 0}, {"n_steps": 1001}, {"width": 0.0}, {"n_particles": 0}]
+)
 def test_bad_parameters_are_refused(bad):
     with pytest.raises(ValueError):
         gm.sample(**({"n_particles": 5} | bad))

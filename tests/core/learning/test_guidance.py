@@ -50,6 +50,7 @@ def gaussian_answers(gamma):
     p = N(0, 1) and p(x|y) = N(0.8, 0.6^2). The field is linear, s = -a(t) x + b(t): along the probability
     flow dm/dt = -beta/2 (m + s(m)), dv/dt = -beta (v - a v).
     """
+
     def rates(t, y):
         alpha2, sigma2 = g.PATH.alpha_bar(t), g.PATH.sigma(t) ** 2
         var = alpha2 * 0.36 + sigma2
@@ -66,8 +67,9 @@ def test_a_gaussian_where_both_answers_are_known():
     gamma, n = 3.0, 20_000
     (mean, var), (tilt_mean, tilt_var) = gaussian_answers(gamma)
     field = guided(exact_score(GAUSS[0], g.PATH), exact_score(GAUSS[1], g.PATH), gamma)
-    *_, x = dpm_solver_pp_2m(field, g.PATH, torch.randn(n, 1, generator=torch.Generator().manual_seed(2)),
-                             g.PATH.time_grid(200, spacing="log-SNR"))
+    *_, x = dpm_solver_pp_2m(
+        field, g.PATH, torch.randn(n, 1, generator=torch.Generator().manual_seed(2)), g.PATH.time_grid(200, spacing="log-SNR")
+    )
     for found, exact, tilted, error in ((x.mean(), mean, tilt_mean, math.sqrt(var / n)), (x.var(), var, tilt_var, var * math.sqrt(2 / n))):
         assert abs(float(found) - exact) < 4 * error < abs(float(found) - tilted)
         assert abs(float(found) - 1.2 * exact) > 4 * error

@@ -87,7 +87,7 @@ def test_exact_pictures_cannot_be_told_from_exact_pictures():
     assert ld.truth(li.sample(ld.N_JUDGED, generator(11))[0]).z < 4
     assert ld.truth(li.sample(ld.N_JUDGED, generator(11), "square")[0], word="square").z < 4
     assert ld.truth(li.sample(ld.N_JUDGED, generator(11), "square")[0], word="hexagonal").z > 10
-    wider = li.brightness(li.sample(ld.N_JUDGED, generator(11))[0]) * 1.2         # a density a fifth too high
+    wider = li.brightness(li.sample(ld.N_JUDGED, generator(11))[0]) * 1.2  # a density a fifth too high
     assert ld.truth((wider - li.MEAN) / li.SPREAD).z > 4
 
 
@@ -166,8 +166,9 @@ def test_training_is_a_function_of_the_seed(tmp_path):
     assert weights_path().name == "latent_lattices.safetensors"
 
 
-@pytest.mark.parametrize("bad", [{"space": "voxel"}, {"word": "kagome"}, {"n_steps": 0}, {"n_steps": 1001}, {"n_images": 0},
-                                 {"walk": "run"}])
+@pytest.mark.parametrize(
+    "bad", [{"space": "voxel"}, {"word": "kagome"}, {"n_steps": 0}, {"n_steps": 1001}, {"n_images": 0}, {"walk": "run"}]
+)
 def test_bad_parameters_are_refused(bad):
     with pytest.raises(ValueError):
         ld.sample(**bad)

@@ -44,15 +44,20 @@ def test_width_of_the_modes(method):
 def test_every_method_runs_on_every_schedule_with_both_scores(method, score):
     for schedule in SCHEDULES:
         for variant in VARIANTS:
-            x = rp.sample(dataset="two moons", schedule=schedule, variant=variant, method=method, score=score,
-                          n_steps=40, n_particles=100, n_frames=1).final
+            x = rp.sample(
+                dataset="two moons", schedule=schedule, variant=variant, method=method, score=score, n_steps=40, n_particles=100, n_frames=1
+            ).final
             assert x.isfinite().all() and x.abs().max() < 6, (schedule, variant)
 
 
 @pytest.mark.parametrize("dataset", ["two moons", "checkerboard"])
 def test_learned_score_lands_near_the_exact_one(dataset):
-    runs = {score: rp.sample(dataset=dataset, method="DPM-Solver++", score=score, n_steps=60, n_particles=1500,
-                             spacing="log-SNR", n_frames=1).final for score in rp.SCORES}
+    runs = {
+        score: rp.sample(
+            dataset=dataset, method="DPM-Solver++", score=score, n_steps=60, n_particles=1500, spacing="log-SNR", n_frames=1
+        ).final
+        for score in rp.SCORES
+    }
     truth = {s: measure(energy_distance, x, rp.target(dataset).sample, seed=1) for s, x in runs.items()}
     assert truth["exact"].z < 4 and truth["learned"].ratio < 3
     wrong = rp.sample(dataset=dataset, n_steps=60, n_particles=1500, sign=-1.0, n_frames=1).final
@@ -79,26 +84,22 @@ def test_knobs_act():
     def final(**knobs):
         return rp.sample(n_steps=50, n_particles=1000, n_frames=1, **knobs).final
 
-    spread = [float(final(temperature=T, method="DDPM").sub(final(temperature=T, method="DDPM").mean(0)).var())
-              for T in (0.2, 1.0, 2.0)]
+    spread = [float(final(temperature=T, method="DDPM").sub(final(temperature=T, method="DDPM").mean(0)).var()) for T in (0.2, 1.0, 2.0)]
     assert spread[0] < spread[1] < spread[2]
     assert final(clip=0.5).abs().max() < 1 < 2 < final().abs().max()
     assert torch.equal(final(method="DDIM", eta=1.0), final(method="DDPM"))
     assert not torch.equal(final(method="DDIM", eta=0.0), final(method="DDPM"))
     assert not torch.equal(final(method="EDM", churn=0.0), final(method="EDM", churn=80.0))
-    assert not torch.equal(final(method="predictor-corrector"),
-                           final(method="predictor-corrector", corrector_order="corrector-first"))
+    assert not torch.equal(final(method="predictor-corrector"), final(method="predictor-corrector", corrector_order="corrector-first"))
     assert final(sign=-1.0).abs().max() > 10
 
 
 @pytest.mark.parametrize(("schedule", "variant", "on_stage"), [("linear", "VP", False), ("EDM", "VE", True)])
 def test_density_frames_match_the_particles(schedule, variant, on_stage):
     """Counts in a 4 x 4 coarsening of the grid against the exact frame, chi-square with 4-sigma tolerance."""
-    run = rp.sample(schedule=schedule, variant=variant, method="EDM", n_steps=150, n_particles=N, n_frames=5,
-                    on_stage=on_stage)
+    run = rp.sample(schedule=schedule, variant=variant, method="EDM", n_steps=150, n_particles=N, n_frames=5, on_stage=on_stage)
     bounds, size = (-4.0, 4.0, -4.0, 4.0), 128
-    frames = rp.exact_density_frames("three modes", schedule, run.times, bounds, size, variant=variant,
-                                     on_stage=on_stage)
+    frames = rp.exact_density_frames("three modes", schedule, run.times, bounds, size, variant=variant, on_stage=on_stage)
     assert frames.shape == (run.n_frames, size, size)
     for x, frame in zip(run.positions[1:], frames[1:]):
         exact = frame.reshape(4, size // 4, 4, size // 4).sum((1, 3)).flatten() * (8 / size) ** 2
@@ -119,8 +120,7 @@ def test_score_frames_point_along_the_rising_density():
 
 
 def test_error_curves_fall_to_the_floor():
-    curves = rp.error_against_evaluations(methods=("reverse SDE", "ODE Heun", "DPM-Solver++"), budgets=(4, 16, 128),
-                                          n_particles=800)
+    curves = rp.error_against_evaluations(methods=("reverse SDE", "ODE Heun", "DPM-Solver++"), budgets=(4, 16, 128), n_particles=800)
     assert curves.evaluations["ODE Heun"] == [4, 16, 128]
     for values in curves.distances.values():
         assert values[0] > 2 * curves.floor.mean and values[-1] < values[0] / 2
@@ -147,9 +147,21 @@ def test_the_finish_line_is_the_law_at_t_min():
     assert torch.allclose(law.scales**2, 0.09 * path.alpha_bar(1e-3) + torch.tensor(path.sigma(1e-3) ** 2))
 
 
-@pytest.mark.parametrize("bad", [{"method": "Euler"}, {"n_steps": 0}, {"n_steps": 1001}, {"n_particles": 0},
-                                 {"dataset": "moon"}, {"schedule": "x"}, {"variant": "y"}, {"score": "z"},
-                                 {"spacing": "w"}, {"method": "predictor-corrector", "corrector_order": "both"}])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"method": "Euler"},
+        {"n_steps": 0},
+        {"n_steps": 1001},
+        {"n_particles": 0},
+        {"dataset": "moon"},
+        {"schedule": "x"},
+        {"variant": "y"},
+        {"score": "z"},
+        {"spacing": "w"},
+        {"method": "predictor-corrector", "corrector_order": "both"},
+    ],
+)
 def test_bad_parameters_are_refused(bad):
     with pytest.raises(ValueError):
         rp.sample(**({"n_particles": 5} | bad))

@@ -18,8 +18,24 @@ def test_a_short_training_already_beats_no_score(monkeypatch):
 
 def test_the_command_writes_weights_and_card_and_resumes(tmp_path, capsys):
     def command(out, steps, checkpoint):
-        main(["--dataset", "two moons", "--out", str(tmp_path / out), "--steps", str(steps), "--batch", "64",
-              "--width", "16", "--every", "10", "--checkpoint", str(tmp_path / checkpoint)])
+        main(
+            [
+                "--dataset",
+                "two moons",
+                "--out",
+                str(tmp_path / out),
+                "--steps",
+                str(steps),
+                "--batch",
+                "64",
+                "--width",
+                "16",
+                "--every",
+                "10",
+                "--checkpoint",
+                str(tmp_path / checkpoint),
+            ]
+        )
 
     command("whole.safetensors", 30, "a.safetensors")
     assert "Energy distance" in (tmp_path / "whole.md").read_text()

@@ -140,8 +140,7 @@ def test_reverse_chain_with_the_exact_predictor_recovers_the_data(chain, rng):
 def test_draw_follows_its_rows_and_the_seed(rng):
     rows = torch.tensor([[0.0, 1.0, 0.0], [2.0, 0.0, 0.0], [0.0, 0.0, 3.0]]).expand(50, 3, 3)
     assert torch.equal(draw(rows, rng), torch.tensor([1, 0, 2]).expand(50, 3))
-    one, two = (draw(torch.rand(8, 4, generator=torch.Generator().manual_seed(1)), torch.Generator().manual_seed(3))
-                for _ in range(2))
+    one, two = (draw(torch.rand(8, 4, generator=torch.Generator().manual_seed(1)), torch.Generator().manual_seed(3)) for _ in range(2))
     assert torch.equal(one, two)
 
 

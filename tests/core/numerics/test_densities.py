@@ -10,8 +10,15 @@ from core.numerics.schedules import EDM, Linear, get_schedule
 
 UNEVEN = GaussianMixture.of([1, 2, 3], [[0, 0], [1, -1], [-2, 0.5]], [0.2, 0.5, 1.0], torch.float64)
 CASES = {name: DATASETS[name]().to(torch.float64) for name in DATASETS} | {"uneven": UNEVEN}
-PATHS = [(Linear(), 0.001), (Linear(), 0.1), (Linear(), 0.5), (Linear(), 1.0), (get_schedule("linear", "sub-VP"), 0.3),
-         (EDM(), 0.02), (EDM(), 1.0)]
+PATHS = [
+    (Linear(), 0.001),
+    (Linear(), 0.1),
+    (Linear(), 0.5),
+    (Linear(), 1.0),
+    (get_schedule("linear", "sub-VP"), 0.3),
+    (EDM(), 0.02),
+    (EDM(), 1.0),
+]
 
 
 def gen(seed=0):
@@ -21,8 +28,11 @@ def gen(seed=0):
 def direct_mixture(density, x):
     """log p and score from the definition, nothing rearranged."""
     difference = density.means - x[:, None]
-    log_p = (density.weights.log() - difference.square().sum(-1) / (2 * density.scales**2)
-             - density.dim * (density.scales.log() + 0.5 * math.log(2 * math.pi)))
+    log_p = (
+        density.weights.log()
+        - difference.square().sum(-1) / (2 * density.scales**2)
+        - density.dim * (density.scales.log() + 0.5 * math.log(2 * math.pi))
+    )
     r = log_p.softmax(1)
     return log_p.logsumexp(1), (r[..., None] * difference / density.scales[:, None] ** 2).sum(1)
 
@@ -146,11 +156,18 @@ def test_data_sets_have_unit_size_and_nothing_is_changed():
     assert torch.allclose(UNEVEN.responsibilities(CASES["ring"].sample(9, gen())).sum(1), torch.ones(9).double())
 
 
-@pytest.mark.parametrize("call", [
-    lambda: get_dataset("moon"), lambda: GaussianMixture.of([1, -1], [[0.0], [1.0]], 1.0),
-    lambda: GaussianMixture.of(1.0, [[0.0]], 0.0), lambda: UNEVEN.cdf(torch.zeros(3)),
-    lambda: GaussianMixture(torch.ones(2), torch.ones(3, 2), torch.ones(3)),
-    lambda: replace(get_dataset("checkerboard"), weights=torch.ones(3)), lambda: get_dataset("checkerboard").cdf(0)])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: get_dataset("moon"),
+        lambda: GaussianMixture.of([1, -1], [[0.0], [1.0]], 1.0),
+        lambda: GaussianMixture.of(1.0, [[0.0]], 0.0),
+        lambda: UNEVEN.cdf(torch.zeros(3)),
+        lambda: GaussianMixture(torch.ones(2), torch.ones(3, 2), torch.ones(3)),
+        lambda: replace(get_dataset("checkerboard"), weights=torch.ones(3)),
+        lambda: get_dataset("checkerboard").cdf(0),
+    ],
+)
 def test_bad_input_is_refused(call):
     with pytest.raises(ValueError):
         call()

@@ -58,8 +58,9 @@ def test_the_flat_and_the_sorted_route_agree(rng):
 def test_energy_distance_to_a_wider_gaussian_is_the_closed_form(rng):
     """D^2 = 2 sqrt(2/pi) (sqrt(1 + s^2)) - (2 + 2 s)/sqrt(pi), plus the V-statistic's own bias E|X-X'|/n."""
     n, scale, repeats = 1000, 1.5, 60
-    scores = torch.tensor([energy_distance(torch.randn(n, generator=rng), scale * torch.randn(n, generator=rng)) ** 2
-                           for _ in range(repeats)])
+    scores = torch.tensor(
+        [energy_distance(torch.randn(n, generator=rng), scale * torch.randn(n, generator=rng)) ** 2 for _ in range(repeats)]
+    )
 
     def expected(s):
         spread = 2 / math.sqrt(math.pi)
@@ -125,7 +126,8 @@ def test_histogram_kl_is_zero_at_the_truth_and_its_floor_is_chi_square(rng):
 
 def test_the_verdict_says_what_it_means():
     assert Truth("d", 0.041, 0.040, 0.005, 2000).verdict == (
-        "As good as exact: an exact sampler with 2,000 particles scores 0.040 ± 0.005.")
+        "As good as exact: an exact sampler with 2,000 particles scores 0.040 ± 0.005."
+    )
     assert Truth("d", 0.07, 0.04, 0.005, 2000).verdict.startswith("Close: 1.8 times the floor")
     assert Truth("d", 80.0, 0.04, 0.005, 2000).verdict.startswith("Far: 2,000 times the floor")
     assert Truth("d", 8e6, 0.04, 0.005, 2000).verdict.startswith("Far: more than 10,000 times the floor")

@@ -63,8 +63,9 @@ def test_strong_order_of_euler_maruyama(monkeypatch):
     def end(n_steps):
         chunks = iter(increments.reshape(n_steps, -1, n, 1).sum(1) * math.sqrt(n_steps))
         monkeypatch.setattr(torch.Tensor, "normal_", lambda self, generator=None: self.copy_(next(chunks)))
-        *_, x = it.euler_maruyama(sde, torch.zeros(n, 1, dtype=torch.float64),
-                                  torch.linspace(0, 1, n_steps + 1, dtype=torch.float64), generator=gen())
+        *_, x = it.euler_maruyama(
+            sde, torch.zeros(n, 1, dtype=torch.float64), torch.linspace(0, 1, n_steps + 1, dtype=torch.float64), generator=gen()
+        )
         monkeypatch.undo()
         return x
 
@@ -125,8 +126,9 @@ def eps_at(x, k):
 
 
 def test_ddpm_equals_diffusers_step_by_step():
-    peer = diffusers.DDPMScheduler(trained_betas=betas_for(Linear(), reversed(TIMES.tolist())), clip_sample=False,
-                                   num_train_timesteps=N_STEPS + 1)
+    peer = diffusers.DDPMScheduler(
+        trained_betas=betas_for(Linear(), reversed(TIMES.tolist())), clip_sample=False, num_train_timesteps=N_STEPS + 1
+    )
     peer.set_timesteps(timesteps=INDEX)
     ours = list(it.ancestral(SCORE, Linear(), start(), TIMES, eta=1.0, generator=gen(2)))
     x, noise = start(), gen(2)
@@ -137,8 +139,12 @@ def test_ddpm_equals_diffusers_step_by_step():
 
 @pytest.mark.parametrize("eta", [0.0, 0.7, 1.0])
 def test_ddim_equals_diffusers_step_by_step(eta):
-    peer = diffusers.DDIMScheduler(trained_betas=betas_for(Linear(), reversed(TIMES.tolist())), clip_sample=False,
-                                   num_train_timesteps=N_STEPS + 1, set_alpha_to_one=False)
+    peer = diffusers.DDIMScheduler(
+        trained_betas=betas_for(Linear(), reversed(TIMES.tolist())),
+        clip_sample=False,
+        num_train_timesteps=N_STEPS + 1,
+        set_alpha_to_one=False,
+    )
     peer.set_timesteps(N_STEPS + 1)
     ours = list(it.ancestral(SCORE, Linear(), start(), TIMES, eta=eta, generator=gen(2)))
     x, noise = start(), gen(2)
@@ -150,8 +156,13 @@ def test_ddim_equals_diffusers_step_by_step(eta):
 
 def test_dpm_solver_equals_diffusers_step_by_step():
     peer = diffusers.DPMSolverMultistepScheduler(
-        trained_betas=betas_for(Linear(), reversed(TIMES.tolist())), num_train_timesteps=N_STEPS + 1,
-        algorithm_type="dpmsolver++", solver_order=2, final_sigmas_type="sigma_min", lower_order_final=False)
+        trained_betas=betas_for(Linear(), reversed(TIMES.tolist())),
+        num_train_timesteps=N_STEPS + 1,
+        algorithm_type="dpmsolver++",
+        solver_order=2,
+        final_sigmas_type="sigma_min",
+        lower_order_final=False,
+    )
     peer.set_timesteps(timesteps=INDEX)
     ours = list(it.dpm_solver_pp_2m(SCORE, Linear(), start(), TIMES))
     x = start()
@@ -217,8 +228,7 @@ def run_all(x, times, seed=3):
     yield "reverse SDE", it.euler_maruyama(sde, x, times, generator=gen(seed))
     yield "DDPM", it.ancestral(score, path, x, times, generator=gen(seed))
     yield "EDM", it.edm_stochastic(score, path, x, times, generator=gen(seed))
-    yield "predictor-corrector", it.predictor_corrector(score, path, x, times, predictor=predictor,
-                                                        generator=predictor_noise)
+    yield "predictor-corrector", it.predictor_corrector(score, path, x, times, predictor=predictor, generator=predictor_noise)
     for name, (_, run) in DETERMINISTIC.items():
         yield name, run(score, path, x, times)
 
@@ -248,8 +258,7 @@ def test_injected_noise_has_the_variance_asked_for():
     """Pure noise: variance = temperature g^2 t, within 4 standard errors (and 1.2 times it outside)."""
     n, temperature = 40_000, 0.6
     x = torch.zeros(n, 1)
-    *_, x = it.euler_maruyama(SDE(lambda x, t: 0 * x, lambda t: 2.0), x, torch.linspace(0, 1, 5), generator=gen(),
-                              temperature=temperature)
+    *_, x = it.euler_maruyama(SDE(lambda x, t: 0 * x, lambda t: 2.0), x, torch.linspace(0, 1, 5), generator=gen(), temperature=temperature)
     expected = 4 * temperature
     assert abs(float(x.var()) - expected) < 4 * expected * math.sqrt(2 / n) < 0.2 * expected
 
@@ -269,8 +278,7 @@ def test_predictor_first_and_corrector_first_are_one_chain_shifted():
     order = {}
     for name in ("predictor-first", "corrector-first"):
         calls.clear()
-        list(it.predictor_corrector(score, Linear(), start(), (1.0, 0.6, 0.2), predictor=predictor, order=name,
-                                    generator=gen()))
+        list(it.predictor_corrector(score, Linear(), start(), (1.0, 0.6, 0.2), predictor=predictor, order=name, generator=gen()))
         order[name] = list(calls)
     assert order["predictor-first"] == [("P", 0.6), ("C", 0.6), ("P", 0.2), ("C", 0.2)]
     assert order["corrector-first"] == [("C", 1.0), ("P", 0.6), ("C", 0.6), ("P", 0.2)]

@@ -35,6 +35,7 @@ def end(states):
 
 def linear_map(method, *, dt, omega, friction, kT=1.0):
     """(M, Q) of z <- M z + noise, read off the integrator itself: columns of M from unit vectors, Q from single normals."""
+
     def step(x, v, kicks):
         start = torch.tensor([[x]], dtype=torch.float64), torch.tensor([[v]], dtype=torch.float64)
         noise = [torch.tensor([[k]], dtype=torch.float64) for k in kicks]
@@ -70,8 +71,10 @@ def test_closed_form_bias_is_the_stationary_law_of_the_linear_map(method, dt, om
 @pytest.mark.parametrize("omega, friction", [(1.0, 0.3), (2.0, 1.0), (1.0, 8.0), (0.7, 1.4)])
 def test_stability_limit_is_where_the_largest_eigenvalue_passes_one(method, omega, friction):
     limit = stability_limit(method, omega=omega, friction=friction)
-    radius = {f: max(abs(torch.linalg.eigvals(torch.tensor(linear_map(method, dt=f * limit, omega=omega, friction=friction)[0]))).tolist())
-              for f in (0.99, 1.01)}
+    radius = {
+        f: max(abs(torch.linalg.eigvals(torch.tensor(linear_map(method, dt=f * limit, omega=omega, friction=friction)[0]))).tolist())
+        for f in (0.99, 1.01)
+    }
     assert radius[0.99] < 1 < radius[1.01]
 
 
@@ -123,8 +126,11 @@ def test_two_equations_driven_by_one_brownian_path_move_together():
     exact = math.hypot(exact, drifted)
     assert abs(rms / exact - 1) < 4 / math.sqrt(2 * n) < abs(rms / exact - 1.2)
     assert rms < 0.2 * float(x.square().mean().sqrt())
-    apart = end(overdamped(Harmonic(0.0), torch.zeros_like(v0), normals((n, 1), steps, gen(10), torch.float64), dt=dt, kT=1.0,
-                           mobility=1 / friction))
+    apart = end(
+        overdamped(
+            Harmonic(0.0), torch.zeros_like(v0), normals((n, 1), steps, gen(10), torch.float64), dt=dt, kT=1.0, mobility=1 / friction
+        )
+    )
     assert float((x - apart).square().mean().sqrt()) > 5 * rms
 
 
@@ -160,8 +166,19 @@ def test_a_friction_for_each_particle_is_the_same_as_one_run_for_each():
     noise = list(normals((2, 1), 20, gen(1)))
     both = end(splitting("BAOAB", Harmonic(2.0), x, v, noise, dt=0.1, mass=1.0, friction=frictions, kT=1.0))
     for i in range(2):
-        one = end(splitting("BAOAB", Harmonic(2.0), x[i : i + 1], v[i : i + 1], [R[i : i + 1] for R in noise], dt=0.1, mass=1.0,
-                            friction=float(frictions[i]), kT=1.0))
+        one = end(
+            splitting(
+                "BAOAB",
+                Harmonic(2.0),
+                x[i : i + 1],
+                v[i : i + 1],
+                [R[i : i + 1] for R in noise],
+                dt=0.1,
+                mass=1.0,
+                friction=float(frictions[i]),
+                kT=1.0,
+            )
+        )
         assert all(torch.allclose(a[i : i + 1], b, atol=1e-6) for a, b in zip(both, one))
     slow = end(overdamped(Harmonic(2.0), x, noise, dt=0.1, kT=1.0, mobility=1 / frictions))
     assert torch.allclose(slow[1:], end(overdamped(Harmonic(2.0), x[1:], [R[1:] for R in noise], dt=0.1, kT=1.0, mobility=1 / 3.0)))

@@ -21,9 +21,11 @@ def gen(seed=0):
 
 def scaled_exact(factor):
     """factor * the exact score of the Gaussian: J = (factor - 1)^2 / 2 times the Fisher information."""
+
     def model(x, t):
         alpha, sigma = SCHEDULE.alpha(t), SCHEDULE.sigma(t)
         return factor * (alpha * DATA.means - x) / (alpha**2 * WIDTH**2 + sigma**2)
+
     return model
 
 
@@ -73,7 +75,8 @@ def test_hutchinson_and_sliced_estimate_the_exact_trace():
         assert 0 < abs(float(gap.mean())) < 4 * float(gap.std()) / math.sqrt(N)
         assert float(gap.std()) > 0.01
     assert float((OBJECTIVES["sliced"].terms(model, batch).detach() - exact).std()) > float(
-        (OBJECTIVES["Hutchinson"].terms(model, batch).detach() - exact).std())  # the price of a Gaussian direction
+        (OBJECTIVES["Hutchinson"].terms(model, batch).detach() - exact).std()
+    )  # the price of a Gaussian direction
 
 
 def test_a_batch_is_what_it_says():

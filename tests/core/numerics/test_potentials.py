@@ -8,8 +8,14 @@ import torch
 from core.numerics.potentials import POTENTIALS, DoubleWell, Harmonic, MullerBrown, Periodic, Surprise, TwoBasins, boltzmann_density
 
 CASES = [
-    (Harmonic(2.5, 0.3), 3), (DoubleWell(3.0, 1.4, 0.7, 2.0), 1), (DoubleWell(3.0, 1.4, 0.7, 2.0), 3), (Periodic(1.5, 0.8, 0.4), 2),
-    (MullerBrown(0.05), 2), (Surprise(), 2), (TwoBasins((3.0, 2.0), (0.3, 0.9), tilt=0.4), 1), (TwoBasins(tilt=-0.2), 2),
+    (Harmonic(2.5, 0.3), 3),
+    (DoubleWell(3.0, 1.4, 0.7, 2.0), 1),
+    (DoubleWell(3.0, 1.4, 0.7, 2.0), 3),
+    (Periodic(1.5, 0.8, 0.4), 2),
+    (MullerBrown(0.05), 2),
+    (Surprise(), 2),
+    (TwoBasins((3.0, 2.0), (0.3, 0.9), tilt=0.4), 1),
+    (TwoBasins(tilt=-0.2), 2),
 ]
 
 
@@ -32,8 +38,9 @@ def test_every_potential_is_registered_and_opens_with_defaults():
         assert make().energy(torch.zeros(4, 2)).shape == (4,)
 
 
-@pytest.mark.parametrize("point, energy", [((-0.558224, 1.441726), -146.6995), ((0.623499, 0.028038), -108.1667),
-                                           ((-0.050011, 0.466694), -80.7678)])
+@pytest.mark.parametrize(
+    "point, energy", [((-0.558224, 1.441726), -146.6995), ((0.623499, 0.028038), -108.1667), ((-0.050011, 0.466694), -80.7678)]
+)
 def test_muller_brown_minima_are_the_published_ones(point, energy):
     x = torch.tensor([point], dtype=torch.float64)
     assert float(MullerBrown().energy(x)) == pytest.approx(energy, abs=1e-3)

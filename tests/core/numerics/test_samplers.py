@@ -22,9 +22,13 @@ def exactly(n, dim=1, seed=9):
 
 
 def all_five(potential=WELL, step=0.5):
-    return {"metropolis": RandomWalkMetropolis(potential, KT, step), "mala": MALA(potential, KT, step / 2),
-            "langevin": OverdampedLangevin(potential, KT, step / 2), "baoab": BAOAB(potential, KT, step),
-            "nve": VelocityVerlet(potential, KT, step)}
+    return {
+        "metropolis": RandomWalkMetropolis(potential, KT, step),
+        "mala": MALA(potential, KT, step / 2),
+        "langevin": OverdampedLangevin(potential, KT, step / 2),
+        "baoab": BAOAB(potential, KT, step),
+        "nve": VelocityVerlet(potential, KT, step),
+    }
 
 
 @pytest.mark.parametrize("name", all_five())
@@ -63,10 +67,17 @@ def test_acceptance_of_the_random_walk_in_a_gaussian(scale):
     assert abs(mean - wrong) > 4 * error
 
 
-@pytest.mark.parametrize("name, step, factor", [
-    ("metropolis", 2.0, 1.0), ("mala", 1.0, 1.0), ("mala", 0.6, 1.0), ("langevin", 0.6, 1 / (1 - K * 0.3 / 2)),
-    ("baoab", 0.8, 1.0), ("nve", 0.8, None),
-])
+@pytest.mark.parametrize(
+    "name, step, factor",
+    [
+        ("metropolis", 2.0, 1.0),
+        ("mala", 1.0, 1.0),
+        ("mala", 0.6, 1.0),
+        ("langevin", 0.6, 1 / (1 - K * 0.3 / 2)),
+        ("baoab", 0.8, 1.0),
+        ("nve", 0.8, None),
+    ],
+)
 def test_stationary_variance_at_a_large_step(name, step, factor):
     """Metropolis, MALA and BAOAB have kT/k at any step; Euler-Maruyama kT/k / (1 - k dt/2), not the continuum's."""
     n = 6000
@@ -95,8 +106,10 @@ def test_mala_is_langevin_until_it_first_refuses():
 def test_verlet_keeps_the_shadow_energy_of_a_spring_and_baoab_does_not():
     """m v^2 + k x^2 (1 - h^2/4) is exact for velocity Verlet."""
     dt = 0.7
+
     def shadow(state, k=K):
         return state.velocity.square().sum(1) + k * (1 - k * dt**2 / 4) * state.position.square().sum(1)
+
     nve = [s for s, _ in VelocityVerlet(WELL, KT, dt).run(exactly(200, 2).double(), 500, gen())]
     assert torch.allclose(shadow(nve[-1]), shadow(nve[0]), rtol=1e-10)
     assert not torch.allclose(shadow(nve[7], 1.2 * K), shadow(nve[0], 1.2 * K), rtol=1e-2)

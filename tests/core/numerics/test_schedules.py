@@ -110,8 +110,15 @@ def test_log_snr_grid_is_even():
     assert torch.allclose(lam.diff(), lam.diff().mean().expand(20), rtol=1e-6)
 
 
-@pytest.mark.parametrize("call", [lambda: Linear(variant="XP"), lambda: get_schedule("quadratic"),
-                                  lambda: Linear().time_grid(0), lambda: Linear().time_grid(3, spacing="odd")])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: Linear(variant="XP"),
+        lambda: get_schedule("quadratic"),
+        lambda: Linear().time_grid(0),
+        lambda: Linear().time_grid(3, spacing="odd"),
+    ],
+)
 def test_bad_names_are_refused(call):
     with pytest.raises(ValueError):
         call()

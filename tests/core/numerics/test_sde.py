@@ -63,6 +63,7 @@ def test_probability_flow_and_reverse_share_their_marginal():
     *_, x = heun(flow, x, torch.linspace(0.2, 0.6, 41, dtype=torch.float64))
     law = data.diffused(schedule, 0.6)
     from core.numerics.distances import ks_1d
+
     assert max(ks_1d(x[:, a], law.marginal(a).cdf) for a in (0, 1)) * math.sqrt(len(x)) < 2.23
 
 

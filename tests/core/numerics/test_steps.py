@@ -98,8 +98,9 @@ def test_one_coin_and_one_uniform_step_by_hand():
 def test_levy_never_converges():
     distances = [clt_distance("levy", n) for n in (1, 10, 100, 1000, 10_000)]
     assert distances == sorted(distances) and distances[-1] > 0.48
-    scaled = [np.abs(sum_cdf("levy", n, np.linspace(-3, 3, 61) * math.sqrt(n)) - ONE_STEP["levy"].cdf(np.linspace(-3, 3, 61)))
-              for n in (10, 1000)]
+    scaled = [
+        np.abs(sum_cdf("levy", n, np.linspace(-3, 3, 61) * math.sqrt(n)) - ONE_STEP["levy"].cdf(np.linspace(-3, 3, 61))) for n in (10, 1000)
+    ]
     assert max(map(np.max, scaled)) < 1e-12  # S_n / n keeps the law of one step
 
 

@@ -13,8 +13,7 @@ def regression(seed=0, **plan):
         y = 3 * x - 1 + 0.1 * torch.randn(64, 1, generator=generator)
         return (network(x) - y).square().mean()
 
-    return Trainer(nn.Linear(1, 1), loss, TrainingPlan(**({"n_steps": 600, "learning_rate": 0.05, "warmup": 10,
-                                                           "ema": 0.95} | plan)))
+    return Trainer(nn.Linear(1, 1), loss, TrainingPlan(**({"n_steps": 600, "learning_rate": 0.05, "warmup": 10, "ema": 0.95} | plan)))
 
 
 def test_training_finds_the_least_squares_line():

@@ -124,8 +124,7 @@ def test_truth_accepts_brownian_motion_and_refuses_a_fifth_and_levy(dim):
     assert truth(walk, sigma=0.5 * 1.2).z > 4
     levy = truth(sample(step="levy", dim=dim, seed=6), sigma=1.0)
     assert levy.z > 4 and levy.verdict.startswith("Far")
-    assert truth(sample(step="levy", n_steps=400, seed=6), sigma=1.0).value > truth(
-        sample(step="levy", n_steps=4, seed=6), sigma=1.0).value
+    assert truth(sample(step="levy", n_steps=400, seed=6), sigma=1.0).value > truth(sample(step="levy", n_steps=4, seed=6), sigma=1.0).value
 
 
 def test_truth_of_coins_is_limited_by_their_lattice():
@@ -166,8 +165,9 @@ def test_water():
         water_viscosity(250.0)
 
 
-@pytest.mark.parametrize("bad", [dict(step="drunken"), dict(sigma=0.0), dict(t_end=math.nan), dict(n_steps=0),
-                                 dict(n_particles=0), dict(n_frames=1)])
+@pytest.mark.parametrize(
+    "bad", [dict(step="drunken"), dict(sigma=0.0), dict(t_end=math.nan), dict(n_steps=0), dict(n_particles=0), dict(n_frames=1)]
+)
 def test_parameters_that_make_no_walk_are_refused(bad):
     with pytest.raises(ValueError):
         sample(**bad)

@@ -26,8 +26,14 @@ def test_particles_and_flow_fill_the_solved_density_of_a_line(params):
     assert float(gaps.min()) >= -1e-6, "a flow on a line keeps order"
 
 
-@pytest.mark.parametrize("params", [dict(kind="whirl"), dict(kind="exact score", dataset="three modes", start="wide"),
-                                    dict(kind="learned score", dataset="two moons", start="ring", t_end=3.0)])
+@pytest.mark.parametrize(
+    "params",
+    [
+        dict(kind="whirl"),
+        dict(kind="exact score", dataset="three modes", start="wide"),
+        dict(kind="learned score", dataset="two moons", start="ring", t_end=3.0),
+    ],
+)
 def test_particles_and_flow_fill_the_solved_density_of_the_plane(params):
     solution = fp.solve(**{"t_end": 2.0} | params, n_cells=80, n_steps=200)
     noisy, smooth = (move(solution, n_particles=2000, seed=3) for move in (fp.particles, fp.flow))
@@ -145,9 +151,20 @@ def test_draws_of_a_density_on_cells():
         assert abs(x[:, axis].mean() - mean) < 4 * math.sqrt((second - mean**2) / len(x))
 
 
-@pytest.mark.parametrize("bad", [dict(kind="river"), dict(start="nowhere"), dict(kT=0.0), dict(t_end=-1.0), dict(n_steps=0),
-                                 dict(n_cells=4), dict(kind="whirl", n_cells=1000), dict(tilt=math.inf),
-                                 dict(kind="exact score", dataset="x")])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        dict(kind="river"),
+        dict(start="nowhere"),
+        dict(kT=0.0),
+        dict(t_end=-1.0),
+        dict(n_steps=0),
+        dict(n_cells=4),
+        dict(kind="whirl", n_cells=1000),
+        dict(tilt=math.inf),
+        dict(kind="exact score", dataset="x"),
+    ],
+)
 def test_parameters_that_make_no_run_are_refused(bad):
     with pytest.raises(ValueError):
         fp.solve(**{"n_cells": 32} | bad)

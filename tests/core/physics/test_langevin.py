@@ -53,7 +53,7 @@ def test_law_solves_its_equation_of_motion():
     for params in (HARMONIC, FREE):
         system = system_of(params)
         t, h = torch.tensor([0.7], dtype=torch.float64), 1e-5
-        A = torch.tensor([[0, 1], [-system.omega**2, -system.friction]], dtype=torch.float64)
+        A = torch.tensor([[0, 1], [-(system.omega**2), -system.friction]], dtype=torch.float64)
         noise = torch.tensor([[0, 0], [0, 2 * system.friction * system.kT / system.mass]], dtype=torch.float64)
         S = langevin.law(system, t).covariance[0]
         slope = (langevin.law(system, t + h).covariance[0] - langevin.law(system, t - h).covariance[0]) / (2 * h)
@@ -159,7 +159,7 @@ def operator_rate(system, nx=110, nv=36):
     cells, faces = energy(x), energy((x[1:] + x[:-1]) / 2)
     up = system.speed / dx * np.exp(cells[1:] - faces)
     down = system.speed / dx * np.exp(cells[:-1] - faces)
-    raise_ = sp.diags_array([-down, up], offsets=[0, 1], shape=(nx - 1, nx)).tocsr()      # cells -> faces, kills exp(-U/2kT)
+    raise_ = sp.diags_array([-down, up], offsets=[0, 1], shape=(nx - 1, nx)).tocsr()  # cells -> faces, kills exp(-U/2kT)
     back = system.speed / dx * np.exp(faces - cells[:-1]), system.speed / dx * np.exp(faces - cells[1:])
     lower = sp.diags_array([back[0], -back[1]], offsets=[0, -1], shape=(nx, nx - 1)).tocsr()  # faces -> cells
     blocks = [[None] * nv for _ in range(nv)]
@@ -195,7 +195,7 @@ def test_kramers_and_melnikov_in_their_limits():
     assert float(langevin.melnikov(system, strong)[0]) == pytest.approx(smoluchowski, rel=1e-4)
     assert float(langevin.slow_rate(system, strong)[0]) == pytest.approx(smoluchowski, rel=1.2 / 8)  # 1/barrier correction
     action = 2 * quad(lambda x: math.sqrt(2 * system.mass * 8 * x * x * (2 - x * x)), 0, math.sqrt(2))[0]  # one round at the top
-    half = 0.5 * 1e-4 * action * langevin.transition_state(system)                  # energy diffusion; half of them fall back
+    half = 0.5 * 1e-4 * action * langevin.transition_state(system)  # energy diffusion; half of them fall back
     assert float(langevin.melnikov(system, weak)[0]) == pytest.approx(half, rel=0.02)
     assert float(langevin.melnikov(system, weak)[0]) != pytest.approx(1.2 * half, rel=0.02)
     assert langevin.depopulation(1e-3) == pytest.approx(1e-3, rel=0.05) and langevin.depopulation(30.0) == pytest.approx(1, abs=1e-3)
@@ -239,8 +239,19 @@ def test_rate_without_inertia_against_counted_passages():
     assert abs(rate - exact) < 4 * error < abs(rate - 1.2 * exact)
 
 
-@pytest.mark.parametrize("bad", [dict(kind="volcano"), dict(kT=0.0), dict(friction=-1.0), dict(method="leapfrog"), dict(dt=0.0),
-                                 dict(n_particles=0), dict(dt=1e-4), dict(mass=math.nan)])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        dict(kind="volcano"),
+        dict(kT=0.0),
+        dict(friction=-1.0),
+        dict(method="leapfrog"),
+        dict(dt=0.0),
+        dict(n_particles=0),
+        dict(dt=1e-4),
+        dict(mass=math.nan),
+    ],
+)
 def test_parameters_that_make_no_run_are_refused(bad):
     with pytest.raises(ValueError):
         langevin.sample(**bad)

@@ -46,7 +46,7 @@ def test_a_constant_leaves_the_score_alone_and_lifts_the_logarithm(source, const
     assert cut.deviation < 1e-12
     seen = cut.log_p > cut.log_p.max() - 500
     assert torch.allclose((cut.log_cp - cut.log_p)[seen], torch.full_like(cut.log_p[seen], math.log(constant)), atol=1e-9)
-    assert cut.integral == pytest.approx(constant, rel=2e-3)      # quadrature: the grid cuts off the far tails
+    assert cut.integral == pytest.approx(constant, rel=2e-3)  # quadrature: the grid cuts off the far tails
 
 
 @pytest.mark.parametrize("kT", [0.5, 2.0])
@@ -67,7 +67,7 @@ def test_greedy_ends_on_modes_and_langevin_on_p():
     greedy, thermal = sf.sample(kT=0.0, n_particles=2000), sf.sample(kT=1.0, n_particles=2000)
     assert torch.equal(greedy.positions[0], thermal.positions[0])
     density = sf.field()
-    assert density.score(greedy.final).norm(dim=1).max() < 1e-2        # at rest
+    assert density.score(greedy.final).norm(dim=1).max() < 1e-2  # at rest
     assert density.score(thermal.final).norm(dim=1).median() > 0.5
     assert sf.truth(greedy).ratio > 4 and sf.truth(thermal).z < 4
     counted = sf.basins()
@@ -94,7 +94,7 @@ def test_past_twice_the_width_squared_nothing_settles():
     assert sf.stationary_variance(0.5, 1.0, 0.5) == math.inf
     assert sf.sample(step=2.2, kT=0.0, n_steps=100, **ONE).final.norm(dim=1).median() > 100
     assert sf.sample(step=1.8, kT=0.0, n_steps=100, **ONE).final.norm(dim=1).max() < 1e-6
-    three = dict(modes=tuple((x, y, weight, 0.5) for x, y, weight, _ in sf.MODES))           # the scene on the page
+    three = dict(modes=tuple((x, y, weight, 0.5) for x, y, weight, _ in sf.MODES))  # the scene on the page
     hops = sf.field(**three).score(sf.sample(step=2.2, kT=0.0, **three).final).norm(dim=1)
     rests = sf.field(**three).score(sf.sample(step=1.8, kT=0.0, **three).final).norm(dim=1)
     assert hops.min() > 1e-2 > rests.max()
@@ -120,7 +120,7 @@ def test_basins_of_far_modes_hold_their_weights_and_shallow_bumps_merge():
     far = sf.basins(modes=((-2.0, 0.0, 0.7, 0.3), (2.0, 0.0, 0.3, 0.3)))
     assert torch.allclose(far.mass, torch.tensor([0.7, 0.3], dtype=torch.float64), atol=1e-4)
     assert torch.allclose(far.peaks.float(), torch.tensor([[-2.0, 0.0], [2.0, 0.0]]), atol=0.06)
-    assert len(sf.basins(modes=((-0.5, 0.0, 0.5, 0.4), (0.5, 0.0, 0.5, 0.4))).mass) == 1      # barrier of 0.2 kT
+    assert len(sf.basins(modes=((-0.5, 0.0, 0.5, 0.4), (0.5, 0.0, 0.5, 0.4))).mass) == 1  # barrier of 0.2 kT
     assert len(find_basins(GridLaw.of(sf.field(modes=((-0.5, 0.0, 0.5, 0.4), (0.5, 0.0, 0.5, 0.4))), n=96), barrier=0.05).mass) == 2
     assert len(sf.basins(source="checkerboard").mass) == 8
     assert len(sf.basins(source="checkerboard", sigma=2.0).mass) == 1
@@ -138,8 +138,15 @@ def test_noise_merges_modes_and_shortens_the_arrows():
 def test_modes_travel_as_text_and_bad_text_is_refused_in_words():
     assert sf.parse_modes(sf.format_modes(sf.MODES)) == sf.MODES
     assert sf.format_modes([(9, -0.001, 0, 0.456)]) == "3 0 0.01 0.46"
-    for text, word in (("", "1 to 12"), ("1 2 3", "four numbers"), ("a b c d", "four numbers"), ("9 0 1 0.5", "x must be"),
-                       ("0 0 -1 0.5", "weight"), ("0 0 1 nan", "width"), ("0 0 1 .5;" * 13, "not 13")):
+    for text, word in (
+        ("", "1 to 12"),
+        ("1 2 3", "four numbers"),
+        ("a b c d", "four numbers"),
+        ("9 0 1 0.5", "x must be"),
+        ("0 0 -1 0.5", "weight"),
+        ("0 0 1 nan", "width"),
+        ("0 0 1 .5;" * 13, "not 13"),
+    ):
         with pytest.raises(ValueError, match=word):
             sf.parse_modes(text)
 
@@ -162,8 +169,9 @@ def test_same_seed_same_bits_and_frames_never_change_the_walk():
     assert torch.equal(sf.field(source="ring").means, get_dataset("ring").means)
 
 
-@pytest.mark.parametrize("bad", [dict(step=0.0), dict(kT=-1.0), dict(n_steps=0), dict(n_particles=0), dict(start="there"),
-                                 dict(source="moon"), dict(sigma=-1.0)])
+@pytest.mark.parametrize(
+    "bad", [dict(step=0.0), dict(kT=-1.0), dict(n_steps=0), dict(n_particles=0), dict(start="there"), dict(source="moon"), dict(sigma=-1.0)]
+)
 def test_bad_parameters_are_refused(bad):
     with pytest.raises(ValueError):
         sf.sample(**{"n_particles": 5, "n_steps": 5} | bad)
@@ -174,7 +182,7 @@ def test_bad_parameters_are_refused(bad):
 def test_along_a_level_ridge_walkers_come_as_far_as_einstein_says():
     """The angle on a narrow ring is free diffusion: its spread times the radius is sqrt(2 kT t) while it is well below a turn."""
     run = sf.sample(source="ring", step=0.1, n_steps=500, n_particles=2000, seed=3, n_frames=501)
-    x = run.positions[100:]                                                    # the ring is found first
+    x = run.positions[100:]  # the ring is found first
     turned = torch.atan2(x[..., 1], x[..., 0]).diff(dim=0)
     angle = ((turned + math.pi) % (2 * math.pi) - math.pi).sum(0)
     radius = x[-1].norm(dim=1).mean()
