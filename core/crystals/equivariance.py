@@ -32,13 +32,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core.crystals import small_networks
-from core.crystals.lattice import lattice_to_vector
-from core.crystals.models import load_model
-from core.crystals.structures import STRUCTURES
-from core.crystals.symmetry import unimodular_matrices
-from core.crystals.types import Crystal, CrystalTrajectory
+from core.generator.model import reference_networks as small_networks
+from core.generator.registry import load_model
 from core.numerics.torus import wrap
+from core.structures.builtin import STRUCTURES
+from core.structures.crystal import Crystal, CrystalTrajectory
+from core.structures.lattice import lattice_to_vector
+from core.structures.symmetry import unimodular_matrices
 
 Network = Callable[[Tensor, Tensor, Tensor], Tensor]
 NETWORKS = ("MLP", "EGNN", "CSPNet", "Denoiser")

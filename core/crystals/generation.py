@@ -18,16 +18,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core.crystals.builtin import open_library
-from core.crystals.composer import compose
-from core.crystals.elements import MASKED, MAX_NUMBER
-from core.crystals.formula import FormulaError
-from core.crystals.judge import features
-from core.crystals.lattice import lattice_to_vector, nearest_distances, vector_to_lattice
-from core.crystals.metrics import MIN_DISTANCE, composition_valid, found_rms, structure_valid
-from core.crystals.models import KINDS, MODELS, Model, ModelMissing, load_model
-from core.crystals.network import Denoiser
-from core.crystals.sampler import (
+from core.generator.baselines.library import open_library
+from core.generator.baselines.substitution import Proposal, prototype
+from core.generator.composition.composition_model import compose
+from core.generator.model.network import Denoiser
+from core.generator.model.state import Cells
+from core.generator.registry import KINDS, MODELS, Model, ModelMissing, load_model
+from core.generator.sampling.loop import (
     FLOW,
     METHODS,
     Guide,
@@ -38,10 +35,13 @@ from core.crystals.sampler import (
     surprise,
     times,
 )
-from core.crystals.state import Cells
-from core.crystals.substitution import Proposal, prototype
-from core.crystals.types import Crystal, CrystalTrajectory
+from core.generator.selection.reranker import features
+from core.metrics.report import MIN_DISTANCE, composition_valid, found_rms, structure_valid
 from core.numerics.trajectory import frame_indices
+from core.structures.crystal import Crystal, CrystalTrajectory
+from core.structures.elements import MASKED, MAX_NUMBER
+from core.structures.formula import FormulaError
+from core.structures.lattice import lattice_to_vector, nearest_distances, vector_to_lattice
 
 __all__ = [
     "KINDS",

@@ -20,10 +20,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.crystals.metrics import match_rms
-from core.crystals.structures import STRUCTURES
-from core.crystals.types import Crystal, CrystalTrajectory
-from core.crystals.upload import read_cif
+from core.metrics.report import match_rms
+from core.structures.builtin import STRUCTURES
+from core.structures.cif import read_cif
+from core.structures.crystal import Crystal, CrystalTrajectory
 
 MAX_ATOMS = 400  # what the player draws
 CELLS = ("as written", "primitive", "Niggli", "skewed", "2×1×1", "2×2×2")

@@ -21,8 +21,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.crystals.types import Crystal, CrystalTrajectory
 from core.figures.blocks import split
+from core.structures.crystal import Crystal, CrystalTrajectory
 
 MAGIC, VERSION = b"N2CX", 1
 MAX_CRYSTALS, MAX_ATOMS, MAX_FRAMES = 16, 400, 2048

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from core.crystals.equivariance import MOVES
-from core.crystals.poses import centres, drift_exact, poses
 from core.figures.theme import LIGHT, Palette, rgba, styled
 from core.numerics.distances import RAISED
+from core.numerics.rigid_molecule import centres, drift_exact, poses
 from core.numerics.trajectory import Trajectory
 
 KEPT = 1e-5  # the project's symmetry tolerance: what float32 leaves of an exact symmetry, with room

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 
 from core.crystals.equivariance import MOVES, Cell, as_crystal, movie
-from core.crystals.poses import ATOMS, SCHEDULE, density
 from core.figures.crystal_payload import pack_crystals
 from core.figures.payload import Panel, grid_points, pack_player
+from core.numerics.rigid_molecule import ATOMS, SCHEDULE, density
 from core.numerics.trajectory import Trajectory
 
 HALF, CELLS, MOMENTS = 3.5, 64, 24

@@ -9,10 +9,10 @@ import plotly.graph_objects as go
 import torch
 from plotly.subplots import make_subplots
 
-from core.crystals.diffusion import Diffusion
 from core.crystals.generation import ReadOut
-from core.crystals.settling import Settling
 from core.figures.theme import LIGHT, Palette, rgba, styled
+from core.generator.model.diffusion import Diffusion
+from core.metrics.convergence import Settling
 
 READ_OUTS = {"nearest_distance": "nearest distance (Å)", "volume_per_atom": "volume per atom (Å³)", "density": "density (g/cm³)"}
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from core.crystals.compare import Comparison
 from core.crystals.generation import ReadOut
-from core.crystals.types import Crystal
+from core.metrics.comparison import Comparison
+from core.structures.crystal import Crystal
 
 
 def read_out_table(facts: ReadOut) -> list[tuple[str, str]]:

@@ -1,6 +1,6 @@
 """Train the formula denoiser: python -m core.learning.train_formulas POOL.npz
 
-POOL.npz holds `numbers`, `num_atoms` and `dev`, as `python -m core.crystals.dataset prepare` writes them; rows marked `dev` are
+POOL.npz holds `numbers`, `num_atoms` and `dev`, as `python -m core.structures.dataset prepare` writes them; rows marked `dev` are
 never trained on. Only reduced formulas are used, each once. Seeded; a run stopped half-way goes on from its checkpoint.
 """
 

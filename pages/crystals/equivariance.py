@@ -2,10 +2,11 @@
 
 import streamlit as st
 
-from core.crystals import equivariance, poses
-from core.crystals.models import ModelMissing, load_model
+from core.crystals import equivariance
 from core.figures import equivariance as figures
 from core.figures import equivariance_stage as stages
+from core.generator.registry import ModelMissing, load_model
+from core.numerics import rigid_molecule as poses
 from pages import kit
 from pages.kit.crystal_player import crystal_player
 from pages.kit.equation import number

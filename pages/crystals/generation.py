@@ -3,11 +3,11 @@
 import streamlit as st
 
 from core.crystals import generation
-from core.crystals.compare import known_like, same_content
-from core.crystals.settling import settling
 from core.figures import generation as figures
 from core.figures import generation_tables as tables
 from core.figures.crystal_payload import pack_crystals
+from core.metrics.comparison import known_like, same_content
+from core.metrics.convergence import settling
 from pages import kit
 from pages.kit import growing
 from pages.kit.crystal_player import crystal_player

@@ -3,9 +3,9 @@
 import streamlit as st
 
 from core.crystals import representation
-from core.crystals.structures import STRUCTURES
 from core.figures import representation as figures
 from core.figures import representation_stage
+from core.structures.builtin import STRUCTURES
 from pages import kit
 from pages.kit.crystal_player import crystal_player
 from pages.kit.equation import number

@@ -9,9 +9,9 @@ from typing import Any
 import streamlit as st
 
 from core.crystals import generation
-from core.crystals.compare import Comparison, known_like, origin
-from core.crystals.structures import STRUCTURES
-from core.crystals.types import Crystal, CrystalTrajectory
+from core.metrics.comparison import Comparison, known_like, origin
+from core.structures.builtin import STRUCTURES
+from core.structures.crystal import Crystal, CrystalTrajectory
 from pages.kit.controls import Choice, Control, Number, Slider, Text
 from pages.kit.known import LIBRARY, judge
 

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 import streamlit as st
 
 from core.crystals import generation
-from core.crystals.arrays import ArrayFileError
-from core.crystals.compare import Comparison, compare, known_like
-from core.crystals.formula import FormulaError, parse_formula
-from core.crystals.models import Model
-from core.crystals.types import Crystal, CrystalTrajectory
+from core.generator.registry import Model
+from core.metrics.comparison import Comparison, compare, known_like
+from core.structures.arrays import ArrayFileError
+from core.structures.crystal import Crystal, CrystalTrajectory
+from core.structures.formula import FormulaError, parse_formula
 
 LIBRARY = os.environ.get("N2C_LIBRARY") or None  # a prepared file of known crystals; None = the built-in prototypes
 

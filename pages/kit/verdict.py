@@ -7,11 +7,11 @@ import math
 
 import streamlit as st
 
-from core.crystals.compare import Comparison
-from core.crystals.metrics import MISS, TIGHT
-from core.crystals.types import Crystal, CrystalTrajectory
-from core.crystals.upload import CrystalFileError, read_cif
 from core.figures.theme import typeset
+from core.metrics.comparison import Comparison
+from core.metrics.report import MISS, TIGHT
+from core.structures.cif import CrystalFileError, read_cif
+from core.structures.crystal import Crystal, CrystalTrajectory
 
 
 def verdict(comparison: Comparison | None) -> None:

@@ -4,7 +4,7 @@
 
 Chemeleon-DNG (Park & Walsh) predicts crystals of given composition with CSPNet 512 x 6 and 256 predictor-corrector steps. Its
 weights are not needed for timing: the network is made with random ones, in the sizes its authors publish. Both use two threads; ours as
-`core.crystals.generate` does, a batch in two halves and matrix products in bfloat16 where the processor has units for it.
+`core.commands.generate` does, a batch in two halves and matrix products in bfloat16 where the processor has units for it.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from importlib.util import find_spec
 
 import torch
 
-from core.crystals.composer import compose
 from core.crystals.generation import load_model, run_in_parts
-from core.crystals.models import in_precision
-from core.crystals.weights import n_parameters
+from core.generator.composition.composition_model import compose
+from core.generator.registry import in_precision
+from core.generator.weights import n_parameters
 from tests.benchmarks.report import write
 
 ATOMS, BATCH, THEIR_BATCH = 10, 64, 8

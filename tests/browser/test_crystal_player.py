@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.crystals.structures import STRUCTURES
-from core.crystals.types import Crystal
+from core.structures.builtin import STRUCTURES
+from core.structures.crystal import Crystal
 from pages.kit.crystal_player import LIBRARY, PUBLIC_LIBRARY
 
 ROOT = Path(__file__).resolve().parents[2]

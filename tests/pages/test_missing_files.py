@@ -49,5 +49,5 @@ def test_pages_without_weights(damage, tmp_path):
     said = json.loads(ran.stdout.splitlines()[-1])
     assert all(exceptions == [] for exceptions, _ in said.values()), said
     for page in ("home", "pages/crystals/generation.py"):
-        assert any("assets/models/" in words and "core.crystals.train" in words for words in said[page][1]), said[page]
+        assert any("assets/models/" in words and "core.generator.training.denoiser" in words for words in said[page][1]), said[page]
     assert any("exact score is used instead" in words for words in said["pages/learning/reverse_process.py"][1])

@@ -8,10 +8,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 import numpy as np
 import streamlit as st
 
-from core.crystals.structures import STRUCTURES
-from core.crystals.types import CrystalTrajectory
 from core.figures.crystal_payload import pack_crystals
 from core.figures.payload import Panel, pack_player
+from core.structures.builtin import STRUCTURES
+from core.structures.crystal import CrystalTrajectory
 from pages.kit.crystal_player import crystal_player
 from pages.kit.player import player
 

@@ -7,9 +7,10 @@ import pytest
 import torch
 from pymatgen.analysis.structure_matcher import StructureMatcher
 
-from core.crystals import equivariance, small_networks
+from core.crystals import equivariance
 from core.crystals.equivariance import CRYSTALS, MOVES, Cell, along, answer, as_crystal, errors, example, movie, round_off
-from core.crystals.models import ModelMissing
+from core.generator.model import reference_networks as small_networks
+from core.generator.registry import ModelMissing
 
 TOLERANCE = 1e-5
 KEPT = {

@@ -4,10 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from core.commands.generate import main
 from core.crystals import generation
-from core.crystals.arrays import ArrayFileError, from_crystals, load_arrays
-from core.crystals.formula import FormulaError
-from core.crystals.generate import main
 from core.crystals.generation import (
     Cancelled,
     forward,
@@ -20,10 +18,12 @@ from core.crystals.generation import (
     to_cells,
     trust_in,
 )
-from core.crystals.models import FOLDER, KINDS, MODELS, ModelMissing, load_model
-from core.crystals.sampler import SamplerConfig
-from core.crystals.settling import settling, strain
-from core.crystals.types import Crystal, CrystalTrajectory
+from core.generator.registry import FOLDER, KINDS, MODELS, ModelMissing, load_model
+from core.generator.sampling.loop import SamplerConfig
+from core.metrics.convergence import settling, strain
+from core.structures.arrays import ArrayFileError, from_crystals, load_arrays
+from core.structures.crystal import Crystal, CrystalTrajectory
+from core.structures.formula import FormulaError
 
 ROCKSALT = Crystal([11, 17], [[0, 0, 0], [0.5, 0.5, 0.5]], (np.ones((3, 3)) - np.eye(3)) * 2.82)
 
@@ -62,8 +62,8 @@ def test_repeated_lines_are_different_draws():
 
 def test_candidates_are_ranked_by_the_models_own_surprise(model):
     """Of three candidates the least surprising one is kept, and it is one of the three."""
-    from core.crystals.sampler import SamplerConfig, surprise
-    from core.crystals.state import Cells
+    from core.generator.model.state import Cells
+    from core.generator.sampling.loop import SamplerConfig, surprise
 
     def grown(**options):
         return run(model, [(38, 22, 8, 8, 8)] * 2 + [(11, 17)] * 2, SamplerConfig(steps=6, **options), seed=4, n_frames=2)
@@ -100,7 +100,7 @@ def test_impossible_requests(model):
 
 
 def test_missing_and_broken_weights_say_how_to_get_them_back(models_folder, tmp_path):
-    with pytest.raises(ModelMissing, match="is not there.*core.crystals.train"):
+    with pytest.raises(ModelMissing, match="is not there.*core.generator.training.denoiser"):
         load_model("mp20", tmp_path)
     with pytest.raises(ModelMissing, match="cannot be read"):
         load_model("perov5", models_folder)
@@ -241,7 +241,7 @@ def test_command_without_files(models_folder, tmp_path, capsys):
     assert run_command(models_folder, tmp_path / "list.txt", tmp_path / "no" / "folder.npz") == 2
     assert run_command(tmp_path, tmp_path / "list.txt", tmp_path / "o.npz") == 2
     errors = capsys.readouterr().err
-    assert "absent.txt" in errors and "folder does not exist" in errors and "core.crystals.train" in errors
+    assert "absent.txt" in errors and "folder does not exist" in errors and "core.generator.training.denoiser" in errors
 
 
 def test_every_method_of_the_command(models_folder, tmp_path, capsys):

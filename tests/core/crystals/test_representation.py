@@ -23,9 +23,9 @@ from core.crystals.representation import (
     sameness,
     symmetry,
 )
-from core.crystals.structures import STRUCTURES
-from core.crystals.types import Crystal
-from core.crystals.upload import CrystalFileError
+from core.structures.builtin import STRUCTURES
+from core.structures.cif import CrystalFileError
+from core.structures.crystal import Crystal
 
 ROUND_OFF = 1e-9
 WYCKOFF = {  # International Tables; free: coordinates that symmetry leaves open, the cell's included

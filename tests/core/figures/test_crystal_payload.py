@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from core.crystals.structures import STRUCTURES
-from core.crystals.types import CrystalTrajectory
 from core.figures.crystal_payload import LEVELS, pack_crystals, payload_header, unpack_crystals
+from core.structures.builtin import STRUCTURES
+from core.structures.crystal import CrystalTrajectory
 
 
 def movie(n_atoms=5, n_frames=7, seed=0, reveal=True):

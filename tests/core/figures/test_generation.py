@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from core.crystals.diffusion import Diffusion
 from core.crystals.generation import ReadOut
-from core.crystals.settling import Settling
 from core.figures.generation import READ_OUTS, coming_to_rest, noise_levels, read_out_histograms
 from core.figures.theme import DARK, LIGHT
+from core.generator.model.diffusion import Diffusion
+from core.metrics.convergence import Settling
 
 OUTS = [ReadOut("Na1 Cl1", True, True, 2.0 + 0.1 * i, 2.5 + 0.01 * i, 20 + i) for i in range(10)]
 

@@ -23,7 +23,7 @@ def test_representation_a_bad_file_and_a_huge_cell_are_named():
 
 
 def test_representation_a_good_file_is_shown():
-    from core.crystals.structures import STRUCTURES
+    from core.structures.builtin import STRUCTURES
 
     visit = Visit(find("representation"))
     visit.app.file_uploader(key="upload").set_value(("mine.cif", STRUCTURES["rutile TiO2"]().to_cif().encode(), "text/plain")).run()

@@ -1,0 +1,75 @@
+"""The prototypes that need no download: AFLOW's, which pymatgen carries, and the crystals built in code.
+
+    python -m core.generator.baselines.library        writes assets/models/prototypes.npz anew from the installed pymatgen
+
+Source: Mehl et al. 2017, The AFLOW Library of Crystallographic Prototypes (J. Mater. Res. 136, S1), through
+`pymatgen.analysis.prototypes`. Each enters as its primitive cell and, where that is another number of atoms, as the cell
+in which it is tabulated, so that `Na1 Cl1` and `Na4 Cl4` both find rock salt.
+"""
+
+from __future__ import annotations
+
+import warnings
+from functools import cache, lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from core.generator.baselines.substitution import Library
+from core.generator.registry import FOLDER
+from core.structures.arrays import ArrayFileError, CrystalArrays, from_crystals, load_arrays
+from core.structures.builtin import PROTOTYPES
+from core.structures.crystal import Crystal
+
+MAX_ATOMS = 40
+ASSET = FOLDER / "prototypes.npz"
+
+
+@cache
+def builtin_library() -> Library:
+    """Column `name`: where each entry comes from. Built anew (seconds) where the file is missing."""
+    return Library(load_arrays(ASSET) if ASSET.exists() else build())
+
+
+def open_library(path: str | None) -> Library:
+    """The library of this file, read once while it stays as it is; the built-in one for None. Raises ArrayFileError."""
+    if path is None:
+        return builtin_library()
+    try:
+        return _read(path, Path(path).stat().st_mtime_ns)
+    except OSError as error:
+        raise ArrayFileError(f"{path}: {error.strerror}") from None
+
+
+@lru_cache(maxsize=2)
+def _read(path: str, modified: int) -> Library:
+    return Library.read(path)
+
+
+def build() -> CrystalArrays:
+    """Some six seconds of work, most of it reading pymatgen's file."""
+    from pymatgen.analysis.prototypes import AFLOW_PROTOTYPE_LIBRARY
+
+    crystals, names = [], []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        tabulated = [(f"{_name(entry['tags'])} (AFLOW)", entry["snl"].structure) for entry in AFLOW_PROTOTYPE_LIBRARY]
+        tabulated += [(p.name, p().to_pymatgen()) for p in PROTOTYPES]
+        for name, structure in tabulated:
+            if not structure.is_ordered or len(structure) > 4 * MAX_ATOMS or structure.atomic_numbers[0] > 103:
+                continue
+            primitive = structure.get_primitive_structure().get_reduced_structure()
+            for cell in (primitive, structure)[: 1 + (len(primitive) != len(structure))]:
+                if len(cell) <= MAX_ATOMS and max(cell.atomic_numbers) <= 103:
+                    crystals.append(Crystal.from_pymatgen(cell))
+                    names.append(name)
+    return from_crystals(crystals, name=np.array(names))
+
+
+def _name(tags: dict[str, str]) -> str:
+    """The mineral, else the Strukturbericht symbol, else AFLOW's own label; pymatgen writes an absent one as "None"."""
+    return next(tags[key] for key in ("mineral", "strukturbericht", "aflow") if tags[key] not in (None, "None"))
+
+
+if __name__ == "__main__":
+    build().save(ASSET)

@@ -1,0 +1,147 @@
+"""The trained models that come with the app, and what they can be asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+
+from core.generator.composition.composition_model import Composer, from_text
+from core.generator.model.diffusion import Diffusion
+from core.generator.model.flow import Flow
+from core.generator.model.network import Denoiser, has_bfloat16_units, in_bfloat16
+from core.generator.sampling.loop import SamplerConfig
+from core.generator.selection.reranker import Judge
+from core.generator.weights import WeightsError, load_judge, load_module, load_weights
+from core.structures.formula import FormulaError, check_composition, parse_formula
+
+FOLDER = Path(__file__).resolve().parents[2] / "assets" / "models"
+MODELS = {
+    "perov5": "Perov-5: cubic perovskites, five atoms in the cell",
+    "mp20": "MP-20: crystals of the Materials Project with up to 20 atoms in the cell",
+}
+
+
+KINDS = {"flow": "flow matching", "diffusion": "diffusion"}
+PRECISIONS = ("auto", "float32", "bfloat16")
+
+
+class ModelMissing(RuntimeError):
+    """The weight file of a model is absent or broken; the message says how to get it back."""
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A network in its units, its process, and `about`: data, training time, measured numbers. name: of the data set.
+
+    judge: of finished crystals; a model without one ranks them by its own surprise. composer: of formulas, for a flow that is given none.
+    """
+
+    name: str
+    network: Denoiser
+    process: Diffusion | Flow
+    about: dict
+    judge: Judge | None = None
+    composer: Composer | None = None
+
+    @property
+    def atom_counts(self) -> tuple[int, ...]:
+        """Cell sizes seen in training."""
+        return tuple(self.about.get("atom_counts") or range(1, self.network.config.max_atoms + 1))
+
+    @property
+    def known(self) -> frozenset[int]:
+        """Atomic numbers seen in training."""
+        return frozenset(self.network.known.nonzero().flatten().tolist())
+
+    @property
+    def kind(self) -> str:
+        """How it was trained: a key of KINDS."""
+        return "flow" if isinstance(self.process, Flow) else "diffusion"
+
+    @property
+    def de_novo(self) -> bool:
+        """Can it decide the species too?"""
+        return self.composer is not None or isinstance(self.process, Diffusion) and self.process.species_weight > 0
+
+    @property
+    def scoring(self) -> SamplerConfig:
+        """The sampler's constants chosen on the dev set for the published numbers."""
+        return SamplerConfig(**self.about.get("scoring", {}))
+
+    def composition(self, formula: str | Sequence[int], *, unseen: bool = False) -> tuple[int, ...]:
+        """Atomic numbers of the cell, checked against what the model was trained on. Raises FormulaError.
+
+        unseen: accept elements that were not in the training data; `stand_in` says what the model can take for them.
+        """
+        numbers = parse_formula(formula) if isinstance(formula, str) else tuple(int(z) for z in formula)
+        if not numbers:
+            raise FormulaError("The cell has no atoms.")
+        check_composition(numbers, model=self.name, atom_counts=self.atom_counts, known=numbers if unseen else self.known)
+        return numbers
+
+    def stand_in(self, number: int) -> int:
+        """The element of the training data whose properties (`elements.FEATURES`) are nearest; `number` itself if it was there."""
+        if number in self.known:
+            return number
+        seen = torch.tensor(sorted(self.known))
+        table = self.network.properties
+        nearest = (table[seen] - table[min(number, len(table) - 1)]).norm(dim=1).argmin()
+        return int(seen[nearest])
+
+
+def load_model(name: str, folder: Path = FOLDER, *, kind: str = "diffusion") -> Model:
+    """Read once, then kept. Raises ModelMissing when the weights are absent or broken, KeyError for another name or kind."""
+    if name not in MODELS or kind not in KINDS:
+        raise KeyError(f"there is no model {name!r} of kind {kind!r}; there are {', '.join(MODELS)}, each as {' and '.join(KINDS)}")
+    path = Path(folder) / f"{name}_{kind}.safetensors"
+    try:
+        return _load(name, kind, path, path.stat().st_mtime_ns)
+    except FileNotFoundError:
+        reason = "is not there"
+    except WeightsError as error:
+        reason = f"cannot be read ({str(error).removeprefix(f'{path}: ')})"
+    raise ModelMissing(
+        f"The weight file assets/models/{path.name} {reason}. Get it back with "
+        f"`git checkout -- assets/models/{path.name}`, or train one: "
+        f"`python -m core.generator.training.denoiser --data POOL.npz --model {name} --method {kind} --minutes 10 --out runs/{name}` "
+        f"and copy runs/{name}/model.safetensors there."
+    )
+
+
+@lru_cache(maxsize=6)
+def _load(name: str, kind: str, path: Path, modified: int) -> Model:
+    network, process, about = load_weights(path)
+    composer = load_composer(name, path.parent) if kind == "flow" else None
+    return Model(name, network, process, about, load_judge(path, network), composer)
+
+
+def in_precision(model: Model, precision: str = PRECISIONS[0]) -> Model:
+    """The same model for inference with matrix products in one of PRECISIONS; auto: bfloat16 where the processor has units for it."""
+    fast = has_bfloat16_units() if precision == "auto" else precision == "bfloat16"
+    return replace(model, network=in_bfloat16(model.network)) if fast else model
+
+
+def load_composer(name: str, folder: Path = FOLDER) -> Composer | None:
+    """The network that makes up formulas like those of a data set; None if there is none. Raises ModelMissing for a broken file."""
+    path = Path(folder) / f"{name}_composer.safetensors"
+    if not path.exists():
+        return None
+    composer = Composer()
+    try:
+        composer.stoichiometries = from_text(load_module(path, composer)["stoichiometries"])
+    except (WeightsError, KeyError, ValueError) as error:
+        raise unreadable(path, error) from None
+    return composer
+
+
+def unreadable(path: Path, error: Exception) -> ModelMissing:
+    """What to raise for the weights of a small network that are absent or broken."""
+    reason = str(error).removeprefix(f"{path}: ")
+    return ModelMissing(
+        f"The weight file assets/models/{path.name} cannot be read ({reason}). Get it back with "
+        f"`git checkout -- assets/models/{path.name}`."
+    )

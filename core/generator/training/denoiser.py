@@ -1,0 +1,339 @@
+"""Train the crystal model.
+
+    python -m core.generator.training.denoiser --data POOL.npz --model mp20 --method flow --minutes 90 --out runs/mp20 [--resume]
+
+Rows marked `dev` are never trained on; their loss is logged. RUN_DIR gets log.jsonl, state.pt (everything needed to
+go on, written whole or not at all) and model.safetensors (float32 moving average, the file the app loads).
+The learning rate follows the budget (`--minutes` of training time, or `--steps`), so a resumed run ends where an
+uninterrupted one would; with `--steps` it ends at the very same weights.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from core.crystals.generation import run
+from core.generator.baselines.element_exchange import exchange, replacement_table
+from core.generator.baselines.substitution import Library
+from core.generator.model.diffusion import Diffusion
+from core.generator.model.flow import Flow
+from core.generator.model.network import Denoiser, NetworkConfig
+from core.generator.model.state import Losses
+from core.generator.registry import Model
+from core.generator.sampling.loop import SamplerConfig
+from core.generator.training.data import epoch_batches, every_batch, fit_units, make_buckets, training_times
+from core.generator.weights import WeightsError, load_weights, save_weights
+from core.metrics.evaluation import evaluate
+from core.numerics.files import whole
+from core.structures.arrays import ArrayFileError, load_arrays
+from core.structures.crystal import Crystal
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    learning_rate: float = 1e-3
+    warmup: int = 300
+    weight_decay: float = 0.01
+    ema: float = 0.9995
+    clip: float = 1.0
+    atoms_per_batch: int = 512
+    max_batch: int = 96
+    augment: bool = False
+    exchange: float = 0.0
+    bf16: bool = False
+    seed: int = 0
+
+
+SIZES = {
+    "perov5": NetworkConfig(width=128, pair_width=32, depth=4, max_atoms=5, dropout=0.1),
+    "mp20": NetworkConfig(width=192, pair_width=48, depth=6, max_atoms=20, dropout=0.1),
+}
+PROCESSES: dict[tuple[str, str], Diffusion | Flow] = {
+    ("perov5", "diffusion"): Diffusion(),
+    ("mp20", "diffusion"): Diffusion(lattice_power=2.0, species_weight=0.5),
+    ("perov5", "flow"): Flow(paired=True),
+    ("mp20", "flow"): Flow(paired=True),
+}
+
+PROBE = {Diffusion: SamplerConfig(steps=50, eta=1.0), Flow: SamplerConfig(steps=50, sharpen=10.0)}
+
+
+class Run:
+    """Network, optimiser, moving average and the place in the schedule; all of it goes into the checkpoint."""
+
+    def __init__(self, network: Denoiser, process: Diffusion | Flow, config: TrainConfig, replacements: Tensor | None = None):
+        self.network, self.process, self.config, self.replacements = network, process, config, replacements
+        network.bf16 = config.bf16
+        self.average = {name: value.clone() for name, value in network.state_dict().items()}
+        self.optimizer = torch.optim.AdamW(
+            network.parameters(), lr=config.learning_rate, betas=(0.9, 0.99), weight_decay=config.weight_decay, foreach=True
+        )
+        self.step = self.epoch = self.batch = 0
+        self.seconds = 0.0
+
+    def train_step(self, buckets, n: int, rows: np.ndarray, progress: float) -> list[float]:
+        """One update at `progress` in [0, 1] of the budget; returns the losses."""
+        config = self.config
+        generator = torch.Generator().manual_seed(config.seed * 1_000_003 + self.step)
+        torch.manual_seed(config.seed * 1_000_003 + self.step)  # dropout draws from torch's own generator
+        rate = config.learning_rate * min(1.0, (self.step + 1) / config.warmup)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, progress))))
+        clean = buckets[n].draw(rows, self.network, generator)
+        if self.replacements is not None:
+            clean = clean._replace(numbers=exchange(clean.numbers, self.replacements, config.exchange, generator))
+        losses = self.process.loss(self.network, clean, training_times(len(rows), generator), generator=generator)
+        self.optimizer.zero_grad(set_to_none=True)
+        self.process.total(losses).backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), config.clip)
+        self.optimizer.step()
+        self.step += 1
+        decay = min(config.ema, (1 + self.step) / (10 + self.step))
+        names = [name for name, value in self.average.items() if value.is_floating_point()]
+        current = self.network.state_dict()
+        torch._foreach_lerp_([self.average[name] for name in names], [current[name] for name in names], 1 - decay)
+        return [loss.item() for loss in losses]
+
+    def save(self, folder: Path, about: dict) -> None:
+        state = {
+            "network": self.network.state_dict(),
+            "average": self.average,
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.step,
+            "epoch": self.epoch,
+            "batch": self.batch,
+            "seconds": self.seconds,
+            "config": asdict(self.config),
+            "sizes": asdict(self.network.config),
+        }
+        with whole(folder / "state.pt") as part:
+            torch.save(state, part)
+        save_weights(
+            folder / "model.safetensors",
+            self.network.config,
+            self.process,
+            self.average,
+            {**about, "steps": self.step, "training_seconds": round(self.seconds)},
+        )
+
+    def load(self, folder: Path) -> None:
+        state = torch.load(folder / "state.pt", weights_only=True)
+        if state["config"] != asdict(self.config) or state["sizes"] != asdict(self.network.config):
+            raise SystemExit(f"{folder}/state.pt was written with other settings; start a new --out folder")
+        self.network.load_state_dict(state["network"])
+        self.average = state["average"]
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step, self.epoch, self.batch, self.seconds = (state[k] for k in ("step", "epoch", "batch", "seconds"))
+
+    def averaged(self) -> Denoiser:
+        """A network with the averaged weights, ready for use."""
+        network = Denoiser(self.network.config)
+        network.load_state_dict(self.average)
+        return network.eval()
+
+    @torch.no_grad()
+    def dev_loss(self, buckets) -> dict:
+        """The losses of the averaged weights on held-out cells, always with the same noise."""
+        network = self.averaged()
+        generator = torch.Generator().manual_seed(12345)
+        total, atoms = np.zeros(3), 0
+        for n, rows in every_batch(buckets, size=64):
+            losses = self.process.loss(
+                network, buckets[n].draw(rows, network, None), training_times(len(rows), generator), generator=generator
+            )
+            total += np.array([loss.item() for loss in losses]) * len(rows) * n
+            atoms += len(rows) * n
+        return {f"dev_{name}": value for name, value in zip(Losses._fields, total / atoms)}
+
+    def probe(self, truths: list[Crystal]) -> dict:
+        """Match rate, RMSE and tight share of one crystal grown for each of `truths` (held-out ones) with the averaged weights."""
+        network = self.averaged()
+        model = Model("probe", network, self.process, {})
+        grown = run(model, [c.numbers.tolist() for c in truths], PROBE[type(self.process)])
+        result = evaluate(zip((t.final for t in grown), truths))
+        return {
+            "match_rate": result.match_rate,
+            "match_rate_filtered": result.match_rate_filtered,
+            "rmse": result.rmse,
+            "tight_share": result.tight_share,
+        }
+
+
+def train(
+    data: Path,
+    model: str,
+    out: Path,
+    *,
+    method: str = "diffusion",
+    minutes: float | None,
+    steps: int | None,
+    resume: bool,
+    config: TrainConfig,
+    sizes: NetworkConfig,
+    log_every: float = 60.0,
+    save_every: float = 180.0,
+    probe_every: float = 600.0,
+    n_probe: int = 0,
+    stop_after: int | None = None,
+    init: Path | None = None,
+) -> Run:
+    """Train until the budget is used up. `stop_after` (steps) ends early, as an interruption would.
+
+    init: weights to start from instead of random ones; their units are kept out, the data's are fitted anew.
+    Raises ArrayFileError for unreadable data, WeightsError for unusable `init`.
+    """
+    arrays = load_arrays(data)
+    dev = arrays.dev
+    torch.manual_seed(config.seed)
+    network = Denoiser(sizes)
+    if init is not None:
+        network.load_state_dict(load_weights(init)[0].state_dict())
+    held_out = make_buckets(arrays.select(np.flatnonzero(dev)[:512]), augment=False)
+    probes = [arrays.crystal(i) for i in np.flatnonzero(dev)[:n_probe]]
+    arrays = arrays.select(~dev)
+    fit_units(network, arrays)
+    buckets = make_buckets(arrays, augment=config.augment)
+    replacements = replacement_table(Library(arrays)) if config.exchange else None
+    run = Run(network, PROCESSES[model, method], config, replacements)
+    out.mkdir(parents=True, exist_ok=True)
+    if resume and (out / "state.pt").exists():
+        run.load(out)
+    about = {
+        "model": model,
+        "method": method,
+        "data": data.name,
+        "training_structures": len(arrays),
+        "seed": config.seed,
+        "atom_counts": sorted(buckets),
+    }
+    loop(
+        run,
+        buckets,
+        held_out,
+        probes,
+        out,
+        about,
+        minutes=minutes,
+        steps=steps,
+        log_every=log_every,
+        save_every=save_every,
+        probe_every=probe_every,
+        stop_after=stop_after,
+    )
+    return run
+
+
+def loop(
+    run: Run, buckets, held_out, probes, out: Path, about: dict, *, minutes, steps, log_every, save_every, probe_every, stop_after
+) -> None:
+    """The training loop proper: batches of the current epoch from the current place on, logs, checkpoints."""
+    config = run.config
+    progress = lambda: run.seconds / (60 * minutes) if steps is None else run.step / steps  # noqa: E731
+    bar = tqdm(
+        total=100,
+        unit="%",
+        initial=round(100 * min(1.0, progress())),
+        bar_format="{percentage:3.0f}%|{bar}| {elapsed}<{remaining} {postfix}",
+    )
+    recent: list[list[float]] = []
+    logged = saved = probed = run.seconds
+    while progress() < 1:
+        batches = epoch_batches(
+            buckets, atoms_per_batch=config.atoms_per_batch, max_batch=config.max_batch, seed=config.seed, epoch=run.epoch
+        )
+        while run.batch < len(batches) and progress() < 1:
+            started = time.perf_counter()
+            recent.append(run.train_step(buckets, *batches[run.batch], progress()))
+            run.batch += 1
+            run.seconds += time.perf_counter() - started
+            bar.n = min(100, round(100 * progress()))
+            if run.seconds - logged > log_every:
+                logged = run.seconds
+                due = run.seconds - probed > probe_every
+                write_log(run, held_out, probes if due else [], out, recent, bar)
+                recent, probed = [], run.seconds if due else probed
+            if run.seconds - saved > save_every:
+                saved = run.seconds
+                run.save(out, about)
+            if stop_after is not None and run.step >= stop_after:
+                run.save(out, about)
+                return
+        if run.batch >= len(batches):
+            run.epoch, run.batch = run.epoch + 1, 0
+    if recent:
+        write_log(run, held_out, probes, out, recent, bar)
+    run.save(out, about)
+    bar.close()
+
+
+def write_log(run: Run, held_out, probes, out: Path, recent, bar) -> None:
+    losses = dict(zip(Losses._fields, np.mean(recent, axis=0).tolist(), strict=True))
+    entry = {
+        "step": run.step,
+        "epoch": run.epoch,
+        "seconds": round(run.seconds, 1),
+        **losses,
+        **(run.dev_loss(held_out) if held_out else {}),
+        **(run.probe(probes) if probes else {}),
+    }
+    with open(out / "log.jsonl", "a") as file:
+        file.write(json.dumps({k: round(v, 5) if isinstance(v, float) else v for k, v in entry.items()}) + "\n")
+    bar.set_postfix_str(f"epoch {run.epoch} " + " ".join(f"{k} {v:.3f}" for k, v in losses.items() if v))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m core.generator.training.denoiser", description=__doc__.split("\n")[0])
+    parser.add_argument("--data", type=Path, required=True, help="prepared .npz (see core.structures.dataset)")
+    parser.add_argument("--model", choices=sorted(SIZES), required=True)
+    parser.add_argument("--method", choices=("diffusion", "flow"), default="diffusion")
+    budget = parser.add_mutually_exclusive_group(required=True)
+    budget.add_argument("--minutes", type=float)
+    budget.add_argument("--steps", type=int)
+    parser.add_argument("--out", type=Path, required=True, help="folder of this run")
+    parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--probe", type=int, default=0, help="every ten minutes grow crystals for so many held-out formulas, log scores")
+    parser.add_argument("--init", type=Path, help="weights to start from")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--learning-rate", type=float, default=TrainConfig.learning_rate)
+    parser.add_argument("--augment", action="store_true", help="show each cell in all descriptions that its shape allows")
+    parser.add_argument("--exchange", type=float, default=0.0, help="share of cells in which elements make place for related ones")
+    parser.add_argument("--bf16", action="store_true", help="matrix products in bfloat16, a third faster where the processor has units")
+    parser.add_argument("--dropout", type=float, help="in the blocks; without it that of the model")
+    args = parser.parse_args(arguments)
+    torch.set_num_threads(args.threads)
+    config = replace(
+        TrainConfig(), seed=args.seed, learning_rate=args.learning_rate, augment=args.augment, exchange=args.exchange, bf16=args.bf16
+    )
+    sizes = SIZES[args.model] if args.dropout is None else replace(SIZES[args.model], dropout=args.dropout)
+    try:
+        train(
+            args.data,
+            args.model,
+            args.out,
+            method=args.method,
+            n_probe=args.probe,
+            minutes=args.minutes,
+            steps=args.steps,
+            resume=args.resume,
+            config=config,
+            sizes=sizes,
+            init=args.init,
+        )
+    except (ArrayFileError, WeightsError) as error:
+        parser.exit(2, f"{error}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

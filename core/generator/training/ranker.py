@@ -1,0 +1,182 @@
+"""Train the ranker of structure types.
+
+    python -m core.generator.training.ranker --data POOL.npz --out runs/ranker [--workers W] [--targets N]
+
+First the exam: every crystal of the pool that is not `dev` (and then every `dev` crystal) is asked with itself left out, and the
+benchmark's matcher says which of the nearest structure types are right (labels.npz, hours of one core for 10,000 crystals,
+kept and resumed). Then minutes of training; the score on the last tenth of the pool is logged.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from core.generator.baselines.ranker import MAX_SLOTS, Question, Ranker, loss, question, stack
+from core.generator.baselines.substitution import N_TYPES, Library, by_count
+from core.generator.weights import save_module
+from core.metrics.report import found_rms
+from core.numerics.files import whole
+from core.structures.arrays import CrystalArrays, load_arrays
+from core.structures.crystal import Crystal
+
+CHUNK = 250
+_shared: dict = {}
+
+
+def candidates_rms(numbers: Sequence[int], truth: Crystal, library: Library, without: int | None) -> np.ndarray:
+    """(N_TYPES,): rms of each type's nearest entry against the truth, inf where the matcher finds no map, NaN beyond the last type."""
+    found = library.types(numbers, n_types=N_TYPES, without=without)
+    rms = np.full(N_TYPES, np.nan)
+    for k, place in enumerate(found.first if found else ()):
+        matched = found_rms(library.substituted(numbers, found.neighbours.rows[place], found.neighbours.elements[place]), truth)
+        rms[k] = np.inf if matched is None else matched
+    return rms
+
+
+def _start(data: Path) -> None:
+    arrays = load_arrays(data)
+    _shared["arrays"], _shared["library"] = arrays, Library(arrays)
+
+
+def _some(rows: list[tuple[int, int | None]]) -> list[np.ndarray]:
+    arrays, library = _shared["arrays"], _shared["library"]
+    return [candidates_rms(arrays.crystal(i).numbers, arrays.crystal(i), library, without) for i, without in rows]
+
+
+def labels(data: Path, out: Path, targets: list[tuple[int, int | None]], *, workers: int) -> dict[int, np.ndarray]:
+    """Row of the pool -> rms of its candidates. What `out` holds already is not done again."""
+    done = {int(i): rms for i, rms in zip(*(np.load(out)[key] for key in ("row", "rms")))} if out.exists() else {}
+    left = [target for target in targets if target[0] not in done]
+    chunks = [left[i : i + CHUNK] for i in range(0, len(left), CHUNK)]
+    with ProcessPoolExecutor(workers, initializer=_start, initargs=(data,)) as pool, tqdm(total=len(left), unit="crystal") as bar:
+        for chunk, results in zip(chunks, pool.map(_some, chunks)):
+            done |= {i: rms for (i, _), rms in zip(chunk, results, strict=True)}
+            with whole(out) as part:
+                np.savez_compressed(part, row=np.array(list(done)), rms=np.stack(list(done.values())))
+            bar.update(len(chunk))
+    return done
+
+
+def questions(arrays: CrystalArrays, library: Library, targets, marks: dict[int, np.ndarray]) -> tuple[Question, torch.Tensor]:
+    """All questions that can be asked, and (B, N_TYPES) rms of their candidates."""
+    hull = library.arrays.columns.get("e_above_hull", np.full(len(library), np.nan))
+    asked, rms = [], []
+    for i, without in tqdm(targets, unit="question"):
+        numbers = arrays.crystal(i).numbers
+        found = library.types(numbers, n_types=N_TYPES, without=without)
+        if found is not None and len(by_count(numbers)[0]) <= MAX_SLOTS:
+            asked.append(question(numbers, found, hull[found.neighbours.rows], n_types=N_TYPES))
+            rms.append(torch.from_numpy(marks[i]))
+    return stack(asked), torch.stack(rms).float()
+
+
+def fit(
+    asked: Question, rms: torch.Tensor, *, epochs: int, seed: int = 0, learning_rate: float = 3e-3, decay: float = 0.01, batch: int = 64
+) -> tuple[Ranker, list[float]]:
+    """The ranker after `epochs` over the questions that have an answer, and its top-1 share on the last tenth, epoch by epoch."""
+    torch.manual_seed(seed)
+    ranker = Ranker()
+    optimizer = torch.optim.AdamW(ranker.parameters(), lr=learning_rate, weight_decay=decay)
+    right = torch.isfinite(rms)
+    cut = len(rms) - len(rms) // 10
+    answerable = torch.arange(cut)[right.any(1)[:cut]]
+    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.01, epochs * -(-len(answerable) // batch))
+    history = []
+    for _ in tqdm(range(epochs), unit="epoch"):
+        ranker.train()
+        for rows in answerable[torch.randperm(len(answerable))].split(batch):
+            optimizer.zero_grad()
+            loss(ranker(Question(*(part[rows] for part in asked))), right[rows]).backward()
+            optimizer.step()
+            schedule.step()
+        history.append(top_share(ranker, Question(*(part[cut:] for part in asked)), right[cut:]))
+    return ranker.eval(), history
+
+
+@torch.no_grad()
+def top_share(ranker: Ranker, asked: Question, right: torch.Tensor) -> float:
+    """Share of questions whose first choice is right."""
+    ranker.eval()
+    first = torch.cat([ranker(Question(*(part[rows] for part in asked))).argmax(1) for rows in torch.arange(len(right)).split(256)])
+    return right.gather(1, first[:, None]).float().mean().item()
+
+
+def card(ranker: Ranker, about: dict) -> str:
+    """The model card, in Markdown."""
+    dev = about.get("dev")
+    measured = (
+        ""
+        if dev is None
+        else f"""
+## Measured on {dev["n"]:,} held-out crystals
+
+| first choice is mapped onto the truth by the benchmark's matcher | share |
+|---|---|
+| nearest prototype by the fixed distance of elements, no network | {dev["first_by_distance"]:.1%} |
+| first choice of the ranker | {dev["first_by_ranker"]:.1%} |
+| any of the {N_TYPES} types considered: the ceiling | {dev["any"]:.1%} |
+
+Not filtered by validity. {dev["n"] - dev["answerable"]} crystals have a stoichiometry that the library lacks and count as missed.
+"""
+    )
+    return f"""# ranker: which structure type will these elements take?
+
+The judge of the method `refine`. It needs a library of known crystals, which does not ship with it.
+
+- **Network**: learned distance of elements, a learned potential on pair-distance histograms and a small perceptron on
+  circumstances (`core/generator/baselines/ranker.py`), {sum(p.numel() for p in ranker.parameters()):,} parameters, float32.
+- **Data**: {about["questions"]:,} crystals of `{about["data"]}`, each asked with itself left out. Rows marked `dev` took no part.
+- **Training**: {about["epochs"]} epochs, seed {about["seed"]}; a minute on one core, after hours of labelling by the matcher.
+{measured}
+## Limits
+
+At most {MAX_SLOTS} elements; it can only choose among types that the library holds. It does not know energies of what it proposes.
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m core.generator.training.ranker", description=__doc__.split("\n")[0])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--targets", type=int, help="ask only so many crystals")
+    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    args.out.mkdir(parents=True, exist_ok=True)
+    arrays = load_arrays(args.data)
+    library = Library(arrays)
+    dev = arrays.dev
+    order = np.random.default_rng(1).permutation(int((~dev).sum()))[: args.targets]
+    train = [(int(np.flatnonzero(~dev)[k]), int(k)) for k in order]
+    held_out = [(int(i), None) for i in np.flatnonzero(dev)]
+    marks = labels(args.data, args.out / "labels.npz", train + held_out, workers=args.workers)
+    asked, rms = questions(arrays, library, train, marks)
+    ranker, history = fit(asked, rms, epochs=args.epochs, seed=args.seed)
+    about = {"data": args.data.name, "questions": len(rms), "epochs": args.epochs, "seed": args.seed, "history": history}
+    if held_out:
+        asked, rms = questions(arrays, library, held_out, marks)
+        right = torch.isfinite(rms)
+        about["dev"] = {
+            "n": len(held_out),
+            "answerable": len(rms),
+            "first_by_distance": right[:, 0].sum().item() / len(held_out),
+            "first_by_ranker": top_share(ranker, asked, right) * len(rms) / len(held_out),
+            "any": right.any(1).sum().item() / len(held_out),
+        }
+        print(about["dev"])
+    save_module(args.out / "ranker.safetensors", ranker, about)
+    (args.out / "ranker.md").write_text(card(ranker, about))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

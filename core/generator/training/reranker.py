@@ -1,0 +1,145 @@
+"""Train the judge of a flow model's own crystals.
+
+    python -m core.generator.training.reranker RUN_DIR/model.safetensors --data POOL.npz --out runs/judge [--workers W] [--also DIR ...]
+
+First the exam: for compositions of the pool that are not `dev` the model grows --candidates crystals each, and the benchmark's matcher
+compares them with the truth (exam_*.npz in --out, a quarter of an hour of one core for 10,000 compositions, kept and resumed). Then
+minutes of training. Crystals that earlier weights grew for the same compositions can be judged too (--also, their --out folders): they
+are wrong more often, and the judge learns more from them. OUT/model.safetensors holds the same network and its judge; `publish`
+measures both on the dev set.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from core.crystals.generation import run_in_parts, to_cells
+from core.generator.registry import Model, in_precision
+from core.generator.sampling.loop import SamplerConfig
+from core.generator.selection.reranker import Judge, features, fit
+from core.generator.weights import WeightsError, load_weights, save_weights
+from core.metrics.report import found_rms
+from core.numerics.files import whole
+from core.structures.arrays import ArrayFileError, CrystalArrays, load_arrays
+from core.structures.crystal import Crystal
+
+CHUNK = 1000  # compositions in one file of the exam
+BATCH = 64
+SETTINGS = SamplerConfig(steps=10, sharpen=10.0, temperature=0.5)
+
+
+def exam(
+    model: Model, arrays: CrystalArrays, rows: np.ndarray, path: Path, *, n: int, settings: SamplerConfig, seed: int, workers: int
+) -> None:
+    """Grow `n` crystals for each of `rows`, compare them with the truth, write row, frac, lattice (atom by atom) and rms to `path`."""
+    truths = [arrays.crystal(i) for i in rows]
+    cells = [truth.numbers.tolist() for truth in truths for _ in range(n)]
+    grown = run_in_parts(in_precision(model), cells, settings, workers=workers, seed=seed)
+    pairs = grown, [truth for truth in truths for _ in range(n)]
+    if workers > 1:
+        with ProcessPoolExecutor(workers) as pool:
+            rms = list(pool.map(found_rms, *pairs, chunksize=32))
+    else:
+        rms = list(map(found_rms, *pairs))
+    with whole(path) as part:
+        np.savez_compressed(
+            part,
+            row=rows,
+            frac=np.concatenate([c.frac_coords for c in grown]).astype(np.float32),
+            lattice=np.stack([c.lattice for c in grown]).astype(np.float32),
+            rms=np.array([np.inf if r is None else r for r in rms], dtype=np.float32).reshape(-1, n),
+        )
+
+
+def answers(model: Model, arrays: CrystalArrays, path: Path, rows: np.ndarray) -> tuple[Tensor, Tensor]:
+    """(Q, K, n) features and (Q, K) rms of one file of the exam, which must be about `rows` (ArrayFileError)."""
+    try:
+        with np.load(path) as kept:
+            examined, frac, lattice, rms = (kept[name] for name in ("row", "frac", "lattice", "rms"))
+    except (OSError, KeyError, ValueError) as error:
+        raise ArrayFileError(f"{path}: {error}") from None
+    if not np.array_equal(examined, rows):
+        raise ArrayFileError(f"{path} is an exam of other compositions")
+    numbers = [arrays.crystal(i).numbers for i in rows for _ in range(rms.shape[1])]
+    places = np.split(frac, np.cumsum([len(one) for one in numbers])[:-1])
+    grown = [Crystal(*parts) for parts in zip(numbers, places, lattice, strict=True)]
+    return all_features(model, grown).view(*rms.shape, -1), torch.from_numpy(rms)
+
+
+def all_features(model: Model, crystals: Sequence[Crystal]) -> Tensor:
+    """(M, n): features of crystals of any sizes."""
+    seen: list[Tensor | None] = [None] * len(crystals)
+    for n in sorted({c.n_atoms for c in crystals}):
+        for rows in torch.tensor([i for i, c in enumerate(crystals) if c.n_atoms == n]).split(BATCH):
+            for i, phi in zip(rows.tolist(), features(model.network, to_cells(model.network, [crystals[i] for i in rows])), strict=True):
+                seen[i] = phi
+    return torch.stack(seen)
+
+
+def shares(judge: Judge, phi: Tensor, rms: Tensor) -> dict[str, float]:
+    """Share of compositions answered with a match by the first crystal, by the judge's choice and by the best of all."""
+    matched = rms.isfinite().float()
+    chosen = judge.quality(phi).argmax(1)
+    return {
+        "first": matched[:, 0].mean().item(),
+        "chosen": matched.gather(1, chosen[:, None]).mean().item(),
+        "any": matched.amax(1).mean().item(),
+    }
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m core.generator.training.reranker", description=__doc__.split("\n")[0])
+    parser.add_argument("weights", type=Path)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--also", type=Path, nargs="*", default=[], help="exams of earlier weights on the same compositions")
+    parser.add_argument("--compositions", type=int, help="examine only so many")
+    parser.add_argument("--candidates", type=int, default=2)
+    parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    args.out.mkdir(parents=True, exist_ok=True)
+    try:
+        arrays = load_arrays(args.data)
+        network, process, about = load_weights(args.weights)
+    except (ArrayFileError, WeightsError) as error:
+        parser.exit(2, f"{error}\n")
+    model = Model("judged", network, process, about)
+    learnt = np.flatnonzero(~arrays.dev)
+    order = np.random.default_rng(args.seed).permutation(learnt)[: args.compositions]
+    phi, rms = [], []
+    try:
+        for k, rows in enumerate(tqdm([order[i : i + CHUNK] for i in range(0, len(order), CHUNK)], unit="chunk")):
+            path = args.out / f"exam_{k}.npz"
+            if not path.exists():
+                exam(model, arrays, rows, path, n=args.candidates, settings=SETTINGS, seed=args.seed, workers=args.workers)
+            seen, known = zip(*(answers(model, arrays, folder / path.name, rows) for folder in (*args.also, args.out)), strict=True)
+            phi.append(torch.cat(seen, 1))
+            rms.append(torch.cat(known, 1))
+    except ArrayFileError as error:
+        parser.exit(2, f"{error}\n")
+    phi, rms = torch.cat(phi), torch.cat(rms)
+    tenth = max(1, len(phi) // 10)
+    held_out = shares(fit(phi[tenth:], rms[tenth:], epochs=args.epochs, seed=args.seed), phi[:tenth], rms[:tenth])
+    print(
+        f"on {tenth} compositions kept aside: first crystal {held_out['first']:.1%}, judge's choice {held_out['chosen']:.1%}, "
+        f"best of {rms.shape[1]} {held_out['any']:.1%}"
+    )
+    judge = fit(phi, rms, epochs=args.epochs, seed=args.seed)
+    about = about | {"judge": {"compositions": len(phi), "candidates": rms.shape[1], "epochs": args.epochs, "held_out": held_out}}
+    save_weights(args.out / "model.safetensors", network.config, process, network.state_dict(), about, judge)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,95 @@
+"""Weights on disk: safetensors only, with the sizes of the network and the process in the header."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from core.generator.model.diffusion import Diffusion
+from core.generator.model.flow import Flow
+from core.generator.model.network import Denoiser, NetworkConfig
+from core.generator.selection.reranker import Judge, n_features
+from core.numerics.files import whole
+
+JUDGE = "judge."  # prefix of the judge's weights in the file of its model
+KINDS = {"Diffusion": Diffusion, "Flow": Flow}
+
+
+class WeightsError(ValueError):
+    """A weight file that is missing, broken or made for another network; the message says which."""
+
+
+def save_weights(
+    path: Path, sizes: NetworkConfig, process: Diffusion | Flow, state: dict[str, Tensor], about: dict, judge: Judge | None = None
+) -> None:
+    """Atomic. `about` is plain JSON: data, time, measured numbers. judge: goes into the same file."""
+    metadata = {
+        "sizes": json.dumps(asdict(sizes)),
+        "kind": type(process).__name__,
+        "process": json.dumps(asdict(process)),
+        "about": json.dumps(about),
+    }
+    extra = {} if judge is None else {JUDGE + name: value for name, value in judge.state_dict().items()}
+    _write(path, state | extra, metadata)
+
+
+def save_module(path: Path, module: torch.nn.Module, about: dict) -> None:
+    """A small network with fixed sizes; atomic."""
+    _write(path, module.state_dict(), {"about": json.dumps(about)})
+
+
+def _write(path: Path, state: dict[str, Tensor], metadata: dict[str, str]) -> None:
+    with whole(path) as part:
+        part.write_bytes(save({name: value.contiguous() for name, value in state.items()}, metadata=metadata))
+
+
+def load_module(path: Path, module: torch.nn.Module) -> dict:
+    """Fill `module` from `path`, ready for use; returns its `about`. Raises WeightsError."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            about = json.loads((file.metadata() or {})["about"])
+            module.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+    except (OSError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
+        raise WeightsError(f"{path}: {str(error).splitlines()[0] if str(error) else type(error).__name__}") from None
+    module.eval().requires_grad_(False)
+    return about
+
+
+def load_weights(path: Path) -> tuple[Denoiser, Diffusion | Flow, dict]:
+    """The network ready for use (eval mode), its process, and the `about` of the file. Raises WeightsError."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            state = {name: file.get_tensor(name) for name in file.keys() if not name.startswith(JUDGE)}
+        network = Denoiser(NetworkConfig(**json.loads(metadata["sizes"])))
+        network.load_state_dict(state)
+        process = KINDS[metadata.get("kind", "Diffusion")](**json.loads(metadata["process"]))
+        about = json.loads(metadata["about"])
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise WeightsError(f"{path}: {reason}") from None
+    return network.eval().requires_grad_(False), process, about
+
+
+def load_judge(path: Path, network: Denoiser) -> Judge | None:
+    """The judge that came with these weights, ready for use; None if there is none. Raises WeightsError."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            state = {name.removeprefix(JUDGE): file.get_tensor(name) for name in file.keys() if name.startswith(JUDGE)}
+        if not state:
+            return None
+        judge = Judge(n_features(network))
+        judge.load_state_dict(state)
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise WeightsError(f"{path}: {str(error).splitlines()[0]}") from None
+    return judge.eval().requires_grad_(False)
+
+
+def n_parameters(network: torch.nn.Module) -> int:
+    return sum(p.numel() for p in network.parameters())

@@ -1,0 +1,202 @@
+"""Score predicted crystals against the true ones, by the protocol of DiffCSP.
+
+    python -m core.metrics.evaluation PRED.npz TRUTH.npz [--reference REF.npz] [--workers W] [--dev] [--limit N] [--json FILE]
+    python -m core.metrics.evaluation PRED.npz --reference REF.npz          (crystals made from nothing: there is no truth)
+
+Both files have the layout of core/structures/arrays.py. PRED holds K structures for each of TRUTH's, samples of one
+truth next to each other (as `core.commands.generate` writes them); every sample is scored and averaged.
+
+A pair counts as matched when StructureMatcher(stol=0.5, angle_tol=10, ltol=0.3) finds a map; "filtered" also asks
+both sides to be valid (SMACT composition, distances of at least 0.5 Å, volume of at least 0.1 Å^3). The rate divides
+by all pairs, RMSE averages over the matches alone, so read the two together with the share of tight matches
+(rms < 0.15) and cRMSE, where a miss counts 0.5. Uniqueness is the share of predictions that no earlier prediction is the same
+as, novelty (with --reference, say the training data) the share that no crystal of the reference is the same as, by the same matcher.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from core.metrics.report import (
+    Report,
+    Score,
+    composition_valid,
+    first_of_kind,
+    reduced_key,
+    report,
+    same,
+    score,
+    structure_valid,
+)
+from core.structures.arrays import ArrayFileError, CrystalArrays, load_arrays
+from core.structures.crystal import Crystal
+
+
+def _one(pair: tuple[Crystal, Crystal]) -> tuple[Score, bool, bool]:
+    prediction, truth = pair
+    return score(prediction, truth), structure_valid(prediction), composition_valid(prediction.numbers)
+
+
+def pairs(predictions: CrystalArrays, truths: CrystalArrays) -> Iterator[tuple[Crystal, Crystal]]:
+    """Each prediction with its truth. Raises ArrayFileError when the numbers do not fit or a composition differs."""
+    if len(truths) == 0 or len(predictions) % len(truths):
+        raise ArrayFileError(f"{len(predictions)} predictions cannot be K for each of {len(truths)} true structures")
+    samples = len(predictions) // len(truths)
+    for i in range(len(predictions)):
+        try:
+            prediction, truth = predictions.crystal(i), truths.crystal(i // samples)
+        except ValueError as error:
+            raise ArrayFileError(f"structure {i}: {error}") from None
+        if sorted(prediction.numbers) != sorted(truth.numbers):
+            raise ArrayFileError(
+                f"prediction {i} is {prediction.formula}, but the true structure {i // samples} is "
+                f"{truth.formula}: are both files in the same order?"
+            )
+        yield prediction, truth
+
+
+def evaluate(pairs_of_crystals: Iterable[tuple[Crystal, Crystal]], *, workers: int = 1, progress: bool = False) -> Report:
+    """The report over all pairs; `workers` processes share the work."""
+    work = list(pairs_of_crystals)
+    results = _shared_out(_one, work, workers, "pair", progress)
+    return report([r[0] for r in results], structures_valid=[r[1] for r in results], compositions_valid=[r[2] for r in results])
+
+
+@dataclass(frozen=True)
+class Census:
+    """Predictions by themselves, shares in 0..1 of all n; novelty is NaN without a reference. valid_unique_novel: all at once."""
+
+    n: int
+    structure_validity: float
+    composition_validity: float
+    validity: float
+    uniqueness: float
+    novelty: float
+    valid_unique_novel: float
+
+
+def _family(family: tuple[list[Crystal], list[Crystal]]) -> tuple[np.ndarray, np.ndarray]:
+    """Crystals of one composition and the reference's: (first of its kind, not in the reference)."""
+    crystals, known = family
+    return first_of_kind(crystals), np.array([not any(same(other, crystal) for other in known) for crystal in crystals], dtype=bool)
+
+
+def census(crystals: Sequence[Crystal], reference: CrystalArrays | None = None, *, workers: int = 1, progress: bool = False) -> Census:
+    """Validity, uniqueness and novelty; crystals are compared only with those of the same reduced composition."""
+    n = len(crystals)
+    if n == 0:
+        raise ArrayFileError("there are no structures to judge")
+    places: dict[tuple, list[int]] = {}
+    for i, crystal in enumerate(crystals):
+        places.setdefault(reduced_key(crystal), []).append(i)
+    known: dict[tuple, list[Crystal]] = {}
+    for i in range(len(reference) if reference is not None else 0):
+        crystal = reference.crystal(i)
+        if (key := reduced_key(crystal)) in places:
+            known.setdefault(key, []).append(crystal)
+    families = [([crystals[i] for i in rows], known.get(key, [])) for key, rows in places.items()]
+    results = _shared_out(_family, families, workers, "composition", progress)
+    first, fresh = np.zeros(n, bool), np.zeros(n, bool)
+    for rows, (unique, novel) in zip(places.values(), results, strict=True):
+        first[rows], fresh[rows] = unique, novel
+    sound = np.array([structure_valid(c) for c in crystals])
+    charged = np.array([composition_valid(c.numbers) for c in crystals])
+    share = lambda x: float(np.mean(x)) if reference is not None else float("nan")  # noqa: E731
+    return Census(
+        n,
+        sound.mean().item(),
+        charged.mean().item(),
+        (sound & charged).mean().item(),
+        first.mean().item(),
+        share(fresh),
+        share(sound & charged & first & fresh),
+    )
+
+
+def _shared_out(function, work: list, workers: int, unit: str, progress: bool) -> list:
+    """`function` of each piece of work, in order, over so many processes, with a bar."""
+    bar = partial(tqdm, total=len(work), unit=unit, disable=not progress)
+    if workers > 1:
+        with ProcessPoolExecutor(workers) as pool:
+            return list(bar(pool.map(function, work, chunksize=8)))
+    return list(bar(map(function, work)))
+
+
+def census_table(result: Census) -> str:
+    """The census as a Markdown table."""
+    rows = (
+        ("predictions", f"{result.n}"),
+        ("structurally valid", f"{100 * result.structure_validity:.1f} %"),
+        ("valid compositions (SMACT)", f"{100 * result.composition_validity:.1f} %"),
+        ("both", f"{100 * result.validity:.1f} %"),
+        ("unique", f"{100 * result.uniqueness:.1f} %"),
+        ("not in the reference", f"{100 * result.novelty:.1f} %"),
+        ("valid, unique and not in the reference", f"{100 * result.valid_unique_novel:.1f} %"),
+    )
+    return "\n".join(["| measure | value |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows if "nan" not in value)])
+
+
+def table(result: Report) -> str:
+    """The report as a Markdown table."""
+    rows = (
+        ("pairs", f"{result.n}"),
+        ("match rate, filtered", f"{100 * result.match_rate_filtered:.1f} %"),
+        ("match rate, unfiltered", f"{100 * result.match_rate:.1f} %"),
+        ("RMSE of the matches, filtered", f"{result.rmse_filtered:.4f}"),
+        ("RMSE of the matches, unfiltered", f"{result.rmse:.4f}"),
+        ("share with rms < 0.15", f"{100 * result.tight_share:.1f} %"),
+        ("cRMSE (a miss counts 0.5)", f"{result.crmse:.4f}"),
+        ("structurally valid predictions", f"{100 * result.structure_validity:.1f} %"),
+        ("valid compositions (SMACT)", f"{100 * result.composition_validity:.1f} %"),
+        ("true structures that are valid: ceiling of the filtered rate", f"{100 * result.truth_validity:.1f} %"),
+    )
+    return "\n".join(["| measure | value |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m core.metrics.evaluation", description=__doc__.split("\n")[0])
+    parser.add_argument("predictions", type=Path)
+    parser.add_argument("truth", type=Path, nargs="?", help="the true crystals; absent for crystals made from nothing")
+    parser.add_argument("--reference", type=Path, help="known crystals: novelty is counted against them")
+    parser.add_argument("--dev", action="store_true", help="only the true structures marked dev")
+    parser.add_argument("--limit", type=int, help="only the first so many true structures")
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--json", type=Path, help="also write the numbers here")
+    args = parser.parse_args(arguments)
+    try:
+        predictions = load_arrays(args.predictions)
+        made = [predictions.crystal(i) for i in range(len(predictions))]
+        found = {}
+        if args.truth:
+            truths = load_arrays(args.truth)
+            if args.dev:
+                if "dev" not in truths.columns:
+                    raise ArrayFileError(f"{args.truth}: no column named dev")
+                truths = truths.select(truths.columns["dev"].astype(bool))
+            truths = truths.select(np.arange(len(truths))[: args.limit])
+            result = evaluate(pairs(predictions, truths), workers=args.workers, progress=True)
+            print(table(result), end="\n\n")
+            found |= asdict(result)
+        reference = load_arrays(args.reference) if args.reference else None
+        counted = census(made, reference, workers=args.workers, progress=True)
+    except ValueError as error:  # ArrayFileError, or a structure that is none
+        print(error, file=sys.stderr)
+        return 2
+    print(census_table(counted))
+    if args.json:
+        args.json.write_text(json.dumps(found | asdict(counted), indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

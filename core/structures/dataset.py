@@ -1,0 +1,154 @@
+"""Prepare the benchmark's own files for training and scoring.
+
+    python -m core.structures.dataset prepare CSV OUT.npz [--dev N] [--workers W] [--primitive]
+
+The splits of MP-20, Perov-5 and others are CSV files with the columns `material_id`, `cif` and some properties. They
+are published with CDVAE (https://github.com/txie-93/cdvae/tree/main/data: mp_20, perov_5, carbon_24) and with DiffCSP
+(https://github.com/jiaor17/DiffCSP/tree/main/data: also mpts_52), as train.csv, val.csv and test.csv of each.
+
+Each CIF becomes its Niggli-reduced cell in pymatgen's orientation (c along z, a in the xz plane), exactly as these
+codes prepare it. They keep the number of atoms of the file, and so does this command, unless `--primitive` is given.
+A row that cannot be read is named and left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+import warnings
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from core.structures.arrays import from_crystals
+from core.structures.crystal import Crystal
+
+NUMERIC = ("formation_energy_per_atom", "band_gap", "e_above_hull", "heat_all", "heat_ref", "dir_gap", "ind_gap", "energy_per_atom")
+
+
+class CsvError(ValueError):
+    """A file that is not one of the benchmark's CSVs."""
+
+
+def reduced_crystal(cif: str, *, primitive: bool = False) -> tuple[Crystal, int]:
+    """The Niggli-reduced cell of a CIF and its space group number at symprec 0.1 (0 = not found).
+
+    Raises ValueError for text that is not one ordered crystal.
+    """
+    from pymatgen.core import Lattice, Structure
+    from pymatgen.symmetry.analyzer import SpacegroupAnalyzer, SymmetryUndeterminedError
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        structure = Structure.from_str(cif, fmt="cif")
+        if primitive:
+            structure = structure.get_primitive_structure()
+        structure = structure.get_reduced_structure()
+        canonical = Lattice.from_parameters(*structure.lattice.parameters)
+        crystal = Crystal.from_pymatgen(Structure(canonical, structure.species_and_occu, structure.frac_coords % 1.0))
+        try:
+            group = SpacegroupAnalyzer(structure, symprec=0.1).get_space_group_number()
+        except (SymmetryUndeterminedError, TypeError, ValueError):
+            group = 0
+    return crystal, int(group)
+
+
+def _prepare_row(row: dict[str, str], *, primitive: bool) -> tuple[Crystal, int] | str:
+    try:
+        return reduced_crystal(row["cif"], primitive=primitive)
+    except Exception as error:  # pymatgen raises many kinds for broken files; the row is named, not lost silently
+        return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """Raises CsvError when the file cannot be read or has no `cif` column."""
+    csv.field_size_limit(2**31 - 1)
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            if "cif" not in (reader.fieldnames or []):
+                raise CsvError(f"{path}: no column named cif; is it one of the benchmark's CSV files?")
+            return list(reader)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise CsvError(f"{path}: {error}") from None
+
+
+def prepare(
+    path: Path, out: Path, *, dev: int = 0, seed: int = 0, workers: int = 1, primitive: bool = False, progress: bool = True
+) -> list[str]:
+    """Write OUT.npz; returns one line for each row that was left out. Raises CsvError, or when no row is good."""
+    rows = read_rows(path)
+    work = partial(_prepare_row, primitive=primitive)
+    bar = partial(tqdm, total=len(rows), unit="crystal", disable=not progress)
+    if workers > 1:
+        with ProcessPoolExecutor(workers) as pool:
+            results = list(bar(pool.map(work, rows, chunksize=16)))
+    else:
+        results = list(bar(map(work, rows)))
+    bad = [
+        f"row {i + 2} ({row.get('material_id') or 'no id'}): {result}"
+        for i, (row, result) in enumerate(zip(rows, results, strict=True))
+        if isinstance(result, str)
+    ]
+    good = [(row, *result) for row, result in zip(rows, results, strict=True) if not isinstance(result, str)]
+    if not good:
+        raise CsvError(f"{path}: none of its {len(rows)} rows could be read" + (f"; {bad[0]}" if bad else ""))
+    table, crystals, groups = zip(*good, strict=True)
+    held_out = np.zeros(len(good), bool)
+    held_out[np.random.default_rng(seed).permutation(len(good))[:dev]] = True
+    columns = {name: _numbers(row.get(name) for row in table) for name in NUMERIC if name in rows[0]}
+    from_crystals(
+        crystals,
+        material_id=np.array([row.get("material_id") or "" for row in table]),
+        spacegroup=np.array(groups, dtype=np.int16),
+        dev=held_out,
+        **columns,
+    ).save(out)
+    return bad
+
+
+def _numbers(values: Iterable[str | None]) -> np.ndarray:
+    """Text to float32, NaN where there is no number."""
+
+    def number(text):
+        try:
+            return float(text)
+        except (TypeError, ValueError):
+            return np.nan
+
+    return np.array([number(text) for text in values], dtype=np.float32)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m core.structures.dataset",
+        description=__doc__.split("\n")[0],
+        epilog="Where the files are published: see the top of core/structures/dataset.py (the CDVAE and DiffCSP repositories on GitHub).",
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    command = commands.add_parser("prepare", help="benchmark CSV -> OUT.npz")
+    command.add_argument("csv", type=Path)
+    command.add_argument("out", type=Path)
+    command.add_argument("--dev", type=int, default=0, help="mark so many random rows as held out")
+    command.add_argument("--seed", type=int, default=0, help="of the choice of held-out rows")
+    command.add_argument("--workers", type=int, default=1)
+    command.add_argument("--primitive", action="store_true", help="reduce each cell to its primitive one first")
+    args = parser.parse_args(arguments)
+    try:
+        bad = prepare(args.csv, args.out, dev=args.dev, seed=args.seed, workers=args.workers, primitive=args.primitive)
+    except (CsvError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    for line in bad:
+        print(f"left out: {line}", file=sys.stderr)
+    print(f"{args.out} written; {len(bad)} rows left out")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

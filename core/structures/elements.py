@@ -1,0 +1,102 @@
+"""Names of the elements, and fixed numbers about them, fed to the network so that little data goes a long way.
+
+    python -m core.structures.elements        writes assets/elements.npz anew from the installed pymatgen
+
+The table is an asset, so that a server or a worker that only draws and grows crystals need not load pymatgen.
+"""
+
+from __future__ import annotations
+
+import warnings
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+MAX_NUMBER = 103  # heavier elements have no measured properties and no crystals in the data
+MASKED = 0  # the "number" of an atom whose species is not decided yet
+FEATURES = (
+    "period",
+    "group",
+    "electronegativity",
+    "atomic radius",
+    "ionic radius",
+    "Mendeleev number",
+    "lowest oxidation state",
+    "highest oxidation state",
+    "s",
+    "p",
+    "d",
+    "f",
+    "valence electrons",
+)
+ASSET = Path(__file__).resolve().parents[2] / "assets" / "elements.npz"
+SYMBOLS = tuple(
+    """
+    X H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr Rb Sr Y Zr Nb Mo Tc
+    Ru Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb Lu Hf Ta W Re Os Ir Pt Au Hg Tl Pb Bi Po
+    At Rn Fr Ra Ac Th Pa U Np Pu Am Cm Bk Cf Es Fm Md No Lr Rf Db Sg Bh Hs Mt Ds Rg Cn Nh Fl Mc Lv Ts Og
+""".split()
+)  # by atomic number; X = masked
+
+
+@cache
+def element_features() -> np.ndarray:
+    """(104, 13) float32: the columns of FEATURES, row = atomic number, standardised over the elements.
+
+    Row 0 (the masked species) and quantities nobody has measured are zero, the mean. Source: pymatgen's Element.
+    """
+    if not ASSET.exists():
+        return build()
+    with np.load(ASSET, allow_pickle=False) as stored:
+        return stored["features"]
+
+
+def build() -> np.ndarray:
+    """The table of `element_features` from the installed pymatgen."""
+    from pymatgen.core import Element
+
+    table = np.full((MAX_NUMBER + 1, len(FEATURES)), np.nan)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # "No Pauling electronegativity for He"
+        for number in range(1, MAX_NUMBER + 1):
+            table[number] = _features(Element.from_Z(number))
+    table = (table - np.nanmean(table, axis=0)) / np.nanstd(table, axis=0)
+    return np.nan_to_num(table).astype(np.float32)
+
+
+def _features(element) -> list[float]:
+    states = element.common_oxidation_states or element.oxidation_states or (0,)
+    shells = {shell: 0.0 for shell in "spdf"}
+    filled = element.full_electronic_structure
+    for shell in shells:  # the outermost occupied shell of each kind is the one chemistry sees
+        electrons = [count for _, kind, count in filled if kind == shell]
+        shells[shell] = float(electrons[-1]) if electrons else 0.0
+    group = 3 if element.is_lanthanoid or element.is_actinoid else element.group
+    valence = {
+        "s": shells["s"],
+        "p": shells["s"] + shells["p"],
+        "d": shells["s"] + shells["d"],
+        "f": shells["s"] + shells["d"] + shells["f"],
+    }[element.block]
+    return [
+        element.row,
+        group,
+        _number(element.X),
+        _number(element.atomic_radius),
+        _number(element.average_ionic_radius) or np.nan,
+        _number(element.mendeleev_no),
+        min(states),
+        max(states),
+        *shells.values(),
+        valence,
+    ]
+
+
+def _number(value) -> float:
+    """pymatgen gives None or a quantity with a unit; either way a plain float, NaN for None."""
+    return float("nan") if value is None else float(value)
+
+
+if __name__ == "__main__":
+    np.savez_compressed(ASSET, features=build())

@@ -1,0 +1,109 @@
+"""Formulas as people write them: `Sr1 Ti1 O3`, `SrTiO3`, `Na4 Cl4`, `Ca(OH)2`, `SrTiO₃`.
+
+The formula is the content of the whole cell: `Na4 Cl4` is the cubic cell of rock salt, `NaCl` its primitive cell.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import cache
+
+from core.structures.elements import SYMBOLS
+
+MAX_PARSED_ATOMS = 10_000  # beyond any model; keeps `H999999999` from filling the memory
+_PLAIN_DIGITS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
+_TOKEN = re.compile(r"([A-Z][a-z]?)|([(\[])|([)\]])|(\d+(?:\.\d+)?)|(\s+)|(.)")
+
+
+class FormulaError(ValueError):
+    """A formula that cannot be used; the message says what is wrong in the user's words."""
+
+
+@cache
+def atomic_numbers() -> dict[str, int]:
+    return {symbol: z for z, symbol in enumerate(SYMBOLS) if z}
+
+
+def parse_formula(text: str) -> tuple[int, ...]:
+    """Atomic number of every atom of the cell, in the order written: "SrTiO3" -> (38, 22, 8, 8, 8).
+
+    Raises FormulaError for anything that is not a formula with whole, positive counts.
+    """
+    text = text.strip().translate(_PLAIN_DIGITS)
+    if not text:
+        raise FormulaError("The formula is empty. Write the content of the cell, for example Sr1 Ti1 O3.")
+    groups: list[list[list[int]]] = [[]]  # open brackets; each holds runs of [numbers] that a count may multiply
+    countable = False  # does the last token accept a count?
+    for element, opening, closing, number, space, other in _TOKEN.findall(text):
+        if space:
+            countable = False
+            continue
+        if element:
+            groups[-1].append([_number_of(element)])
+        elif opening:
+            groups.append([])
+        elif closing:
+            if len(groups) == 1:
+                raise FormulaError(f"A closing bracket in {text!r} has no opening one.")
+            inner = groups.pop()
+            if not inner:
+                raise FormulaError(f"There is an empty bracket in {text!r}.")
+            groups[-1].append([z for run in inner for z in run])
+        elif number:
+            _multiply(groups[-1], number, countable, text)
+        else:
+            raise FormulaError(_stray(other, text))
+        countable = bool(element or closing)
+    if len(groups) > 1:
+        raise FormulaError(f"An opening bracket in {text!r} is never closed.")
+    return tuple(z for run in groups[0] for z in run)
+
+
+def _multiply(runs: list[list[int]], number: str, countable: bool, text: str) -> None:
+    if not countable:
+        raise FormulaError(f"The number {number} in {text!r} does not follow an element.")
+    if "." in number:
+        raise FormulaError(f"{number} in {text!r} is not a whole number; give the atoms of one full cell.")
+    count = int(number[:12])
+    if count == 0:
+        raise FormulaError(f"{text!r} asks for 0 atoms of an element; leave the element out instead.")
+    if count * len(runs[-1]) + sum(map(len, runs)) > MAX_PARSED_ATOMS:
+        raise FormulaError(f"{text!r} has more than {MAX_PARSED_ATOMS:,} atoms in the cell.")
+    runs[-1] = runs[-1] * count
+
+
+def _number_of(element: str) -> int:
+    known = atomic_numbers()
+    if element in known:
+        return known[element]
+    raise FormulaError(f"{element} is not an element.")
+
+
+def _stray(character: str, text: str) -> str:
+    if character.isalpha() and character.islower():
+        return f"{text!r}: element symbols begin with a capital letter, as in NaCl."
+    return f"{character!r} in {text!r} does not belong in a formula."
+
+
+def check_composition(numbers: Iterable[int], *, model: str, atom_counts: Iterable[int], known: Iterable[int]) -> None:
+    """Raises FormulaError when `model`, trained on cells of `atom_counts` atoms of the `known` elements, cannot do it."""
+    numbers, counts, known = tuple(numbers), sorted(atom_counts), set(known)
+    if len(numbers) not in counts:
+        limits = f"exactly {counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+        atoms = "1 atom" if len(numbers) == 1 else f"{len(numbers)} atoms"
+        raise FormulaError(f"{atoms} in the cell; the model {model} was trained on cells of {limits} atoms.")
+    symbols = {z: symbol for symbol, z in atomic_numbers().items()}
+    unseen = sorted({symbols[z] for z in numbers if z not in known})
+    if unseen:
+        verb = "it cannot place it" if len(unseen) == 1 else "it cannot place them"
+        raise FormulaError(f"The model {model} never saw {', '.join(unseen)} in training; {verb}.")
+
+
+def formula_of(numbers: Iterable[int]) -> str:
+    """(38, 22, 8, 8, 8) -> "Sr1 Ti1 O3", elements in order of first appearance."""
+    symbols = {z: symbol for symbol, z in atomic_numbers().items()}
+    counts: dict[str, int] = {}
+    for z in numbers:
+        counts[symbols[int(z)]] = counts.get(symbols[int(z)], 0) + 1
+    return " ".join(f"{symbol}{count}" for symbol, count in counts.items())

@@ -1,0 +1,121 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from core.generator.model.network import Denoiser, NetworkConfig
+from core.generator.training.data import epoch_batches, fit_units, make_buckets, training_times
+from core.generator.training.denoiser import TrainConfig, main, train
+from core.generator.weights import WeightsError, load_weights
+from core.structures.arrays import load_arrays
+
+TINY = NetworkConfig(width=32, pair_width=16, depth=2, heads=4, max_atoms=20)
+CONFIG = replace(TrainConfig(), warmup=5, atoms_per_batch=40)
+EXCHANGED = replace(CONFIG, exchange=0.5)
+
+
+def run(pool, out, **options):
+    return train(
+        pool, "mp20", out, minutes=None, config=options.pop("config", CONFIG), sizes=TINY, **{"steps": 30, "resume": False, **options}
+    )
+
+
+@pytest.mark.parametrize(("config", "method"), [(CONFIG, "diffusion"), (EXCHANGED, "flow")], ids=["plain diffusion", "exchange, flow"])
+def test_interrupted_and_resumed_is_the_same_as_uninterrupted(pool, tmp_path, config, method):
+    whole = run(pool, tmp_path / "whole", config=config, method=method)
+    run(pool, tmp_path / "parts", config=config, stop_after=13, method=method)
+    resumed = run(pool, tmp_path / "parts", config=config, resume=True, method=method)
+    assert (whole.step, resumed.step) == (30, 30) and whole.epoch == resumed.epoch > 1
+    for name, value in whole.average.items():
+        assert torch.equal(value, resumed.average[name]), name
+    other = run(pool, tmp_path / "other", config=replace(config, seed=1), method=method)
+    assert not torch.equal(other.average["coords.weight"], whole.average["coords.weight"])
+
+
+@pytest.mark.parametrize("bf16", [False, True])
+def test_learns(pool, tmp_path, bf16):
+    """On cells this alike, a minute's training must beat saying nothing (loss 1) by far; dev is logged."""
+    run(pool, tmp_path, steps=250, config=replace(CONFIG, ema=0.95, bf16=bf16))
+    entry = json.loads((tmp_path / "log.jsonl").read_text().splitlines()[-1])
+    assert entry["step"] == 250 and entry["dev_coords"] < 0.5 and entry["dev_lattice"] < 0.7
+    network, _, about = load_weights(tmp_path / "model.safetensors")
+    assert about["training_structures"] == 34 and about["atom_counts"] == [2, 5] and about["steps"] == 250
+    assert sorted(network.known.nonzero().flatten().tolist()) == [8, 11, 17, 19, 20, 22, 38, 56]
+    assert all(p.dtype == torch.float32 for p in network.parameters())
+
+
+def test_other_settings_do_not_resume(pool, tmp_path):
+    run(pool, tmp_path, stop_after=2)
+    with pytest.raises(SystemExit, match="other settings"):
+        run(pool, tmp_path, resume=True, config=replace(CONFIG, learning_rate=5e-4))
+
+
+def test_starts_from_given_weights(pool, tmp_path):
+    first = run(pool, tmp_path / "a", steps=3)
+    second = run(
+        pool,
+        tmp_path / "b",
+        steps=1,
+        init=tmp_path / "a" / "model.safetensors",
+        config=replace(CONFIG, learning_rate=0.0, weight_decay=0.0),
+    )
+    assert torch.allclose(second.average["coords.weight"], first.average["coords.weight"], atol=1e-6)
+
+
+def test_held_out_rows_are_never_drawn(pool):
+    arrays = load_arrays(pool)
+    buckets = make_buckets(arrays.select(~arrays.columns["dev"]))
+    seen = {
+        n: np.concatenate([rows for m, rows in epoch_batches(buckets, atoms_per_batch=20, max_batch=8, seed=0, epoch=3) if m == n])
+        for n in buckets
+    }
+    assert {n: sorted(rows) for n, rows in seen.items()} == {n: list(range(len(b.numbers))) for n, b in buckets.items()}
+    assert sum(len(b.numbers) for b in buckets.values()) == (~arrays.columns["dev"]).sum()
+
+
+def test_augmented_cells_are_the_same_crystals(pool):
+    from core.metrics.report import match_rms
+    from core.structures.crystal import Crystal
+    from core.structures.lattice import vector_to_lattice
+
+    arrays = load_arrays(pool)
+    network, buckets = Denoiser(TINY), make_buckets(arrays)
+    fit_units(network, arrays)
+    rows = np.arange(0, 24, 4)
+    cells = buckets[5].draw(rows, network, torch.Generator().manual_seed(0))
+    lattices = vector_to_lattice(network.to_vector(cells.numbers, cells.cell.double())).numpy()
+    originals = buckets[5].frac[rows]
+    assert not torch.allclose(cells.frac, originals, atol=0.01)
+    for i, row in enumerate(np.flatnonzero(arrays.num_atoms == 5)[rows]):
+        redrawn = Crystal(cells.numbers[i].numpy(), cells.frac[i].numpy(), lattices[i])
+        assert match_rms(redrawn, arrays.crystal(row)) < 1e-3
+        assert redrawn.volume == pytest.approx(arrays.crystal(row).volume, rel=1e-3)
+
+
+def test_units_standardise_the_cells(pool):
+    arrays = load_arrays(pool)
+    network = Denoiser(TINY)
+    fit_units(network, arrays)
+    cells = torch.cat([b.draw(np.arange(len(b.numbers)), network, None).cell for b in make_buckets(arrays).values()])
+    assert torch.allclose(cells.mean(0), torch.zeros(6), atol=1e-3)
+    assert (cells.std(0) < 1.01).all() and cells.std(0).max() > 0.99
+
+
+def test_times_have_the_stated_law():
+    """Half uniform, half uniform on [0.35, 0.95): the share below 0.35 is 0.175."""
+    t = training_times(20_000, torch.Generator().manual_seed(0))
+    assert t.min() >= 0 and t.max() < 1
+    assert abs((t < 0.35).double().mean() - 0.175) < 4 * (0.175 * 0.825 / 20_000) ** 0.5
+
+
+def test_command_and_broken_files(pool, tmp_path, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["--data", str(tmp_path / "absent.npz"), "--model", "perov5", "--steps", "1", "--out", str(tmp_path)])
+    assert stop.value.code == 2 and "absent.npz" in capsys.readouterr().err
+    (tmp_path / "broken.safetensors").write_bytes(b"nothing")
+    with pytest.raises(WeightsError, match="broken.safetensors"):
+        load_weights(tmp_path / "broken.safetensors")
+    assert main(["--data", str(pool), "--model", "perov5", "--steps", "2", "--out", str(tmp_path / "run")]) == 0
+    assert load_weights(tmp_path / "run" / "model.safetensors")[2]["steps"] == 2

@@ -1,0 +1,64 @@
+import pytest
+
+from core.structures.formula import FormulaError, check_composition, formula_of, parse_formula
+
+
+@pytest.mark.parametrize(
+    "text, numbers",
+    [
+        ("Sr1 Ti1 O3", (38, 22, 8, 8, 8)),
+        ("SrTiO3", (38, 22, 8, 8, 8)),
+        ("SrTiO₃", (38, 22, 8, 8, 8)),
+        ("Na4 Cl4", (11,) * 4 + (17,) * 4),
+        ("  NaCl\n", (11, 17)),
+        ("Ca(OH)2", (20, 8, 1, 8, 1)),
+        ("[Na2(O)]2", (11, 11, 8, 11, 11, 8)),
+        ("O3 Sr Ti", (8, 8, 8, 38, 22)),
+        ("Co", (27,)),
+        ("CO", (6, 8)),
+    ],
+)
+def test_reads_formulas_in_the_order_written(text, numbers):
+    assert parse_formula(text) == numbers
+
+
+@pytest.mark.parametrize(
+    "text, says",
+    [
+        ("", "empty"),
+        ("   ", "empty"),
+        ("Xx3", "Xx is not an element"),
+        ("nacl", "capital"),
+        ("Na0 Cl1", "0 atoms"),
+        ("Na0.5", "whole number"),
+        ("3Na", "does not follow"),
+        ("Na 3", "does not follow"),
+        ("Ca(OH2", "never closed"),
+        ("CaOH)2", "no opening"),
+        ("Ca()", "empty bracket"),
+        ("Na-Cl", "'-'"),
+        ("H999999999999999", "10,000"),
+        ("(H100)101", "10,000"),
+        ("D2O", "D is not an element"),
+        ("NaCl; rm", "';'"),
+    ],
+)
+def test_says_what_is_wrong(text, says):
+    with pytest.raises(FormulaError, match="(?s)" + says.replace("(", "\\(")):
+        parse_formula(text)
+
+
+def test_a_model_refuses_what_it_was_not_trained_on():
+    check_composition((11, 17), model="m", atom_counts=range(1, 21), known={11, 17})
+    with pytest.raises(FormulaError, match="400 atoms .* 1 to 20 atoms"):
+        check_composition((11,) * 400, model="m", atom_counts=range(1, 21), known={11})
+    with pytest.raises(FormulaError, match="exactly 5"):
+        check_composition((11, 17), model="m", atom_counts=[5], known={11, 17})
+    with pytest.raises(FormulaError, match="never saw Po, Rn"):
+        check_composition((86, 84, 11), model="m", atom_counts=[3], known={11})
+
+
+def test_formula_of_is_read_back_with_the_same_content():
+    numbers = (38, 8, 22, 8, 8)
+    assert formula_of(numbers) == "Sr1 O3 Ti1"
+    assert sorted(parse_formula(formula_of(numbers))) == sorted(numbers)
