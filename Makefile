@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PORT ?= 8501
 VENDOR := assets/player/vendor/3Dmol-min.js
 
-.PHONY: run test bench lint clean
+.PHONY: run test bench lint lock clean
 .DELETE_ON_ERROR:
 
 run: $(VENV)/.app $(VENDOR)
@@ -21,15 +21,16 @@ bench: $(VENV)/.test $(VENDOR)
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 
-$(VENV)/.app: requirements.txt pyproject.toml
+$(VENV)/.app: requirements.txt pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info < (3, 13), "Python 3.11 or 3.12 is needed: make PYTHON=python3.11"'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --editable .
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable .
 	touch $@
 
 $(VENV)/.test: $(VENV)/.app requirements-test.txt
-	$(BIN)/pip install --quiet --editable ".[test]"
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[test]"
 	touch $@
 
 $(VENDOR):
@@ -37,6 +38,14 @@ $(VENDOR):
 	@cd $(@D) && npm pack --silent 3dmol@2.5.5 >/dev/null && tar -xzf 3dmol-2.5.5.tgz \
 	  && cp package/build/3Dmol-min.js package/LICENSE . && rm -r package 3dmol-2.5.5.tgz \
 	  || echo "3Dmol.js was not fetched (no npm or no network): crystals will ask its public address instead"
+
+# constraints.txt anew: the versions that pip chooses today in a fresh environment, without the build names of one machine (torch's +cpu)
+lock:
+	rm -rf build/lock && $(PYTHON) -m venv build/lock
+	build/lock/bin/pip install --quiet --requirement requirements.txt --requirement requirements-test.txt
+	build/lock/bin/python -c 'import platform; print("# Exact versions for make run and make test, on Python 3.11 and 3.12; written by make lock with Python", platform.python_version())' > build/lock.txt
+	build/lock/bin/pip freeze --all --exclude pip | grep "==" | sed "s/+.*//" >> build/lock.txt
+	mv build/lock.txt constraints.txt && rm -rf build/lock
 
 clean:
 	rm -rf $(VENV) assets/player/vendor
