@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import is_dataclass
 from pprint import pformat
 from typing import Any
 
@@ -26,7 +27,9 @@ def cells(recipe: str) -> list[tuple[str, str]]:
 
 
 def _settings(params: Mapping[str, Any]) -> str:
-    return f"params = {pformat(dict(params), sort_dicts=False, width=100)}"
+    classes = sorted({(type(value).__module__, type(value).__name__) for value in params.values() if is_dataclass(value)})
+    imports = "".join(f"from {module} import {name}\n" for module, name in classes)
+    return f"{imports}\nparams = {pformat(dict(params), sort_dicts=False, width=100)}".lstrip()
 
 
 def script(chapter: Chapter, recipe: str, params: Mapping[str, Any], link: str = "") -> str:

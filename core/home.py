@@ -9,9 +9,9 @@ from __future__ import annotations
 import torch
 
 from core.crystals import generation
-from core.crystals.generation import ModelMissing
 from core.figures.crystal_payload import pack_crystals
 from core.figures.payload import Panel, pack_player
+from core.generator.registry import ModelMissing
 from core.learning import reverse_process
 from core.numerics.densities import DATASETS
 from core.numerics.integrators import euler_maruyama
@@ -70,5 +70,5 @@ def chain_payload(*, seed: int, n_particles: int = 1500, n_frames: int = 120) ->
 
 def crystal_payload(*, seed: int, formula: str = "Sr1 Ti1 O3") -> bytes:
     """Crystal-player payload of the last link: one structure grown by the shipped model. Raises ModelMissing."""
-    trajectories = generation.generate("perov5", [formula], n_samples=1, n_steps=50, seed=seed, n_frames=51)
+    trajectories = generation.generate("perov5", [formula], seed=seed, n_frames=51)
     return pack_crystals(trajectories, titles=["4 · A crystal grows"], alt=f"{formula} growing from noise", loop=True)

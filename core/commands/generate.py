@@ -8,7 +8,7 @@
          prototype   the nearest known crystal of --library with the elements exchanged; no network
          refine      structure types of --library, ranked by one small network and weighed against the flow's crystals by another;
                      the flow model where that is trusted more or no type has the stoichiometry
---de-novo N          N crystals of whatever composition: the flow is given formulas that its composer makes up (core/generator/composition),
+--de-novo N          N crystals of whatever composition: the flow is given formulas that a composition model makes up,
                      the diffusion model decides on species, places and cell together
 --library FILE.npz   known crystals in the layout of core/structures/arrays.py (see core.structures.dataset); rows marked `dev` are never
                      used. Without it: the AFLOW prototypes that pymatgen carries and the crystals built in code.
@@ -33,11 +33,12 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from core.crystals.generation import content, decided, draw_sizes, run_in_parts
 from core.generator.baselines.library import open_library
-from core.generator.predict import answer_by_prototype, answer_by_refinement, load_arbiter, load_ranker
+from core.generator.cell_contents import cell_content, draw_sizes, with_species
+from core.generator.predict import answer_by_prototype, answer_by_refinement, load_ranker, load_selector
 from core.generator.registry import FOLDER, MODELS, PRECISIONS, Model, ModelMissing, in_precision, load_model
-from core.generator.sampling.loop import FLOW, METHODS, SamplerConfig
+from core.generator.sampling.config import FLOW, METHODS, SamplerConfig, from_stored, published_config
+from core.generator.sampling.parallel import sample_in_parallel
 from core.structures.arrays import ArrayFileError, from_crystals
 from core.structures.crystal import Crystal, symbol
 from core.structures.formula import FormulaError
@@ -125,8 +126,10 @@ def _model(args, kind: str) -> Model:
 
 def _settings(args, default: SamplerConfig) -> SamplerConfig:
     """`default`, or the sampler named, with what else was asked for."""
-    asked = {name: value for name in ("steps", "candidates", "rounds", "temperature") if (value := getattr(args, name)) is not None}
-    return replace(METHODS[args.sampler] if args.sampler else default, **asked)
+    chosen = {name: value for name in ("steps", "candidates", "temperature") if (value := getattr(args, name)) is not None}
+    if args.rounds is not None:
+        chosen["n_refinements"] = args.rounds - 1
+    return replace(METHODS[args.sampler] if args.sampler else default, **chosen)
 
 
 def _answers(args) -> list[Crystal]:
@@ -136,20 +139,22 @@ def _answers(args) -> list[Crystal]:
     stand_ins = [tuple(model.stand_in(z) for z in cell) for cell in cells]
     with _bar() as show:
         if args.method in ("flow", "diffusion"):
-            made = run_in_parts(model, stand_ins, _settings(args, model.scoring), workers=args.workers, seed=args.seed, progress=show)
+            made = sample_in_parallel(
+                model, stand_ins, _settings(args, published_config(model.about)), workers=args.workers, seed=args.seed, progress=show
+            )
         else:
             library = open_library(args.library and str(args.library))
             if args.method == "prototype":
                 made = answer_by_prototype(cells, stand_ins, library, model, seed=args.seed, progress=show)
             else:
-                arbiter = load_arbiter(args.models_folder) if model.judge else None
+                selector = load_selector(args.models_folder) if model.reranker else None
                 made = answer_by_refinement(
                     cells,
                     stand_ins,
                     library,
                     load_ranker(args.models_folder),
                     model,
-                    arbiter=arbiter,
+                    selector=selector,
                     workers=args.workers,
                     seed=args.seed,
                     progress=show,
@@ -160,14 +165,14 @@ def _answers(args) -> list[Crystal]:
 
 
 def _de_novo(args) -> list[Crystal]:
-    """Flow: a formula by its composer, then a crystal of it. Diffusion: species, places and cell together."""
+    """Flow: a formula by its composition model, then a crystal of it. Diffusion: species, places and cell together."""
     if args.method not in ("flow", "diffusion"):
         raise CompositionsError(f"--method {args.method} needs --compositions: without a formula there is no prototype to look for")
     model = _model(args, args.method)
-    settings = _settings(args, model.scoring if args.method == "flow" else SamplerConfig(**model.about.get("de_novo", DE_NOVO)))
-    cells = decided(model, [content(model, n) for n in draw_sizes(model, args.de_novo, seed=args.seed)], seed=args.seed)
+    settings = _settings(args, published_config(model.about) if args.method == "flow" else from_stored(model.about.get("de_novo", DE_NOVO)))
+    cells = with_species(model, [cell_content(model, n) for n in draw_sizes(model, args.de_novo, seed=args.seed)], seed=args.seed)
     with _bar() as show:
-        return run_in_parts(model, cells, settings, workers=args.workers, seed=args.seed, progress=show)
+        return sample_in_parallel(model, cells, settings, workers=args.workers, seed=args.seed, progress=show)
 
 
 @contextmanager

@@ -32,7 +32,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core.generator.model import reference_networks as small_networks
+from core.generator.model import reference_networks
 from core.generator.registry import load_model
 from core.numerics.torus import wrap
 from core.structures.builtin import STRUCTURES
@@ -159,7 +159,7 @@ def networks(n_atoms: int, *, flaw: str = "none", noise: float = 0.05, seed: int
     The Denoiser is told the time at which the generator's noise is `noise` (cells); its score, in fractions of the cell, is read
     as a displacement, v = s L. generator: False leaves it out; with it ModelMissing is raised when its weights are absent.
     """
-    small = small_networks.build(n_atoms, flaw=flaw, seed=seed)
+    small = reference_networks.build(n_atoms, flaw=flaw, seed=seed)
     if not generator:
         return small
     model = load_model(MODEL)
@@ -237,7 +237,7 @@ def along(
 def round_off(*, crystal: str = "perovskite SrTiO3", noise: float = 0.05, seed: int = 0) -> float:
     """The floor: how much the CSPNet's answer to one input changes between float32 and float64, relative."""
     cell = example(crystal, noise=noise, seed=seed)
-    network = small_networks.build(len(cell.numbers), seed=seed)["CSPNet"]
+    network = reference_networks.build(len(cell.numbers), seed=seed)["CSPNet"]
     single = answer(network, [cell])[0]
     with torch.no_grad():
         double = network.double()(cell.numbers[None], cell.frac[None], cell.lattice[None])[0]

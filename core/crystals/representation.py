@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.metrics.report import match_rms
+from core.metrics.matching import match_rms
 from core.structures.builtin import STRUCTURES
 from core.structures.cif import read_cif
 from core.structures.crystal import Crystal, CrystalTrajectory

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.figures.blocks import split
+from core.figures.binary_buffers import split
 from core.structures.crystal import Crystal, CrystalTrajectory
 
 MAGIC, VERSION = b"N2CX", 1

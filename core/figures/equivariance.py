@@ -12,7 +12,7 @@ from torch import Tensor
 from core.crystals.equivariance import MOVES
 from core.figures.theme import LIGHT, Palette, rgba, styled
 from core.numerics.distances import RAISED
-from core.numerics.rigid_molecule import centres, drift_exact, poses
+from core.numerics.rigid_molecule import centres, drift_exact, orientations
 from core.numerics.trajectory import Trajectory
 
 KEPT = 1e-5  # the project's symmetry tolerance: what float32 leaves of an exact symmetry, with room
@@ -97,7 +97,7 @@ def pose_figure(runs: dict[str, Trajectory], *, palette: Palette = LIGHT) -> go.
     edges = np.linspace(0, 360, 37)
     figure = go.Figure()
     for (kernel, run), colour in zip(runs.items(), (palette.sample, palette.noise), strict=False):
-        angle = np.degrees((poses(run.final) + math.pi).remainder(2 * math.pi).numpy())
+        angle = np.degrees((orientations(run.final) + math.pi).remainder(2 * math.pi).numpy())
         counts, _ = np.histogram(angle, bins=edges)
         figure.add_bar(
             x=(edges[1:] + edges[:-1]) / 2 - 180,

@@ -9,10 +9,10 @@ import plotly.graph_objects as go
 import torch
 from plotly.subplots import make_subplots
 
-from core.crystals.generation import ReadOut
 from core.figures.theme import LIGHT, Palette, rgba, styled
 from core.generator.model.diffusion import Diffusion
-from core.metrics.convergence import Settling
+from core.metrics.convergence import Convergence
+from core.metrics.validity import ReadOut
 
 READ_OUTS = {"nearest_distance": "nearest distance (Å)", "volume_per_atom": "volume per atom (Å³)", "density": "density (g/cm³)"}
 
@@ -31,7 +31,7 @@ def noise_levels(process: Diffusion, *, now: float | None = None, palette: Palet
     return figure
 
 
-def coming_to_rest(runs: Sequence[Settling], *, palette: Palette = LIGHT) -> go.Figure:
+def convergence_figure(runs: Sequence[Convergence], *, palette: Palette = LIGHT) -> go.Figure:
     """Distance of the atoms (Å) and strain of the cell from where they end, over the time of the process.
 
     Thin lines: each structure. Thick: the median over the structures at the same times.

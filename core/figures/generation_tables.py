@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from core.crystals.generation import ReadOut
 from core.metrics.comparison import Comparison
+from core.metrics.validity import ReadOut
 from core.structures.crystal import Crystal
 
 

@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from core.figures.blocks import Blocks, read_block, split
+from core.figures.binary_buffers import BinaryBuffers, read_block, split
 from core.figures.player_panel import LOST, MARGIN, VIEW, Panel, as_numbers, pack_panel
 
 __all__ = ["Handles", "Panel", "Unpacked", "grid_points", "pack_player", "payload_id", "unpack"]
@@ -117,7 +117,7 @@ def pack_player(
         raise ValueError("handles need mode '2d'")
     if overlay and (mode == "1d" or any(panel.density is not None or panel.arrows is not None for panel in panels[1:])):
         raise ValueError("an overlay needs mode '2d', and density and arrows only in its first panel")
-    blocks = Blocks()
+    blocks = BinaryBuffers()
     header = {
         "mode": mode,
         "frames": len(clock),

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from core.figures.blocks import Blocks
+from core.figures.binary_buffers import BinaryBuffers
 
 VIEW, MARGIN = 3600, 247  # levels across the view and beyond each of its edges, at 12 bits
 LOST = {12: 4095, 16: 65535}  # the code of a coordinate that is not finite
@@ -63,7 +63,7 @@ def as_numbers(value: Any, name: str, ndim: int) -> np.ndarray:
     return value
 
 
-def pack_panel(panel: Panel, index: int, clock: np.ndarray, view: list[float], mode: str, wrap: bool, blocks: Blocks) -> dict:
+def pack_panel(panel: Panel, index: int, clock: np.ndarray, view: list[float], mode: str, wrap: bool, blocks: BinaryBuffers) -> dict:
     """Put the panel's arrays into `blocks`; returns what the header says about it. Raises ValueError on bad arrays."""
     where, n_frames = f"panel {index + 1}", len(clock)
     if mode == "image":
@@ -138,7 +138,7 @@ def _keys(n_frames: int) -> np.ndarray:
     return np.unique(np.rint(np.linspace(0, n_frames - 1, min(n_frames, MAX_KEYS))).astype(int))
 
 
-def _pack_image(panel: Panel, where: str, n_frames: int, view: list[float], blocks: Blocks) -> dict:
+def _pack_image(panel: Panel, where: str, n_frames: int, view: list[float], blocks: BinaryBuffers) -> dict:
     """Codes 1..255 from the low to the high end of the colours, 0 for NaN; long movies keep MAX_KEYS frames."""
     image = as_numbers(panel.image, f"{where}: image", 3).astype(float)
     if len(image) != n_frames or image.shape[1:] != (view[3], view[1]):

@@ -28,7 +28,7 @@ from torch import Tensor
 from core.numerics.checks import one_of, positive
 from core.numerics.distances import Floor, Truth, floor, measure, sliced
 from core.numerics.mixture import GaussianMixture
-from core.numerics.potentials import DoubleWell, MullerBrown, Potential, Surprise
+from core.numerics.potentials import DoubleWell, MullerBrown, NegativeLogDensity, Potential
 from core.numerics.quadrature import GridLaw, boltzmann_law
 from core.numerics.samplers import BAOAB, MALA, OverdampedLangevin, RandomWalkMetropolis, Sampler, VelocityVerlet
 from core.numerics.trajectory import Trajectory, frame_indices
@@ -77,7 +77,7 @@ LANDSCAPES = {
         (-3.2, 2.6, -2.0, 3.6),
     ),
     "three islands": Landscape(
-        Surprise(ISLANDS),
+        NegativeLogDensity(ISLANDS),
         (-1.1, -0.5),
         ((-1.1, -0.5), (1.1, -0.5), (0.0, 1.1)),
         (-0.6, 0.6),

@@ -1,6 +1,6 @@
 """Four ways to answer "which crystal does this formula make?", and their combination.
 
-    flow, diffusion   the generative model alone, from noise (core/crystals/generation.py)
+    flow, diffusion   the generative model alone, from noise (core/generator/sampling)
     prototype         the nearest known crystal with the wanted elements on its sites, no network (core/generator/baselines/substitution.py)
     refine            structure types of the library ranked by a small network (baselines/ranker.py), weighed against crystals
                       that the flow grows by another (core/generator/selection/selector.py); the model alone where it is trusted more or no
@@ -20,12 +20,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from core.crystals.generation import Progress, run, run_in_parts
-from core.generator.baselines.ranker import MAX_SLOTS, Question, Ranker, question, stack
+from core.generator.baselines.ranker import MAX_SLOTS, Query, Ranker, query_of, stack
 from core.generator.baselines.substitution import N_TYPES, Library, Proposal, by_count, prototype
 from core.generator.registry import FOLDER, Model, unreadable
-from core.generator.sampling.loop import SamplerConfig
-from core.generator.selection.selector import GROWN, MARGIN, SETTINGS, TYPES, Arbiter, evidence
+from core.generator.sampling.best_of import Progress, sample_cells
+from core.generator.sampling.config import CANDIDATES, SamplerConfig, published_config
+from core.generator.sampling.parallel import sample_in_parallel
+from core.generator.selection.selector import GROWN, MARGIN, TYPES, Selector, evidence
 from core.generator.weights import WeightsError, load_module
 from core.structures.crystal import Crystal
 
@@ -48,13 +49,13 @@ def load_ranker(folder: Path = FOLDER) -> Ranker:
     return _load(Path(folder) / "ranker.safetensors", Ranker)
 
 
-def load_arbiter(folder: Path = FOLDER) -> Arbiter:
+def load_selector(folder: Path = FOLDER) -> Selector:
     """Raises ModelMissing."""
-    return _load(Path(folder) / "arbiter.safetensors", Arbiter)
+    return _load(Path(folder) / "selector.safetensors", Selector)
 
 
 @lru_cache(maxsize=4)
-def _load(path: Path, make: type[Ranker] | type[Arbiter]) -> Ranker | Arbiter:
+def _load(path: Path, make: type[Ranker] | type[Selector]) -> Ranker | Selector:
     module = make()
     try:
         load_module(path, module)
@@ -75,7 +76,7 @@ def proposals(
     taken = [bool(near.distances[place] < 1e-6) for place in places]
     hull = library.arrays.columns.get("e_above_hull", np.full(len(library), np.nan))
     if len(by_count(numbers)[0]) <= MAX_SLOTS:
-        asked = question(numbers, found, hull[near.rows], n_types=n_types)
+        asked = query_of(numbers, found, hull[near.rows], n_types=n_types)
         logits = ranker(stack([asked]))[0, : len(places)].double()
         places = nearest_members(ranker, asked, len(places))
     else:
@@ -95,7 +96,7 @@ def proposals(
     ]
 
 
-def nearest_members(ranker: Ranker, asked: Question, n_types: int) -> list[int]:
+def nearest_members(ranker: Ranker, asked: Query, n_types: int) -> list[int]:
     """The member of each type that the learned distance puts nearest."""
     weight = ranker.weights(stack([asked]))[0]
     return [int(torch.where(asked.member == k, weight, -torch.inf).argmax()) for k in range(n_types)]
@@ -122,7 +123,7 @@ def answer_by_refinement(
     ranker: Ranker,
     model: Model,
     *,
-    arbiter: Arbiter | None = None,
+    selector: Selector | None = None,
     settings: Refinement | None = None,
     workers: int = 1,
     seed: int = 0,
@@ -130,20 +131,20 @@ def answer_by_refinement(
 ) -> list[Crystal]:
     """The most trusted prototype of each cell, denoised from `settings.start`; the model from noise where that is trusted more, or alone.
 
-    arbiter: whom to trust is decided with the flow's own crystals in view (the model needs a judge); without one by the ranker alone.
+    selector: whom to trust is decided with the flow's own crystals in view (the model needs a reranker); without one by the ranker alone.
     The k-th answer for one and the same composition comes from the k-th most trusted candidate.
     """
     settings = settings or Refinement()
     kinds = {tuple(cell): tuple(stand_in) for cell, stand_in in zip(cells, stand_ins, strict=True)}
     proposed = {cell: proposals(cell, library, ranker, n_types=settings.n_types) for cell in kinds}
     ranked: dict[tuple[int, ...], list[Crystal | None]] = {cell: [p.crystal for p in found] for cell, found in proposed.items()}
-    if arbiter is not None:
+    if selector is not None:
         asked = [cell for cell in kinds if proposed[cell]]
-        grown = run_in_parts(
-            model, [kinds[cell] for cell in asked for _ in range(GROWN)], SETTINGS, workers=workers, seed=seed, progress=progress
+        grown = sample_in_parallel(
+            model, [kinds[cell] for cell in asked for _ in range(GROWN)], CANDIDATES, workers=workers, seed=seed, progress=progress
         )
         for i, cell in enumerate(asked):
-            ranked[cell] = arbitrated(arbiter, model, cell, kinds[cell], grown[GROWN * i : GROWN * (i + 1)], proposed[cell])
+            ranked[cell] = select_candidates(selector, model, cell, kinds[cell], grown[GROWN * i : GROWN * (i + 1)], proposed[cell])
     asked_before: Counter = Counter()
     chosen: list[Crystal | None] = []
     for cell in map(tuple, cells):
@@ -154,17 +155,17 @@ def answer_by_refinement(
         rows = [i for i, crystal in enumerate(chosen) if crystal is not None]
         config = SamplerConfig(steps=settings.steps, start=settings.start)
         first = [Crystal(stand_ins[i], chosen[i].frac_coords, chosen[i].lattice) for i in rows]
-        for i, path in zip(rows, run(model, [stand_ins[i] for i in rows], config, seed=seed, initial=first), strict=True):
+        for i, path in zip(rows, sample_cells(model, [stand_ins[i] for i in rows], config, seed=seed, initial=first), strict=True):
             chosen[i] = path.final
     return _fill(chosen, stand_ins, model, seed, progress, workers)
 
 
-def arbitrated(
-    arbiter: Arbiter, model: Model, cell: Sequence[int], stand_in: Sequence[int], grown: Sequence[Crystal], proposed: Sequence[Proposal]
+def select_candidates(
+    selector: Selector, model: Model, cell: Sequence[int], stand_in: Sequence[int], grown: Sequence[Crystal], proposed: Sequence[Proposal]
 ) -> list[Crystal | None]:
-    """Proposals in the arbiter's order, and None for "let the flow grow it" in its place: it must be better by MARGIN."""
+    """Proposals in the selector's order, and None for "let the flow grow it" in its place: it must be better by MARGIN."""
     few, rest = proposed[:TYPES], [p.crystal for p in proposed[TYPES:]]
-    trust = arbiter.trust(evidence(model, cell, stand_in, grown, few)[0])
+    trust = selector.trust(evidence(model.network, model.reranker, cell, stand_in, grown, few)[0])
     trust[0] -= MARGIN
     candidates = [None, *(p.crystal for p in few)]
     return [candidates[k] for k in trust.argsort(descending=True).tolist()] + rest
@@ -176,7 +177,9 @@ def _fill(
     """Answers that are missing are grown from noise, with the settings of the model's published scores."""
     missing = [i for i, answer in enumerate(answers) if answer is None]
     if missing:
-        grown = run_in_parts(model, [stand_ins[i] for i in missing], model.scoring, workers=workers, seed=seed, progress=progress)
+        grown = sample_in_parallel(
+            model, [stand_ins[i] for i in missing], published_config(model.about), workers=workers, seed=seed, progress=progress
+        )
         for i, crystal in zip(missing, grown, strict=True):
             answers[i] = crystal
     return answers

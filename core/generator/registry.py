@@ -9,13 +9,12 @@ from pathlib import Path
 
 import torch
 
-from core.generator.composition.composition_model import Composer, from_text
+from core.generator.composition.composition_model import CompositionModel, from_text
 from core.generator.model.diffusion import Diffusion
 from core.generator.model.flow import Flow
 from core.generator.model.network import Denoiser, has_bfloat16_units, in_bfloat16
-from core.generator.sampling.loop import SamplerConfig
-from core.generator.selection.reranker import Judge
-from core.generator.weights import WeightsError, load_judge, load_module, load_weights
+from core.generator.selection.reranker import Reranker
+from core.generator.weights import WeightsError, load_module, load_reranker, load_weights
 from core.structures.formula import FormulaError, check_composition, parse_formula
 
 FOLDER = Path(__file__).resolve().parents[2] / "assets" / "models"
@@ -37,15 +36,16 @@ class ModelMissing(RuntimeError):
 class Model:
     """A network in its units, its process, and `about`: data, training time, measured numbers. name: of the data set.
 
-    judge: of finished crystals; a model without one ranks them by its own surprise. composer: of formulas, for a flow that is given none.
+    reranker: of finished crystals; a model without one ranks them by its own denoising loss.
+    composition_model: of formulas, for a flow that is given none.
     """
 
     name: str
     network: Denoiser
     process: Diffusion | Flow
     about: dict
-    judge: Judge | None = None
-    composer: Composer | None = None
+    reranker: Reranker | None = None
+    composition_model: CompositionModel | None = None
 
     @property
     def atom_counts(self) -> tuple[int, ...]:
@@ -65,12 +65,7 @@ class Model:
     @property
     def de_novo(self) -> bool:
         """Can it decide the species too?"""
-        return self.composer is not None or isinstance(self.process, Diffusion) and self.process.species_weight > 0
-
-    @property
-    def scoring(self) -> SamplerConfig:
-        """The sampler's constants chosen on the dev set for the published numbers."""
-        return SamplerConfig(**self.about.get("scoring", {}))
+        return self.composition_model is not None or isinstance(self.process, Diffusion) and self.process.species_weight > 0
 
     def composition(self, formula: str | Sequence[int], *, unseen: bool = False) -> tuple[int, ...]:
         """Atomic numbers of the cell, checked against what the model was trained on. Raises FormulaError.
@@ -115,8 +110,8 @@ def load_model(name: str, folder: Path = FOLDER, *, kind: str = "diffusion") -> 
 @lru_cache(maxsize=6)
 def _load(name: str, kind: str, path: Path, modified: int) -> Model:
     network, process, about = load_weights(path)
-    composer = load_composer(name, path.parent) if kind == "flow" else None
-    return Model(name, network, process, about, load_judge(path, network), composer)
+    composition_model = load_composition_model(name, path.parent) if kind == "flow" else None
+    return Model(name, network, process, about, load_reranker(path, network), composition_model)
 
 
 def in_precision(model: Model, precision: str = PRECISIONS[0]) -> Model:
@@ -125,17 +120,17 @@ def in_precision(model: Model, precision: str = PRECISIONS[0]) -> Model:
     return replace(model, network=in_bfloat16(model.network)) if fast else model
 
 
-def load_composer(name: str, folder: Path = FOLDER) -> Composer | None:
+def load_composition_model(name: str, folder: Path = FOLDER) -> CompositionModel | None:
     """The network that makes up formulas like those of a data set; None if there is none. Raises ModelMissing for a broken file."""
-    path = Path(folder) / f"{name}_composer.safetensors"
+    path = Path(folder) / f"{name}_composition.safetensors"
     if not path.exists():
         return None
-    composer = Composer()
+    composition_model = CompositionModel()
     try:
-        composer.stoichiometries = from_text(load_module(path, composer)["stoichiometries"])
+        composition_model.stoichiometries = from_text(load_module(path, composition_model)["stoichiometries"])
     except (WeightsError, KeyError, ValueError) as error:
         raise unreadable(path, error) from None
-    return composer
+    return composition_model
 
 
 def unreadable(path: Path, error: Exception) -> ModelMissing:

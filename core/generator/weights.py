@@ -14,10 +14,10 @@ from torch import Tensor
 from core.generator.model.diffusion import Diffusion
 from core.generator.model.flow import Flow
 from core.generator.model.network import Denoiser, NetworkConfig
-from core.generator.selection.reranker import Judge, n_features
+from core.generator.selection.reranker import Reranker, n_features
 from core.numerics.files import whole
 
-JUDGE = "judge."  # prefix of the judge's weights in the file of its model
+RERANKER = "judge."  # prefix of the reranker's weights in the file of its model, as version 0.1 named it
 KINDS = {"Diffusion": Diffusion, "Flow": Flow}
 
 
@@ -26,16 +26,16 @@ class WeightsError(ValueError):
 
 
 def save_weights(
-    path: Path, sizes: NetworkConfig, process: Diffusion | Flow, state: dict[str, Tensor], about: dict, judge: Judge | None = None
+    path: Path, sizes: NetworkConfig, process: Diffusion | Flow, state: dict[str, Tensor], about: dict, reranker: Reranker | None = None
 ) -> None:
-    """Atomic. `about` is plain JSON: data, time, measured numbers. judge: goes into the same file."""
+    """Atomic. `about` is plain JSON: data, time, measured numbers. reranker: goes into the same file."""
     metadata = {
         "sizes": json.dumps(asdict(sizes)),
         "kind": type(process).__name__,
         "process": json.dumps(asdict(process)),
         "about": json.dumps(about),
     }
-    extra = {} if judge is None else {JUDGE + name: value for name, value in judge.state_dict().items()}
+    extra = {} if reranker is None else {RERANKER + name: value for name, value in reranker.state_dict().items()}
     _write(path, state | extra, metadata)
 
 
@@ -66,7 +66,7 @@ def load_weights(path: Path) -> tuple[Denoiser, Diffusion | Flow, dict]:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            state = {name: file.get_tensor(name) for name in file.keys() if not name.startswith(JUDGE)}
+            state = {name: file.get_tensor(name) for name in file.keys() if not name.startswith(RERANKER)}
         network = Denoiser(NetworkConfig(**json.loads(metadata["sizes"])))
         network.load_state_dict(state)
         process = KINDS[metadata.get("kind", "Diffusion")](**json.loads(metadata["process"]))
@@ -77,18 +77,18 @@ def load_weights(path: Path) -> tuple[Denoiser, Diffusion | Flow, dict]:
     return network.eval().requires_grad_(False), process, about
 
 
-def load_judge(path: Path, network: Denoiser) -> Judge | None:
-    """The judge that came with these weights, ready for use; None if there is none. Raises WeightsError."""
+def load_reranker(path: Path, network: Denoiser) -> Reranker | None:
+    """The reranker that came with these weights, ready for use; None if there is none. Raises WeightsError."""
     try:
         with safe_open(path, framework="pt") as file:
-            state = {name.removeprefix(JUDGE): file.get_tensor(name) for name in file.keys() if name.startswith(JUDGE)}
+            state = {name.removeprefix(RERANKER): file.get_tensor(name) for name in file.keys() if name.startswith(RERANKER)}
         if not state:
             return None
-        judge = Judge(n_features(network))
-        judge.load_state_dict(state)
+        reranker = Reranker(n_features(network))
+        reranker.load_state_dict(state)
     except (OSError, SafetensorError, RuntimeError) as error:
         raise WeightsError(f"{path}: {str(error).splitlines()[0]}") from None
-    return judge.eval().requires_grad_(False)
+    return reranker.eval().requires_grad_(False)
 
 
 def n_parameters(network: torch.nn.Module) -> int:

@@ -12,7 +12,7 @@ from core.numerics.densities import Density, GaussianMixture, get_dataset
 from core.numerics.distances import Distance, Floor, Truth, floor, measure, sliced
 from core.numerics.frames import cell_centres, density_frames, stage_scale
 from core.numerics.likelihood import log_likelihood
-from core.numerics.methods import METHODS, Knobs, Problem
+from core.numerics.methods import METHODS, SamplerOptions, SamplingProblem
 from core.numerics.networks import load_score_network
 from core.numerics.parametrisation import clipped, exact_score, scaled
 from core.numerics.schedules import Schedule, get_schedule
@@ -81,8 +81,8 @@ def sample(
         model = clipped(model, path, clip)
     times = path.time_grid(n_steps, spacing=spacing)
     x = prior(path, n_particles, torch.Generator().manual_seed(seed))
-    knobs = Knobs(temperature, eta, churn, snr, corrector_order)
-    problem = Problem(model, path, x, times, torch.Generator().manual_seed(seed + 1_000_003), knobs)
+    options = SamplerOptions(temperature, eta, churn, snr, corrector_order)
+    problem = SamplingProblem(model, path, x, times, torch.Generator().manual_seed(seed + 1_000_003), options)
     trajectory = collect(METHODS[method].run(problem), times, n_frames=n_frames)
     if not on_stage:
         return trajectory
@@ -178,7 +178,7 @@ def error_against_evaluations(
     n_particles: int = 600,
     seed: int = 0,
     distance: Distance = sliced,
-    **knobs,
+    **options,
 ) -> ErrorCurves:
     """Run every method with each budget of score evaluations and measure how far it lands from the exact law.
 
@@ -201,7 +201,7 @@ def error_against_evaluations(
                 n_particles=n_particles,
                 seed=seed,
                 n_frames=1,
-                **knobs,
+                **options,
             ).final
             evaluations[name].append(n_steps * METHODS[name].evaluations)
             distances[name].append(distance(final, reference))

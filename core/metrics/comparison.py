@@ -12,10 +12,10 @@ from functools import cache
 
 import numpy as np
 
-from core.crystals.generation import match_known, reduced_content
-from core.metrics.report import MISS, TIGHT
+from core.metrics.matching import MISS, TIGHT, match_known
 from core.structures.builtin import STRUCTURES
 from core.structures.crystal import Crystal, symbol
+from core.structures.formula import reduced
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def origin(crystal: Crystal, known: Crystal | None = None) -> np.ndarray:
 
 def same_content(crystal: Crystal, known: Mapping[str, Crystal]) -> dict[str, Crystal]:
     """Those of `known` with the same reduced formula."""
-    return {name: other for name, other in known.items() if reduced_content(other) == reduced_content(crystal)}
+    return {name: other for name, other in known.items() if reduced(other.numbers) == reduced(crystal.numbers)}
 
 
 def compare(crystal: Crystal, known: Mapping[str, Crystal], *, n_random: int = 12, seed: int = 0) -> Comparison | None:

@@ -9,7 +9,7 @@ import numpy as np
 from core.structures.crystal import CrystalTrajectory
 
 
-class Settling(NamedTuple):
+class Convergence(NamedTuple):
     """times (T,); coords (T,), root-mean-square distance in Å of the atoms from where they end, shortest images in
     the final cell, a common shift removed; cell (T,), root-mean-square strain of the cell against the final one.
     """
@@ -19,14 +19,14 @@ class Settling(NamedTuple):
     cell: np.ndarray
 
 
-def settling(trajectory: CrystalTrajectory) -> Settling:
+def convergence(trajectory: CrystalTrajectory) -> Convergence:
     lattice = trajectory.lattices[-1]
     moved = trajectory.frac_coords - trajectory.frac_coords[-1]
     moved = moved - np.round(moved - moved[:, :1])  # images that lie together before the mean is taken
     moved = moved - moved.mean(1, keepdims=True)
     moved = moved - np.round(moved)
     distances = np.linalg.norm(moved @ lattice, axis=-1)
-    return Settling(trajectory.times, np.sqrt((distances**2).mean(-1)), strain(trajectory.lattices, lattice))
+    return Convergence(trajectory.times, np.sqrt((distances**2).mean(-1)), strain(trajectory.lattices, lattice))
 
 
 def strain(lattices: np.ndarray, reference: np.ndarray) -> np.ndarray:

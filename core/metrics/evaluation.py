@@ -27,19 +27,12 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from core.metrics.report import (
-    Report,
-    Score,
-    composition_valid,
-    first_of_kind,
-    reduced_key,
-    report,
-    same,
-    score,
-    structure_valid,
-)
+from core.metrics.matching import first_of_kind, same
+from core.metrics.report import Report, Score, report, score
+from core.metrics.validity import composition_valid, structure_valid
 from core.structures.arrays import ArrayFileError, CrystalArrays, load_arrays
 from core.structures.crystal import Crystal
+from core.structures.formula import reduced
 
 
 def _one(pair: tuple[Crystal, Crystal]) -> tuple[Score, bool, bool]:
@@ -98,11 +91,11 @@ def census(crystals: Sequence[Crystal], reference: CrystalArrays | None = None, 
         raise ArrayFileError("there are no structures to judge")
     places: dict[tuple, list[int]] = {}
     for i, crystal in enumerate(crystals):
-        places.setdefault(reduced_key(crystal), []).append(i)
+        places.setdefault(reduced(crystal.numbers), []).append(i)
     known: dict[tuple, list[Crystal]] = {}
     for i in range(len(reference) if reference is not None else 0):
         crystal = reference.crystal(i)
-        if (key := reduced_key(crystal)) in places:
+        if (key := reduced(crystal.numbers)) in places:
             known.setdefault(key, []).append(crystal)
     families = [([crystals[i] for i in rows], known.get(key, [])) for key, rows in places.items()]
     results = _shared_out(_family, families, workers, "composition", progress)

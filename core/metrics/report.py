@@ -1,32 +1,18 @@
-"""Is it a crystal, and is it the right one: the checks of the crystal-generation benchmarks, as published.
+"""How good are predicted crystals: averages over pairs of prediction and truth, by the protocol of DiffCSP.
 
-structurally valid    all distances >= 0.5 Å, volume >= 0.1 Å^3                        CDVAE, eval_utils.py
-valid composition     charge-neutral and Pauling-ordered in common oxidation states,   CDVAE, `smact_validity`
-                      or all metals, or one element
-match                 StructureMatcher(stol=0.5, angle_tol=10, ltol=0.3) finds a map   DiffCSP, compute_metrics.py
-rms                   root-mean-square distance of that map in units of (V/N)^(1/3)    pymatgen
-
-The matcher rescales both cells to one volume: volume errors are never scored.
+filtered    a match counts only where both sides are valid (`metrics.validity`)
+RMSE        mean rms of the matches; cRMSE: of all pairs, a miss counted as 0.5
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from math import gcd
 
 import numpy as np
 
-from core.numerics.charges import composition_valid
+from core.metrics.matching import MISS, TIGHT, found_rms
+from core.metrics.validity import composition_valid, structure_valid
 from core.structures.crystal import Crystal
-
-__all__ = ["MISS", "TIGHT", "Report", "Score", "composition_valid", "match_rms", "matcher", "report", "score", "structure_valid"]
-
-MIN_DISTANCE = 0.5  # Å
-MIN_VOLUME = 0.1  # Å^3
-TIGHT = 0.15  # rms below which a match is the structure itself, not a distant relative
-MISS = 0.5  # what a miss counts in cRMSE: the matcher's own tolerance
 
 
 @dataclass(frozen=True)
@@ -59,31 +45,6 @@ class Report:
     truth_validity: float
 
 
-def structure_valid(crystal: Crystal) -> bool:
-    return crystal.volume >= MIN_VOLUME and crystal.nearest_distance >= MIN_DISTANCE
-
-
-@lru_cache(maxsize=1)
-def matcher():
-    from pymatgen.analysis.structure_matcher import StructureMatcher
-
-    return StructureMatcher(stol=0.5, angle_tol=10, ltol=0.3)
-
-
-def match_rms(prediction: Crystal, truth: Crystal) -> float | None:
-    """rms of the best map of one crystal onto the other, None if there is none within the tolerances."""
-    found = matcher().get_rms_dist(prediction.to_pymatgen(), truth.to_pymatgen())
-    return None if found is None else float(found[0])
-
-
-def found_rms(one: Crystal, other: Crystal) -> float | None:
-    """As `match_rms`, but never raises: what the matcher cannot handle (atoms on top of each other, a degenerate cell) is no match."""
-    try:
-        return match_rms(one, other)
-    except (ValueError, ArithmeticError, np.linalg.LinAlgError):
-        return None
-
-
 def score(prediction: Crystal, truth: Crystal) -> Score:
     """A prediction the matcher cannot handle (atoms on top of each other, a degenerate cell) is a miss."""
     valid = structure_valid(prediction)
@@ -92,30 +53,6 @@ def score(prediction: Crystal, truth: Crystal) -> Score:
         valid and composition_valid(prediction.numbers),
         structure_valid(truth) and composition_valid(truth.numbers),
     )
-
-
-def reduced_key(crystal: Crystal) -> tuple[tuple[int, int], ...]:
-    """The reduced composition as something to group by."""
-    kinds, counts = np.unique(crystal.numbers, return_counts=True)
-    divisor = gcd(*counts.tolist())
-    return tuple(zip(kinds.tolist(), (counts // divisor).tolist()))
-
-
-def same(one: Crystal, other: Crystal) -> bool:
-    """Does the benchmark's matcher take them for one structure?"""
-    return found_rms(one, other) is not None
-
-
-def first_of_kind(crystals: Sequence[Crystal]) -> np.ndarray:
-    """(N,) bool: True for each crystal that no earlier one of the list is the same as. Its mean is the uniqueness."""
-    kept: dict[tuple, list[Crystal]] = {}
-    answer = []
-    for crystal in crystals:
-        before = kept.setdefault(reduced_key(crystal), [])
-        answer.append(not any(same(other, crystal) for other in before))
-        if answer[-1]:
-            before.append(crystal)
-    return np.array(answer, dtype=bool)
 
 
 def report(scores: list[Score], *, structures_valid: list[bool], compositions_valid: list[bool]) -> Report:

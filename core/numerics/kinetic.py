@@ -104,12 +104,12 @@ def euler_kinetic(
         yield x, v
 
 
-def kinetic(method: str, potential: Potential, x: Tensor, v: Tensor, noise: Iterable[Tensor], **knobs) -> Iterator[tuple[Tensor, Tensor]]:
+def kinetic(method: str, potential: Potential, x: Tensor, v: Tensor, noise: Iterable[Tensor], **options) -> Iterator[tuple[Tensor, Tensor]]:
     """One of KINETIC by name; knobs dt, mass, friction, kT. Raises ValueError for another name."""
     one_of("method", method, KINETIC)
     if method in SPLITTINGS:
-        return splitting(method, potential, x, v, noise, **knobs)
-    return euler_kinetic(potential, x, v, noise, **knobs)
+        return splitting(method, potential, x, v, noise, **options)
+    return euler_kinetic(potential, x, v, noise, **options)
 
 
 def overdamped(

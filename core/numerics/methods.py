@@ -15,7 +15,7 @@ from core.numerics.sde import Score, forward_sde
 
 
 @dataclass(frozen=True)
-class Knobs:
+class SamplerOptions:
     """What can be turned besides the method. Methods without noise ignore `temperature`; see METHODS for the rest."""
 
     temperature: float = 1.0
@@ -26,7 +26,7 @@ class Knobs:
 
 
 @dataclass(frozen=True)
-class Problem:
+class SamplingProblem:
     """Everything a sampler needs: the model, the path, the start and its noise."""
 
     score: Score
@@ -34,7 +34,7 @@ class Problem:
     x: Tensor
     times: Tensor
     generator: torch.Generator
-    knobs: Knobs
+    options: SamplerOptions
 
 
 @dataclass(frozen=True)
@@ -46,45 +46,45 @@ class Method:
     evaluations: int
     noisy: bool
     source: str
-    run: Callable[[Problem], Iterator[Tensor]]
+    run: Callable[[SamplingProblem], Iterator[Tensor]]
 
 
-def _reverse_sde(p: Problem):
+def _reverse_sde(p: SamplingProblem):
     return integrators.euler_maruyama(
-        forward_sde(p.schedule).reverse(p.score), p.x, p.times, generator=p.generator, temperature=p.knobs.temperature
+        forward_sde(p.schedule).reverse(p.score), p.x, p.times, generator=p.generator, temperature=p.options.temperature
     )
 
 
-def _ancestral(p: Problem, eta: float):
-    return integrators.ancestral(p.score, p.schedule, p.x, p.times, eta=eta, generator=p.generator, temperature=p.knobs.temperature)
+def _ancestral(p: SamplingProblem, eta: float):
+    return integrators.ancestral(p.score, p.schedule, p.x, p.times, eta=eta, generator=p.generator, temperature=p.options.temperature)
 
 
-def _probability_flow(p: Problem, integrator):
+def _probability_flow(p: SamplingProblem, integrator):
     return integrator(forward_sde(p.schedule).probability_flow(p.score), p.x, p.times)
 
 
-def _edm(p: Problem):
+def _edm(p: SamplingProblem):
     return integrators.edm_stochastic(
-        p.score, p.schedule, p.x, p.times, S_churn=p.knobs.churn, S_noise=math.sqrt(p.knobs.temperature), generator=p.generator
+        p.score, p.schedule, p.x, p.times, S_churn=p.options.churn, S_noise=math.sqrt(p.options.temperature), generator=p.generator
     )
 
 
-def _predictor_corrector(p: Problem):
+def _predictor_corrector(p: SamplingProblem):
     sde = forward_sde(p.schedule).reverse(p.score)
 
     def predictor(x, t, t_next):
-        *_, x = integrators.euler_maruyama(sde, x, (t, t_next), generator=p.generator, temperature=p.knobs.temperature)
+        *_, x = integrators.euler_maruyama(sde, x, (t, t_next), generator=p.generator, temperature=p.options.temperature)
         return x
 
     return integrators.predictor_corrector(
-        p.score, p.schedule, p.x, p.times, predictor=predictor, snr=p.knobs.snr, order=p.knobs.corrector_order, generator=p.generator
+        p.score, p.schedule, p.x, p.times, predictor=predictor, snr=p.options.snr, order=p.options.corrector_order, generator=p.generator
     )
 
 
 METHODS: dict[str, Method] = {
     "reverse SDE": Method("Reverse SDE (Euler–Maruyama)", 1, 1, True, "Song et al. 2021, eq. 6", _reverse_sde),
     "DDPM": Method("DDPM ancestral", 1, 1, True, "Ho et al. 2020, Algorithm 2", lambda p: _ancestral(p, 1.0)),
-    "DDIM": Method("DDIM(η)", 1, 1, True, "Song et al. 2021b, eq. 12", lambda p: _ancestral(p, p.knobs.eta)),
+    "DDIM": Method("DDIM(η)", 1, 1, True, "Song et al. 2021b, eq. 12", lambda p: _ancestral(p, p.options.eta)),
     "ODE Euler": Method(
         "Probability-flow ODE (Euler)", 1, 1, False, "Song et al. 2021, eq. 13", lambda p: _probability_flow(p, integrators.euler_maruyama)
     ),

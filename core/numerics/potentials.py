@@ -9,7 +9,7 @@ equation -> name
     A (1 - cos 2 pi x/L)/2 - f x                     -> Periodic
     -sum_i d_i exp(-(x - c_i)^2/2 w_i^2) + s x + (x/L)^8  -> TwoBasins
     sum_i A_i exp(a dx^2 + b dx dy + c dy^2)         -> MullerBrown    (Theor. Chim. Acta 53, 75 (1979))
-    -log sum_k w_k N(x; m_k, s_k^2)                  -> Surprise       (the density itself at kT = 1)
+    -log sum_k w_k N(x; m_k, s_k^2)                  -> NegativeLogDensity       (the density itself at kT = 1)
 """
 
 from __future__ import annotations
@@ -199,7 +199,7 @@ def _two_islands() -> GaussianMixture:
 
 
 @dataclass(frozen=True)
-class Surprise:
+class NegativeLogDensity:
     """-log p of a density (two Gaussian islands by default): its Boltzmann law at kT = 1 is p, at other kT p^(1/kT)/Z."""
 
     density: Density = field(default_factory=_two_islands)
@@ -220,7 +220,7 @@ POTENTIALS: dict[str, type] = {
     "periodic": Periodic,
     "two basins": TwoBasins,
     "Müller–Brown": MullerBrown,
-    "mixture": Surprise,
+    "mixture": NegativeLogDensity,
 }
 
 

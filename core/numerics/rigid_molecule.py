@@ -122,14 +122,14 @@ def molecules(positions: Tensor) -> Tensor:
     return torch.view_as_complex(positions.contiguous()).view(len(ATOMS), -1).T
 
 
-def poses(positions: Tensor) -> Tensor:
+def orientations(positions: Tensor) -> Tensor:
     """(N * M, 2) -> (M,) angles in [0, 2 pi) by which each molecule is turned against m (least squares)."""
     return torch.angle((molecule().conj() * molecules(positions)).sum(-1)).double().remainder(2 * math.pi)
 
 
-def pose_truth(trajectory: Trajectory) -> Truth:
+def orientation_truth(trajectory: Trajectory) -> Truth:
     """Kolmogorov-Smirnov distance of the poses at the end to the uniform law that invariance demands."""
-    angles = poses(trajectory.final)
+    angles = orientations(trajectory.final)
     known = ks_floor(len(angles))
     return Truth(
         "Kolmogorov–Smirnov distance of the poses to uniform",

@@ -11,11 +11,8 @@ from functools import cache
 
 import numpy as np
 
-from core.structures.cif import CrystalFileError, read_cif
 from core.structures.crystal import Crystal
 from core.structures.formula import atomic_numbers
-
-__all__ = ["PROTOTYPES", "STRUCTURES", "CrystalFileError", "Prototype", "read_cif"]
 
 
 @dataclass(frozen=True)

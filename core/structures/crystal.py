@@ -5,7 +5,7 @@ stored but has no density and no pymatgen counterpart.
 
 | symbol | name | shape, unit |
 |---|---|---|
-| A, the types | numbers | (N,), atomic numbers 0..118 |
+| A, the types | numbers | (N,), atomic numbers 0..103 |
 | F, fractional coordinates | frac_coords | (N, 3), the position is F @ L |
 | L, the cell | lattice | (3, 3), Å, rows are the vectors a, b, c |
 """
@@ -20,13 +20,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from core.structures.elements import SYMBOLS
+from core.structures.elements import MASKED, MAX_NUMBER, SYMBOLS
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
 
-MASKED = 0
-MAX_NUMBER = 118
 GRAMS_PER_CM3 = 1.66053906660  # 1 u/Å^3 in g/cm^3 (CODATA 2018)
 
 
@@ -55,7 +53,7 @@ def _check_numbers(numbers: np.ndarray) -> None:
     if numbers.size == 0:
         raise ValueError("a crystal needs at least one atom")
     if numbers.min() < MASKED or numbers.max() > MAX_NUMBER:
-        raise ValueError(f"atomic numbers must lie in {MASKED}..{MAX_NUMBER} (0 = masked)")
+        raise ValueError(f"atomic numbers must lie in {MASKED}..{MAX_NUMBER} (0 = masked; nothing is known here of heavier elements)")
 
 
 @dataclass(frozen=True, eq=False)

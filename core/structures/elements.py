@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-MAX_NUMBER = 103  # heavier elements have no measured properties and no crystals in the data
+MAX_NUMBER = 103  # lawrencium; heavier elements have no measured properties and no crystals in any data
+N_SPECIES = MAX_NUMBER + 1  # rows of every table by atomic number, the masked species among them
 MASKED = 0  # the "number" of an atom whose species is not decided yet
 FEATURES = (
     "period",
@@ -35,9 +36,10 @@ SYMBOLS = tuple(
     """
     X H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr Rb Sr Y Zr Nb Mo Tc
     Ru Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb Lu Hf Ta W Re Os Ir Pt Au Hg Tl Pb Bi Po
-    At Rn Fr Ra Ac Th Pa U Np Pu Am Cm Bk Cf Es Fm Md No Lr Rf Db Sg Bh Hs Mt Ds Rg Cn Nh Fl Mc Lv Ts Og
+    At Rn Fr Ra Ac Th Pa U Np Pu Am Cm Bk Cf Es Fm Md No Lr
 """.split()
 )  # by atomic number; X = masked
+HEAVIER = frozenset("Rf Db Sg Bh Hs Mt Ds Rg Cn Nh Fl Mc Lv Ts Og".split())
 
 
 @cache
@@ -56,10 +58,10 @@ def build() -> np.ndarray:
     """The table of `element_features` from the installed pymatgen."""
     from pymatgen.core import Element
 
-    table = np.full((MAX_NUMBER + 1, len(FEATURES)), np.nan)
+    table = np.full((N_SPECIES, len(FEATURES)), np.nan)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # "No Pauling electronegativity for He"
-        for number in range(1, MAX_NUMBER + 1):
+        for number in range(1, N_SPECIES):
             table[number] = _features(Element.from_Z(number))
     table = (table - np.nanmean(table, axis=0)) / np.nanstd(table, axis=0)
     return np.nan_to_num(table).astype(np.float32)

@@ -6,10 +6,12 @@ The formula is the content of the whole cell: `Na4 Cl4` is the cubic cell of roc
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from functools import cache
+from math import gcd
 
-from core.structures.elements import SYMBOLS
+from core.structures.elements import HEAVIER, SYMBOLS
 
 MAX_PARSED_ATOMS = 10_000  # beyond any model; keeps `H999999999` from filling the memory
 _PLAIN_DIGITS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
@@ -77,6 +79,8 @@ def _number_of(element: str) -> int:
     known = atomic_numbers()
     if element in known:
         return known[element]
+    if element in HEAVIER:
+        raise FormulaError(f"{element} is heavier than lawrencium: nothing is known here of such elements.")
     raise FormulaError(f"{element} is not an element.")
 
 
@@ -107,3 +111,10 @@ def formula_of(numbers: Iterable[int]) -> str:
     for z in numbers:
         counts[symbols[int(z)]] = counts.get(symbols[int(z)], 0) + 1
     return " ".join(f"{symbol}{count}" for symbol, count in counts.items())
+
+
+def reduced(numbers: Iterable[int]) -> tuple[tuple[int, int], ...]:
+    """The reduced composition, (atomic number, count) by atomic number: Na4 Cl4 and Cl1 Na1 -> ((11, 1), (17, 1))."""
+    counts = sorted(Counter(int(z) for z in numbers).items())
+    divisor = gcd(*(n for _, n in counts))
+    return tuple((z, n // divisor) for z, n in counts)

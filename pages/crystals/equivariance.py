@@ -6,7 +6,7 @@ from core.crystals import equivariance
 from core.figures import equivariance as figures
 from core.figures import equivariance_stage as stages
 from core.generator.registry import ModelMissing, load_model
-from core.numerics import rigid_molecule as poses
+from core.numerics import rigid_molecule
 from pages import kit
 from pages.kit.crystal_player import crystal_player
 from pages.kit.equation import number
@@ -25,7 +25,7 @@ page = kit.chapter(
         kit.Choice("crystal", "Crystal", "perovskite SrTiO3", options=list(equivariance.CRYSTALS), wide=True),
         kit.Choice("move", "The same crystal, told anew", "rotation", options=list(MOVES), labels=MOVES, wide=True),
         kit.Choice("flaw", "Break a network", "none", options=list(FLAWS), labels=FLAWS, wide=True),
-        kit.Choice("prior", "Start of the molecules", "round", options=list(poses.PRIORS)),
+        kit.Choice("prior", "Start of the molecules", "round", options=list(rigid_molecule.PRIORS)),
         kit.Toggle("fresh", "Fresh noise at each step", True),
         kit.Toggle("centred", "Mean of the noise taken out", True),
         kit.Slider(
@@ -87,7 +87,7 @@ def errors(**params):
 
 @st.cache_data(max_entries=32, max_size="128MB", show_spinner=False)
 def grown(**params):
-    return {kernel: poses.sample(kernel=kernel, **params) for kernel in poses.KERNELS}
+    return {kernel: rigid_molecule.sample(kernel=kernel, **params) for kernel in rigid_molecule.KERNELS}
 
 
 @st.cache_data(max_entries=32, max_size="96MB", show_spinner=False)
@@ -97,7 +97,7 @@ def molecule_payload(params):
 
 @st.cache_data(max_entries=8, show_spinner=False)
 def turned():
-    return {kernel: poses.turned_error(kernel=kernel) for kernel in poses.KERNELS}
+    return {kernel: rigid_molecule.turned_error(kernel=kernel) for kernel in rigid_molecule.KERNELS}
 
 
 stage, side = st.columns([2.5, 1], gap="medium")
@@ -164,8 +164,11 @@ player(molecule_payload(run), key="molecules", height=460, report=False)
 left, right = st.columns(2)
 for column, kernel in ((left, "equivariant"), (right, "plain")):
     with column:
-        kit.truth_meter(poses.pose_truth(grown(**run)[kernel]), note=f"Of the {kernel} kernel; an invariant model has no favourite pose.")
-spread, error = poses.drift(grown(**run)["equivariant"])
+        kit.truth_meter(
+            rigid_molecule.orientation_truth(grown(**run)[kernel]),
+            note=f"Of the {kernel} kernel; an invariant model has no favourite pose.",
+        )
+spread, error = rigid_molecule.drift(grown(**run)["equivariant"])
 with left:
     st.markdown("##### In which pose they end")
     kit.figure(figures.pose_figure(grown(**run), palette=kit.palette()), key="poses", alt="Histogram of the poses for both kernels.")
@@ -182,7 +185,7 @@ with right:
         key="centres",
         alt="Histogram of the molecules' centres.",
     )
-exact = 0.0 if values["centred"] else poses.drift_exact(values["n_steps"], prior_kind=values["prior"], eta=run["eta"])
+exact = 0.0 if values["centred"] else rigid_molecule.drift_exact(values["n_steps"], prior_kind=values["prior"], eta=run["eta"])
 kit.readings(
     [
         ("Spread of the centres on the stage", figures.power(spread) if spread < 1e-3 else f"{spread:.3f} ± {error:.3f}"),

@@ -1,24 +1,27 @@
 """Chapter 19, growing crystals."""
 
+from dataclasses import replace
+
 import streamlit as st
 
 from core.crystals import generation
 from core.figures import generation as figures
 from core.figures import generation_tables as tables
 from core.figures.crystal_payload import pack_crystals
+from core.generator.sampling.config import kind_of
 from core.metrics.comparison import known_like, same_content
-from core.metrics.convergence import settling
+from core.metrics.convergence import convergence
 from pages import kit
-from pages.kit import growing
+from pages.kit import generation_controls
+from pages.kit.crystal_meter import downloads, own_crystal, verdict
 from pages.kit.crystal_player import crystal_player
 from pages.kit.equation import cell_content, motion, number
 from pages.kit.jobs import job
-from pages.kit.known import beside_chance, beside_it, captions, judge, ready
-from pages.kit.verdict import downloads, own_crystal, verdict
+from pages.kit.references import assess, beside_chance, beside_it, captions, ready
 
 QUICK = 400  # steps times candidates that are answered while you wait; more goes to the queue
 
-page = kit.chapter("generation", growing.controls())
+page = kit.chapter("generation", generation_controls.controls())
 SCENES = [
     kit.Scene("Strontium titanate", {}, "The most famous perovskite, from noise. First the box takes shape, then the octahedron closes."),
     kit.Scene("Rock salt", {"formula": "Na1 Cl1"}, "Two atoms are the whole crystal. Press 3× in the player and the checkerboard appears."),
@@ -55,35 +58,36 @@ SCENES = [
 stage, side = st.columns([2.5, 1], gap="medium")
 with side:
     values = page.controls()
-    growing.buttons()
+    generation_controls.buttons()
     own = own_crystal()
-asked, method = growing.asked(values), values["method"]
-free, kind = isinstance(asked, int), generation.kind_of(method)
+asked, method = generation_controls.asked(values), values["method"]
+free, kind = isinstance(asked, int), kind_of(method)
 what = f"{asked} atoms" if free else asked
-params = growing.parameters(values)
+params = generation_controls.parameters(values)
+config = params["config"]
 page.exports(params)
-model, relative, trouble = ready(asked, model=values["model"], kind=kind, start=params["start"])
+model, relative, trouble = ready(asked, model=values["model"], kind=kind, start=config.start)
 trajectory, known = None, {}
 with stage:
     page.equation(
         {
-            "motion": motion(method, values["temperature"], params["sharpen"]),
+            "motion": motion(method, values["temperature"], config.anti_annealing),
             "n_steps": str(values["n_steps"]),
             "power": number(values["power"]),
-            "begin": r"\text{noise}" if params["start"] == 1 else rf"\text{{a relative at }} t = {number(params['start'])}",
+            "begin": r"\text{noise}" if config.start == 1 else rf"\text{{a relative at }} t = {number(config.start)}",
             "formula": cell_content(asked),
         }
     )
     if trouble:
         st.error(str(trouble), icon=":material/error:")
     elif values["n_steps"] * values["candidates"] <= QUICK:
-        trajectory = growing.grow(**params)[0]
+        trajectory = generation_controls.grow(**params)[0]
     elif grown := job("grow", f"Grow {what} in {values['n_steps']} steps", generation.generate, params, start=True):
         trajectory = grown[0]
     if trajectory:
         crystal = trajectory.final
         known = known_like(crystal) | same_content(crystal, own)
-        trajectory = growing.seated(trajectory, known)
+        trajectory = generation_controls.seated(trajectory, known)
         crystal = trajectory.final
         shown, titles = [trajectory], [f"grown: {crystal.formula}"]
         if extra := beside_it(
@@ -100,13 +104,13 @@ with stage:
         )
     page.scenes(SCENES)
     if trajectory:
-        facts, comparison = judge(crystal, known)
+        facts, comparison = assess(crystal, known)
         meter, table = st.columns(2)
         meter = meter.empty()
         with meter:
             verdict(comparison)
         with table:
-            kit.readings(tables.read_out_table(facts) + tables.baseline_row(relative, judge(relative[1], known)[1] if relative else None))
+            kit.readings(tables.read_out_table(facts) + tables.baseline_row(relative, assess(relative[1], known)[1] if relative else None))
             downloads(crystal, path=trajectory)
 if trajectory:
     kit.below_the_stage()
@@ -114,22 +118,27 @@ if trajectory:
     with rest:
         st.markdown("##### How it settles")
         kit.figure(
-            figures.coming_to_rest([settling(trajectory)], palette=kit.palette()),
+            figures.convergence_figure([convergence(trajectory)], palette=kit.palette()),
             key="settling",
             alt="Distance of the coordinates and of the cell from where they end, against the noise level.",
         )
     with scores:
-        st.markdown(f"##### What the {growing.MODELS[values['model']]} {generation.KINDS[kind]} model scores")
+        st.markdown(f"##### What the {generation_controls.MODELS[values['model']]} {generation.KINDS[kind]} model scores")
         kit.readings(tables.score_table(model.about))
     st.markdown("##### A gallery of sixteen")
-    gallery = job("gallery", f"Grow 16 × {what}", generation.generate, params | {"n_samples": 16, "candidates": 1, "n_frames": 26})
+    gallery = job(
+        "gallery",
+        f"Grow 16 × {what}",
+        generation.generate,
+        params | {"config": replace(config, candidates=1), "n_samples": 16, "n_frames": 26},
+    )
     if gallery:
         labels = captions(gallery, None if free else known)
         crystal_player(pack_crystals(gallery, titles=labels, alt="Sixteen crystals, sixteen seeds."), key="gallery", height=620)
 
 
 def grade():
-    few, many = (growing.right_of_eight(params, steps) for steps in (5, 50))
+    few, many = (generation_controls.right_of_eight(params, steps) for steps in (5, 50))
     return 0 if few < many / 2 else 1 if few <= many else 2, f"Of eight crystals, {few} come out right with five steps, {many} with fifty."
 
 

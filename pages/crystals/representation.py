@@ -7,9 +7,9 @@ from core.figures import representation as figures
 from core.figures import representation_stage
 from core.structures.builtin import STRUCTURES
 from pages import kit
+from pages.kit.crystal_meter import downloads, invariance, own_crystal
 from pages.kit.crystal_player import crystal_player
 from pages.kit.equation import number
-from pages.kit.verdict import downloads, invariance, own_crystal
 
 ORBITS = ["none", *map(str, range(1, 9))]
 SITES = ["none", *map(str, range(1, 9))]

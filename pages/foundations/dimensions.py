@@ -73,18 +73,18 @@ def stage_payload(d, seed):
 
 
 @st.cache_data(max_entries=96, show_spinner=False)
-def truth(method, d, **knobs):
-    return dimensions.truth(dimensions.spend(method, d=d, **knobs), d)
+def truth(method, d, **options):
+    return dimensions.truth(dimensions.spend(method, d=d, **options), d)
 
 
 @st.cache_data(max_entries=24, show_spinner=False)
-def census(**knobs):
-    return dimensions.census(**knobs)
+def census(**options):
+    return dimensions.census(**options)
 
 
 @st.cache_data(max_entries=24, show_spinner=False)
-def bought(**knobs):
-    return dimensions.bought(**knobs)
+def bought(**options):
+    return dimensions.bought(**options)
 
 
 @st.cache_data(max_entries=8, show_spinner=False)

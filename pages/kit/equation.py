@@ -31,10 +31,10 @@ def reverse_noise(noisy: bool, temperature: float) -> str:
     return rf"+\,{colder}g\,\mathrm{{d}}\bar B" if noisy else r"\quad\text{(no noise)}"
 
 
-def motion(method: str, temperature: float, sharpen: float) -> str:
+def motion(method: str, temperature: float, anti_annealing: float) -> str:
     r"""dF of a crystal sampler, backward in time: along the velocity of a flow, or along the score of a diffusion."""
     if method == "flow":
-        faster = rf"\left(1 + {number(sharpen)}\,(1-t)\right)" if sharpen else ""
+        faster = rf"\left(1 + {number(anti_annealing)}\,(1-t)\right)" if anti_annealing else ""
         return rf"{faster}\,u_\theta(F, L, t)\,\mathrm{{d}}t"
     noisy = method != "ddim"
     return (

@@ -16,7 +16,7 @@ from core import jobs
 KEEP = 64  # finished results kept for the next reader who asks for the same
 
 
-class Desk:
+class JobRegistry:
     """All jobs of this server by what they compute; who waits for each; what is finished."""
 
     def __init__(self, make_executor: Callable = jobs.local_pool):
@@ -92,10 +92,10 @@ class Desk:
 
 
 @st.cache_resource(show_spinner=False)
-def desk() -> Desk:
+def job_registry() -> JobRegistry:
     """One desk for the server; on a Dask cluster when the variable N2C_DASK holds a scheduler's address."""
     address = os.environ.get("N2C_DASK")
-    return Desk((lambda: jobs.dask_pool(address)) if address else jobs.local_pool)
+    return JobRegistry((lambda: jobs.dask_pool(address)) if address else jobs.local_pool)
 
 
 def _reader() -> str:
@@ -105,7 +105,7 @@ def _reader() -> str:
 
 @st.fragment(run_every=0.4)
 def _wait(work: Any, key: str, label: str) -> None:
-    status = desk().status(work)
+    status = job_registry().status(work)
     if status is None or status.state in ("done", "cancelled", "failed"):
         st.session_state[f"_job_{key}"] = {"work": work, "message": status.message if status else "", "state": status and status.state}
         st.rerun()
@@ -115,7 +115,7 @@ def _wait(work: Any, key: str, label: str) -> None:
     else:
         st.progress(status.done / status.total if status.total else 0.0, f"{label}: step {status.done} of {status.total}")
     if st.button("Cancel", key=f"cancel_{key}", icon=":material/cancel:"):
-        desk().leave(work, _reader())
+        job_registry().leave(work, _reader())
         st.rerun()
 
 
@@ -138,19 +138,19 @@ class Live:
     @property
     def part(self) -> bytes | None:
         """The result, or what there is of it so far."""
-        return desk().result(self.work) or desk().so_far(self.work)
+        return job_registry().result(self.work) or job_registry().so_far(self.work)
 
     @property
     def status(self) -> jobs.Status:
         """state: idle, queued, running, paused, done or failed."""
-        if desk().result(self.work) is not None:
+        if job_registry().result(self.work) is not None:
             return jobs.Status("done")
-        status = desk().status(self.work) if self._notes.get(self.work) else None
+        status = job_registry().status(self.work) if self._notes.get(self.work) else None
         if status is None or status.state in ("cancelled", "failed"):
             self._notes[self.work] = False
             if status and status.state == "failed":
                 return status
-            return jobs.Status("paused" if desk().so_far(self.work) is not None else "idle")
+            return jobs.Status("paused" if job_registry().so_far(self.work) is not None else "idle")
         return status
 
     @property
@@ -160,26 +160,26 @@ class Live:
     def start(self) -> None:
         """Begin, go on, or watch with those who began."""
         self._notes[self.work] = True
-        desk().ask(self.work, _reader(), self.function, self.kwargs)
+        job_registry().ask(self.work, _reader(), self.function, self.kwargs)
 
     def pause(self) -> None:
         """Stop waiting. The worker is free for others; what was reported last is kept."""
-        desk().so_far(self.work)
+        job_registry().so_far(self.work)
         self._notes[self.work] = False
-        desk().leave(self.work, _reader())
+        job_registry().leave(self.work, _reader())
 
     def alone(self) -> None:
         """Leave every other run of this key, so that the worker turns to this one."""
         for work, waiting in self._notes.items():
             if waiting and work != self.work:
-                desk().so_far(work)
-                desk().leave(work, _reader())
+                job_registry().so_far(work)
+                job_registry().leave(work, _reader())
                 self._notes[work] = False
 
     def stop(self) -> None:
         """Stop waiting and throw away what there is."""
         self.pause()
-        desk().forget(self.work)
+        job_registry().forget(self.work)
 
 
 def watched(draw: Callable[[], None], *runs: Live, every: float = 0.8) -> None:
@@ -234,11 +234,11 @@ def job(key: str, label: str, function: Callable, kwargs: dict, *, start: bool =
     work = _name(function, kwargs)
     note = st.session_state.setdefault(f"_job_{key}", {"work": None})
     if note["work"] not in (None, work):
-        desk().leave(note["work"], _reader())
+        job_registry().leave(note["work"], _reader())
         note = st.session_state[f"_job_{key}"] = {"work": None}
-    if (done := desk().result(work)) is not None:
+    if (done := job_registry().result(work)) is not None:
         return done
-    status = desk().status(work)
+    status = job_registry().status(work)
     if status is None or status.state in ("failed", "cancelled"):
         if status:
             note |= {"state": status.state, "message": status.message}
@@ -253,6 +253,6 @@ def job(key: str, label: str, function: Callable, kwargs: dict, *, start: bool =
                 return None
             place.empty()
         st.session_state[f"_job_{key}"] = {"work": work}
-        desk().ask(work, _reader(), function, kwargs)
+        job_registry().ask(work, _reader(), function, kwargs)
     _wait(work, key, label)
-    return desk().result(work)
+    return job_registry().result(work)

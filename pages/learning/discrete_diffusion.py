@@ -9,8 +9,8 @@ from core.learning.formulas import FAMILIES, load_model
 from core.numerics.networks import ModelMissing
 from pages import kit
 from pages.kit.equation import number
-from pages.kit.film import film
 from pages.kit.player import player
+from pages.kit.token_timeline import token_timeline
 
 LABELS = {"uniform": "uniform", "absorbing": "mask", "gaussian": "Gaussian"}
 ORDERS = {"chance": "at random", "surest": "the surest first"}
@@ -183,7 +183,7 @@ try:
     )
     strip, score = st.columns([1.5, 1])
     with strip:
-        film(figures.formula_film(answer), alt=f"{answer.clean} corrupted and restored three times.")
+        token_timeline(figures.formula_film(answer), alt=f"{answer.clean} corrupted and restored three times.")
         kit.readings(figures.restored_rows(answer))
     with score:
         kit.figure(
@@ -207,7 +207,7 @@ st.markdown("##### Words, many at a time")
 strip, curve = st.columns([1.25, 1])
 with strip:
     story, good = sentences(values["words"], values["order"], values["seed"])
-    film(figures.sentence_film(story, good), alt="Three sentences appear out of masks.")
+    token_timeline(figures.sentence_film(story, good), alt="Three sentences appear out of masks.")
     st.caption(
         f"Three sentences; {sum(good)} of them grammatical. All {len(grammar.language().sentences)} sentences of this language are "
         "known, so the denoiser is exact: what goes wrong is the sampler's doing alone."

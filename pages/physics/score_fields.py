@@ -8,7 +8,7 @@ from core.figures import score_fields as figures
 from core.figures import score_fields_stage
 from core.physics import score_fields
 from pages import kit
-from pages.kit import hand
+from pages.kit import density_editor
 from pages.kit.equation import number
 from pages.kit.player import player
 
@@ -108,7 +108,7 @@ def noise_payload(**spec):
 
 def edit(rows):
     """Modes from the stage or the table go into the control that the link carries."""
-    hand.put("modes", score_fields.format_modes, rows)
+    density_editor.put("modes", score_fields.format_modes, rows)
 
 
 stage, side = st.columns([2.5, 1], gap="medium")
@@ -120,9 +120,9 @@ with side:
     except ValueError as error:
         st.warning(f"The modes cannot be used: {error}. Those of the beginning are shown.", icon=":material/edit_off:")
     if values["source"] == "by hand":
-        hand.table(modes, COLUMNS, edit)
+        density_editor.table(modes, COLUMNS, edit)
     elif values["source"] == "your points":
-        points = hand.points(score_fields.parse_points, instead="sixty points on a heart")
+        points = density_editor.points(score_fields.parse_points, instead="sixty points on a heart")
 spec = dict(source=values["source"], modes=modes, points=points, sigma=values["sigma"])
 params = spec | {key: values[key] for key in ("kT", "start", "step", "n_steps", "n_particles", "seed")}
 page.exports(params)

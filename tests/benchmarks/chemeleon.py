@@ -16,9 +16,10 @@ from importlib.util import find_spec
 
 import torch
 
-from core.crystals.generation import load_model, run_in_parts
-from core.generator.composition.composition_model import compose
-from core.generator.registry import in_precision
+from core.generator.composition.composition_model import draw_compositions
+from core.generator.registry import in_precision, load_model
+from core.generator.sampling.config import published_config
+from core.generator.sampling.parallel import sample_in_parallel
 from core.generator.weights import n_parameters
 from tests.benchmarks.report import write
 
@@ -64,22 +65,27 @@ def main() -> int:
     torch.set_num_threads(2)
     module = theirs()
     flow, diffusion = (load_model("mp20", kind=kind) for kind in ("flow", "diffusion"))
-    formulas = compose(flow.composer, [ATOMS] * BATCH, range(BATCH))
+    formulas = draw_compositions(flow.composition_model, [ATOMS] * BATCH, range(BATCH))
     started = time.perf_counter()
     asked = formulas[:THEIR_BATCH]
     module.sample(task="csp", num_atoms=[ATOMS] * len(asked), atom_types=[z for c in asked for z in c], verbose=False)
     slow = (time.perf_counter() - started) / len(asked)
     rows = [("Chemeleon-DNG, CSP, 256 steps of two calls", f"{n_parameters(module) / 1e6:.1f} M", THEIR_BATCH, f"{1000 * slow:.0f}", "1")]
     torch.set_num_threads(1)
-    for model, changes in ((flow, {}), (flow, {"candidates": 2, "rounds": 4}), (flow, {"candidates": 1, "rounds": 1}), (diffusion, {})):
-        model, settings = in_precision(model), replace(model.scoring, **changes)
-        run_in_parts(model, formulas[:8], settings, workers=2)
+    for model, changes in (
+        (flow, {}),
+        (flow, {"candidates": 2, "n_refinements": 3}),
+        (flow, {"candidates": 1, "n_refinements": 0}),
+        (diffusion, {}),
+    ):
+        model, settings = in_precision(model), replace(published_config(model.about), **changes)
+        sample_in_parallel(model, formulas[:8], settings, workers=2)
         started = time.perf_counter()
-        run_in_parts(model, formulas, settings, workers=2)
+        sample_in_parallel(model, formulas, settings, workers=2)
         fast = (time.perf_counter() - started) / len(formulas)
         rows.append(
             (
-                f"MP-20 {model.kind}, {settings.steps} steps x {settings.candidates} candidates, rounds: {settings.rounds}",
+                f"MP-20 {model.kind}, {settings.steps} steps x {settings.candidates} candidates, refinements: {settings.n_refinements}",
                 f"{n_parameters(model.network) / 1e6:.1f} M",
                 BATCH,
                 f"{1000 * fast:.1f}",

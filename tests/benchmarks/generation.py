@@ -11,7 +11,8 @@ import time
 
 import torch
 
-from core.crystals.generation import generate, load_model
+from core.crystals.generation import generate
+from core.generator.registry import load_model
 from tests.benchmarks.report import write
 
 REPEATS = 3

@@ -46,8 +46,8 @@ def test_pages_without_weights(damage, tmp_path):
         timeout=240,
     )
     assert ran.returncode == 0, ran.stderr[-2000:]
-    said = json.loads(ran.stdout.splitlines()[-1])
-    assert all(exceptions == [] for exceptions, _ in said.values()), said
+    opened = json.loads(ran.stdout.splitlines()[-1])
+    assert all(exceptions == [] for exceptions, _ in opened.values()), opened
     for page in ("home", "pages/crystals/generation.py"):
-        assert any("assets/models/" in words and "core.generator.training.denoiser" in words for words in said[page][1]), said[page]
-    assert any("exact score is used instead" in words for words in said["pages/learning/reverse_process.py"][1])
+        assert any("assets/models/" in words and "core.generator.training.denoiser" in words for words in opened[page][1]), opened[page]
+    assert any("exact score is used instead" in words for words in opened["pages/learning/reverse_process.py"][1])

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from core.generator.baselines.fingerprint import difference
 from core.generator.baselines.substitution import Library
-from core.structures.elements import MAX_NUMBER
+from core.structures.elements import N_SPECIES
 
 ALIKE = 0.03  # fingerprint difference below which a replacement has kept the structure
 DOUBT = 3  # pairs that failed, taken as seen before any was looked at
@@ -26,7 +26,7 @@ SHARPNESS = 3
 
 def replacement_counts(library: Library) -> tuple[np.ndarray, np.ndarray]:
     """(104, 104) pairs of entries alike but for A in place of B, and how many of them share a structure type; symmetric."""
-    size = MAX_NUMBER + 1
+    size = N_SPECIES
     same, every = np.zeros((size, size)), np.zeros((size, size))
     for counts, (_, elements) in library.groups.items():
         pictures = library.pictures(counts)

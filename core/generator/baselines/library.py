@@ -10,19 +10,21 @@ in which it is tabulated, so that `Na1 Cl1` and `Na4 Cl4` both find rock salt.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
 
-from core.generator.baselines.substitution import Library
-from core.generator.registry import FOLDER
+from core.generator.baselines.substitution import Library, Proposal, prototype
 from core.structures.arrays import ArrayFileError, CrystalArrays, from_crystals, load_arrays
 from core.structures.builtin import PROTOTYPES
 from core.structures.crystal import Crystal
+from core.structures.elements import MASKED, MAX_NUMBER
+from core.structures.formula import FormulaError
 
 MAX_ATOMS = 40
-ASSET = FOLDER / "prototypes.npz"
+ASSET = Path(__file__).resolve().parents[3] / "assets" / "models" / "prototypes.npz"
 
 
 @cache
@@ -41,6 +43,26 @@ def open_library(path: str | None) -> Library:
         raise ArrayFileError(f"{path}: {error.strerror}") from None
 
 
+def known_relative(numbers: Sequence[int], library: str | None = None) -> Proposal:
+    """The nearest known crystal of another composition with the wanted elements on its sites: the baseline without a network.
+
+    Raises FormulaError where none has this stoichiometry, ArrayFileError for an unreadable library.
+    """
+    found = None if MASKED in numbers else prototype(numbers, open_library(library), other=True)
+    if found is None:
+        raise FormulaError("No known crystal has this stoichiometry: begin with noise, or give a larger library.")
+    return found
+
+
+def name_of(proposal: Proposal, library: str | None = None) -> str:
+    """What a library calls an entry: its name, its id, or at least its formula."""
+    entries = open_library(library).arrays
+    for column in ("name", "material_id"):
+        if column in entries.columns:
+            return f"{entries.columns[column][proposal.row]}, {entries.crystal(proposal.row).formula}"
+    return entries.crystal(proposal.row).formula
+
+
 @lru_cache(maxsize=2)
 def _read(path: str, modified: int) -> Library:
     return Library.read(path)
@@ -56,11 +78,11 @@ def build() -> CrystalArrays:
         tabulated = [(f"{_name(entry['tags'])} (AFLOW)", entry["snl"].structure) for entry in AFLOW_PROTOTYPE_LIBRARY]
         tabulated += [(p.name, p().to_pymatgen()) for p in PROTOTYPES]
         for name, structure in tabulated:
-            if not structure.is_ordered or len(structure) > 4 * MAX_ATOMS or structure.atomic_numbers[0] > 103:
+            if not structure.is_ordered or len(structure) > 4 * MAX_ATOMS or structure.atomic_numbers[0] > MAX_NUMBER:
                 continue
             primitive = structure.get_primitive_structure().get_reduced_structure()
             for cell in (primitive, structure)[: 1 + (len(primitive) != len(structure))]:
-                if len(cell) <= MAX_ATOMS and max(cell.atomic_numbers) <= 103:
+                if len(cell) <= MAX_ATOMS and max(cell.atomic_numbers) <= MAX_NUMBER:
                     crystals.append(Crystal.from_pymatgen(cell))
                     names.append(name)
     return from_crystals(crystals, name=np.array(names))

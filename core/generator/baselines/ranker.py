@@ -1,4 +1,4 @@
-"""Which of the structure types that nature uses for this stoichiometry will these elements take? A small learned judge.
+"""Which of the structure types that nature uses for this stoichiometry will these elements take? A small learned prototype ranker.
 
 Every type c among the library's neighbours of a composition gets a logit from three sources:
 
@@ -24,13 +24,13 @@ from torch import Tensor, nn
 
 from core.generator.baselines.fingerprint import BINS
 from core.generator.baselines.substitution import N_TYPES, Types, by_count
-from core.structures.elements import FEATURES, MAX_NUMBER, element_features
+from core.structures.elements import FEATURES, N_SPECIES, element_features
 
 MAX_SLOTS = 6
 NOBODY = -30.0  # log similarity of a type without members
 
 
-class Question(NamedTuple):
+class Query(NamedTuple):
     """Compositions with their candidates, padded to common sizes: B questions, M neighbours, T types, S elements.
 
     elements (B, S), share (B, S) n_i/N (0 = padding), replaced (B, M, S), member (B, M) (-1 = no type), bias (B, M, 2),
@@ -50,7 +50,7 @@ class Question(NamedTuple):
     size: Tensor
 
 
-def question(numbers, types: Types, hull: np.ndarray, *, n_neighbours: int = 128, n_types: int = N_TYPES) -> Question:
+def query_of(numbers, types: Types, hull: np.ndarray, *, n_neighbours: int = 128, n_types: int = N_TYPES) -> Query:
     """One unpadded-to-batch row. hull (M,): energy above hull of the neighbours in eV/atom, NaN where the library has none.
 
     Raises ValueError for more than MAX_SLOTS elements.
@@ -65,7 +65,7 @@ def question(numbers, types: Types, hull: np.ndarray, *, n_neighbours: int = 128
     taken = np.array([found.distances[types.member == k].min() < 1e-6 for k in range(t)], dtype=np.float32)
     member = np.full(n_neighbours, -1)
     member[:m] = types.member
-    return Question(
+    return Query(
         pad(np.array(elements), MAX_SLOTS),
         pad(np.array(counts, dtype=np.float32) / sum(counts), MAX_SLOTS),
         pad(found.elements.astype(np.int64), n_neighbours, MAX_SLOTS),
@@ -79,8 +79,8 @@ def question(numbers, types: Types, hull: np.ndarray, *, n_neighbours: int = 128
     )
 
 
-def stack(questions: list[Question]) -> Question:
-    return Question(*(torch.stack(parts) for parts in zip(*questions, strict=True)))
+def stack(queries: list[Query]) -> Query:
+    return Query(*(torch.stack(parts) for parts in zip(*queries, strict=True)))
 
 
 class Ranker(nn.Module):
@@ -90,7 +90,7 @@ class Ranker(nn.Module):
         super().__init__()
         self.register_buffer("properties", torch.from_numpy(element_features()))
         self.linear = nn.Linear(len(FEATURES), width, bias=False)
-        self.own = nn.Embedding(MAX_NUMBER + 1, width)
+        self.own = nn.Embedding(N_SPECIES, width)
         nn.init.normal_(self.linear.weight, std=0.6)
         nn.init.normal_(self.own.weight, std=0.05)
         self.bias = nn.Linear(2, 1, bias=False)
@@ -105,49 +105,49 @@ class Ranker(nn.Module):
     def embed(self, numbers: Tensor) -> Tensor:
         return self.linear(self.properties[numbers]) + self.own(numbers)
 
-    def weights(self, asked: Question) -> Tensor:
+    def weights(self, query: Query) -> Tensor:
         """(B, M): log similarity of each neighbour."""
-        gap = self.embed(asked.elements)[:, None] - self.embed(asked.replaced)
-        distance = ((gap.square().sum(-1) + 1e-4).sqrt() * asked.share[:, None]).sum(-1)
-        return self.bias(asked.bias).squeeze(-1) - distance
+        gap = self.embed(query.elements)[:, None] - self.embed(query.replaced)
+        distance = ((gap.square().sum(-1) + 1e-4).sqrt() * query.share[:, None]).sum(-1)
+        return self.bias(query.bias).squeeze(-1) - distance
 
-    def energies(self, asked: Question) -> Tensor:
+    def energies(self, query: Query) -> Tensor:
         """(B, T): the learned potential summed over the pair distances of each candidate."""
-        a = self.ends(torch.cat([self.properties[asked.elements], self.embed(asked.elements)], dim=-1))
+        a = self.ends(torch.cat([self.properties[query.elements], self.embed(query.elements)], dim=-1))
         w = self.potential(self.dropout(a.unsqueeze(1) + a.unsqueeze(2)))  # (B, S, S, BINS)
-        return (asked.pictures * w.unsqueeze(1)).sum((-1, -2, -3))
+        return (query.pictures * w.unsqueeze(1)).sum((-1, -2, -3))
 
-    def forward(self, asked: Question) -> Tensor:
-        weight = self.weights(asked).unsqueeze(1)
-        types = torch.arange(asked.nearest.shape[1], device=weight.device)
-        inside = asked.member.unsqueeze(1) == types[None, :, None]  # (B, T, M)
+    def forward(self, query: Query) -> Tensor:
+        weight = self.weights(query).unsqueeze(1)
+        types = torch.arange(query.nearest.shape[1], device=weight.device)
+        inside = query.member.unsqueeze(1) == types[None, :, None]  # (B, T, M)
         weight = torch.where(inside, weight, NOBODY)
-        votes = weight.logsumexp(-1).masked_fill(~asked.present, NOBODY)
+        votes = weight.logsumexp(-1).masked_fill(~query.present, NOBODY)
         share, first = votes.softmax(-1), torch.zeros_like(votes)
         first[:, 0] = 1
-        nearest_hull = asked.bias[..., 0].gather(1, weight.argmax(-1))
+        nearest_hull = query.bias[..., 0].gather(1, weight.argmax(-1))
         circumstances = torch.stack(
             [
                 votes.clamp(min=-10) / 3,
                 weight.amax(-1).clamp(min=-10) / 3,
                 share,
-                asked.nearest,
+                query.nearest,
                 first,
                 inside.sum(-1).log1p() / 3,
-                asked.taken,
-                asked.taken.amax(1, keepdim=True).expand_as(share),
+                query.taken,
+                query.taken.amax(1, keepdim=True).expand_as(share),
                 nearest_hull.clamp(0, 0.3) * 10,
-                (asked.size / 20).unsqueeze(1).expand_as(share),
+                (query.size / 20).unsqueeze(1).expand_as(share),
             ],
             dim=-1,
         )
         logits = (
             self.mix[0] * votes
-            - self.mix[1] * asked.nearest
-            + self.mix[2] * self.energies(asked)
+            - self.mix[1] * query.nearest
+            + self.mix[2] * self.energies(query)
             + self.circumstances(circumstances).squeeze(-1)
         )
-        return logits.masked_fill(~asked.present, -torch.inf)
+        return logits.masked_fill(~query.present, -torch.inf)
 
 
 def loss(logits: Tensor, right: Tensor) -> Tensor:

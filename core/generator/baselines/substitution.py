@@ -24,7 +24,7 @@ import numpy as np
 from core.generator.baselines.fingerprint import difference, fingerprints
 from core.structures.arrays import CrystalArrays, load_arrays
 from core.structures.crystal import Crystal
-from core.structures.elements import FEATURES, element_features
+from core.structures.elements import FEATURES, N_SPECIES, element_features
 
 SAME_TYPE = 0.015  # fingerprint difference below which two entries count as one structure type (96% of such pairs match)
 N_TYPES = 14  # structure types that are considered for one composition
@@ -190,13 +190,13 @@ class Library:
     @cached_property
     def volumes(self) -> np.ndarray:
         """(104,) Å^3: volume of an atom of each element, by least squares over the library (ridge towards the mean)."""
-        counts = np.zeros((len(self), 104))
+        counts = np.zeros((len(self), N_SPECIES))
         np.add.at(counts, (np.repeat(np.arange(len(self)), self.arrays.num_atoms), self.arrays.numbers.astype(int)), 1)
         volume = np.abs(np.linalg.det(self.arrays.lattice.astype(np.float64)))
         mean = volume.sum() / counts.sum()
         scaled = counts / np.sqrt(counts.sum(1, keepdims=True))
         rest = (volume - mean * counts.sum(1)) / np.sqrt(counts.sum(1))
-        fitted = mean + np.linalg.solve(scaled.T @ scaled + np.eye(104), scaled.T @ rest)
+        fitted = mean + np.linalg.solve(scaled.T @ scaled + np.eye(N_SPECIES), scaled.T @ rest)
         return np.clip(fitted, 0.3 * mean, 4 * mean)
 
     def substituted(self, numbers: Sequence[int], row: int, elements: Sequence[int]) -> Crystal:

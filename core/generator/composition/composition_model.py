@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from core.structures.elements import FEATURES, MASKED, MAX_NUMBER, element_features
+from core.structures.elements import FEATURES, MASKED, N_SPECIES, element_features
 from core.structures.formula import FormulaError
 
 OXIDATION = range(-5, 8)
@@ -36,15 +36,15 @@ def element_table() -> np.ndarray:
     """
     from pymatgen.core import Element
 
-    found = np.zeros((MAX_NUMBER + 1, len(OXIDATION)), np.float32)
-    for number in range(1, MAX_NUMBER + 1):
+    found = np.zeros((N_SPECIES, len(OXIDATION)), np.float32)
+    for number in range(1, N_SPECIES):
         element = Element.from_Z(number)
         for state in {*element.icsd_oxidation_states, *element.common_oxidation_states} & set(OXIDATION):
             found[number, state - OXIDATION.start] = 1
     return np.concatenate([element_features(), found], axis=1)
 
 
-class Composer(nn.Module):
+class CompositionModel(nn.Module):
     """(kinds, counts) -> logits of every kind. Kinds of one formula have no order: attention without places.
 
     stoichiometries: counts of the kinds, the most frequent first -> how often in training. The buffer `properties` (104, 26) is
@@ -55,9 +55,9 @@ class Composer(nn.Module):
         super().__init__()
         n = len(FEATURES) + len(OXIDATION)
         self.stoichiometries: dict[Counts, int] = {}
-        self.register_buffer("properties", torch.zeros(MAX_NUMBER + 1, n))
-        self.register_buffer("known", torch.ones(MAX_NUMBER + 1, dtype=torch.bool))
-        self.own, self.offered = nn.Embedding(MAX_NUMBER + 1, width), nn.Embedding(MAX_NUMBER + 1, width)
+        self.register_buffer("properties", torch.zeros(N_SPECIES, n))
+        self.register_buffer("known", torch.ones(N_SPECIES, dtype=torch.bool))
+        self.own, self.offered = nn.Embedding(N_SPECIES, width), nn.Embedding(N_SPECIES, width)
         for table in (self.own, self.offered):
             nn.init.normal_(table.weight, std=0.1)
         self.seen, self.wanted = (nn.Sequential(nn.Linear(n, width), nn.SiLU(), nn.Linear(width, width)) for _ in range(2))
@@ -66,7 +66,7 @@ class Composer(nn.Module):
         self.body = nn.TransformerEncoder(layer, depth, enable_nested_tensor=False)
         self.norm = nn.LayerNorm(width)
         self.query = nn.Linear(width, width)
-        self.bias = nn.Parameter(torch.zeros(MAX_NUMBER + 1))
+        self.bias = nn.Parameter(torch.zeros(N_SPECIES))
 
     def forward(self, kinds: Tensor, counts: Tensor) -> Tensor:
         """kinds (B, S) atomic numbers, MASKED where undecided; counts (B, S) atoms of each -> (B, S, 104) logits.
@@ -78,7 +78,7 @@ class Composer(nn.Module):
         h = self.query(self.norm(self.body(h)))
         offers = self.offered.weight + self.wanted(self.properties)
         logits = 4 * h @ offers.T / offers.shape[1] ** 0.5 + self.bias
-        taken = F.one_hot(kinds, MAX_NUMBER + 1).sum(1).bool() | ~self.known
+        taken = F.one_hot(kinds, N_SPECIES).sum(1).bool() | ~self.known
         taken[:, MASKED] = True
         return logits.masked_fill(taken.unsqueeze(1), -torch.inf)
 
@@ -87,8 +87,8 @@ class Composer(nn.Module):
         size = kinds.shape[1]
         decided = (torch.rand(len(kinds), 1, generator=generator) * size).long()
         masked = torch.rand(kinds.shape, generator=generator).argsort(1).argsort(1) >= decided
-        said = self(kinds.masked_fill(masked, MASKED), counts).log_softmax(-1).gather(-1, kinds.unsqueeze(-1)).squeeze(-1)
-        return size * -said.where(masked, torch.zeros(())).sum(1) / masked.sum(1)
+        prediction = self(kinds.masked_fill(masked, MASKED), counts).log_softmax(-1).gather(-1, kinds.unsqueeze(-1)).squeeze(-1)
+        return size * -prediction.where(masked, torch.zeros(())).sum(1) / masked.sum(1)
 
     @torch.no_grad()
     def draw(self, counts: Counts, seeds: Sequence[int], *, temperature: float = 1.0) -> Tensor:
@@ -111,13 +111,13 @@ class Composer(nn.Module):
         return list(fitting)[np.random.default_rng(seed).choice(len(fitting), p=chances / chances.sum())]
 
 
-def compose(composer: Composer, sizes: Sequence[int], seeds: Sequence[int]) -> list[tuple[int, ...]]:
+def draw_compositions(composition_model: CompositionModel, sizes: Sequence[int], seeds: Sequence[int]) -> list[tuple[int, ...]]:
     """Atomic numbers of one cell for each number of atoms, alike ones next to each other. Raises FormulaError for sizes never seen."""
-    counts = [composer.counts_of(n, seed) for n, seed in zip(sizes, seeds, strict=True)]
+    counts = [composition_model.counts_of(n, seed) for n, seed in zip(sizes, seeds, strict=True)]
     cells: list[tuple[int, ...]] = [()] * len(counts)
     for pattern in sorted(set(counts)):
         rows = [i for i, other in enumerate(counts) if other == pattern]
-        for i, kinds in zip(rows, composer.draw(pattern, [seeds[i] for i in rows]).tolist(), strict=True):
+        for i, kinds in zip(rows, composition_model.draw(pattern, [seeds[i] for i in rows]).tolist(), strict=True):
             cells[i] = tuple(np.repeat(kinds, pattern).tolist())
     return cells
 

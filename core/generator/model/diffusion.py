@@ -77,15 +77,15 @@ class Diffusion:
         """
         noised, target = self.noise(clean, t, generator=generator)
         numbers = self._hide(clean.numbers, t, generator) if self.species_weight else clean.numbers
-        said = network(numbers, noised.frac, noised.cell, t)
+        prediction = network(numbers, noised.frac, noised.cell, t)
         sigma = self.sigma(t)
-        error = (said.coords - target.coords).square().mean((1, 2))
+        error = (prediction.coords - target.coords).square().mean((1, 2))
         hidden = numbers != clean.numbers
-        unsaid = said.species[hidden].logsumexp(-1) - said.species[hidden].gather(-1, clean.numbers[hidden, None]).squeeze(-1)
+        unsaid = prediction.species[hidden].logsumexp(-1) - prediction.species[hidden].gather(-1, clean.numbers[hidden, None]).squeeze(-1)
         weight = (1 / self.masked(t).clamp(min=RARE)).unsqueeze(1).expand_as(numbers)[hidden]
         return Losses(
             (sigma * wrapped_normal_score_rms(sigma) * error).mean(),
-            F.mse_loss(said.lattice, target.lattice),
+            F.mse_loss(prediction.lattice, target.lattice),
             (weight * unsaid).sum() / weight.sum().clamp(min=1),
         )
 
@@ -99,7 +99,7 @@ class Diffusion:
         hidden = torch.rand(numbers.shape, generator=generator) < self.masked(t)[:, None]
         return torch.where(hidden & ~kept, torch.full_like(numbers, MASKED), numbers)
 
-    def step(self, state: Cells, said: Prediction, t: Tensor, t_next: Tensor, *, config, noise) -> Cells:
+    def step(self, state: Cells, prediction: Prediction, t: Tensor, t_next: Tensor, *, config, noise) -> Cells:
         """x_t -> x_{t_next}. config.eta = 1 is the ancestral (DDPM) step, 0 the deterministic (DDIM) one.
 
         Both parts move to the denoised place and put noise back, part of it old (direction), part fresh (z).
@@ -108,19 +108,19 @@ class Diffusion:
         sigma, sigma_next = self.sigma(t), self.sigma(t_next) if t_next > 0 else torch.zeros(())
         up = eta * sigma_next * (1 - (sigma_next / sigma) ** 2).sqrt()
         down = (sigma_next**2 - up**2).sqrt()
-        score = said.coords * (1 + config.sharpen * (1 - t)) * wrapped_normal_score_rms(sigma)
+        score = prediction.coords * (1 + config.anti_annealing * (1 - t)) * wrapped_normal_score_rms(sigma)
         frac = state.frac + (sigma**2 - down * sigma) * score
         alpha, alpha_next = self.alpha(t), self.alpha(t_next)
         beta, beta_next = (1 - alpha**2).clamp(min=0).sqrt(), (1 - alpha_next**2).clamp(min=0).sqrt()
-        clean = alpha * state.cell - beta * said.lattice
-        direction = beta * state.cell + alpha * said.lattice
+        clean = alpha * state.cell - beta * prediction.lattice
+        direction = beta * state.cell + alpha * prediction.lattice
         up_cell = eta * beta_next / beta.clamp(min=1e-6) * (1 - (alpha / alpha_next) ** 2).clamp(min=0).sqrt()
         cell = alpha_next * clean + (beta_next**2 - up_cell**2).clamp(min=0).sqrt() * direction
         if eta > 0:
             frac = frac + temperature**0.5 * up * noise.normal(*state.frac.shape[1:])
             cell = cell + temperature**0.5 * up_cell * noise.normal(6)
         return Cells(
-            self.reveal(state.numbers, said.species, t, t_next, temperature=config.species_temperature, noise=noise), wrap(frac), cell
+            self.reveal(state.numbers, prediction.species, t, t_next, temperature=config.species_temperature, noise=noise), wrap(frac), cell
         )
 
     def reveal(self, numbers: Tensor, logits: Tensor, t: Tensor, t_next: Tensor, *, temperature: float, noise) -> Tensor:
@@ -144,11 +144,11 @@ class Diffusion:
             states.append(self.diffuse(states[-1], t, t_next, noise=noise, first=i == 0))
         return states
 
-    def langevin(self, state: Cells, said: Prediction, t: Tensor, *, size: float, temperature: float, noise) -> Cells:
+    def langevin(self, state: Cells, prediction: Prediction, t: Tensor, *, size: float, temperature: float, noise) -> Cells:
         """One step of overdamped Langevin dynamics of the coordinates at fixed t: dt = size sigma^2."""
         sigma = self.sigma(t)
         dt = size * sigma**2
-        score = said.coords * wrapped_normal_score_rms(sigma)
+        score = prediction.coords * wrapped_normal_score_rms(sigma)
         kick = (2 * dt * temperature).sqrt() * noise.normal(*state.frac.shape[1:])
         return Cells(state.numbers, wrap(state.frac + dt * score + kick), state.cell)
 

@@ -84,8 +84,8 @@ class Flow:
     def loss(self, network: Denoiser, clean: Cells, t: Tensor, *, generator) -> Losses:
         """Mean squared errors of coordinates and cell, each about 1 for a network that says nothing."""
         state, target = self.noise(clean, t, generator=generator)
-        said = network(state.numbers, state.frac, state.cell, t)
-        return Losses(F.mse_loss(said.coords, target.coords), F.mse_loss(said.lattice, target.lattice), torch.zeros(()))
+        prediction = network(state.numbers, state.frac, state.cell, t)
+        return Losses(F.mse_loss(prediction.coords, target.coords), F.mse_loss(prediction.lattice, target.lattice), torch.zeros(()))
 
     def total(self, losses: Losses) -> Tensor:
         """What training makes small."""
@@ -96,11 +96,13 @@ class Flow:
         end = Cells(clean.numbers, noise.uniform(*clean.frac.shape[1:]), noise.normal(6))
         return self.between(clean, end, t.expand(len(clean.frac)))[0]
 
-    def step(self, state: Cells, said: Prediction, t: Tensor, t_next: Tensor, *, config, noise) -> Cells:
+    def step(self, state: Cells, prediction: Prediction, t: Tensor, t_next: Tensor, *, config, noise) -> Cells:
         """x_t -> x_{t_next}: Euler along the velocity. `config.sharpen` speeds the coordinates up, see the table above."""
         h = t - t_next
-        stride = torch.minimum((1 + config.sharpen * (1 - t)) * h, t)
-        return Cells(state.numbers, wrap(state.frac - stride * COORDS_SPREAD * said.coords), state.cell - h * CELL_SPREAD * said.lattice)
+        stride = torch.minimum((1 + config.anti_annealing * (1 - t)) * h, t)
+        return Cells(
+            state.numbers, wrap(state.frac - stride * COORDS_SPREAD * prediction.coords), state.cell - h * CELL_SPREAD * prediction.lattice
+        )
 
     def path(self, clean: Cells, times: Tensor, *, noise) -> list[Cells]:
         """The states at ascending `times` of one path that ends in a fresh draw of noise."""

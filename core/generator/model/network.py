@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from core.structures.elements import FEATURES, MAX_NUMBER, element_features
+from core.structures.elements import FEATURES, N_SPECIES, element_features
 from core.structures.lattice import vector_to_metric
 
 
@@ -155,11 +155,11 @@ class Denoiser(nn.Module):
         self.config = config
         d, p = config.width, config.pair_width
         self.register_buffer("properties", torch.from_numpy(element_features()))
-        self.register_buffer("volumes", torch.full((MAX_NUMBER + 1,), 15.0))
+        self.register_buffer("volumes", torch.full((N_SPECIES,), 15.0))
         self.register_buffer("lattice_mean", torch.zeros(6))
         self.register_buffer("lattice_std", torch.ones(6))
-        self.register_buffer("known", torch.ones(MAX_NUMBER + 1, dtype=torch.bool))
-        self.embed = nn.Embedding(MAX_NUMBER + 1, d)
+        self.register_buffer("known", torch.ones(N_SPECIES, dtype=torch.bool))
+        self.embed = nn.Embedding(N_SPECIES, d)
         nn.init.normal_(self.embed.weight, std=0.3)
         self.embed_properties = nn.Sequential(nn.Linear(len(FEATURES), d), nn.SiLU(), nn.Linear(d, d))
         self.condition = nn.Sequential(nn.Linear(32 + 12 + config.max_atoms + 1, d), nn.SiLU(), nn.Linear(d, d), nn.SiLU())
@@ -172,7 +172,7 @@ class Denoiser(nn.Module):
         self.norm = nn.LayerNorm(d)
         self.coords = nn.Linear(d, 3, bias=False)
         self.lattice = nn.Sequential(nn.Linear(2 * d, d), nn.SiLU(), nn.Linear(d, 6))
-        self.species = nn.Linear(d, MAX_NUMBER + 1)
+        self.species = nn.Linear(d, N_SPECIES)
 
     def metric(self, numbers: Tensor, cell: Tensor) -> Tensor:
         """Standardised cell vector (B, 6) of a cell with these species (B, N) -> (B, 3, 3) metric in Å^2."""

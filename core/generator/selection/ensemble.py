@@ -1,4 +1,4 @@
-"""A few small perceptrons with units of their own, trained alike and averaged: what the judge and the arbiter are made of."""
+"""A few small perceptrons with units of their own, trained alike and averaged: what the reranker and the selector are made of."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 
-class Committee(nn.Module):
+class Ensemble(nn.Module):
     """`members` perceptrons from `make` on inputs (..., n); the buffers `mean` and `spread` (n,) are the units of the inputs."""
 
     def __init__(self, n: int, make: Callable[[], nn.Module], members: int):

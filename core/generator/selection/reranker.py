@@ -6,7 +6,7 @@
 
 h are the features of the network (it stays as it is) when it is shown C without any noise and told that the time is t; v are the
 velocities it answers. Trained on crystals grown for compositions of the *training* set, where the answer is known
-(core/generator/training/reranker.py). Where the network's own surprise asks "would I move these atoms?", the judge has been told
+(core/generator/training/reranker.py). Where the network's own surprise asks "would I move these atoms?", the reranker has been told
 how such crystals ended: the discriminator of rejection sampling (Azadi et al. 2019), here within one composition.
 """
 
@@ -18,8 +18,8 @@ from torch.nn import functional as F
 
 from core.generator.model.network import Denoiser
 from core.generator.model.state import Cells
-from core.generator.selection.ensemble import Committee
-from core.metrics.report import MISS, TIGHT
+from core.generator.selection.ensemble import Ensemble
+from core.metrics.matching import MISS, TIGHT
 
 TIMES = (0.05, 0.5)
 LEVELS = (MISS, MISS / 2, TIGHT * 2 / 3)  # any match, a good one, one that anybody would call the same crystal
@@ -35,14 +35,14 @@ def features(network: Denoiser, cells: Cells) -> Tensor:
     for time in TIMES:
         t = torch.full((len(cells.frac),), time)
         h, condition = network.features(*cells, t)
-        said = network.heads(h, condition)
-        square = said.coords.square().sum(-1)  # (B, N)
-        sizes = torch.stack([square.mean(1) / 3, said.lattice.square().mean(1), square.amax(1)], 1)
+        prediction = network.heads(h, condition)
+        square = prediction.coords.square().sum(-1)  # (B, N)
+        sizes = torch.stack([square.mean(1) / 3, prediction.lattice.square().mean(1), square.amax(1)], 1)
         parts += [h.mean(1), h.amax(1), sizes.clamp(min=TINY).log()]
     return torch.cat([*parts, cells.cell, torch.full_like(cells.cell[:, :1], cells.frac.shape[1])], 1)
 
 
-def unrest(phi: Tensor) -> Tensor:
+def velocity_sizes(phi: Tensor) -> Tensor:
     """(B, n_features) -> (B, 3 len(TIMES)): ln of the velocities' mean squares, of cell and coordinates, and of the fastest atom's."""
     block = (phi.shape[-1] - CELL) // len(TIMES)
     return torch.cat([phi[..., k * block + block - 3 : (k + 1) * block] for k in range(len(TIMES))], -1)
@@ -52,7 +52,7 @@ def n_features(network: Denoiser) -> int:
     return len(TIMES) * (2 * network.config.width + 3) + CELL
 
 
-class Judge(Committee):
+class Reranker(Ensemble):
     """MEMBERS small perceptrons, averaged."""
 
     def __init__(self, n: int, hidden: int = HIDDEN, members: int = MEMBERS):
@@ -80,13 +80,13 @@ def loss(logits: Tensor, reached: Tensor) -> Tensor:
 
 def fit(
     phi: Tensor, rms: Tensor, *, epochs: int = 40, batch: int = 128, learning_rate: float = 1e-3, decay: float = 0.1, seed: int = 0
-) -> Judge:
+) -> Reranker:
     """phi (Q, K, n) of K crystals of each of Q compositions, rms (Q, K) against the truth (inf = no match) -> Judge, ready for use."""
     reached = torch.stack([rms <= level for level in LEVELS], -1).float()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        judge = Judge(phi.shape[-1])
-        judge.learn(
+        reranker = Reranker(phi.shape[-1])
+        reranker.learn(
             phi,
             phi.flatten(0, 1),
             lambda logits, rows: loss(logits, reached[rows]),
@@ -95,4 +95,4 @@ def fit(
             learning_rate=learning_rate,
             decay=decay,
         )
-    return judge
+    return reranker

@@ -1,11 +1,11 @@
-"""Which structure type of a library is the crystal asked for, once the flow model has grown some of its own? A small learned arbiter.
+"""The selector: which structure type of a library is the crystal asked for, once the flow model has grown some of its own?
 
 The ranker (core/generator/baselines/ranker.py) knows elements and structure types; the flow knows geometry. Both have an opinion on one
 composition, and where they agree they are seldom wrong.
 
     same(a, b)  = logistic((ALIKE - d(a, b)) / SOFT), d the difference of fingerprints        crystals a, b of one structure type?
     vote(c)     = mean_s same(s, c), and the same weighted by softmax_s 2 quality(s)          s: the crystals that the flow grew
-    x_c         = votes, what the judge makes of c, ln share of c by the ranker, ...          INPUTS, one row for each candidate c
+    x_c         = votes, what the reranker makes of c, ln share of c by the ranker, ...          INPUTS, one row for each candidate c
     P(c matches), P(c matches with rms < TIGHT)                                               Arbiter
 
 The candidates are the best crystal of the flow and the library's most trusted types. Trained on compositions of the training set with
@@ -22,27 +22,25 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from core.crystals.generation import to_cells
 from core.generator.baselines.fingerprint import difference, fingerprints
 from core.generator.baselines.substitution import Proposal, by_count
-from core.generator.registry import Model
-from core.generator.sampling.loop import SamplerConfig
-from core.generator.selection.ensemble import Committee
-from core.generator.selection.reranker import LEVELS, TIMES, features, unrest
-from core.metrics.report import TIGHT
+from core.generator.model.conversion import to_cells
+from core.generator.model.network import Denoiser
+from core.generator.selection.ensemble import Ensemble
+from core.generator.selection.reranker import LEVELS, TIMES, Reranker, features, velocity_sizes
+from core.metrics.matching import TIGHT
 from core.structures.crystal import Crystal
 
 GROWN = 8  # crystals that the flow grows for one composition
 TYPES = 6  # structure types that are weighed
-SETTINGS = SamplerConfig(steps=10, sharpen=10.0, temperature=0.5)
 MARGIN = 0.1  # of trust, by which the flow must be ahead of all types before its crystal is taken: theirs are more exact
 ALIKE, SOFT = 0.03, 0.01  # of fingerprint differences
 HIDDEN, DROPOUT, MEMBERS = 48, 0.3, 8
 INPUTS = (
     "grown by the flow",
-    *(f"judge, rms <= {level:g}" for level in LEVELS),
-    *(f"judge of the flow's best, rms <= {level:g}" for level in LEVELS),
-    *(f"unrest {k}" for k in range(3 * len(TIMES))),
+    *(f"reranker, rms <= {level:g}" for level in LEVELS),
+    *(f"reranker of the flow's best, rms <= {level:g}" for level in LEVELS),
+    *(f"velocity size {k}" for k in range(3 * len(TIMES))),
     "vote",
     "weighted vote",
     "same as the flow's best",
@@ -74,16 +72,21 @@ def pictures(cell: Sequence[int], crystals: Sequence[Crystal]) -> np.ndarray:
 
 @torch.no_grad()
 def evidence(
-    model: Model, cell: Sequence[int], stand_in: Sequence[int], grown: Sequence[Crystal], proposed: Sequence[Proposal]
+    network: Denoiser,
+    reranker: Reranker,
+    cell: Sequence[int],
+    stand_in: Sequence[int],
+    grown: Sequence[Crystal],
+    proposed: Sequence[Proposal],
 ) -> tuple[Tensor, int]:
-    """(1 + len(proposed), len(INPUTS)), and which of `grown` the judge likes best: the first row is about that one.
+    """(1 + len(proposed), len(INPUTS)), and which of `grown` the reranker likes best: the first row is about that one.
 
-    cell: atomic numbers; stand_in: the same with elements that the model knows. The model needs a judge.
+    cell: atomic numbers; stand_in: the same with elements that the model knows. network: of the flow that grew them.
     """
     crystals = [*grown, *(p.crystal for p in proposed)]
-    phi = features(model.network, to_cells(model.network, [Crystal(stand_in, c.frac_coords, c.lattice) for c in crystals]))
-    judged, n = model.judge.logits(phi), len(grown)
-    quality = judged[:n].sigmoid().sum(-1)
+    phi = features(network, to_cells(network, [Crystal(stand_in, c.frac_coords, c.lattice) for c in crystals]))
+    logits, n = reranker.logits(phi), len(grown)
+    quality = logits[:n].sigmoid().sum(-1)
     best, weight = int(quality.argmax()), (2 * quality).softmax(0)
     rows = [best, *range(n, len(crystals))]
     drawn = pictures(cell, crystals)
@@ -95,9 +98,9 @@ def evidence(
     everybody = lambda value: torch.full((len(rows),), float(value))  # noqa: E731
     table = [
         column(torch.zeros(len(proposed)), 1),
-        *judged[rows].T,
-        *judged[best].unsqueeze(1).expand(-1, len(rows)),
-        *unrest(phi[rows]).T,
+        *logits[rows].T,
+        *logits[best].unsqueeze(1).expand(-1, len(rows)),
+        *velocity_sizes(phi[rows]).T,
         same[:, rows].mean(0),
         weight @ same[:, rows],
         column(same[best, n:], same[best, n:].max() if len(proposed) else 0),
@@ -116,7 +119,7 @@ def evidence(
     return torch.stack(table, 1), best
 
 
-class Arbiter(Committee):
+class Selector(Ensemble):
     """MEMBERS perceptrons, averaged, on rows of `evidence`."""
 
     def __init__(self, hidden: int = HIDDEN, members: int = MEMBERS):
@@ -163,13 +166,13 @@ def fit(
     learning_rate: float = 2e-3,
     decay: float = 0.05,
     seed: int = 0,
-) -> Arbiter:
+) -> Selector:
     """x (Q, C, inputs), rms (Q, C) against the truth (inf = no match), present (Q, C) -> Arbiter, ready for use."""
     right = torch.stack([rms.isfinite(), rms < TIGHT], -1).float() * present.unsqueeze(-1)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        arbiter = Arbiter()
-        arbiter.learn(
+        selector = Selector()
+        selector.learn(
             x,
             x[present],
             lambda logits, rows: loss(logits, right[rows], present[rows]),
@@ -178,4 +181,4 @@ def fit(
             learning_rate=learning_rate,
             decay=decay,
         )
-    return arbiter
+    return selector

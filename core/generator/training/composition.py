@@ -1,8 +1,8 @@
-"""Train the composer of formulas.
+"""Train the composition model of formulas.
 
-    python -m core.generator.training.composition --data POOL.npz --model mp20 --out runs/composer [--epochs N]
+    python -m core.generator.training.composition --data POOL.npz --model mp20 --out runs/composition [--epochs N]
 
-Rows marked `dev` are never trained on; the bound on their -log p is logged. Five minutes of one core. OUT/MODEL_composer.safetensors
+Rows marked `dev` are never trained on; the bound on their -log p is logged. Five minutes of one core. OUT/MODEL_composition.safetensors
 and .md belong beside the weights of the flow, which grows a crystal from each formula.
 """
 
@@ -23,18 +23,19 @@ from tqdm import tqdm
 
 from core.generator.baselines.element_exchange import exchange, replacement_table
 from core.generator.baselines.substitution import Library, by_count
-from core.generator.composition.composition_model import Composer, compose, element_table, to_text
+from core.generator.composition.composition_model import CompositionModel, draw_compositions, element_table, to_text
 from core.generator.registry import MODELS
 from core.generator.weights import n_parameters, save_module
-from core.metrics.report import composition_valid
+from core.metrics.validity import composition_valid
 from core.structures.arrays import ArrayFileError, CrystalArrays, load_arrays
+from core.structures.elements import N_SPECIES
 
-SAMPLES = 2000  # formulas judged for the card
+SAMPLES = 2000  # formulas counted for the card
 REPEATS = 8  # draws of the bound for each held-out formula
 
 
 @dataclass(frozen=True)
-class ComposerConfig:
+class CompositionTrainConfig:
     epochs: int = 80
     batch: int = 128
     learning_rate: float = 1e-3
@@ -58,15 +59,17 @@ def formulas(arrays: CrystalArrays) -> Formulas:
     return {size: tuple(torch.tensor(part) for part in zip(*rows, strict=True)) for size, rows in sorted(found.items())}
 
 
-def fit(known: Formulas, table: Tensor, config: ComposerConfig, held_out: Formulas) -> tuple[Composer, list[dict]]:
+def fit(known: Formulas, table: Tensor, config: CompositionTrainConfig, held_out: Formulas) -> tuple[CompositionModel, list[dict]]:
     """The averaged weights after `config.epochs`, and the bound in nats, epoch by epoch. table: `exchange.replacement_table`."""
     torch.manual_seed(config.seed)
-    composer = Composer()
-    composer.properties.copy_(torch.from_numpy(element_table()))
-    composer.known.zero_()[torch.cat([kinds.flatten() for kinds, _ in known.values()])] = True
-    composer.stoichiometries = dict(Counter(tuple(row) for _, counts in known.values() for row in counts.tolist()))
-    average = torch.optim.swa_utils.AveragedModel(composer, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(config.ema))
-    optimizer = torch.optim.AdamW(composer.parameters(), lr=config.learning_rate, betas=(0.9, 0.99), weight_decay=config.weight_decay)
+    composition_model = CompositionModel()
+    composition_model.properties.copy_(torch.from_numpy(element_table()))
+    composition_model.known.zero_()[torch.cat([kinds.flatten() for kinds, _ in known.values()])] = True
+    composition_model.stoichiometries = dict(Counter(tuple(row) for _, counts in known.values() for row in counts.tolist()))
+    average = torch.optim.swa_utils.AveragedModel(composition_model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(config.ema))
+    optimizer = torch.optim.AdamW(
+        composition_model.parameters(), lr=config.learning_rate, betas=(0.9, 0.99), weight_decay=config.weight_decay
+    )
     generator = torch.Generator().manual_seed(config.seed)
     batches = [(size, rows) for size, (kinds, _) in known.items() for rows in torch.arange(len(kinds)).split(config.batch)]
     total, history = config.epochs * len(batches), []
@@ -75,19 +78,19 @@ def fit(known: Formulas, table: Tensor, config: ComposerConfig, held_out: Formul
     )
     bar = tqdm(range(config.epochs), unit="epoch")
     for epoch in bar:
-        composer.train()
+        composition_model.train()
         orders = {size: torch.randperm(len(kinds), generator=generator) for size, (kinds, _) in known.items()}
         losses = []
         for k in torch.randperm(len(batches), generator=generator).tolist():
             size, rows = batches[k]
             kinds, counts = (part[orders[size][rows]] for part in known[size])
-            loss = composer.loss(exchange(kinds, table, config.exchange, generator), counts, generator=generator).mean()
+            loss = composition_model.loss(exchange(kinds, table, config.exchange, generator), counts, generator=generator).mean()
             optimizer.zero_grad()
             loss.backward()
-            torch.nn.utils.clip_grad_norm_(composer.parameters(), config.clip)
+            torch.nn.utils.clip_grad_norm_(composition_model.parameters(), config.clip)
             optimizer.step()
             schedule.step()
-            average.update_parameters(composer)
+            average.update_parameters(composition_model)
             losses.append(loss.item())
         history.append({"epoch": epoch + 1, "loss": float(np.mean(losses))})
         if epoch % 10 == 9 or epoch == config.epochs - 1:
@@ -98,12 +101,12 @@ def fit(known: Formulas, table: Tensor, config: ComposerConfig, held_out: Formul
 
 
 @torch.no_grad()
-def bound(composer: Composer, asked: Formulas) -> float:
+def bound(composition_model: CompositionModel, asked: Formulas) -> float:
     """The bound on -log p(kinds | counts) in nats, mean over formulas; always the same draws."""
-    composer.eval()
+    composition_model.eval()
     generator = torch.Generator().manual_seed(12345)
     return (
-        torch.cat([composer.loss(kinds, counts, generator=generator) for kinds, counts in asked.values() for _ in range(REPEATS)])
+        torch.cat([composition_model.loss(kinds, counts, generator=generator) for kinds, counts in asked.values() for _ in range(REPEATS)])
         .mean()
         .item()
     )
@@ -111,7 +114,7 @@ def bound(composer: Composer, asked: Formulas) -> float:
 
 def by_frequency(known: Formulas, asked: Formulas) -> float:
     """The same for elements drawn by how often they occur, whatever the others are: what knowing no chemistry costs, in nats."""
-    often = np.bincount(torch.cat([kinds.flatten() for kinds, _ in known.values()]).numpy(), minlength=104) + 0.5
+    often = np.bincount(torch.cat([kinds.flatten() for kinds, _ in known.values()]).numpy(), minlength=N_SPECIES) + 0.5
     cost = -np.log(often / often.sum())
     return float(np.concatenate([cost[kinds.numpy()].sum(1) for kinds, _ in asked.values()]).mean())
 
@@ -121,7 +124,7 @@ def cells_of(asked: Formulas) -> list[tuple[int, ...]]:
     return [tuple(np.repeat(*row).tolist()) for kinds, counts in asked.values() for row in zip(kinds.numpy(), counts.numpy(), strict=True)]
 
 
-def judged(cells: Sequence[tuple[int, ...]], known: Sequence[tuple[int, ...]]) -> dict:
+def shares(cells: Sequence[tuple[int, ...]], known: Sequence[tuple[int, ...]]) -> dict:
     """Shares of `cells` that SMACT accepts, that are not in `known`, that no earlier one equals; and their mean number of kinds."""
     made, seen = [tuple(sorted(cell)) for cell in cells], {tuple(sorted(cell)) for cell in known}
     return {
@@ -133,21 +136,21 @@ def judged(cells: Sequence[tuple[int, ...]], known: Sequence[tuple[int, ...]]) -
     }
 
 
-def card(composer: Composer, about: dict) -> str:
+def card(composition_model: CompositionModel, about: dict) -> str:
     """The model card, in Markdown."""
-    made, data = about["made"], about["data_judged"]
-    n = len(composer.stoichiometries)
-    return f"""# {about["model"]}, composer: which elements share a cell?
+    made, data = about["made"], about["data_shares"]
+    n = len(composition_model.stoichiometries)
+    return f"""# {about["model"]}, composition model: which elements share a cell?
 
 The first half of a crystal from nothing. The counts of the kinds are drawn from those of the training crystals, then this
 network decides on the elements, one kind at a time in random order (absorbing diffusion, `core/generator/composition`). The flow grows
 the crystal.
 
-- **Network**: attention over the kinds of one formula, {n_parameters(composer):,} parameters, float32. It sees the elements' properties and
-  the oxidation states that pymatgen lists for each (common ones and those of the ICSD), and must learn by itself what they are good for.
+- **Network**: attention over the kinds of one formula, {n_parameters(composition_model):,} parameters, float32. It sees the properties and
+  oxidation states that pymatgen lists for each element (common ones and those of the ICSD), and must learn what they are good for.
 - **Data**: {about["questions"]:,} crystals of `{about["data"]}`. Rows marked `dev` took no part.
 - **Training**: {about["epochs"]} epochs, seed {about["seed"]}, {about["minutes"]:.0f} minutes of one thread of a shared AMD EPYC;
-  in a share of {ComposerConfig.exchange:g} of the formulas elements make place for ones that crystallise alike
+  in a share of {CompositionTrainConfig.exchange:g} of the formulas elements make place for ones that crystallise alike
   (`core/generator/baselines/element_exchange.py`).
 
 ## Measured
@@ -155,7 +158,7 @@ the crystal.
 Bound on -log p of the elements of a formula ({about["beside"]}), given its counts: {about["dev"]:.2f} nats.
 Elements drawn by their frequency alone cost {about["by_frequency"]:.2f}.
 
-| {made["n"]:,} formulas | composer | {about["beside"]} |
+| {made["n"]:,} formulas | composition model | {about["beside"]} |
 |---|---|---|
 | accepted by SMACT | {made["valid"]:.1%} | {data["valid"]:.1%} |
 | not in the training data | {made["new"]:.1%} | {data["new"]:.1%} |
@@ -175,7 +178,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--model", choices=sorted(MODELS), required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--epochs", type=int, default=ComposerConfig.epochs)
+    parser.add_argument("--epochs", type=int, default=CompositionTrainConfig.epochs)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args(arguments)
     torch.set_num_threads(1)
@@ -188,7 +191,9 @@ def main(arguments: list[str] | None = None) -> int:
     learnt = arrays.select(~dev)
     known, held_out = formulas(learnt), formulas(arrays.select(dev if dev.any() else ~dev))
     started = time.process_time()
-    composer, history = fit(known, replacement_table(Library(learnt)), ComposerConfig(epochs=args.epochs, seed=args.seed), held_out)
+    composition_model, history = fit(
+        known, replacement_table(Library(learnt)), CompositionTrainConfig(epochs=args.epochs, seed=args.seed), held_out
+    )
     about = {
         "data": args.data.name,
         "questions": len(learnt),
@@ -199,13 +204,13 @@ def main(arguments: list[str] | None = None) -> int:
         "dev": history[-1]["dev"],
         "by_frequency": by_frequency(known, held_out),
         "beside": "held-out data" if dev.any() else "training data",
-        "stoichiometries": to_text(composer.stoichiometries),
+        "stoichiometries": to_text(composition_model.stoichiometries),
     }
     sizes = np.random.default_rng(args.seed).choice(learnt.num_atoms, SAMPLES).tolist()
-    drawn, old = compose(composer, sizes, range(args.seed, args.seed + SAMPLES)), cells_of(known)
-    about |= {"made": judged(drawn, old), "data_judged": judged(cells_of(held_out), old)}
-    save_module(args.out / f"{args.model}_composer.safetensors", composer, about)
-    (args.out / f"{args.model}_composer.md").write_text(card(composer, about | {"model": args.model}))
+    drawn, old = draw_compositions(composition_model, sizes, range(args.seed, args.seed + SAMPLES)), cells_of(known)
+    about |= {"made": shares(drawn, old), "data_shares": shares(cells_of(held_out), old)}
+    save_module(args.out / f"{args.model}_composition.safetensors", composition_model, about)
+    (args.out / f"{args.model}_composition.md").write_text(card(composition_model, about | {"model": args.model}))
     print({key: about[key] for key in ("dev", "by_frequency", "made")})
     return 0
 

@@ -13,7 +13,7 @@ from core.generator.model.network import Denoiser
 from core.generator.model.state import Cells
 from core.numerics.torus import wrap
 from core.structures.arrays import CrystalArrays
-from core.structures.elements import MAX_NUMBER
+from core.structures.elements import N_SPECIES
 from core.structures.lattice import lattice_to_vector
 from core.structures.symmetry import cell_symmetries
 
@@ -86,17 +86,17 @@ def training_times(n: int, generator: torch.Generator) -> Tensor:
 def fit_units(network: Denoiser, arrays: CrystalArrays) -> None:
     """Set the network's buffers: element volumes by least squares on log V, mean and spread of the cell vector."""
     owner = np.repeat(np.arange(len(arrays)), arrays.num_atoms)
-    counts = np.zeros((len(arrays), MAX_NUMBER + 1))
+    counts = np.zeros((len(arrays), N_SPECIES))
     np.add.at(counts, (owner, arrays.numbers.astype(int)), 1)
     vector = lattice_to_vector(torch.from_numpy(arrays.lattice).double())
     volume = vector[:, 0].exp().numpy()
     known = counts.sum(0) > 0
     mean = volume.sum() / counts.sum()
-    log_v = np.full(MAX_NUMBER + 1, np.log(mean))
+    log_v = np.full(N_SPECIES, np.log(mean))
     for _ in range(30):  # Gauss-Newton for log V = log sum_i n_i v_i, ridge towards the last value
         share = counts * np.exp(log_v) / (counts @ np.exp(log_v))[:, None]
         residual = np.log(volume) - np.log(counts @ np.exp(log_v))
-        log_v = log_v + np.linalg.solve(share.T @ share + 0.5 * np.eye(MAX_NUMBER + 1), share.T @ residual)
+        log_v = log_v + np.linalg.solve(share.T @ share + 0.5 * np.eye(N_SPECIES), share.T @ residual)
     network.volumes.copy_(torch.from_numpy(np.exp(log_v)).float())
     network.known.copy_(torch.from_numpy(known))
     network.lattice_mean.zero_()

@@ -22,7 +22,6 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from core.crystals.generation import run
 from core.generator.baselines.element_exchange import exchange, replacement_table
 from core.generator.baselines.substitution import Library
 from core.generator.model.diffusion import Diffusion
@@ -30,7 +29,8 @@ from core.generator.model.flow import Flow
 from core.generator.model.network import Denoiser, NetworkConfig
 from core.generator.model.state import Losses
 from core.generator.registry import Model
-from core.generator.sampling.loop import SamplerConfig
+from core.generator.sampling.best_of import sample_cells
+from core.generator.sampling.config import SamplerConfig
 from core.generator.training.data import epoch_batches, every_batch, fit_units, make_buckets, training_times
 from core.generator.weights import WeightsError, load_weights, save_weights
 from core.metrics.evaluation import evaluate
@@ -65,7 +65,7 @@ PROCESSES: dict[tuple[str, str], Diffusion | Flow] = {
     ("mp20", "flow"): Flow(paired=True),
 }
 
-PROBE = {Diffusion: SamplerConfig(steps=50, eta=1.0), Flow: SamplerConfig(steps=50, sharpen=10.0)}
+PROBE = {Diffusion: SamplerConfig(steps=50, eta=1.0), Flow: SamplerConfig(steps=50, anti_annealing=10.0)}
 
 
 class Run:
@@ -159,7 +159,7 @@ class Run:
         """Match rate, RMSE and tight share of one crystal grown for each of `truths` (held-out ones) with the averaged weights."""
         network = self.averaged()
         model = Model("probe", network, self.process, {})
-        grown = run(model, [c.numbers.tolist() for c in truths], PROBE[type(self.process)])
+        grown = sample_cells(model, [c.numbers.tolist() for c in truths], PROBE[type(self.process)])
         result = evaluate(zip((t.final for t in grown), truths))
         return {
             "match_rate": result.match_rate,

@@ -18,12 +18,14 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from core.crystals.generation import content, decided, draw_sizes, read_out, run
-from core.generator.registry import FOLDER, KINDS, MODELS, Model, load_composer
-from core.generator.sampling.loop import METHODS, SamplerConfig
-from core.generator.weights import load_judge, load_weights, n_parameters, save_weights
+from core.generator.cell_contents import cell_content, draw_sizes, with_species
+from core.generator.registry import FOLDER, KINDS, MODELS, Model, load_composition_model
+from core.generator.sampling.best_of import sample_cells
+from core.generator.sampling.config import METHODS, SamplerConfig
+from core.generator.weights import load_reranker, load_weights, n_parameters, save_weights
 from core.metrics.evaluation import census, evaluate, table
 from core.metrics.report import Report
+from core.metrics.validity import read_out
 from core.structures.arrays import CrystalArrays, load_arrays
 from core.structures.crystal import Crystal
 
@@ -40,7 +42,7 @@ def measure(model: Model, truths: list[Crystal], *, settings: SamplerConfig, see
         bar.update(done - bar.n)
 
     started = time.process_time()  # one thread: a busy machine does not count
-    grown = [t.final for t in run(model, [c.numbers.tolist() for c in truths], settings, seed=seed, progress=show)]
+    grown = [t.final for t in sample_cells(model, [c.numbers.tolist() for c in truths], settings, seed=seed, progress=show)]
     seconds = time.process_time() - started
     bar.close()
     rng = np.random.default_rng(seed)
@@ -87,14 +89,14 @@ def card(model: Model, result: Report) -> str:
         ""
         if not ranked
         else (
-            "Of so many candidates the one that the judge in the same file trusts most (`core/generator/selection/reranker.py`; trained on "
+            "Of so many candidates the one that the reranker in the same file trusts most (`generator/selection/reranker.py`; trained on "
             "crystals grown for training compositions; the truth plays no part here). "
-            if model.judge
-            else "Of so many candidates the one that surprises the model itself least (`sampler.surprise`; the truth plays no part). "
+            if model.reranker
+            else "Of so many candidates the one that surprises the model itself least (`best_of.denoising_loss`; the truth plays no part). "
         )
     )
-    if about["scoring"]["rounds"] > 1:
-        choice += "In each round after the first, the best so far is blurred and grown again (`sampler.SamplerConfig.rounds`). "
+    if about["scoring"]["n_refinements"]:
+        choice += "The best so far is then noised and grown again (`sampling.config.SamplerConfig.n_refinements`). "
     return f"""# {model.name}, {KINDS[model.kind]}: a generative model of crystals
 
 {MODELS[model.name]}. Given the content of a cell, it grows the cell and the places of the atoms from noise.
@@ -135,7 +137,7 @@ def _from_nothing(model: Model) -> str:
     if "de_novo_census" not in about:
         return ""
     c = about["de_novo_census"]
-    formula = " of formulas that the composer beside it made up" if model.composer else ""
+    formula = " of formulas that the composition model beside it made up" if model.composition_model else ""
     return f"""
 From nothing ({c["n"]} crystals{formula}, {about["de_novo"]["steps"]} steps): {100 * c["structure_validity"]:.1f} % structurally valid,
 {100 * c["composition_validity"]:.1f} % with a composition that SMACT accepts, {100 * c["uniqueness"]:.1f} % unique,
@@ -182,9 +184,9 @@ def main(arguments: list[str] | None = None) -> int:
         "training_note": args.training_note,
         "machine": platform.machine(),
     }
-    model = Model(args.model, network, process, about, load_judge(args.weights, network))
+    model = Model(args.model, network, process, about, load_reranker(args.weights, network))
     if model.kind == "flow":
-        model = replace(model, composer=load_composer(args.model))
+        model = replace(model, composition_model=load_composition_model(args.model))
     result, extra = measure(model, [arrays.crystal(i) for i in held_out], settings=settings, seed=args.seed, workers=args.workers)
     default = replace(settings, candidates=1, rounds=1) if model.kind == "flow" else METHODS["ancestral"]
     plain, plain_extra = measure(model, [arrays.crystal(i) for i in held_out], settings=default, seed=args.seed, workers=args.workers)
@@ -197,11 +199,13 @@ def main(arguments: list[str] | None = None) -> int:
         about["de_novo"] = asdict(
             settings if model.kind == "flow" else replace(METHODS["ancestral"], steps=100, species_temperature=settings.species_temperature)
         )
-        cells = decided(model, [content(model, n) for n in draw_sizes(model, args.de_novo, seed=args.seed)], seed=args.seed)
-        made = run(model, cells, SamplerConfig(**about["de_novo"]), seed=args.seed)
+        cells = with_species(model, [cell_content(model, n) for n in draw_sizes(model, args.de_novo, seed=args.seed)], seed=args.seed)
+        made = sample_cells(model, cells, SamplerConfig(**about["de_novo"]), seed=args.seed)
         about["de_novo_census"] = asdict(census([path.final for path in made], arrays.select(~dev), workers=args.workers, progress=True))
     args.folder.mkdir(parents=True, exist_ok=True)
-    save_weights(args.folder / f"{args.model}_{model.kind}.safetensors", network.config, process, network.state_dict(), about, model.judge)
+    save_weights(
+        args.folder / f"{args.model}_{model.kind}.safetensors", network.config, process, network.state_dict(), about, model.reranker
+    )
     (args.folder / f"{args.model}_{model.kind}.md").write_text(card(model, result))
     print(table(result))
     return 0

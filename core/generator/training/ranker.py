@@ -2,7 +2,7 @@
 
     python -m core.generator.training.ranker --data POOL.npz --out runs/ranker [--workers W] [--targets N]
 
-First the exam: every crystal of the pool that is not `dev` (and then every `dev` crystal) is asked with itself left out, and the
+First the labels: every crystal of the pool that is not `dev` (and then every `dev` crystal) is asked with itself left out, and the
 benchmark's matcher says which of the nearest structure types are right (labels.npz, hours of one core for 10,000 crystals,
 kept and resumed). Then minutes of training; the score on the last tenth of the pool is logged.
 """
@@ -18,10 +18,10 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from core.generator.baselines.ranker import MAX_SLOTS, Question, Ranker, loss, question, stack
+from core.generator.baselines.ranker import MAX_SLOTS, Query, Ranker, loss, query_of, stack
 from core.generator.baselines.substitution import N_TYPES, Library, by_count
 from core.generator.weights import save_module
-from core.metrics.report import found_rms
+from core.metrics.matching import found_rms
 from core.numerics.files import whole
 from core.structures.arrays import CrystalArrays, load_arrays
 from core.structures.crystal import Crystal
@@ -64,21 +64,21 @@ def labels(data: Path, out: Path, targets: list[tuple[int, int | None]], *, work
     return done
 
 
-def questions(arrays: CrystalArrays, library: Library, targets, marks: dict[int, np.ndarray]) -> tuple[Question, torch.Tensor]:
+def queries(arrays: CrystalArrays, library: Library, targets, marks: dict[int, np.ndarray]) -> tuple[Query, torch.Tensor]:
     """All questions that can be asked, and (B, N_TYPES) rms of their candidates."""
     hull = library.arrays.columns.get("e_above_hull", np.full(len(library), np.nan))
-    asked, rms = [], []
+    query, rms = [], []
     for i, without in tqdm(targets, unit="question"):
         numbers = arrays.crystal(i).numbers
         found = library.types(numbers, n_types=N_TYPES, without=without)
         if found is not None and len(by_count(numbers)[0]) <= MAX_SLOTS:
-            asked.append(question(numbers, found, hull[found.neighbours.rows], n_types=N_TYPES))
+            query.append(query_of(numbers, found, hull[found.neighbours.rows], n_types=N_TYPES))
             rms.append(torch.from_numpy(marks[i]))
-    return stack(asked), torch.stack(rms).float()
+    return stack(query), torch.stack(rms).float()
 
 
 def fit(
-    asked: Question, rms: torch.Tensor, *, epochs: int, seed: int = 0, learning_rate: float = 3e-3, decay: float = 0.01, batch: int = 64
+    query: Query, rms: torch.Tensor, *, epochs: int, seed: int = 0, learning_rate: float = 3e-3, decay: float = 0.01, batch: int = 64
 ) -> tuple[Ranker, list[float]]:
     """The ranker after `epochs` over the questions that have an answer, and its top-1 share on the last tenth, epoch by epoch."""
     torch.manual_seed(seed)
@@ -93,18 +93,18 @@ def fit(
         ranker.train()
         for rows in answerable[torch.randperm(len(answerable))].split(batch):
             optimizer.zero_grad()
-            loss(ranker(Question(*(part[rows] for part in asked))), right[rows]).backward()
+            loss(ranker(Query(*(part[rows] for part in query))), right[rows]).backward()
             optimizer.step()
             schedule.step()
-        history.append(top_share(ranker, Question(*(part[cut:] for part in asked)), right[cut:]))
+        history.append(top_share(ranker, Query(*(part[cut:] for part in query)), right[cut:]))
     return ranker.eval(), history
 
 
 @torch.no_grad()
-def top_share(ranker: Ranker, asked: Question, right: torch.Tensor) -> float:
+def top_share(ranker: Ranker, query: Query, right: torch.Tensor) -> float:
     """Share of questions whose first choice is right."""
     ranker.eval()
-    first = torch.cat([ranker(Question(*(part[rows] for part in asked))).argmax(1) for rows in torch.arange(len(right)).split(256)])
+    first = torch.cat([ranker(Query(*(part[rows] for part in query))).argmax(1) for rows in torch.arange(len(right)).split(256)])
     return right.gather(1, first[:, None]).float().mean().item()
 
 
@@ -128,7 +128,7 @@ Not filtered by validity. {dev["n"] - dev["answerable"]} crystals have a stoichi
     )
     return f"""# ranker: which structure type will these elements take?
 
-The judge of the method `refine`. It needs a library of known crystals, which does not ship with it.
+The reranker of the method `refine`. It needs a library of known crystals, which does not ship with it.
 
 - **Network**: learned distance of elements, a learned potential on pair-distance histograms and a small perceptron on
   circumstances (`core/generator/baselines/ranker.py`), {sum(p.numel() for p in ranker.parameters()):,} parameters, float32.
@@ -159,17 +159,17 @@ def main(arguments: list[str] | None = None) -> int:
     train = [(int(np.flatnonzero(~dev)[k]), int(k)) for k in order]
     held_out = [(int(i), None) for i in np.flatnonzero(dev)]
     marks = labels(args.data, args.out / "labels.npz", train + held_out, workers=args.workers)
-    asked, rms = questions(arrays, library, train, marks)
-    ranker, history = fit(asked, rms, epochs=args.epochs, seed=args.seed)
+    query, rms = queries(arrays, library, train, marks)
+    ranker, history = fit(query, rms, epochs=args.epochs, seed=args.seed)
     about = {"data": args.data.name, "questions": len(rms), "epochs": args.epochs, "seed": args.seed, "history": history}
     if held_out:
-        asked, rms = questions(arrays, library, held_out, marks)
+        query, rms = queries(arrays, library, held_out, marks)
         right = torch.isfinite(rms)
         about["dev"] = {
             "n": len(held_out),
             "answerable": len(rms),
             "first_by_distance": right[:, 0].sum().item() / len(held_out),
-            "first_by_ranker": top_share(ranker, asked, right) * len(rms) / len(held_out),
+            "first_by_ranker": top_share(ranker, query, right) * len(rms) / len(held_out),
             "any": right.any(1).sum().item() / len(held_out),
         }
         print(about["dev"])

@@ -1,11 +1,11 @@
-"""Train the judge of a flow model's own crystals.
+"""Train the reranker of a flow model's own crystals.
 
-    python -m core.generator.training.reranker RUN_DIR/model.safetensors --data POOL.npz --out runs/judge [--workers W] [--also DIR ...]
+    python -m core.generator.training.reranker RUN_DIR/model.safetensors --data POOL.npz --out runs/reranker [--workers W] [--also DIR ...]
 
-First the exam: for compositions of the pool that are not `dev` the model grows --candidates crystals each, and the benchmark's matcher
-compares them with the truth (exam_*.npz in --out, a quarter of an hour of one core for 10,000 compositions, kept and resumed). Then
+First the labels: for compositions of the pool that are not `dev` the model grows --candidates crystals each, and the benchmark's matcher
+compares them with the truth (labels_*.npz in --out, a quarter of an hour of one core for 10,000 compositions, kept and resumed). Then
 minutes of training. Crystals that earlier weights grew for the same compositions can be judged too (--also, their --out folders): they
-are wrong more often, and the judge learns more from them. OUT/model.safetensors holds the same network and its judge; `publish`
+are wrong more often, and the reranker learns more from them. OUT/model.safetensors holds the same network and its reranker; `publish`
 measures both on the dev set.
 """
 
@@ -21,28 +21,28 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from core.crystals.generation import run_in_parts, to_cells
+from core.generator.model.conversion import to_cells
 from core.generator.registry import Model, in_precision
-from core.generator.sampling.loop import SamplerConfig
-from core.generator.selection.reranker import Judge, features, fit
+from core.generator.sampling.config import CANDIDATES, SamplerConfig
+from core.generator.sampling.parallel import sample_in_parallel
+from core.generator.selection.reranker import Reranker, features, fit
 from core.generator.weights import WeightsError, load_weights, save_weights
-from core.metrics.report import found_rms
+from core.metrics.matching import found_rms
 from core.numerics.files import whole
 from core.structures.arrays import ArrayFileError, CrystalArrays, load_arrays
 from core.structures.crystal import Crystal
 
-CHUNK = 1000  # compositions in one file of the exam
+CHUNK = 1000  # compositions in one file of labels
 BATCH = 64
-SETTINGS = SamplerConfig(steps=10, sharpen=10.0, temperature=0.5)
 
 
-def exam(
+def label_crystals(
     model: Model, arrays: CrystalArrays, rows: np.ndarray, path: Path, *, n: int, settings: SamplerConfig, seed: int, workers: int
 ) -> None:
     """Grow `n` crystals for each of `rows`, compare them with the truth, write row, frac, lattice (atom by atom) and rms to `path`."""
     truths = [arrays.crystal(i) for i in rows]
     cells = [truth.numbers.tolist() for truth in truths for _ in range(n)]
-    grown = run_in_parts(in_precision(model), cells, settings, workers=workers, seed=seed)
+    grown = sample_in_parallel(in_precision(model), cells, settings, workers=workers, seed=seed)
     pairs = grown, [truth for truth in truths for _ in range(n)]
     if workers > 1:
         with ProcessPoolExecutor(workers) as pool:
@@ -59,15 +59,15 @@ def exam(
         )
 
 
-def answers(model: Model, arrays: CrystalArrays, path: Path, rows: np.ndarray) -> tuple[Tensor, Tensor]:
-    """(Q, K, n) features and (Q, K) rms of one file of the exam, which must be about `rows` (ArrayFileError)."""
+def labelled_features(model: Model, arrays: CrystalArrays, path: Path, rows: np.ndarray) -> tuple[Tensor, Tensor]:
+    """(Q, K, n) features and (Q, K) rms of one file of labels, which must be about `rows` (ArrayFileError)."""
     try:
         with np.load(path) as kept:
-            examined, frac, lattice, rms = (kept[name] for name in ("row", "frac", "lattice", "rms"))
+            labelled_rows, frac, lattice, rms = (kept[name] for name in ("row", "frac", "lattice", "rms"))
     except (OSError, KeyError, ValueError) as error:
         raise ArrayFileError(f"{path}: {error}") from None
-    if not np.array_equal(examined, rows):
-        raise ArrayFileError(f"{path} is an exam of other compositions")
+    if not np.array_equal(labelled_rows, rows):
+        raise ArrayFileError(f"{path} holds labels of other compositions")
     numbers = [arrays.crystal(i).numbers for i in rows for _ in range(rms.shape[1])]
     places = np.split(frac, np.cumsum([len(one) for one in numbers])[:-1])
     grown = [Crystal(*parts) for parts in zip(numbers, places, lattice, strict=True)]
@@ -84,10 +84,10 @@ def all_features(model: Model, crystals: Sequence[Crystal]) -> Tensor:
     return torch.stack(seen)
 
 
-def shares(judge: Judge, phi: Tensor, rms: Tensor) -> dict[str, float]:
-    """Share of compositions answered with a match by the first crystal, by the judge's choice and by the best of all."""
+def shares(reranker: Reranker, phi: Tensor, rms: Tensor) -> dict[str, float]:
+    """Share of compositions answered with a match by the first crystal, by the reranker's choice and by the best of all."""
     matched = rms.isfinite().float()
-    chosen = judge.quality(phi).argmax(1)
+    chosen = reranker.quality(phi).argmax(1)
     return {
         "first": matched[:, 0].mean().item(),
         "chosen": matched.gather(1, chosen[:, None]).mean().item(),
@@ -114,16 +114,18 @@ def main(arguments: list[str] | None = None) -> int:
         network, process, about = load_weights(args.weights)
     except (ArrayFileError, WeightsError) as error:
         parser.exit(2, f"{error}\n")
-    model = Model("judged", network, process, about)
+    model = Model("reranked", network, process, about)
     learnt = np.flatnonzero(~arrays.dev)
     order = np.random.default_rng(args.seed).permutation(learnt)[: args.compositions]
     phi, rms = [], []
     try:
         for k, rows in enumerate(tqdm([order[i : i + CHUNK] for i in range(0, len(order), CHUNK)], unit="chunk")):
-            path = args.out / f"exam_{k}.npz"
+            path = args.out / f"labels_{k}.npz"
             if not path.exists():
-                exam(model, arrays, rows, path, n=args.candidates, settings=SETTINGS, seed=args.seed, workers=args.workers)
-            seen, known = zip(*(answers(model, arrays, folder / path.name, rows) for folder in (*args.also, args.out)), strict=True)
+                label_crystals(model, arrays, rows, path, n=args.candidates, settings=CANDIDATES, seed=args.seed, workers=args.workers)
+            seen, known = zip(
+                *(labelled_features(model, arrays, folder / path.name, rows) for folder in (*args.also, args.out)), strict=True
+            )
             phi.append(torch.cat(seen, 1))
             rms.append(torch.cat(known, 1))
     except ArrayFileError as error:
@@ -132,12 +134,12 @@ def main(arguments: list[str] | None = None) -> int:
     tenth = max(1, len(phi) // 10)
     held_out = shares(fit(phi[tenth:], rms[tenth:], epochs=args.epochs, seed=args.seed), phi[:tenth], rms[:tenth])
     print(
-        f"on {tenth} compositions kept aside: first crystal {held_out['first']:.1%}, judge's choice {held_out['chosen']:.1%}, "
+        f"on {tenth} compositions kept aside: first crystal {held_out['first']:.1%}, reranker's choice {held_out['chosen']:.1%}, "
         f"best of {rms.shape[1]} {held_out['any']:.1%}"
     )
-    judge = fit(phi, rms, epochs=args.epochs, seed=args.seed)
-    about = about | {"judge": {"compositions": len(phi), "candidates": rms.shape[1], "epochs": args.epochs, "held_out": held_out}}
-    save_weights(args.out / "model.safetensors", network.config, process, network.state_dict(), about, judge)
+    reranker = fit(phi, rms, epochs=args.epochs, seed=args.seed)
+    about = about | {"reranker": {"compositions": len(phi), "candidates": rms.shape[1], "epochs": args.epochs, "held_out": held_out}}
+    save_weights(args.out / "model.safetensors", network.config, process, network.state_dict(), about, reranker)
     return 0
 
 

@@ -1,15 +1,15 @@
-"""Train the arbiter between a library's structure types and the flow's own crystals.
+"""Train the selector between a library's structure types and the flow's own crystals.
 
-    python -m core.generator.training.selector --data POOL.npz --out runs/arbiter [--workers W] [--compositions N] [--exam-models DIR]
+    python -m core.generator.training.selector --data POOL.npz --out runs/selector [--workers W] [--compositions N] [--label-models DIR]
 
-First the exam: compositions of the pool that are not `dev` are asked with their own entry left out of the library; the flow grows its
-crystals, the ranker proposes types, and the benchmark's matcher says which candidates are right (exam_*.npz in --out, a quarter of
-an hour of one core for 4,000 compositions, kept and resumed). Then a minute of training. OUT/arbiter.safetensors and arbiter.md belong
-beside the weights of the flow, the judge and the ranker.
+First the labels: compositions of the pool that are not `dev` are asked with their own entry left out of the library; the flow grows its
+crystals, the ranker proposes types, and the benchmark's matcher says which candidates are right (labels_*.npz in --out, a quarter of
+an hour of one core for 4,000 compositions, kept and resumed). Then a minute of training. OUT/selector.safetensors and selector.md belong
+beside the weights of the flow, the reranker and the ranker.
 
-The exam is about crystals that the flow has been trained on. A flow that knows them by heart is trusted too much: with weights that
-matched 74 % of them (64 % of held-out ones) the arbiter did a point worse on held-out crystals than with earlier weights that matched
-70 % (62 %). Hence --exam-models: a folder with an earlier flow, its judge and the ranker.
+The labels are about crystals that the flow has been trained on. A flow that knows them by heart is trusted too much: with weights that
+matched 74 % of them (64 % of held-out ones) the selector did a point worse on held-out crystals than with earlier weights that matched
+70 % (62 %). Hence --label-models: a folder with an earlier flow, its reranker and the ranker.
 """
 
 from __future__ import annotations
@@ -24,17 +24,18 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from core.crystals.generation import run
 from core.generator.baselines.substitution import Library
 from core.generator.predict import load_ranker, proposals
 from core.generator.registry import FOLDER, ModelMissing, load_model
-from core.generator.selection.selector import GROWN, INPUTS, MARGIN, SETTINGS, TYPES, Arbiter, evidence, fit
+from core.generator.sampling.best_of import sample_cells
+from core.generator.sampling.config import CANDIDATES
+from core.generator.selection.selector import GROWN, INPUTS, MARGIN, TYPES, Selector, evidence, fit
 from core.generator.weights import n_parameters, save_module
-from core.metrics.report import TIGHT, found_rms
+from core.metrics.matching import TIGHT, found_rms
 from core.numerics.files import whole
 from core.structures.arrays import ArrayFileError, load_arrays
 
-CHUNK = 100  # compositions in one file of the exam
+CHUNK = 100  # compositions in one file of labels
 _shared: dict = {}
 
 
@@ -46,11 +47,11 @@ def _start(data: Path, models_folder: Path) -> None:
     )
 
 
-def examine(path: Path, targets: list[tuple[int, int | None]]) -> Path:
+def label_chunk(path: Path, targets: list[tuple[int, int | None]]) -> Path:
     """Ask for `targets`, (row of the pool, row of the library to leave out), and write x, rms, present and row to `path`."""
     arrays, library, model = _shared["arrays"], _shared["library"], _shared["model"]
     truths = [arrays.crystal(row) for row, _ in targets]
-    grown = run(model, [truth.numbers.tolist() for truth in truths for _ in range(GROWN)], SETTINGS)
+    grown = sample_cells(model, [truth.numbers.tolist() for truth in truths for _ in range(GROWN)], CANDIDATES)
     x = np.zeros((len(targets), TYPES + 1, len(INPUTS)), np.float32)
     rms = np.full(x.shape[:2], np.inf, np.float32)
     present = np.zeros(x.shape[:2], bool)
@@ -58,7 +59,7 @@ def examine(path: Path, targets: list[tuple[int, int | None]]) -> Path:
         own = [path.final for path in grown[GROWN * i : GROWN * (i + 1)]]
         cell = truth.numbers.tolist()
         proposed = proposals(cell, library, _shared["ranker"], without=without)[:TYPES]
-        seen, best = evidence(model, cell, cell, own, proposed)
+        seen, best = evidence(model.network, model.reranker, cell, cell, own, proposed)
         answers = [found_rms(crystal, truth) for crystal in (own[best], *(p.crystal for p in proposed))]
         x[i, : len(seen)], present[i, : len(seen)] = seen.numpy(), True
         rms[i, : len(seen)] = [np.inf if answer is None else answer for answer in answers]
@@ -67,27 +68,27 @@ def examine(path: Path, targets: list[tuple[int, int | None]]) -> Path:
     return path
 
 
-def exam(
+def collect_labels(
     data: Path, models_folder: Path, out: Path, name: str, targets: list[tuple[int, int | None]], *, workers: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     """(Q, C, inputs), (Q, C) rms, (Q, C) present, of all `targets`; what `out` holds already is not asked again."""
     chunks = {out / f"{name}_{i // CHUNK}.npz": targets[i : i + CHUNK] for i in range(0, len(targets), CHUNK)}
     left = {path: some for path, some in chunks.items() if not path.exists()}
     with ProcessPoolExecutor(workers, get_context("spawn"), _start, (data, models_folder)) as pool:
-        for _ in tqdm(pool.map(examine, left.keys(), left.values()), total=len(left), unit="chunk", desc=name):
+        for _ in tqdm(pool.map(label_chunk, left.keys(), left.values()), total=len(left), unit="chunk", desc=name):
             pass
     files = [np.load(path) for path in chunks]
     return tuple(torch.from_numpy(np.concatenate([file[key] for file in files])) for key in ("x", "rms", "present"))
 
 
-def shares(arbiter: Arbiter, x: Tensor, rms: Tensor, present: Tensor) -> dict[str, dict[str, float]]:
-    """Match rate, rms of the matches and tight share of the flow's best, the ranker's first, the arbiter's choice, the best of all."""
-    trust = arbiter.trust(x).masked_fill(~present, -1.0)
+def shares(selector: Selector, x: Tensor, rms: Tensor, present: Tensor) -> dict[str, dict[str, float]]:
+    """Match rate, rms of the matches and tight share of the flow's best, the ranker's first, the selector's choice, the best of all."""
+    trust = selector.trust(x).masked_fill(~present, -1.0)
     trust[:, 0] -= MARGIN * present[:, 1]
     choices = {
         "flow": torch.zeros(len(x), dtype=torch.long),
         "ranker": present[:, 1].long(),
-        "arbiter": trust.argmax(1),
+        "selector": trust.argmax(1),
         "best": rms.argmin(1),
     }
     found = {name: rms.gather(1, choice[:, None]).squeeze(1) for name, choice in choices.items()}
@@ -104,17 +105,17 @@ def shares(arbiter: Arbiter, x: Tensor, rms: Tensor, present: Tensor) -> dict[st
 ROWS = {
     "flow": f"best of {GROWN} of the flow",
     "ranker": "first type of the ranker",
-    "arbiter": "choice of the arbiter",
+    "selector": "choice of the selector",
     "best": "best of all candidates: the ceiling",
 }
 
 
-def card(arbiter: Arbiter, about: dict) -> str:
+def card(selector: Selector, about: dict) -> str:
     """The model card, in Markdown."""
     row = "| {words} | {match:.1%} | {rms:.4f} | {tight:.1%} |"
     lines = "\n".join(row.format(words=words, **about["dev"][name]) for name, words in ROWS.items()) if "dev" in about else ""
     earlier = (
-        "\n  The exam was taken by an earlier flow, which knew these crystals less by heart (--exam-models)."
+        "\n  The labels were made with an earlier flow, which knew these crystals less by heart (--label-models)."
         if about.get("earlier")
         else ""
     )
@@ -129,21 +130,21 @@ def card(arbiter: Arbiter, about: dict) -> str:
         if lines
         else ""
     )
-    return f"""# arbiter: a type of the library, or the flow's own crystal?
+    return f"""# selector: a type of the library, or the flow's own crystal?
 
 Last word of the method `refine` on MP-20. It sees {TYPES} types that the ranker proposes and {GROWN} crystals that the flow grew, and how
 they agree. It needs a library of known crystals, which does not ship with it.
 
-- **Network**: {len(arbiter.members)} perceptrons on {len(INPUTS)} numbers for each candidate (`core/generator/selection/selector.py`),
-  {n_parameters(arbiter):,} parameters, float32.
+- **Network**: {len(selector.members)} perceptrons on {len(INPUTS)} numbers for each candidate (`core/generator/selection/selector.py`),
+  {n_parameters(selector):,} parameters, float32.
 - **Data**: {about["questions"]:,} crystals of `{about["data"]}`, each asked with itself left out of the library. Rows marked `dev` took
   no part, but margin and inputs were chosen on them.
 - **Training**: {about["epochs"]} epochs, seed {about["seed"]}; a minute on one core, after a quarter of an hour of growing.{earlier}
 {measured}
 ## Limits
 
-Made for the flow, the judge and the ranker beside it. The flow has seen the crystals of the exam in its training and answers them
-better than new ones, so that the arbiter trusts it a little too much.
+Made for the flow, the reranker and the ranker beside it. The flow has seen the crystals of the labels in its training and answers them
+better than new ones, so that the selector trusts it a little too much.
 """
 
 
@@ -151,8 +152,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m core.generator.training.selector", description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--models-folder", type=Path, default=FOLDER, help="where flow, judge and ranker are")
-    parser.add_argument("--exam-models", type=Path, help="where those of the exam are, if others")
+    parser.add_argument("--models-folder", type=Path, default=FOLDER, help="where flow, reranker and ranker are")
+    parser.add_argument("--label-models", type=Path, help="where those that make the labels are, if others")
     parser.add_argument("--compositions", type=int, default=4000, help="examine only so many")
     parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--workers", type=int, default=1)
@@ -162,34 +163,34 @@ def main(arguments: list[str] | None = None) -> int:
     args.out.mkdir(parents=True, exist_ok=True)
     try:
         arrays = load_arrays(args.data)
-        for folder in (args.models_folder, examined := args.exam_models or args.models_folder):
+        for folder in (args.models_folder, labelled_rows := args.label_models or args.models_folder):
             load_ranker(folder)
-            if load_model("mp20", folder, kind="flow").judge is None:
-                raise ModelMissing(f"the flow in {folder} has no judge; train one first (core.generator.training.reranker)")
+            if load_model("mp20", folder, kind="flow").reranker is None:
+                raise ModelMissing(f"the flow in {folder} has no reranker; train one first (core.generator.training.reranker)")
     except (ArrayFileError, ModelMissing) as error:
         parser.exit(2, f"{error}\n")
     dev = arrays.dev
     order = np.random.default_rng(args.seed).permutation(int((~dev).sum()))[: args.compositions]
     train = [(int(np.flatnonzero(~dev)[k]), int(k)) for k in order]
     held_out = [(int(i), None) for i in np.flatnonzero(dev)]
-    learnt = exam(args.data, examined, args.out, "exam", train, workers=args.workers)
-    arbiter = fit(*learnt, epochs=args.epochs, seed=args.seed)
+    learnt = collect_labels(args.data, labelled_rows, args.out, "labels", train, workers=args.workers)
+    selector = fit(*learnt, epochs=args.epochs, seed=args.seed)
     about = {
         "data": args.data.name,
         "questions": len(train),
         "epochs": args.epochs,
         "seed": args.seed,
-        "earlier": args.exam_models is not None,
+        "earlier": args.label_models is not None,
     }
     if held_out:
-        about["dev"] = shares(arbiter, *exam(args.data, args.models_folder, args.out, "dev", held_out, workers=args.workers))
+        about["dev"] = shares(selector, *collect_labels(args.data, args.models_folder, args.out, "dev", held_out, workers=args.workers))
         about["dev_questions"] = len(held_out)
         print(
             *(f"{ROWS[name]}: {one['match']:.1%}, rms {one['rms']:.4f}, {one['tight']:.1%} tight" for name, one in about["dev"].items()),
             sep="\n",
         )
-    save_module(args.out / "arbiter.safetensors", arbiter, about)
-    (args.out / "arbiter.md").write_text(card(arbiter, about))
+    save_module(args.out / "selector.safetensors", selector, about)
+    (args.out / "selector.md").write_text(card(selector, about))
     return 0
 
 

@@ -9,7 +9,7 @@ from pymatgen.analysis.structure_matcher import StructureMatcher
 
 from core.crystals import equivariance
 from core.crystals.equivariance import CRYSTALS, MOVES, Cell, along, answer, as_crystal, errors, example, movie, round_off
-from core.generator.model import reference_networks as small_networks
+from core.generator.model import reference_networks
 from core.generator.registry import ModelMissing
 
 TOLERANCE = 1e-5
@@ -102,7 +102,7 @@ def test_the_denoiser_without_its_weights_is_left_out(monkeypatch):
 def test_the_answer_is_a_displacement_in_angstrom():
     """A larger cell with the same fractions: the CSPNet's fractional answer is stretched with it where L L^T is not looked at."""
     cell = example("caesium chloride CsCl")
-    network = small_networks.build(2)["CSPNet"]
+    network = reference_networks.build(2)["CSPNet"]
     for edge in network.edge:  # blind it to the cell
         edge[0].weight[:, 64:73] = 0
     twice = Cell(cell.numbers, cell.frac, 2 * cell.lattice)
@@ -113,13 +113,13 @@ def test_same_seed_same_weights_and_the_global_generator_is_left_alone():
     torch.manual_seed(1)
     expected = torch.rand(1)
     torch.manual_seed(1)
-    first, again, other = (small_networks.build(3, seed=s)["MLP"].net[0].weight for s in (0, 0, 1))
+    first, again, other = (reference_networks.build(3, seed=s)["MLP"].net[0].weight for s in (0, 0, 1))
     assert torch.equal(torch.rand(1), expected)
     assert torch.equal(first, again) and not torch.equal(first, other)
 
 
 def test_bad_names_are_refused():
-    for call in (lambda: example("kryptonite"), lambda: along("wish"), lambda: small_networks.build(2, flaw="hope")):
+    for call in (lambda: example("kryptonite"), lambda: along("wish"), lambda: reference_networks.build(2, flaw="hope")):
         with pytest.raises(ValueError):
             call()
     assert math.isfinite(float(example("rutile TiO2").frac.sum()))

@@ -84,9 +84,9 @@ def test_the_score_s_target_is_the_average_over_clean_atoms():
     for n_images in (None, 0):
         target = wrapped_normal_score(x[near] - law.means[site[near]], sigma, n_images=n_images)
         error = 4 * target.std(0) / math.sqrt(int(near.sum()))
-        said = law.score(x[near], sigma, n_images=n_images).mean(0)
-        assert ((target.mean(0) - said).abs() < error).all()
-        assert ((target.mean(0) - 1.2 * said).abs() > error).any()
+        prediction = law.score(x[near], sigma, n_images=n_images).mean(0)
+        assert ((target.mean(0) - prediction).abs() < error).all()
+        assert ((target.mean(0) - 1.2 * prediction).abs() > error).any()
     far = torch.tensor([[0.74, 0.79]])
     assert (law.score(far, 0.5, n_images=0) - law.score(far, 0.5)).abs().max() > 0.5
 

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from core.crystals.generation import ReadOut
-from core.figures.generation import READ_OUTS, coming_to_rest, noise_levels, read_out_histograms
+from core.figures.generation import READ_OUTS, convergence_figure, noise_levels, read_out_histograms
 from core.figures.theme import DARK, LIGHT
 from core.generator.model.diffusion import Diffusion
-from core.metrics.convergence import Settling
+from core.metrics.convergence import Convergence
+from core.metrics.validity import ReadOut
 
 OUTS = [ReadOut("Na1 Cl1", True, True, 2.0 + 0.1 * i, 2.5 + 0.01 * i, 20 + i) for i in range(10)]
 
@@ -20,8 +20,8 @@ def test_noise_levels_are_the_process():
 
 def test_coming_to_rest_shows_each_run_and_the_median():
     times = np.linspace(1, 0, 5)
-    runs = [Settling(times, k * times, 0.1 * k * times) for k in (1.0, 2.0, 6.0)]
-    figure = coming_to_rest(runs)
+    runs = [Convergence(times, k * times, 0.1 * k * times) for k in (1.0, 2.0, 6.0)]
+    figure = convergence_figure(runs)
     assert len(figure.data) == 2 * (3 + 1)
     medians = [trace for trace in figure.data if trace.name]
     assert np.allclose(medians[0].y, 2 * times) and np.allclose(medians[1].y, 0.2 * times)

@@ -117,10 +117,10 @@ def test_autocorrelation_and_its_time_of_an_autoregressive_chain():
 
 
 def test_memory_of_nve_grows_with_the_run_and_that_of_baoab_does_not():
-    knobs = dict(landscape="three islands", steps=(0.7,), n_chains=200)
-    nve = [efficiency(sampler="nve", n_steps=n, **knobs) for n in (400, 1600)]
+    options = dict(landscape="three islands", steps=(0.7,), n_chains=200)
+    nve = [efficiency(sampler="nve", n_steps=n, **options) for n in (400, 1600)]
     assert float(nve[1].tau[0]) > 2.5 * float(nve[0].tau[0]) and float(nve[1].tau[0]) > nve[1].longest
-    short, long = (efficiency(sampler="baoab", n_steps=n, **knobs) for n in (800, 1600))
+    short, long = (efficiency(sampler="baoab", n_steps=n, **options) for n in (800, 1600))
     assert abs(float(long.tau[0] - short.tau[0])) < 4 * math.hypot(float(short.tau_error[0]), float(long.tau_error[0]))
 
 

@@ -81,8 +81,8 @@ def test_stored_frames_do_not_change_the_sample():
 
 
 def test_knobs_act():
-    def final(**knobs):
-        return rp.sample(n_steps=50, n_particles=1000, n_frames=1, **knobs).final
+    def final(**options):
+        return rp.sample(n_steps=50, n_particles=1000, n_frames=1, **options).final
 
     spread = [float(final(temperature=T, method="DDPM").sub(final(temperature=T, method="DDPM").mean(0)).var()) for T in (0.2, 1.0, 2.0)]
     assert spread[0] < spread[1] < spread[2]

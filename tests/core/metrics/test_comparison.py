@@ -3,7 +3,7 @@
 import numpy as np
 
 from core.metrics.comparison import compare, known_like, origin, same_content
-from core.metrics.report import MISS, TIGHT
+from core.metrics.matching import MISS, TIGHT
 from core.structures.builtin import STRUCTURES
 from core.structures.crystal import Crystal, CrystalTrajectory
 

@@ -4,7 +4,9 @@ from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Lattice, Structure
 
 from core.metrics.evaluation import census, evaluate, main, pairs
-from core.metrics.report import Score, composition_valid, first_of_kind, match_rms, report, score, structure_valid
+from core.metrics.matching import first_of_kind, match_rms
+from core.metrics.report import Score, report, score
+from core.metrics.validity import composition_valid, structure_valid
 from core.structures.arrays import ArrayFileError, from_crystals
 from core.structures.crystal import Crystal
 

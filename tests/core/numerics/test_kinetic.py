@@ -53,16 +53,16 @@ def linear_map(method, *, dt, omega, friction, kT=1.0):
 @pytest.mark.parametrize("dt, omega, friction", [(0.1, 1.0, 1.0), (0.02, 4.0, 0.5), (0.3, 1.3, 6.0), (0.4, 0.5, 0.3)])
 def test_closed_form_bias_is_the_stationary_law_of_the_linear_map(method, dt, omega, friction):
     M, Q = linear_map(method, dt=dt, omega=omega, friction=friction)
-    said = bias(method, dt=dt, omega=omega, friction=friction)
+    prediction = bias(method, dt=dt, omega=omega, friction=friction)
     radius = max(abs(torch.linalg.eigvals(torch.tensor(M))).tolist())
     if dt >= stability_limit(method, omega=omega, friction=friction):
-        assert radius >= 1 and said.position == math.inf
+        assert radius >= 1 and prediction.position == math.inf
         return
     assert radius < 1
     exact = solve_discrete_lyapunov(M, Q)
-    assert said.position == pytest.approx(exact[0, 0] * omega**2, rel=1e-9)
+    assert prediction.position == pytest.approx(exact[0, 0] * omega**2, rel=1e-9)
     if method != "overdamped":
-        assert said.velocity == pytest.approx(exact[1, 1], rel=1e-9)
+        assert prediction.velocity == pytest.approx(exact[1, 1], rel=1e-9)
         wrong = bias(method, dt=1.2 * dt, omega=omega, friction=friction)
         assert (wrong.position, wrong.velocity) != pytest.approx((exact[0, 0] * omega**2, exact[1, 1]), rel=1e-4)
 
@@ -81,16 +81,16 @@ def test_stability_limit_is_where_the_largest_eigenvalue_passes_one(method, omeg
 @pytest.mark.parametrize("method", METHODS)
 def test_a_run_samples_the_biased_law_of_its_dt_and_not_the_continuum(method):
     dt, friction, kT, mass, stiffness, n = 0.5, 1.0, 0.7, 1.0, 1.0, 20_000
-    knobs = dict(dt=dt, mass=mass, friction=friction, kT=kT)
+    options = dict(dt=dt, mass=mass, friction=friction, kT=kT)
     x, v = (torch.zeros(n, 1, dtype=torch.float64) for _ in range(2))
     if method == "overdamped":
         x = end(overdamped(Harmonic(stiffness), x, normals((n, 1), 60, gen(1), x.dtype), dt=dt, kT=kT, mobility=1 / (friction * mass)))
     else:
-        x, v = end(kinetic(method, Harmonic(stiffness), x, v, normals((n, 1), 120 * draws(method), gen(1), x.dtype), **knobs))
-    said = bias(method, dt=dt, omega=1.0, friction=friction)
+        x, v = end(kinetic(method, Harmonic(stiffness), x, v, normals((n, 1), 120 * draws(method), gen(1), x.dtype), **options))
+    prediction = bias(method, dt=dt, omega=1.0, friction=friction)
     found = {"position": float(x.square().mean()) * stiffness / kT, "velocity": float(v.square().mean()) * mass / kT}
     for name in ("position",) if method == "overdamped" else ("position", "velocity"):
-        exact = getattr(said, name)
+        exact = getattr(prediction, name)
         error = exact * math.sqrt(2 / n)
         assert abs(found[name] - exact) < 4 * error < abs(found[name] - 1.2 * exact)
         if abs(exact - 1) > 0.04:

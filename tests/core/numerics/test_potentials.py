@@ -5,7 +5,16 @@ import math
 import pytest
 import torch
 
-from core.numerics.potentials import POTENTIALS, DoubleWell, Harmonic, MullerBrown, Periodic, Surprise, TwoBasins, boltzmann_density
+from core.numerics.potentials import (
+    POTENTIALS,
+    DoubleWell,
+    Harmonic,
+    MullerBrown,
+    NegativeLogDensity,
+    Periodic,
+    TwoBasins,
+    boltzmann_density,
+)
 
 CASES = [
     (Harmonic(2.5, 0.3), 3),
@@ -13,7 +22,7 @@ CASES = [
     (DoubleWell(3.0, 1.4, 0.7, 2.0), 3),
     (Periodic(1.5, 0.8, 0.4), 2),
     (MullerBrown(0.05), 2),
-    (Surprise(), 2),
+    (NegativeLogDensity(), 2),
     (TwoBasins((3.0, 2.0), (0.3, 0.9), tilt=0.4), 1),
     (TwoBasins(tilt=-0.2), 2),
 ]

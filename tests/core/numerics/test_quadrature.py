@@ -7,7 +7,7 @@ import torch
 
 from core.numerics.distances import ks_1d, ks_floor
 from core.numerics.mixture import GaussianMixture
-from core.numerics.potentials import DoubleWell, Harmonic, Surprise
+from core.numerics.potentials import DoubleWell, Harmonic, NegativeLogDensity
 from core.numerics.quadrature import boltzmann_law
 
 BOX = (-6.0, 6.0, -6.0, 6.0)
@@ -26,7 +26,7 @@ def test_a_spring_is_gaussian():
 
 def test_a_mixture_is_itself_at_kT_one():
     mixture = GaussianMixture.of([0.7, 0.3], [[-1.0, 0.5], [1.5, -0.5]], [0.4, 0.6])
-    law = boltzmann_law(Surprise(mixture), 1.0, BOX)
+    law = boltzmann_law(NegativeLogDensity(mixture), 1.0, BOX)
     x = torch.linspace(-3, 3, 25, dtype=torch.float64)
     assert torch.allclose(law.cdf(x), mixture.to(torch.float64).marginal(0).cdf(x), atol=1e-3)  # linear inside a cell
     assert law.mean(lambda p: p[:, 1]) == pytest.approx(0.7 * 0.5 - 0.3 * 0.5, abs=1e-7)

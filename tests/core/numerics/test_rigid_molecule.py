@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from core.numerics import rigid_molecule as poses
+from core.numerics import rigid_molecule
 from core.numerics.rigid_molecule import (
     ATOMS,
     SCHEDULE,
@@ -15,7 +15,7 @@ from core.numerics.rigid_molecule import (
     drift_exact,
     molecule,
     molecules,
-    pose_truth,
+    orientation_truth,
     sample,
     turned_error,
     zero_mean,
@@ -33,26 +33,26 @@ def test_the_denoiser_is_the_posterior_mean_over_all_poses():
             weight = torch.softmax(-(row - posed).abs().square().sum(1) / (2 * sigma**2), 0)
             mean = (weight[:, None] * posed).sum(0)
             n_effective = 1 / float(weight.square().sum())
-            said = denoise(row[None].to(torch.complex64), sigma, kernel="equivariant")[0]
+            prediction = denoise(row[None].to(torch.complex64), sigma, kernel="equivariant")[0]
             error = 4 * float(molecule().abs().max()) / math.sqrt(n_effective)
-            assert float((said - mean).abs().max()) < error
+            assert float((prediction - mean).abs().max()) < error
     wrong = denoise(row[None].to(torch.complex64), 1.2 * sigma, kernel="equivariant")[0]
     assert float((wrong - mean).abs().max()) > error
 
 
 def test_an_equivariant_kernel_and_a_round_prior_have_no_favourite_pose():
     settings = dict(n_steps=40, n_molecules=2000, seed=2)
-    assert pose_truth(sample(kernel="equivariant", **settings)).z < 4
-    assert pose_truth(sample(kernel="plain", **settings)).value > 0.4
-    assert pose_truth(sample(kernel="equivariant", prior_kind="stretched", eta=0.0, **settings)).z > 4
-    assert pose_truth(sample(kernel="equivariant", eta=0.0, **settings)).z < 4
+    assert orientation_truth(sample(kernel="equivariant", **settings)).z < 4
+    assert orientation_truth(sample(kernel="plain", **settings)).value > 0.4
+    assert orientation_truth(sample(kernel="equivariant", prior_kind="stretched", eta=0.0, **settings)).z > 4
+    assert orientation_truth(sample(kernel="equivariant", eta=0.0, **settings)).z < 4
 
 
 def test_a_turned_run_is_the_run_turned():
     assert turned_error(kernel="equivariant", angle=2.1) < 1e-5 < 0.3 < turned_error(kernel="plain", angle=2.1)
 
 
-@pytest.mark.parametrize("kernel", poses.KERNELS)
+@pytest.mark.parametrize("kernel", rigid_molecule.KERNELS)
 def test_molecules_come_out_whole_and_the_density_is_theirs(kernel):
     run = sample(kernel=kernel, n_steps=60, n_molecules=1500, seed=4)
     ends = molecules(run.final)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pymatgen.core import Lattice, Structure
 
-from core.metrics.report import match_rms
+from core.metrics.matching import match_rms
 from core.structures.arrays import ArrayFileError, CrystalArrays, from_crystals, load_arrays
 from core.structures.crystal import Crystal
 from core.structures.dataset import CsvError, main, prepare

@@ -42,7 +42,7 @@ def test_score_matching_a_pause_keeps_the_run_and_a_stop_forgets_it():
     wait(visit, button="pause_train")
     run = jobs._name(score_matching.fit, params)
     end = time.monotonic() + 60
-    while jobs.desk().so_far(run) is None and time.monotonic() < end:
+    while jobs.job_registry().so_far(run) is None and time.monotonic() < end:
         visit.run()
     press(visit, "pause_train")
     paused = visit.truth

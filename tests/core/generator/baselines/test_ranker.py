@@ -1,15 +1,15 @@
 import numpy as np
 import pytest
 import torch
-from tests.core.generator.baselines.test_substitution import caesium_chloride, perovskite, rocksalt
 
-from core.generator.baselines.ranker import Ranker, loss, question, stack
+from core.generator.baselines.ranker import Ranker, loss, query_of, stack
 from core.generator.baselines.substitution import Library
 from core.generator.predict import Refinement, answer_by_prototype, answer_by_refinement, load_ranker, proposals
-from core.generator.training.ranker import candidates_rms, fit, labels, main, questions, top_share
-from core.metrics.report import match_rms
+from core.generator.training.ranker import candidates_rms, fit, labels, main, queries, top_share
+from core.metrics.matching import match_rms
 from core.structures.arrays import from_crystals
 from core.structures.crystal import Crystal
+from tests.core.generator.baselines.test_substitution import caesium_chloride, perovskite, rocksalt
 
 ALKALI, HALOGEN, EARTH, CHALCOGEN = (3, 11, 19, 37), (9, 17, 35), (12, 20, 38, 56), (8, 16, 34)
 
@@ -26,7 +26,7 @@ def world(tmp_path_factory):
 
 def asked_of(world, numbers, without=None):
     types = world[2].types(numbers, without=without)
-    return question(numbers, types, np.full(len(types.neighbours.rows), np.nan)), types
+    return query_of(numbers, types, np.full(len(types.neighbours.rows), np.nan)), types
 
 
 def test_padding_does_not_matter(world):
@@ -34,9 +34,9 @@ def test_padding_does_not_matter(world):
     ranker = Ranker().eval()
     torch.nn.init.normal_(ranker.potential[-1].weight)
     torch.nn.init.normal_(ranker.circumstances[-1].weight)
-    asked, types = asked_of(world, (11, 17))
-    wide = question((11, 17), types, np.full(len(types.neighbours.rows), np.nan), n_neighbours=200, n_types=20)
-    narrow, wider = (ranker(stack([q]))[0] for q in (asked, wide))
+    query, types = asked_of(world, (11, 17))
+    wide = query_of((11, 17), types, np.full(len(types.neighbours.rows), np.nan), n_neighbours=200, n_types=20)
+    narrow, wider = (ranker(stack([q]))[0] for q in (query, wide))
     assert torch.isfinite(narrow[:2]).all() and (narrow[2:] == -torch.inf).all()
     assert torch.allclose(narrow[:2], wider[:2], atol=1e-5)
 
@@ -65,9 +65,9 @@ def test_learns_the_law_and_answers_with_it(world, tmp_path, model, flow_model):
     train = np.flatnonzero(~arrays.columns["dev"])
     targets = [(int(i), k) for k, i in enumerate(train)]
     marks = labels(path, tmp_path / "labels.npz", targets, workers=1)
-    asked, rms = questions(arrays, library, targets, marks)
-    ranker, history = fit(asked, rms, epochs=15, batch=8)
-    assert len(history) == 15 and top_share(ranker, asked, torch.isfinite(rms)) > 0.9
+    query, rms = queries(arrays, library, targets, marks)
+    ranker, history = fit(query, rms, epochs=15, batch=8)
+    assert len(history) == 15 and top_share(ranker, query, torch.isfinite(rms)) > 0.9
     held_out = [arrays.crystal(i) for i in np.flatnonzero(arrays.columns["dev"])]
     best = [proposals(c.numbers, library, ranker)[0] for c in held_out]
     right = [match_rms(p.crystal, c) is not None and match_rms(p.crystal, c) < 0.1 for p, c in zip(best, held_out)]

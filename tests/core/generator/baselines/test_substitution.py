@@ -4,7 +4,7 @@ import pytest
 from core.generator.baselines.fingerprint import BINS, REACH, difference, fingerprints
 from core.generator.baselines.library import ASSET, build, builtin_library
 from core.generator.baselines.substitution import Library, by_count, orders
-from core.metrics.report import match_rms
+from core.metrics.matching import match_rms
 from core.structures.arrays import ArrayFileError, from_crystals, load_arrays
 from core.structures.builtin import STRUCTURES
 from core.structures.crystal import Crystal

@@ -6,7 +6,8 @@ import torch
 from core.generator.model.diffusion import RARE, Diffusion
 from core.generator.model.network import Prediction
 from core.generator.model.state import Cells
-from core.generator.sampling.loop import METHODS, Noise, SamplerConfig, sample, times
+from core.generator.sampling.config import METHODS, SamplerConfig
+from core.generator.sampling.loop import Noise, sample
 from core.numerics.torus import shortest, wrap, wrapped_normal_score_rms
 
 PROCESS = Diffusion()
@@ -103,7 +104,7 @@ def test_exact_score_recovers_both_crystals_and_their_shares(method):
 def test_ancestral_marginal_on_the_way_has_the_width_of_the_forward_law():
     """Halfway the coordinates scatter with sigma(t) about the crystals; a score 20% too strong is noticed."""
     n, config = 1500, SamplerConfig(steps=100, eta=1.0)
-    halfway = int((times(config) - 0.5).abs().argmin())
+    halfway = int((config.times() - 0.5).abs().argmin())
 
     def scatter(strength):
         states = sample(TwoCrystals(strength), PROCESS, NUMBERS.expand(n, 2), config, seeds=range(n))
@@ -111,7 +112,7 @@ def test_ancestral_marginal_on_the_way_has_the_width_of_the_forward_law():
         moves = shortest(FRAC[None], state.frac.double()[:, None])
         return moves[torch.arange(n), moves.square().sum((-1, -2)).argmin(1)]
 
-    sigma = PROCESS.sigma(times(config)[halfway]).item()
+    sigma = PROCESS.sigma(config.times()[halfway]).item()
     ratio = scatter(1.0).square().mean().sqrt() / sigma
     error = 4 * math.sqrt(1 / (2 * 6 * n))
     assert abs(ratio - 1) < error + 0.02  # 0.02: bias of 100 finite steps, shrinks as 1 / steps
@@ -120,7 +121,7 @@ def test_ancestral_marginal_on_the_way_has_the_width_of_the_forward_law():
 
 def test_steps_discretise_one_and_the_same_schedule():
     for steps in (5, 50, 1000):
-        grid = times(SamplerConfig(steps=steps))
+        grid = SamplerConfig(steps=steps).times()
         assert len(grid) == steps + 1 and grid[0] == 1 and grid[-1] == 0 and (grid.diff() < 0).all()
 
 
@@ -136,8 +137,8 @@ def test_wrap_stays_below_one():
 def test_a_hair_of_noise_is_no_division_by_zero():
     """At t = 0.001 float32 no longer tells alpha from 1; the step back to the crystal must stay finite."""
     start = PROCESS.start(clean(4), torch.tensor(0.001), noise=Noise(range(4)))
-    said = Prediction(torch.zeros(4, 2, 3), torch.zeros(4, 6), torch.zeros(4, 2, 104))
-    end = PROCESS.step(start, said, torch.tensor(0.001), torch.tensor(0.0), config=SamplerConfig(eta=1.0), noise=Noise(range(4)))
+    prediction = Prediction(torch.zeros(4, 2, 3), torch.zeros(4, 6), torch.zeros(4, 2, 104))
+    end = PROCESS.step(start, prediction, torch.tensor(0.001), torch.tensor(0.0), config=SamplerConfig(eta=1.0), noise=Noise(range(4)))
     assert torch.isfinite(end.frac).all() and torch.allclose(end.cell, clean(4).cell, atol=1e-2)
 
 

@@ -3,13 +3,14 @@ import math
 
 import pytest
 import torch
-from tests.core.generator.model.test_diffusion import CELL, FRAC, NUMBERS, WEIGHTS, clean, within_four_errors
 
 from core.generator.model.flow import CELL_SPREAD, COORDS_SPREAD, Flow, pair
 from core.generator.model.network import Prediction
 from core.generator.model.state import Cells
-from core.generator.sampling.loop import METHODS, Noise, SamplerConfig, sample
+from core.generator.sampling.config import METHODS, SamplerConfig
+from core.generator.sampling.loop import Noise, sample
 from core.numerics.torus import shortest
+from tests.core.generator.model.test_diffusion import CELL, FRAC, NUMBERS, WEIGHTS, clean, within_four_errors
 
 FLOW = Flow()
 
@@ -78,8 +79,8 @@ def test_paired_paths_know_no_names_and_end_in_the_crystal():
     order = torch.tensor([2, 0, 1, 4, 3, 5])
     t = torch.full((len(frac),), 0.4)
     state, target = flow.between(clean_, Cells(numbers, end, clean_.cell), t)
-    other, said = flow.between(clean_, Cells(numbers, end[:, order], clean_.cell), t)
-    assert (target.coords - said.coords).abs().max() < 1e-4
+    other, prediction = flow.between(clean_, Cells(numbers, end[:, order], clean_.cell), t)
+    assert (target.coords - prediction.coords).abs().max() < 1e-4
     zero = flow.between(clean_, Cells(numbers, end, clean_.cell), torch.zeros(len(frac)))[0]
     assert shortest(zero.frac, frac).abs().max() < 1e-6
     assert target.coords.mean(1).abs().max() < 1e-6
@@ -106,15 +107,15 @@ class TwoCrystals(torch.nn.Module):
         return Prediction((self.strength * u / COORDS_SPREAD).float(), (u_cell / CELL_SPREAD).float(), torch.empty(0))
 
 
-@pytest.mark.parametrize("sharpen", [0.0, 5.0])
-def test_exact_velocity_recovers_both_crystals(sharpen):
+@pytest.mark.parametrize("anti_annealing", [0.0, 5.0])
+def test_exact_velocity_recovers_both_crystals(anti_annealing):
     n = 1000
-    config = SamplerConfig(steps=100, sharpen=sharpen)
+    config = SamplerConfig(steps=100, anti_annealing=anti_annealing)
     *_, final = sample(TwoCrystals(), FLOW, NUMBERS.expand(n, 2), config, seeds=range(n))
     distance = shortest(final.frac.double()[:, None], FRAC[None]).abs().amax((-1, -2))
     assert (distance.amin(1) < 0.02).double().mean() > 0.97
     share = (distance.argmin(1) == 0).double().mean()
-    if not sharpen:  # sharpening is known to change the law
+    if not anti_annealing:  # sharpening is known to change the law
         assert abs(share - 0.3) < 4 * math.sqrt(0.3 * 0.7 / n) + 0.02  # 0.02: Euler with 100 steps
 
 
@@ -136,9 +137,9 @@ def test_the_law_on_the_way_is_the_path_law():
 
 def test_sharpened_steps_never_pass_the_end():
     """Unclipped, the last strides of (1 + s (1 - t)) h would overshoot t = 0 many times."""
-    said = Prediction(torch.ones(1, 2, 3), torch.zeros(1, 6), torch.empty(0))
+    prediction = Prediction(torch.ones(1, 2, 3), torch.zeros(1, 6), torch.empty(0))
     start = Cells(NUMBERS[None], torch.full((1, 2, 3), 0.9), torch.zeros(1, 6))
-    end = FLOW.step(start, said, torch.tensor(0.02), torch.tensor(0.0), config=SamplerConfig(sharpen=50.0), noise=None)
+    end = FLOW.step(start, prediction, torch.tensor(0.02), torch.tensor(0.0), config=SamplerConfig(anti_annealing=50.0), noise=None)
     assert torch.allclose(end.frac, start.frac - 0.02 * COORDS_SPREAD)
 
 

@@ -36,21 +36,21 @@ def close(a, b):
 
 def test_origin_and_lattice_vectors_do_not_matter(network, batch):
     numbers, frac, cell, t = batch
-    said = network(*batch)
-    assert said.coords.abs().max() > 0.1 and said.lattice.abs().max() > 0.1
-    assert close(said, network(numbers, frac + torch.tensor([0.31, 0.57, 0.93]), cell, t))
-    assert close(said, network(numbers, frac + torch.randint(-2, 3, frac.shape), cell, t))
+    prediction = network(*batch)
+    assert prediction.coords.abs().max() > 0.1 and prediction.lattice.abs().max() > 0.1
+    assert close(prediction, network(numbers, frac + torch.tensor([0.31, 0.57, 0.93]), cell, t))
+    assert close(prediction, network(numbers, frac + torch.randint(-2, 3, frac.shape), cell, t))
     bent = frac.clone()
     bent[:, 0] += 0.05
-    assert not close(said, network(numbers, bent, cell, t))
+    assert not close(prediction, network(numbers, bent, cell, t))
 
 
 def test_atoms_can_be_reordered(network, batch):
     numbers, frac, cell, t = batch
     order = torch.tensor([3, 0, 4, 1, 2])
-    said, permuted = network(*batch), network(numbers[:, order], frac[:, order], cell, t)
-    assert close((said.coords[:, order], said.lattice, said.species[:, order]), permuted)
-    assert not torch.allclose(said.coords, permuted.coords, atol=1e-3)
+    prediction, permuted = network(*batch), network(numbers[:, order], frac[:, order], cell, t)
+    assert close((prediction.coords[:, order], prediction.lattice, prediction.species[:, order]), permuted)
+    assert not torch.allclose(prediction.coords, permuted.coords, atol=1e-3)
 
 
 def test_turning_the_cell_changes_nothing(network, batch):
@@ -67,8 +67,8 @@ def test_coordinates_have_no_common_drift(network, batch):
 
 
 def test_result_does_not_depend_on_the_rest_of_the_batch(network, batch):
-    said, alone = network(*batch), network(*(x[1:2] for x in batch))
-    assert close((part[1:2] for part in said), alone)
+    prediction, alone = network(*batch), network(*(x[1:2] for x in batch))
+    assert close((part[1:2] for part in prediction), alone)
 
 
 def test_units_are_inverted(network, batch):

@@ -1,4 +1,4 @@
-"""The judge of grown crystals: what it sees has the network's symmetries, what it learns is which candidate is right."""
+"""The reranker of grown crystals: what it sees has the network's symmetries, what it learns is which candidate is right."""
 
 import math
 from dataclasses import replace
@@ -8,12 +8,15 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from core.crystals.generation import run, structure_seeds, to_cells
+from core.generator.model.conversion import to_cells
 from core.generator.registry import load_model
-from core.generator.sampling.loop import Noise, SamplerConfig, candidate_seeds
-from core.generator.selection.reranker import LEVELS, Judge, features, fit, loss, n_features
-from core.generator.training.reranker import answers, main, shares
-from core.generator.weights import WeightsError, load_judge, load_weights, save_weights
+from core.generator.sampling.batching import candidate_seeds, structure_seeds
+from core.generator.sampling.best_of import sample_cells
+from core.generator.sampling.config import SamplerConfig
+from core.generator.sampling.loop import Noise
+from core.generator.selection.reranker import LEVELS, Reranker, features, fit, loss, n_features
+from core.generator.training.reranker import labelled_features, main, shares
+from core.generator.weights import WeightsError, load_reranker, load_weights, save_weights
 from core.structures.arrays import load_arrays
 from core.structures.crystal import Crystal
 
@@ -46,43 +49,43 @@ def test_learns_which_candidate_is_right():
     phi = torch.randn(600, 2, 20, generator=generator)
     phi[..., 7] = rms + 0.1 * torch.randn(600, 2, generator=generator)
     rms = torch.where(rms > LEVELS[0], torch.inf, rms)
-    judge = fit(phi[:400], rms[:400], epochs=30)
-    found = shares(judge, phi[400:], rms[400:])
+    reranker = fit(phi[:400], rms[:400], epochs=30)
+    found = shares(reranker, phi[400:], rms[400:])
     assert found["first"] < 0.6 and found["any"] - 0.05 < found["chosen"] <= found["any"]
-    assert torch.equal(judge.quality(phi), fit(phi[:400], rms[:400], epochs=30).quality(phi))  # seeded
-    quality = judge.quality(phi)
+    assert torch.equal(reranker.quality(phi), fit(phi[:400], rms[:400], epochs=30).quality(phi))  # seeded
+    quality = reranker.quality(phi)
     assert quality.min() >= 0 and quality.max() <= len(LEVELS)
 
 
 def lover_of_large_cells(network):
-    judge = Judge(n_features(network), hidden=1, members=1).eval()
+    reranker = Reranker(n_features(network), hidden=1, members=1).eval()
     volume = n_features(network) - 7
     with torch.no_grad():
-        for p in judge.parameters():
+        for p in reranker.parameters():
             p.zero_()
-        judge.members[0][1].weight[0, volume] = 0.1
-        judge.members[0][1].bias.fill_(5.0)  # far on the rising side of SiLU
-        judge.members[0][4].weight.fill_(0.1)
-    return judge.requires_grad_(False)
+        reranker.members[0][1].weight[0, volume] = 0.1
+        reranker.members[0][1].bias.fill_(5.0)  # far on the rising side of SiLU
+        reranker.members[0][4].weight.fill_(0.1)
+    return reranker.requires_grad_(False)
 
 
-def test_run_keeps_the_candidate_that_the_judge_prefers(flow_model):
-    """A judge that likes large cells gets the largest of six; each candidate is the crystal of its own seed."""
-    judge = lover_of_large_cells(flow_model.network)
+def test_run_keeps_the_candidate_that_the_reranker_prefers(flow_model):
+    """A reranker that likes large cells gets the largest of six; each candidate is the crystal of its own seed."""
+    reranker = lover_of_large_cells(flow_model.network)
     cell, settings = (38, 22, 8, 8, 8), SamplerConfig(steps=4, candidates=6)
-    best = run(replace(flow_model, judge=judge), [cell], settings, seed=3)[0].final
-    plain = run(flow_model, [cell], replace(settings, candidates=1), seed=3)[0].final
+    best = sample_cells(replace(flow_model, reranker=reranker), [cell], settings, seed=3)[0].final
+    plain = sample_cells(flow_model, [cell], replace(settings, candidates=1), seed=3)[0].final
     assert best.volume >= plain.volume
-    rivals = {run(flow_model, [cell], replace(settings, rank_from=0.1 * k), seed=3)[0].final.volume for k in range(3)}
+    rivals = {sample_cells(flow_model, [cell], replace(settings, rank_from=0.1 * k), seed=3)[0].final.volume for k in range(3)}
     assert best.volume >= max(rivals) - 1e-3
     assert len(set(candidate_seeds([3], 6))) == 6
 
 
 def test_a_later_round_begins_at_the_best_so_far_and_never_loses_it(flow_model):
-    model = replace(flow_model, judge=lover_of_large_cells(flow_model.network))
+    model = replace(flow_model, reranker=lover_of_large_cells(flow_model.network))
     cells, settings = [(38, 22, 8, 8, 8), (11, 17), (38, 8), (11, 11, 8)], SamplerConfig(steps=4, candidates=3)
-    assert [(settings.round(r).start, settings.round(r).steps) for r in range(2)] == [(1.0, 4), (0.7, 3)]
-    one, two, three = (run(model, cells, replace(settings, rounds=n), seed=3, n_frames=9) for n in (1, 2, 3))
+    assert [(r.start, r.steps) for r in replace(settings, n_refinements=1).rounds] == [(1.0, 4), (0.7, 3)]
+    one, two, three = (sample_cells(model, cells, replace(settings, n_refinements=n), seed=3, n_frames=9) for n in (0, 1, 2))
     improved = 0
     for k, (first, second, third) in enumerate(zip(one, two, three, strict=True)):
         assert first.final.volume <= second.final.volume <= third.final.volume
@@ -94,42 +97,47 @@ def test_a_later_round_begins_at_the_best_so_far_and_never_loses_it(flow_model):
         blurred = flow_model.process.start(to_cells(flow_model.network, [first.final] * 3), torch.tensor(0.7), noise=Noise(own))
         assert min(np.abs(second.frac_coords[0] - frac.numpy()).max() for frac in blurred.frac) < 1e-5
     assert 0 < improved
-    alone = run(model, cells[1:2], replace(settings, rounds=3), seed=3)[0].final
+    alone = sample_cells(model, cells[1:2], replace(settings, n_refinements=2), seed=3)[0].final
     assert np.abs(alone.lattice - three[1].final.lattice).max() < 1e-4
     trust = [
-        [float(model.judge.quality(features(model.network, to_cells(model.network, [path.final])))) for path in paths]
+        [float(model.reranker.quality(features(model.network, to_cells(model.network, [path.final])))) for path in paths]
         for paths in (one, two)
     ]
-    sure, seen = sorted(trust[0])[2] - 1e-4, []
-    some = run(
-        model, cells, replace(settings, rounds=3, sure=sure), seed=3, n_frames=9, progress=lambda done, total: seen.append(done / total)
+    accept_threshold, seen = sorted(trust[0])[2] - 1e-4, []
+    some = sample_cells(
+        model,
+        cells,
+        replace(settings, n_refinements=2, accept_threshold=accept_threshold),
+        seed=3,
+        n_frames=9,
+        progress=lambda done, total: seen.append(done / total),
     )
     for k, path in enumerate(some):  # who is sure has done, the others go on as if nobody else were there
-        expected = one[k] if trust[0][k] >= sure else two[k] if trust[1][k] >= sure else three[k]
+        expected = one[k] if trust[0][k] >= accept_threshold else two[k] if trust[1][k] >= accept_threshold else three[k]
         assert np.abs(path.final.lattice - expected.final.lattice).max() < 1e-3
     assert sum(path.times[0] == 1 for path in some) >= 2
     assert seen == sorted(seen) and seen[-1] == 1
-    with pytest.raises(ValueError, match="rounds"):
-        run(model, cells, replace(settings, rounds=0))
+    with pytest.raises(ValueError, match="refinements"):
+        sample_cells(model, cells, replace(settings, n_refinements=-1))
 
 
-def test_weights_travel_with_their_judge(flow_model, tmp_path):
+def test_weights_travel_with_their_reranker(flow_model, tmp_path):
     network, path = flow_model.network, tmp_path / "mp20_flow.safetensors"
     torch.manual_seed(0)
-    judge = Judge(n_features(network)).eval()
-    save_weights(path, network.config, flow_model.process, network.state_dict(), {}, judge)
+    reranker = Reranker(n_features(network)).eval()
+    save_weights(path, network.config, flow_model.process, network.state_dict(), {}, reranker)
     again, _, _ = load_weights(path)
     assert torch.equal(again.coords.weight, network.coords.weight)
     phi = torch.randn(4, n_features(network))
-    assert torch.equal(load_judge(path, again).quality(phi), judge.quality(phi))
-    assert torch.equal(load_model("mp20", tmp_path, kind="flow").judge.quality(phi), judge.quality(phi))
-    assert flow_model.judge is None
-    save_weights(path, network.config, flow_model.process, network.state_dict(), {}, Judge(5))
+    assert torch.equal(load_reranker(path, again).quality(phi), reranker.quality(phi))
+    assert torch.equal(load_model("mp20", tmp_path, kind="flow").reranker.quality(phi), reranker.quality(phi))
+    assert flow_model.reranker is None
+    save_weights(path, network.config, flow_model.process, network.state_dict(), {}, Reranker(5))
     with pytest.raises(WeightsError, match="mp20_flow"):
-        load_judge(path, network)
+        load_reranker(path, network)
 
 
-def test_command_examines_trains_and_goes_on(pool, models_folder, tmp_path, capsys):
+def test_command_labels_trains_and_goes_on(pool, models_folder, tmp_path, capsys):
     arguments = [
         str(models_folder / "mp20_flow.safetensors"),
         "--data",
@@ -142,24 +150,24 @@ def test_command_examines_trains_and_goes_on(pool, models_folder, tmp_path, caps
         "2",
     ]
     assert main(arguments) == 0
-    assert "judge's choice" in capsys.readouterr().out
-    written = (tmp_path / "exam_0.npz").stat().st_mtime_ns
+    assert "reranker's choice" in capsys.readouterr().out
+    written = (tmp_path / "labels_0.npz").stat().st_mtime_ns
     assert main(arguments) == 0
-    assert (tmp_path / "exam_0.npz").stat().st_mtime_ns == written
+    assert (tmp_path / "labels_0.npz").stat().st_mtime_ns == written
     model = load_model("mp20", models_folder, kind="flow")
     arrays = load_arrays(pool)
-    with np.load(tmp_path / "exam_0.npz") as kept:
+    with np.load(tmp_path / "labels_0.npz") as kept:
         rows = kept["row"]
     assert not arrays.columns["dev"].astype(bool)[rows].any()
-    phi, rms = answers(model, arrays, tmp_path / "exam_0.npz", rows)
+    phi, rms = labelled_features(model, arrays, tmp_path / "labels_0.npz", rows)
     assert phi.shape == (12, 2, n_features(model.network)) and rms.shape == (12, 2)
     network, _, about = load_weights(tmp_path / "model.safetensors")
-    assert about["judge"]["compositions"] == 12 and load_judge(tmp_path / "model.safetensors", network) is not None
+    assert about["reranker"]["compositions"] == 12 and load_reranker(tmp_path / "model.safetensors", network) is not None
     later = [*arguments[:3], "--out", str(tmp_path / "later"), *arguments[5:], "--also", str(tmp_path)]
     assert main(later) == 0
-    assert load_weights(tmp_path / "later" / "model.safetensors")[2]["judge"]["candidates"] == 4
+    assert load_weights(tmp_path / "later" / "model.safetensors")[2]["reranker"]["candidates"] == 4
     with pytest.raises(SystemExit):
         main([*later, "--seed", "1"])
-    assert "exam of other compositions" in capsys.readouterr().err
+    assert "labels of other compositions" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main([str(tmp_path / "nothing"), *arguments[1:]])

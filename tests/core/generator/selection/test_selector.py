@@ -1,4 +1,4 @@
-"""The arbiter between a library and the flow: what it is shown, what it learns, whom it lets answer."""
+"""The selector between a library and the flow: what it is shown, what it learns, whom it lets answer."""
 
 import math
 from dataclasses import replace
@@ -6,28 +6,29 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from tests.core.generator.baselines.test_substitution import caesium_chloride, rocksalt
 from torch.nn import functional as F
 
-from core.crystals.generation import run
 from core.generator.baselines.fingerprint import difference
 from core.generator.baselines.ranker import Ranker
 from core.generator.baselines.substitution import Library
-from core.generator.predict import answer_by_refinement, arbitrated, load_arbiter, proposals
+from core.generator.predict import answer_by_refinement, load_selector, proposals, select_candidates
 from core.generator.registry import load_model
-from core.generator.selection.reranker import Judge, n_features
-from core.generator.selection.selector import GROWN, INPUTS, MARGIN, TYPES, Arbiter, evidence, fit, loss, pictures
+from core.generator.sampling.best_of import sample_cells
+from core.generator.sampling.config import published_config
+from core.generator.selection.reranker import Reranker, n_features
+from core.generator.selection.selector import GROWN, INPUTS, MARGIN, TYPES, Selector, evidence, fit, loss, pictures
 from core.generator.training.selector import main, shares
 from core.generator.weights import save_weights
-from core.metrics.report import match_rms
+from core.metrics.matching import match_rms
 from core.structures.arrays import from_crystals, load_arrays
 from core.structures.crystal import Crystal
+from tests.core.generator.baselines.test_substitution import caesium_chloride, rocksalt
 
 
 @pytest.fixture(scope="module")
 def judged(flow_model):
     torch.manual_seed(3)
-    return replace(flow_model, judge=Judge(n_features(flow_model.network)).eval().requires_grad_(False))
+    return replace(flow_model, reranker=Reranker(n_features(flow_model.network)).eval().requires_grad_(False))
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +45,7 @@ def test_votes_by_hand(judged, library):
     cell = (11, 17)
     grown = [rocksalt(11, 17), caesium_chloride(11, 17), rocksalt(11, 17)]
     proposed = proposals(cell, library, Ranker().eval())
-    table, best = evidence(judged, cell, cell, grown, proposed)
+    table, best = evidence(judged.network, judged.reranker, cell, cell, grown, proposed)
     assert table.shape == (1 + len(proposed), len(INPUTS)) and torch.isfinite(table).all()
     is_salt = [match_rms(p.crystal, grown[0]) is not None and match_rms(p.crystal, grown[0]) < 0.05 for p in proposed]
     assert sorted(is_salt) == [False, True]
@@ -58,7 +59,7 @@ def test_votes_by_hand(judged, library):
     assert 0 <= best < 3
     drawn = pictures(cell, grown)
     assert difference(drawn[0], drawn[2]) < 1e-6 < difference(drawn[0], drawn[1])
-    alone, _ = evidence(judged, cell, cell, grown, [])
+    alone, _ = evidence(judged.network, judged.reranker, cell, cell, grown, [])
     assert alone.shape == (1, len(INPUTS)) and torch.isfinite(alone).all()
 
 
@@ -67,7 +68,7 @@ def test_evidence_knows_no_origin(judged, library):
     grown = [Crystal(cell, rng.random((2, 3)), rocksalt(11, 17).lattice) for _ in range(4)]
     moved = [Crystal(cell, c.frac_coords + rng.random(3), c.lattice) for c in grown]
     proposed = proposals(cell, library, Ranker().eval())
-    a, b = (evidence(judged, cell, cell, some, proposed)[0] for some in (grown, moved))
+    a, b = (evidence(judged.network, judged.reranker, cell, cell, some, proposed)[0] for some in (grown, moved))
     assert (a - b).abs().max() < 2e-3
 
 
@@ -96,42 +97,42 @@ def test_learns_whom_to_trust():
     truth = (torch.rand(500, generator=generator) * 4).long()
     rms = torch.full((500, TYPES + 1), torch.inf).scatter(1, truth[:, None], 0.02)
     x[:, :, INPUTS.index("vote")] += 4 * rms.isfinite()
-    arbiter = fit(x[:400], rms[:400], present[:400], epochs=10)
-    found = shares(arbiter, x[400:], rms[400:], present[400:])
-    assert found["best"]["match"] == 1 and found["arbiter"]["match"] > 0.85 > 0.5 > found["ranker"]["match"]
-    assert found["arbiter"]["rms"] == pytest.approx(0.02, abs=1e-6)
+    selector = fit(x[:400], rms[:400], present[:400], epochs=10)
+    found = shares(selector, x[400:], rms[400:], present[400:])
+    assert found["best"]["match"] == 1 and found["selector"]["match"] > 0.85 > 0.5 > found["ranker"]["match"]
+    assert found["selector"]["rms"] == pytest.approx(0.02, abs=1e-6)
     again = fit(x[:400], rms[:400], present[:400], epochs=10)
-    assert torch.equal(again.trust(x), arbiter.trust(x))  # seeded
+    assert torch.equal(again.trust(x), selector.trust(x))  # seeded
 
 
-def believer(flow: float, types: float) -> Arbiter:
+def believer(flow: float, types: float) -> Selector:
     """Trusts the flow's crystal by `flow`, every type by `types`, whatever else it sees."""
-    arbiter = Arbiter(hidden=1, members=1).eval()
+    selector = Selector(hidden=1, members=1).eval()
     with torch.no_grad():
-        for p in arbiter.parameters():
+        for p in selector.parameters():
             p.zero_()
-        first, *_, middle, _, _, last = arbiter.members[0]
+        first, *_, middle, _, _, last = selector.members[0]
         first.weight[0, 0], first.bias[0] = 1.0, 10.0  # SiLU(10), SiLU(11): all but linear
         middle.weight.fill_(1.0)
         logit = [math.log(p / (1 - p)) for p in (flow, types)]
         last.weight[1, 0] = logit[0] - logit[1]
         last.bias[1] = logit[1] - 10 * last.weight[1, 0]
-    return arbiter.requires_grad_(False)
+    return selector.requires_grad_(False)
 
 
 def test_the_flow_must_be_ahead_by_the_margin(judged, library):
     cell = (11, 17)
     grown = [rocksalt(11, 17)] * 2
     proposed = proposals(cell, library, Ranker().eval())
-    ahead = arbitrated(believer(0.6 + MARGIN + 0.02, 0.6), judged, cell, cell, grown, proposed)
-    close = arbitrated(believer(0.6 + MARGIN - 0.02, 0.6), judged, cell, cell, grown, proposed)
+    ahead = select_candidates(believer(0.6 + MARGIN + 0.02, 0.6), judged, cell, cell, grown, proposed)
+    close = select_candidates(believer(0.6 + MARGIN - 0.02, 0.6), judged, cell, cell, grown, proposed)
     assert ahead[0] is None and close[-1] is None and sum(c is None for c in close) == 1 and len(close) == 1 + len(proposed)
 
 
-def test_refinement_asks_the_arbiter(judged, library):
+def test_refinement_asks_the_selector(judged, library):
     """A trusted flow answers as it would alone; a distrusted one leaves the answer to the types, which then come in turn."""
     cells = [(11, 17), (11, 17), (38, 22, 8, 8, 8)]
-    alone = [path.final for path in run(judged, [cells[0], cells[2]], judged.scoring, seed=2)]
+    alone = [path.final for path in sample_cells(judged, [cells[0], cells[2]], published_config(judged.about), seed=2)]
     seen = []
     made = answer_by_refinement(
         cells,
@@ -139,22 +140,22 @@ def test_refinement_asks_the_arbiter(judged, library):
         library,
         Ranker().eval(),
         judged,
-        arbiter=believer(0.9, 0.1),
+        selector=believer(0.9, 0.1),
         seed=2,
         progress=lambda done, total: seen.append(done / total),
     )
     assert np.abs(made[0].lattice - alone[0].lattice).max() < 1e-4 and np.abs(made[2].lattice - alone[1].lattice).max() < 1e-4
     assert seen
-    types = answer_by_refinement(cells, cells, library, Ranker().eval(), judged, arbiter=believer(0.1, 0.9), seed=2)
+    types = answer_by_refinement(cells, cells, library, Ranker().eval(), judged, selector=believer(0.1, 0.9), seed=2)
     rms = match_rms(types[0], types[1])
     assert rms is None or rms > 0.1
     found = [match_rms(types[0], one) for one in (rocksalt(11, 17), caesium_chloride(11, 17))]
     assert any(rms is not None and rms < 0.01 for rms in found)
-    unknown = answer_by_refinement([(87, 17)], [(11, 17)], library, Ranker().eval(), judged, arbiter=believer(0.1, 0.9), seed=2)
+    unknown = answer_by_refinement([(87, 17)], [(11, 17)], library, Ranker().eval(), judged, selector=believer(0.1, 0.9), seed=2)
     assert unknown[0].formula == "Fr1 Cl1"
 
 
-def test_command_examines_trains_and_goes_on(pool, models_folder, judged, tmp_path, capsys):
+def test_command_labels_trains_and_goes_on(pool, models_folder, judged, tmp_path, capsys):
     folder = tmp_path / "models"
     folder.mkdir()
     (folder / "ranker.safetensors").write_bytes((models_folder / "ranker.safetensors").read_bytes())
@@ -162,17 +163,17 @@ def test_command_examines_trains_and_goes_on(pool, models_folder, judged, tmp_pa
     with pytest.raises(SystemExit):
         main(arguments)  # no flow there yet
     save_weights(
-        folder / "mp20_flow.safetensors", judged.network.config, judged.process, judged.network.state_dict(), judged.about, judged.judge
+        folder / "mp20_flow.safetensors", judged.network.config, judged.process, judged.network.state_dict(), judged.about, judged.reranker
     )
     assert main(arguments) == 0
-    assert "choice of the arbiter" in capsys.readouterr().out
-    written = (tmp_path / "exam_0.npz").stat().st_mtime_ns
-    assert main(arguments) == 0 and (tmp_path / "exam_0.npz").stat().st_mtime_ns == written
+    assert "choice of the selector" in capsys.readouterr().out
+    written = (tmp_path / "labels_0.npz").stat().st_mtime_ns
+    assert main(arguments) == 0 and (tmp_path / "labels_0.npz").stat().st_mtime_ns == written
     arrays = load_arrays(pool)
-    with np.load(tmp_path / "exam_0.npz") as kept, np.load(tmp_path / "dev_0.npz") as held_out:
+    with np.load(tmp_path / "labels_0.npz") as kept, np.load(tmp_path / "dev_0.npz") as held_out:
         assert not arrays.columns["dev"].astype(bool)[kept["row"]].any() and arrays.columns["dev"].astype(bool)[held_out["row"]].all()
         assert kept["x"].shape == (20, TYPES + 1, len(INPUTS)) and kept["present"][:, :2].all()
         about = "crystals of `pool.npz`"
-    assert about in (tmp_path / "arbiter.md").read_text()
-    assert load_arbiter(tmp_path).trust(torch.zeros(2, 3, len(INPUTS))).shape == (2, 3)
-    assert GROWN > 1 and load_model("mp20", folder, kind="flow").judge is not None
+    assert about in (tmp_path / "selector.md").read_text()
+    assert load_selector(tmp_path).trust(torch.zeros(2, 3, len(INPUTS))).shape == (2, 3)
+    assert GROWN > 1 and load_model("mp20", folder, kind="flow").reranker is not None

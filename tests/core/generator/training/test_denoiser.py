@@ -76,7 +76,7 @@ def test_held_out_rows_are_never_drawn(pool):
 
 
 def test_augmented_cells_are_the_same_crystals(pool):
-    from core.metrics.report import match_rms
+    from core.metrics.matching import match_rms
     from core.structures.crystal import Crystal
     from core.structures.lattice import vector_to_lattice
 

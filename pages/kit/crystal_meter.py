@@ -9,7 +9,7 @@ import streamlit as st
 
 from core.figures.theme import typeset
 from core.metrics.comparison import Comparison
-from core.metrics.report import MISS, TIGHT
+from core.metrics.matching import MISS, TIGHT
 from core.structures.cif import CrystalFileError, read_cif
 from core.structures.crystal import Crystal, CrystalTrajectory
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import streamlit as st
 
 from core.crystals import generation
+from core.generator.sampling.config import kind_of
 from core.metrics.comparison import Comparison, known_like, origin
 from core.structures.builtin import STRUCTURES
 from core.structures.crystal import Crystal, CrystalTrajectory
 from pages.kit.controls import Choice, Control, Number, Slider, Text
-from pages.kit.known import LIBRARY, judge
+from pages.kit.references import LIBRARY, assess
 
 MODELS = {"mp20": "MP-20", "perov5": "Perov-5"}
 GIVEN = {"formula": "a formula", "nothing": "nothing"}
@@ -152,17 +154,21 @@ def asked(values: Mapping[str, Any]) -> str | int:
 
 def parameters(values: Mapping[str, Any]) -> dict[str, Any]:
     """Arguments of `generation.generate`."""
+    config = replace(
+        generation.METHODS[values["method"]],
+        steps=values["n_steps"],
+        temperature=values["temperature"],
+        candidates=values["candidates"],
+        anti_annealing=values.get("sharpen", 0.0),
+        power=values["power"],
+        start=values.get("start", 1.0),
+    )
     return dict(
         model_name=values["model"],
         compositions=[asked(values)],
+        config=config,
+        kind=kind_of(values["method"]),
         n_samples=1,
-        n_steps=values["n_steps"],
-        method=values["method"],
-        temperature=values["temperature"],
-        candidates=values["candidates"],
-        sharpen=values.get("sharpen", 0.0),
-        power=values["power"],
-        start=values.get("start", 1.0),
         library=LIBRARY,
         seed=values["seed"],
         n_frames=101,
@@ -181,8 +187,7 @@ def seated(trajectory: CrystalTrajectory, known: Mapping[str, Crystal]) -> Cryst
 
 def right_of_eight(params: Mapping[str, Any], n_steps: int) -> int:
     """How many of eight seeds of SrTiO3 come out right."""
-    found = grow(
-        **params | dict(compositions=["Sr1 Ti1 O3"], n_samples=8, n_frames=2, candidates=1, temperature=1.0, start=1.0, n_steps=n_steps)
-    )
-    verdicts: list[Comparison | None] = [judge(one.final, known_like(one.final))[1] for one in found]
+    config = replace(params["config"], steps=n_steps, candidates=1, temperature=1.0, start=1.0)
+    found = grow(**params | dict(compositions=["Sr1 Ti1 O3"], config=config, n_samples=8, n_frames=2))
+    verdicts: list[Comparison | None] = [assess(one.final, known_like(one.final))[1] for one in found]
     return sum(bool(verdict and verdict.tight) for verdict in verdicts)

@@ -9,7 +9,7 @@ import zlib
 import numpy as np
 
 
-class Blocks:
+class BinaryBuffers:
     """Collects arrays and remembers where each begins."""
 
     def __init__(self):

@@ -8,8 +8,11 @@ from collections.abc import Mapping
 import streamlit as st
 
 from core.crystals import generation
-from core.generator.registry import Model
+from core.generator.baselines.library import known_relative, name_of
+from core.generator.cell_contents import cell_content
+from core.generator.registry import Model, ModelMissing, load_model
 from core.metrics.comparison import Comparison, compare, known_like
+from core.metrics.validity import read_out
 from core.structures.arrays import ArrayFileError
 from core.structures.crystal import Crystal, CrystalTrajectory
 from core.structures.formula import FormulaError, parse_formula
@@ -24,9 +27,9 @@ def melt(crystal: Crystal, model: str, kind: str, seed: int, n_frames: int) -> C
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def judge(crystal: Crystal, known: dict):
+def assess(crystal: Crystal, known: dict):
     """(read-outs, comparison with the closest of `known`; without what chance would score)."""
-    return generation.read_out(crystal), compare(crystal, known, n_random=0)
+    return read_out(crystal), compare(crystal, known, n_random=0)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
@@ -37,7 +40,7 @@ def beside_chance(crystal: Crystal, known: dict) -> Comparison | None:
 
 def captions(gallery: list[CrystalTrajectory], known: dict | None) -> list[str]:
     """A few words for each crystal of a gallery; known: crystals of the content they share, None when each has its own."""
-    verdicts = [judge(one.final, known_like(one.final) if known is None else known) for one in gallery]
+    verdicts = [assess(one.final, known_like(one.final) if known is None else known) for one in gallery]
     if known is None:
         return [f"{facts.formula}: {facts.words}" for facts, _ in verdicts]
     return [found.label if found else facts.words for facts, found in verdicts]
@@ -47,13 +50,13 @@ def ready(asked: str | int, *, model: str, kind: str, start: float) -> tuple[Mod
     """(model, nearest relative of the content asked for, why it cannot be grown); asked: a formula or a number of atoms."""
     found, relative = None, None
     try:
-        found = generation.load_model(model, kind=kind)
-        generation.content(found, asked)
+        found = load_model(model, kind=kind)
+        cell_content(found, asked)
         if isinstance(asked, str):
             relative = relative_of(tuple(parse_formula(asked)))
         if start < 1 and relative is None:
             raise FormulaError("No known crystal has this stoichiometry: begin with noise.")
-    except (generation.ModelMissing, FormulaError, ArrayFileError) as error:
+    except (ModelMissing, FormulaError, ArrayFileError) as error:
         return found, relative, error
     return found, relative, None
 
@@ -65,10 +68,10 @@ def relative_of(numbers: tuple[int, ...]) -> tuple[str, Crystal] | None:
     Raises ArrayFileError for a library that cannot be read.
     """
     try:
-        found = generation.known_relative(numbers, LIBRARY)
+        found = known_relative(numbers, LIBRARY)
     except FormulaError:
         return None
-    return generation.name_of(found, LIBRARY), found.crystal
+    return name_of(found, LIBRARY), found.crystal
 
 
 def beside_it(

@@ -10,7 +10,7 @@ import streamlit as st
 Token = tuple[str, str]  # (text, role); role: "exact", "sample", "masked" or "plain"
 
 
-def film(rows: Sequence[tuple[str, Sequence[Sequence[Token]]]], *, alt: str) -> None:
+def token_timeline(rows: Sequence[tuple[str, Sequence[Sequence[Token]]]], *, alt: str) -> None:
     """rows: (label, cells), a cell being its tokens. alt: one sentence for readers who do not see it."""
 
     def cell(tokens: Sequence[Token]) -> str:
