@@ -2,16 +2,21 @@
 
 import streamlit as st
 
-from core.chapters import CHAPTERS, PARTS
+from core.chapters import CHAPTERS, HOME, PARTS, SIDE_PAGES
 from pages.kit import libraries, shell
 
 st.set_page_config(page_title="From Noise to Crystals", page_icon="assets/icon.png", layout="wide")
 
-home = st.Page("pages/home.py", title="Home", icon=":material/home:", default=True)
-sections: dict[str, list] = {"": [home]}
+
+def entry(page):
+    """Its line in the side bar. The page where the app opens has no address of its own: Streamlit gives it the bare one."""
+    return st.Page(page.page, title=page.title, icon=f":material/{page.icon}:", url_path=page.slug, default=page is HOME)
+
+
+home, *beside = map(entry, SIDE_PAGES)
+sections = {"": [home, *beside]}
 for part, heading in PARTS.items():
-    pages = [st.Page(c.page, title=c.title, icon=f":material/{c.icon}:", url_path=c.slug) for c in CHAPTERS if c.part == part]
-    if pages:
+    if pages := [entry(chapter) for chapter in CHAPTERS if chapter.part == part]:
         sections[heading] = pages
 
 page = st.navigation(sections, expanded=True)

@@ -1,4 +1,7 @@
-"""The registry of chapters: the side bar, the order of previous/next and the page tests are read from here."""
+"""The registry of pages: the side bar, the numbers of the chapters, previous/next and the page tests are read from here.
+
+The order of CHAPTERS is the order of reading, and a chapter's number is its place there: nobody types one.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +17,11 @@ PARTS = {
 
 @dataclass(frozen=True)
 class Chapter:
-    """One page. `pages/<part>/<slug>.py`, `core/<part>/<slug>.py` and `assets/chapters/<part>/<slug>.md` belong to it.
+    """One chapter. `pages/<part>/<slug>.py`, `core/<part>/<slug>.py` and `assets/chapters/<part>/<slug>.md` belong to it.
 
-    number: place in the curriculum. icon: a Material symbol name. Raises ValueError for an unknown part.
+    icon: a Material symbol name. Raises ValueError for an unknown part.
     """
 
-    number: int
     part: str
     slug: str
     title: str
@@ -31,32 +33,48 @@ class Chapter:
             raise ValueError(f"{self.slug}: part {self.part!r} is not one of {', '.join(PARTS)}")
 
     @property
+    def number(self) -> int:
+        """Place in CHAPTERS, from 1. Raises ValueError for a chapter that is not among them."""
+        return CHAPTERS.index(self) + 1
+
+    @property
     def page(self) -> str:
         """Path of the page's script, relative to the folder of app.py."""
         return f"pages/{self.part}/{self.slug}.py"
 
 
+@dataclass(frozen=True)
+class SidePage:
+    """A page beside the chapters, without number or part: `pages/<slug>.py`. icon: a Material symbol name."""
+
+    slug: str
+    title: str
+    icon: str
+
+    @property
+    def page(self) -> str:
+        """Path of the page's script, relative to the folder of app.py."""
+        return f"pages/{self.slug}.py"
+
+
+HOME = SidePage("home", "Home", "home")  # where the app opens
+SIDE_PAGES = (HOME,)
+
 CHAPTERS = (
-    Chapter(1, "foundations", "microstates", "Counting microstates", "Why does chance, thrown often enough, look like a law?", "casino"),
+    Chapter("foundations", "microstates", "Counting microstates", "Why does chance, thrown often enough, look like a law?", "casino"),
+    Chapter("foundations", "boltzmann", "Energy, temperature and free energy", "Why does the deepest valley not always win?", "landscape"),
     Chapter(
-        2, "foundations", "boltzmann", "Energy, temperature and free energy", "Why does the deepest valley not always win?", "landscape"
-    ),
-    Chapter(
-        3,
         "foundations",
         "sampling",
         "Monte Carlo versus molecular dynamics",
         "Five ways to wander over the same hills: which of them arrives at the right map?",
         "directions_walk",
     ),
-    Chapter(4, "foundations", "dimensions", "The curse of dimensionality", "Why can nobody simply look everywhere?", "open_in_full"),
-    Chapter(5, "physics", "brownian", "Brownian motion", "How far does a walker get that has no idea where it is going?", "scatter_plot"),
-    Chapter(6, "physics", "langevin", "Langevin dynamics", "How can random kicks and a brake find Boltzmann’s law?", "waves"),
+    Chapter("foundations", "dimensions", "The curse of dimensionality", "Why can nobody simply look everywhere?", "open_in_full"),
+    Chapter("physics", "brownian", "Brownian motion", "How far does a walker get that has no idea where it is going?", "scatter_plot"),
+    Chapter("physics", "langevin", "Langevin dynamics", "How can random kicks and a brake find Boltzmann’s law?", "waves"),
+    Chapter("physics", "fokker_planck", "The Fokker–Planck equation", "If every particle is unpredictable, why is the crowd not?", "water"),
     Chapter(
-        7, "physics", "fokker_planck", "The Fokker–Planck equation", "If every particle is unpredictable, why is the crowd not?", "water"
-    ),
-    Chapter(
-        8,
         "physics",
         "score_fields",
         "Score fields",
@@ -64,7 +82,6 @@ CHAPTERS = (
         "explore",
     ),
     Chapter(
-        9,
         "learning",
         "generative_models",
         "Around the normaliser",
@@ -72,16 +89,14 @@ CHAPTERS = (
         "hub",
     ),
     Chapter(
-        10,
         "learning",
         "forward_process",
         "Forward process and schedules",
         "How do you forget a picture so evenly that every moment of forgetting is known?",
         "blur_on",
     ),
-    Chapter(11, "learning", "score_matching", "Learning the score", "How do you learn an arrow that nobody can show you?", "my_location"),
+    Chapter("learning", "score_matching", "Learning the score", "How do you learn an arrow that nobody can show you?", "my_location"),
     Chapter(
-        12,
         "learning",
         "reverse_process",
         "The reverse process",
@@ -89,16 +104,14 @@ CHAPTERS = (
         "fast_rewind",
     ),
     Chapter(
-        13,
         "learning",
         "latent_diffusion",
         "Latent diffusion",
         "A picture has many pixels and few ideas. Why drag every pixel through the noise?",
         "compress",
     ),
-    Chapter(14, "learning", "guidance", "Guidance", "Can you ask noise for something in particular?", "assistant_direction"),
+    Chapter("learning", "guidance", "Guidance", "Can you ask noise for something in particular?", "assistant_direction"),
     Chapter(
-        15,
         "learning",
         "discrete_diffusion",
         "Discrete diffusion",
@@ -106,16 +119,15 @@ CHAPTERS = (
         "grid_view",
     ),
     Chapter(
-        16,
         "crystals",
         "representation",
         "What a crystal is to a model",
         "Which of the numbers in a crystal file are the crystal, and which only say how it was written down?",
         "view_in_ar",
     ),
-    Chapter(17, "crystals", "torus", "Diffusion on a torus", "Where does an atom go when it leaves the box?", "all_inclusive"),
-    Chapter(18, "crystals", "equivariance", "Symmetry in the network", "Does the network know that it is the same crystal?", "3d_rotation"),
-    Chapter(19, "crystals", "generation", "Growing crystals", "Can a crystal be grown out of noise, atom by atom?", "diamond"),
+    Chapter("crystals", "torus", "Diffusion on a torus", "Where does an atom go when it leaves the box?", "all_inclusive"),
+    Chapter("crystals", "equivariance", "Symmetry in the network", "Does the network know that it is the same crystal?", "3d_rotation"),
+    Chapter("crystals", "generation", "Growing crystals", "Can a crystal be grown out of noise, atom by atom?", "diamond"),
 )
 
 

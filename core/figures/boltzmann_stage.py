@@ -1,4 +1,4 @@
-"""The stage of chapter 2: particles over a landscape that changes its temperature, or copies of a system in the plane of N and E."""
+"""The stage of `boltzmann`: particles over a landscape that changes its temperature, or copies of a system in the plane of N and E."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stage of chapter 5: walkers and heat kernel as a payload for the player."""
+"""The stage of `brownian`: walkers and heat kernel as a payload for the player."""
 
 from __future__ import annotations
 

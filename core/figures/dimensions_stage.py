@@ -1,4 +1,4 @@
-"""The stage of chapter 4: a ball and a Gaussian while coordinates are added; the clock is the dimension."""
+"""The stage of `dimensions`: a ball and a Gaussian while coordinates are added; the clock is the dimension."""
 
 from __future__ import annotations
 

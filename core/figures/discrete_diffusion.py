@@ -1,4 +1,4 @@
-"""Figures of chapter 15: transition matrices, counted tokens against their law, charge balance, words written at once."""
+"""Figures of `discrete_diffusion`: transition matrices, counted tokens against their law, charge balance, words written at once."""
 
 from __future__ import annotations
 

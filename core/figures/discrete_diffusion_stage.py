@@ -1,4 +1,4 @@
-"""The stage of chapter 15: tokens hop between categories, forward and back, the exact law of every step behind them."""
+"""The stage of `discrete_diffusion`: tokens hop between categories, forward and back, the exact law of every step behind them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The two stages of chapter 18: a crystal told in another way, and molecules grown by two kernels."""
+"""The two stages of `equivariance`: a crystal told in another way, and molecules grown by two kernels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stage of chapter 7: the solved density with particles of the matching SDE, and of the probability flow, on one clock."""
+"""The stage of `fokker_planck`: the solved density with particles of the matching SDE, and of the probability flow, on one clock."""
 
 from __future__ import annotations
 

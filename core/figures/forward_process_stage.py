@@ -1,4 +1,4 @@
-"""The stage of chapter 10: stepped and jumped particles over the exact p_t, in one place on one clock, for the player."""
+"""The stage of `forward_process`: stepped and jumped particles over the exact p_t, in one place on one clock, for the player."""
 
 from __future__ import annotations
 

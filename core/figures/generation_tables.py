@@ -1,4 +1,4 @@
-"""Read-outs of chapter 19 as names and values."""
+"""Read-outs of `generation` as names and values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Figures of chapter 9: what an evaluation buys in each family, what each can tell, and forty years on one line."""
+"""Figures of `generative_models`: what an evaluation buys in each family, what each can tell, and forty years on one line."""
 
 from __future__ import annotations
 

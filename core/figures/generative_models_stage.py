@@ -1,4 +1,4 @@
-"""The stage of chapter 9: six families at work on the same noise, or one of them beside what it believes."""
+"""The stage of `generative_models`: six families at work on the same noise, or one of them beside what it believes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Figures of chapter 14: distance to the tilt, diversity against fidelity, and where the difference comes from."""
+"""Figures of `guidance`: distance to the tilt, diversity against fidelity, and where the difference comes from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stage of chapter 14: guided diffusion, and beside it the walk that does end on the tilted density, from the same noise."""
+"""The stage of `guidance`: guided diffusion, and beside it the walk that does end on the tilted density, from the same noise."""
 
 from __future__ import annotations
 

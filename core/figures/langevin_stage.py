@@ -1,4 +1,4 @@
-"""The stage of chapter 6: paths with and without inertia on one clock, or the same particles in phase space."""
+"""The stage of `langevin`: paths with and without inertia on one clock, or the same particles in phase space."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Figures of chapter 13: what arithmetic buys in each space, the latent space itself, and the two side by side in numbers."""
+"""Figures of `latent_diffusion`: what arithmetic buys in each space, the latent space itself, and the two side by side in numbers."""
 
 from __future__ import annotations
 

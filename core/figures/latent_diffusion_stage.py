@@ -1,4 +1,4 @@
-"""The stage of chapter 13: pictures coming out of noise in two spaces, or two pictures blended in two ways, as bitmaps on one clock."""
+"""The stage of `latent_diffusion`: pictures coming out of noise in two spaces, or two blended in two ways, as bitmaps on one clock."""
 
 from __future__ import annotations
 

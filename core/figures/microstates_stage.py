@@ -1,4 +1,4 @@
-"""The stage of chapter 1: coin by coin every throw finds its column, beside every microstate laid down once."""
+"""The stage of `microstates`: coin by coin every throw finds its column, beside every microstate laid down once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Figures and tables of chapter 16: pair distances, space group against tolerance, and what changes."""
+"""Figures and tables of `representation`: pair distances, space group against tolerance, and what changes."""
 
 from __future__ import annotations
 

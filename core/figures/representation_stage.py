@@ -1,4 +1,4 @@
-"""The stage of chapter 16: the crystal as written beside its new description, orbits ready to be lit."""
+"""The stage of `representation`: the crystal as written beside its new description, orbits ready to be lit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stage of chapter 12: reverse processes on the exact density, side by side, as a payload for the player."""
+"""The stage of `reverse_process`: reverse processes on the exact density, side by side, as a payload for the player."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stage of chapter 3: five samplers and the exact law, six panels on one clock."""
+"""The stage of `sampling`: five samplers and the exact law, six panels on one clock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stages of chapter 8: greedy and Langevin walkers on one clock, and the field under rising noise, for the player."""
+"""The stages of `score_fields`: greedy and Langevin walkers on one clock, and the field under rising noise, for the player."""
 
 from __future__ import annotations
 

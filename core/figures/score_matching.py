@@ -1,4 +1,4 @@
-"""Figures of chapter 11: the loss and its floor, the true error, the error over (x, t), where the arrow aims."""
+"""Figures of `score_matching`: the loss and its floor, the true error, the error over (x, t), where the arrow aims."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stage of chapter 11: the exact score and the learned one carry the same noise back to data; behind the second, where it is wrong."""
+"""The stage of `score_matching`: the exact score and the learned one carry the same noise back to data; behind it, where it errs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stage of chapter 17: two clouds in one periodic cell on one clock, over the exact law, with the fields that drive them."""
+"""The stage of `torus`: two clouds in one periodic cell on one clock, over the exact law, with the fields that drive them."""
 
 from __future__ import annotations
 

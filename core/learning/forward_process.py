@@ -1,4 +1,4 @@
-"""Chapter 10, the forward process: data to noise, step by step and in one jump, along every schedule.
+"""The forward process: data to noise, step by step and in one jump, along every schedule.
 
 equation -> name
     dx = f(t) x dt + g(t) dB, x_{k+1} = x_k + f x_k dt + g sqrt(dt) z            -> sample(rule="Euler")

@@ -1,4 +1,4 @@
-"""Chapter 9, around the normaliser: six families carry the same noise to the same data, each paying in its own coin."""
+"""Around the normaliser: six families carry the same noise to the same data, each paying in its own coin."""
 
 from __future__ import annotations
 

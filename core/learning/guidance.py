@@ -1,4 +1,4 @@
-"""Chapter 14, guidance: bending the walk towards a label, beside the density that the formula seems to promise.
+"""Guidance: bending the walk towards a label, beside the density that the formula seems to promise.
 
 | equation                                                               | name                                       |
 |------------------------------------------------------------------------|--------------------------------------------|

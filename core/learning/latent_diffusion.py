@@ -1,4 +1,4 @@
-"""Chapter 13, latent diffusion: the same denoiser walks among eight numbers or among 576 pixels, to pictures with an exact law."""
+"""Latent diffusion: the same denoiser walks among eight numbers or among 576 pixels, to pictures with an exact law."""
 
 from __future__ import annotations
 

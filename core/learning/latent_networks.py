@@ -1,4 +1,4 @@
-"""The networks of chapter 13: an autoencoder for small pictures, and one denoiser shape for its latents and for raw pixels.
+"""The networks of `latent_diffusion`: an autoencoder for small pictures, and one denoiser shape for its latents and for raw pixels.
 
 | equation (Rombach et al. 2022, arXiv 2112.10752)            | name                             |
 |-------------------------------------------------------------|----------------------------------|

@@ -1,4 +1,4 @@
-"""Chapter 12, the reverse process: noise back to data, by every sampler, beside the exact p_t."""
+"""The reverse process: noise back to data, by every sampler, beside the exact p_t."""
 
 from __future__ import annotations
 

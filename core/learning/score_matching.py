@@ -1,4 +1,4 @@
-"""Chapter 11, learning the score: five objectives, one network, one budget, and the exact score to judge them by.
+"""Learning the score: five objectives, one network, one budget, and the exact score to judge them by.
 
 | equation                                               | name                                                    |
 |--------------------------------------------------------|---------------------------------------------------------|

@@ -1,4 +1,4 @@
-"""Chapter 7, the Fokker-Planck equation: the density moves, the particles follow (or the other way round).
+"""The Fokker-Planck equation: the density moves, the particles follow (or the other way round).
 
 equation -> name
     dp/dt = -div(b p) + D lap p,  D = kT (mobility 1)                    -> solve          (numerics.fokker_planck)

@@ -1,4 +1,4 @@
-"""Chapter 6, Langevin dynamics: friction and noise from one bath, with inertia and without.
+"""Langevin dynamics: friction and noise from one bath, with inertia and without.
 
 equation -> name
     m dv = -U'(x) dt - gamma m v dt + sqrt(2 gamma m kT) dB,  dx = v dt       -> sample        (BAOAB and others, numerics.kinetic)

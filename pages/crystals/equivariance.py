@@ -1,4 +1,4 @@
-"""Chapter 18, symmetry in the network."""
+"""Page of “Symmetry in the network”."""
 
 import streamlit as st
 

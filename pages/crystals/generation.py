@@ -1,4 +1,4 @@
-"""Chapter 19, growing crystals."""
+"""Page of “Growing crystals”."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Chapter 16, what a crystal is to a model."""
+"""Page of “What a crystal is to a model”."""
 
 import streamlit as st
 

@@ -1,4 +1,4 @@
-"""Chapter 17, diffusion on a torus."""
+"""Page of “Diffusion on a torus”."""
 
 import streamlit as st
 

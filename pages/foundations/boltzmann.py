@@ -1,4 +1,4 @@
-"""Chapter 2, Energy, temperature and free energy."""
+"""Page of “Energy, temperature and free energy”."""
 
 import streamlit as st
 

@@ -1,4 +1,4 @@
-"""Chapter 4, the curse of dimensionality."""
+"""Page of “The curse of dimensionality”."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Chapter 1, Counting microstates."""
+"""Page of “Counting microstates”."""
 
 import math
 

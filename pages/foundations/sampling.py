@@ -1,4 +1,4 @@
-"""Chapter 3, Monte Carlo versus molecular dynamics."""
+"""Page of “Monte Carlo versus molecular dynamics”."""
 
 import time
 

@@ -11,7 +11,7 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 import streamlit as st
 
 from core import export
-from core.chapters import PARTS, Chapter, find, neighbours
+from core.chapters import HOME, PARTS, Chapter, find, neighbours
 from pages.kit import controls as kit_controls
 from pages.kit import shell, text
 from pages.kit.equation import equation
@@ -92,19 +92,12 @@ class Page:
             st.code(link, language=None, wrap_lines=True)
             st.markdown(f"The sampler on this page, `{function.__module__}.{function.__qualname__}`:")
             st.code(inspect.getsource(function), language="python")
-        before, after = neighbours(self.chapter)
+        before, after = (neighbour or HOME for neighbour in neighbours(self.chapter))
         with st.container(horizontal=True, horizontal_alignment="distribute", key="nav"):
             with st.container(key="nav_previous", width="content"):
-                st.page_link(
-                    before.page if before else "pages/home.py", label=before.title if before else "Home", icon=":material/arrow_back:"
-                )
+                st.page_link(before.page, label=before.title, icon=":material/arrow_back:")
             with st.container(key="nav_next", width="content"):
-                st.page_link(
-                    after.page if after else "pages/home.py",
-                    label=after.title if after else "Home",
-                    icon=":material/arrow_forward:",
-                    icon_position="right",
-                )
+                st.page_link(after.page, label=after.title, icon=":material/arrow_forward:", icon_position="right")
 
 
 def chapter(slug: str, declared: Sequence[kit_controls.Control]) -> Page:

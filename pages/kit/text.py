@@ -1,11 +1,11 @@
-"""Chapter texts: one Markdown file a chapter, cut at its second-level headings."""
+"""Chapter texts as the page shows them."""
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 from pathlib import Path
 
+from core import texts
 from core.chapters import Chapter
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
@@ -13,11 +13,13 @@ ASSETS = Path(__file__).resolve().parents[2] / "assets"
 
 @lru_cache(maxsize=64)
 def _sections(path: Path, modified: float) -> dict[str, str]:
-    parts = re.split(r"^## +(.+?) *$", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
-    return {heading: body.strip() for heading, body in zip(parts[1::2], parts[2::2])}
+    return texts.sections(path.read_text(encoding="utf-8"))
 
 
 def sections(chapter: Chapter) -> dict[str, str]:
-    """Heading -> Markdown of the chapter's text. Raises FileNotFoundError when the chapter has none."""
+    """Heading -> Markdown of the chapter's text, other chapters named by number and title.
+
+    Raises FileNotFoundError when the chapter has no text, KeyError when it names a chapter that does not exist.
+    """
     path = ASSETS / "chapters" / chapter.part / f"{chapter.slug}.md"
-    return _sections(path, path.stat().st_mtime)
+    return {heading: texts.with_numbers(body) for heading, body in _sections(path, path.stat().st_mtime).items()}

@@ -1,4 +1,4 @@
-"""Chapter 15, discrete diffusion."""
+"""Page of “Discrete diffusion”."""
 
 import streamlit as st
 

@@ -1,4 +1,4 @@
-"""Chapter 10, the forward process and its schedules."""
+"""Page of “Forward process and schedules”."""
 
 import streamlit as st
 

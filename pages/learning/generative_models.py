@@ -1,4 +1,4 @@
-"""Chapter 9, around the normaliser."""
+"""Page of “Around the normaliser”."""
 
 import time
 

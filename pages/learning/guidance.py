@@ -1,4 +1,4 @@
-"""Chapter 14, guidance."""
+"""Page of “Guidance”."""
 
 import streamlit as st
 

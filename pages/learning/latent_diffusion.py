@@ -1,4 +1,4 @@
-"""Chapter 13, latent diffusion."""
+"""Page of “Latent diffusion”."""
 
 import time
 

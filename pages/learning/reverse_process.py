@@ -1,4 +1,4 @@
-"""Chapter 12, the reverse process."""
+"""Page of “The reverse process”."""
 
 import streamlit as st
 

@@ -1,4 +1,4 @@
-"""Chapter 11, learning the score."""
+"""Page of “Learning the score”."""
 
 import streamlit as st
 

@@ -1,4 +1,4 @@
-"""Chapter 5, Brownian motion."""
+"""Page of “Brownian motion”."""
 
 import streamlit as st
 

@@ -1,4 +1,4 @@
-"""Chapter 7, the Fokker-Planck equation."""
+"""Page of “The Fokker–Planck equation”."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Chapter 6, Langevin dynamics."""
+"""Page of “Langevin dynamics”."""
 
 import streamlit as st
 import torch

@@ -1,4 +1,4 @@
-"""Chapter 8, score fields."""
+"""Page of “Score fields”."""
 
 import math
 

@@ -42,7 +42,7 @@ GENERATOR = {
     "training": 11,
 }
 CHAPTER, FIGURE, TOP_FLOOR, COMMAND = 12, 13, 14, 15
-TOP = {"chapters", "export", "jobs", "home", "contract", "version"}
+TOP = {"chapters", "export", "jobs", "home", "contract", "texts", "version"}
 CHAPTER_MODULES = {f"core.{chapter.part}.{chapter.slug}" for chapter in CHAPTERS}
 PRIVATE_NAMES = {"arbiter", "committee", "composer", "exam", "examine", "judge", "knobs", "settling", "surprise", "poses"}
 

@@ -1,4 +1,4 @@
-"""Films and read-outs of chapter 15 say of every token what became of it."""
+"""Films and read-outs of `discrete_diffusion` say of every token what became of it."""
 
 import math
 

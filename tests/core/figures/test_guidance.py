@@ -1,4 +1,4 @@
-"""Figures of chapter 14 draw the numbers that they are given."""
+"""Figures of `guidance` draw the numbers that they are given."""
 
 import numpy as np
 import pytest

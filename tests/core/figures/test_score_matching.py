@@ -1,4 +1,4 @@
-"""Figures of chapter 11 draw the numbers that they are given."""
+"""Figures of `score_matching` draw the numbers that they are given."""
 
 import numpy as np
 import pytest

@@ -84,7 +84,7 @@ def test_none_of_n_still_bounds_the_share():
 
 @pytest.mark.parametrize("d", [1, 2, 10, 200])
 def test_acceptance_of_the_walk_is_a_t_law(d):
-    """Counted in one step from the exact law; and for d = 1 the arctangent of chapter 3."""
+    """Counted in one step from the exact law; and for d = 1 the arctangent of `sampling`."""
     n, h = 10_000, 1.4 / math.sqrt(d)
     generator = torch.Generator().manual_seed(2)
     x, z = (torch.randn(n, d, generator=generator, dtype=torch.float64) for _ in range(2))
