@@ -4,6 +4,7 @@ import streamlit as st
 
 from core import home
 from core.chapters import CHAPTERS, PARTS
+from pages.kit.colophon import colophon
 from pages.kit.crystal_player import crystal_player
 from pages.kit.player import player
 
@@ -65,3 +66,4 @@ for chapter in CHAPTERS:
     with st.container(horizontal=True, vertical_alignment="center", key=f"home_{chapter.slug}"):
         st.page_link(chapter.page, label=f"**{chapter.title}**", icon=f":material/{chapter.icon}:")
         st.caption(f"{PARTS[chapter.part]} · {chapter.question}")
+colophon()

@@ -14,6 +14,7 @@ from core import export
 from core.chapters import HOME, PARTS, Chapter, find, neighbours
 from pages.kit import controls as kit_controls
 from pages.kit import shell, text
+from pages.kit.colophon import colophon
 from pages.kit.equation import equation
 
 
@@ -61,7 +62,7 @@ class Page:
         return urlunsplit((parts.scheme, parts.netloc, parts.path, urlencode(shown), ""))
 
     def footer(self, function: Callable, values: Mapping[str, Any]) -> None:
-        """In the lecture, code, downloads, link, previous and next. `function` is the core function behind the stage."""
+        """In the lecture, code, downloads, link, previous and next, version. `function` is the core function behind the stage."""
         self.prose("In the lecture", expanded=False)
         link = self.link(values)
         with st.container(key="prose_take_away"), st.expander("Take it with you: code, notebook, link"):
@@ -98,6 +99,7 @@ class Page:
                 st.page_link(before.page, label=before.title, icon=":material/arrow_back:")
             with st.container(key="nav_next", width="content"):
                 st.page_link(after.page, label=after.title, icon=":material/arrow_forward:", icon_position="right")
+        colophon()
 
 
 def chapter(slug: str, declared: Sequence[kit_controls.Control]) -> Page:
