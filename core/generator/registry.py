@@ -15,9 +15,10 @@ from core.generator.model.flow import Flow
 from core.generator.model.network import Denoiser, has_bfloat16_units, in_bfloat16
 from core.generator.selection.reranker import Reranker
 from core.generator.weights import WeightsError, load_module, load_reranker, load_weights
+from core.numerics.manifest import SHIPPED, place, shipped
 from core.structures.formula import FormulaError, check_composition, parse_formula
 
-FOLDER = Path(__file__).resolve().parents[2] / "assets" / "models"
+FOLDER = SHIPPED
 MODELS = {
     "perov5": "Perov-5: cubic perovskites, five atoms in the cell",
     "mp20": "MP-20: crystals of the Materials Project with up to 20 atoms in the cell",
@@ -100,8 +101,7 @@ def load_model(name: str, folder: Path = FOLDER, *, kind: str = "diffusion") -> 
     except WeightsError as error:
         reason = f"cannot be read ({str(error).removeprefix(f'{path}: ')})"
     raise ModelMissing(
-        f"The weight file assets/models/{path.name} {reason}. Get it back with "
-        f"`git checkout -- assets/models/{path.name}`, or train one: "
+        f"The weight file {place(path)} {reason}. {_back(path, ', or train') or 'Train'} one: "
         f"`python -m core.generator.training.denoiser --data POOL.npz --model {name} --method {kind} --minutes 10 --out runs/{name}` "
         f"and copy runs/{name}/model.safetensors there."
     )
@@ -136,7 +136,9 @@ def load_composition_model(name: str, folder: Path = FOLDER) -> CompositionModel
 def unreadable(path: Path, error: Exception) -> ModelMissing:
     """What to raise for the weights of a small network that are absent or broken."""
     reason = str(error).removeprefix(f"{path}: ")
-    return ModelMissing(
-        f"The weight file assets/models/{path.name} cannot be read ({reason}). Get it back with "
-        f"`git checkout -- assets/models/{path.name}`."
-    )
+    return ModelMissing(f"The weight file {place(path)} cannot be read ({reason}). {_back(path, '.')}".strip())
+
+
+def _back(path: Path, end: str) -> str:
+    """How a shipped file is had again; nothing for one of the user's own."""
+    return f"Get it back with `git checkout -- {place(path)}`{end}" if shipped(path) else ""

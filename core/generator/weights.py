@@ -16,6 +16,7 @@ from core.generator.model.flow import Flow
 from core.generator.model.network import Denoiser, NetworkConfig
 from core.generator.selection.reranker import Reranker, n_features
 from core.numerics.files import whole
+from core.numerics.manifest import check
 
 RERANKER = "judge."  # prefix of the reranker's weights in the file of its model, as version 0.1 named it
 KINDS = {"Diffusion": Diffusion, "Flow": Flow}
@@ -52,6 +53,7 @@ def _write(path: Path, state: dict[str, Tensor], metadata: dict[str, str]) -> No
 def load_module(path: Path, module: torch.nn.Module) -> dict:
     """Fill `module` from `path`, ready for use; returns its `about`. Raises WeightsError."""
     try:
+        check(path)
         with safe_open(path, framework="pt") as file:
             about = json.loads((file.metadata() or {})["about"])
             module.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
@@ -64,6 +66,7 @@ def load_module(path: Path, module: torch.nn.Module) -> dict:
 def load_weights(path: Path) -> tuple[Denoiser, Diffusion | Flow, dict]:
     """The network ready for use (eval mode), its process, and the `about` of the file. Raises WeightsError."""
     try:
+        check(path)
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             state = {name: file.get_tensor(name) for name in file.keys() if not name.startswith(RERANKER)}
@@ -80,6 +83,7 @@ def load_weights(path: Path) -> tuple[Denoiser, Diffusion | Flow, dict]:
 def load_reranker(path: Path, network: Denoiser) -> Reranker | None:
     """The reranker that came with these weights, ready for use; None if there is none. Raises WeightsError."""
     try:
+        check(path)
         with safe_open(path, framework="pt") as file:
             state = {name.removeprefix(RERANKER): file.get_tensor(name) for name in file.keys() if name.startswith(RERANKER)}
         if not state:

@@ -29,7 +29,8 @@ from torch import Tensor, nn
 
 from core.numerics.categorical import DiscreteDiffusion, cosine_betas, draw, mutual_information_betas
 from core.numerics.charges import formula_valid
-from core.numerics.networks import MODELS, ModelMissing
+from core.numerics.manifest import check
+from core.numerics.networks import MODELS, unusable
 
 ELEMENTS = tuple(
     "He Kr Xe Cs Rb K Na Li Ba Sr Ca Yb Eu Sc Lu Tm Er Ho Dy Y Tb Gd Sm Pm Nd Pr Ce La Pu Np U Pa Th Ac Zr Hf Ti Ta Nb V W Mo "
@@ -289,13 +290,11 @@ def save_model(model: FormulaModel, path: Path) -> None:
 def load_model(path: Path = WEIGHTS) -> FormulaModel:
     """The shipped model. Raises ModelMissing when the file is absent or unreadable."""
     try:
+        check(path)
         with safe_open(str(path), framework="pt") as file:
             config, about = (json.loads(file.metadata()[name]) for name in ("config", "about"))
         network = FormulaDenoiser(**config)
         network.load_state_dict({name: tensor.float() for name, tensor in load_file(str(path)).items()})
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise ModelMissing(
-            f"no usable weights at {Path(path).name} ({type(error).__name__}); make them with "
-            "python -m core.learning.train_formulas POOL.npz"
-        ) from error
+        raise unusable(path, error, "python -m core.learning.train_formulas POOL.npz") from error
     return FormulaModel(network.eval().requires_grad_(False), about)

@@ -23,8 +23,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from core.learning.lattice_images import KINDS, SIDE
+from core.numerics.manifest import check
 from core.numerics.networks import MODELS as FOLDER
-from core.numerics.networks import RATIO_RANGE, ModelMissing, ScoreNetwork
+from core.numerics.networks import RATIO_RANGE, ScoreNetwork, unusable
 
 PIXELS, LATENT = SIDE * SIDE, 8
 SPACES = ("latent", "pixel")
@@ -147,15 +148,14 @@ def load_networks(folder: Path = FOLDER) -> dict[str, nn.Module]:
     """The trained networks. Raises ModelMissing with the command that makes them."""
     path, made = weights_path(folder), networks()
     try:
+        check(path)
         tensors = load_file(str(path))
         for name, net in made.items():
             own = {key.removeprefix(f"{name}/"): value.float() for key, value in tensors.items() if key.startswith(f"{name}/")}
             net.load_state_dict(own)
             net.eval().requires_grad_(False)
     except (OSError, SafetensorError, RuntimeError, KeyError, ValueError) as error:
-        raise ModelMissing(
-            f"no usable weights at assets/models/{path.name} ({type(error).__name__}); make them with python -m core.learning.train_latent"
-        ) from error
+        raise unusable(path, error, "python -m core.learning.train_latent") from error
     return made
 
 

@@ -18,8 +18,9 @@ from torch import Tensor
 
 from core.learning.families import MODELS, Model
 from core.numerics.densities import DATASETS, get_dataset
+from core.numerics.manifest import check
 from core.numerics.networks import MODELS as FOLDER
-from core.numerics.networks import ModelMissing, slug
+from core.numerics.networks import slug, unusable
 from core.numerics.training import Trainer, TrainingPlan
 
 BATCH = 512
@@ -67,6 +68,7 @@ def load_families(dataset: str, folder: Path = FOLDER) -> dict[str, Model]:
     """All families trained on `dataset`, ready to sample. Raises ModelMissing with the command that makes them."""
     path = weights_path(dataset, folder)
     try:
+        check(path)
         tensors, loaded = load_file(str(path)), {}
         for name, kind in MODELS.items():
             part = {key.removeprefix(f"{name}/"): value.float() for key, value in tensors.items() if key.startswith(f"{name}/")}
@@ -74,10 +76,7 @@ def load_families(dataset: str, folder: Path = FOLDER) -> dict[str, Model]:
             loaded[name].load_state_dict(part)
             loaded[name].eval().requires_grad_(False)
     except (OSError, SafetensorError, RuntimeError, KeyError, ValueError) as error:
-        raise ModelMissing(
-            f"no usable weights at assets/models/{path.name} ({type(error).__name__}); make them with "
-            f'python -m core.learning.train_families --dataset "{dataset}"'
-        ) from error
+        raise unusable(path, error, f'python -m core.learning.train_families --dataset "{dataset}"') from error
     return loaded
 
 

@@ -16,7 +16,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from core.numerics.networks import MODELS, RATIO_RANGE, ModelMissing, ScoreNetwork, noise_loss
+from core.numerics.manifest import check
+from core.numerics.networks import MODELS, RATIO_RANGE, ScoreNetwork, noise_loss, unusable
 from core.numerics.schedules import Schedule
 from core.numerics.sde import Score
 
@@ -101,11 +102,10 @@ def load(kind: type, name: str, folder: Path = MODELS):
     """A network of this kind in evaluation mode. Raises ModelMissing when the file is absent or unreadable."""
     path = Path(folder) / f"{name}.safetensors"
     try:
+        check(path)
         with safe_open(str(path), framework="pt") as file:
             network = kind(**json.loads(file.metadata()["config"]))
         network.load_state_dict(load_file(str(path)))
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise ModelMissing(
-            f"No usable weights assets/models/{path.name} ({type(error).__name__}); make them with python -m core.learning.train_guidance."
-        ) from error
+        raise unusable(path, error, "python -m core.learning.train_guidance") from error
     return network.eval().requires_grad_(False)

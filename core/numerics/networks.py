@@ -22,10 +22,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from core.numerics import manifest
 from core.numerics.schedules import Schedule
 from core.numerics.sde import Score
 
-MODELS = Path(__file__).resolve().parents[2] / "assets" / "models"
+MODELS = manifest.SHIPPED
 RATIO_RANGE = (0.003, 200.0)  # noise ratios sigma/alpha seen in training; others are held at the nearest end
 
 
@@ -118,18 +119,27 @@ def save_network(network: ScoreNetwork, path: Path, metadata: dict[str, str] | N
     save_file(tensors, str(path), {"config": json.dumps(network.config), **(metadata or {})})
 
 
+def unusable(path: Path, error: Exception, remake: str) -> ModelMissing:
+    """What to raise for weights that are absent, broken or not those of the release. remake: the command that trains them."""
+    if isinstance(error, FileNotFoundError):
+        reason = "the file is not there"
+    else:
+        reason = str(error) if isinstance(error, manifest.ManifestError) else type(error).__name__
+    place = manifest.place(path)
+    back = f"Get them back with `git checkout -- {place}`, or make" if manifest.shipped(path) else "Make"
+    return ModelMissing(f"No usable weights at {place} ({reason}). {back} them with `{remake}`.")
+
+
 def load_network(path: Path) -> ScoreNetwork:
     """A network in evaluation mode. Raises ModelMissing when the file is absent or unreadable."""
     try:
+        manifest.check(path)
         with safe_open(str(path), framework="pt") as file:
             config = json.loads(file.metadata()["config"])
         network = ScoreNetwork(**config)
         network.load_state_dict(load_file(str(path)))
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise ModelMissing(
-            f"no usable weights at {Path(path).name} ({type(error).__name__}); make them with "
-            f"python -m core.learning.train_score --dataset NAME --out {path}"
-        ) from error
+        raise unusable(path, error, f"python -m core.learning.train_score --dataset NAME --out {path}") from error
     return network.eval().requires_grad_(False)
 
 
@@ -139,8 +149,8 @@ def load_score_network(dataset: str, folder: Path = MODELS) -> ScoreNetwork:
     if not path.exists():
         trained = ", ".join(trained_datasets(folder)) or "none"
         raise ModelMissing(
-            f"no network was trained for {dataset!r} (there are: {trained}); make one with "
-            f"python -m core.learning.train_score --dataset {dataset!r}"
+            f"No network was trained for {dataset!r} (there are: {trained}). Make one with "
+            f"`python -m core.learning.train_score --dataset {dataset!r}`."
         )
     return load_network(path)
 

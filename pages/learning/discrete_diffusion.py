@@ -199,7 +199,7 @@ try:
             alt="Share of charge-balanced formulas in the data, among new ones, and among shuffled tokens.",
         )
 except ModelMissing as missing:
-    st.warning(f"{missing}.", icon=":material/school:")
+    st.warning(str(missing), icon=":material/school:")
 except ValueError as error:
     st.error(f"{str(error)[0].upper()}{str(error)[1:]}.", icon=":material/error:")
 

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from core.generator.baselines.substitution import Library, Proposal, prototype
+from core.numerics.manifest import SHIPPED, ManifestError, check, place
 from core.structures.arrays import ArrayFileError, CrystalArrays, from_crystals, load_arrays
 from core.structures.builtin import PROTOTYPES
 from core.structures.crystal import Crystal
@@ -24,13 +25,19 @@ from core.structures.elements import MASKED, MAX_NUMBER
 from core.structures.formula import FormulaError
 
 MAX_ATOMS = 40
-ASSET = Path(__file__).resolve().parents[3] / "assets" / "models" / "prototypes.npz"
+ASSET = SHIPPED / "prototypes.npz"
 
 
 @cache
 def builtin_library() -> Library:
-    """Column `name`: where each entry comes from. Built anew (seconds) where the file is missing."""
-    return Library(load_arrays(ASSET) if ASSET.exists() else build())
+    """Column `name`: where each entry comes from. Built anew (seconds) where the file is missing. Raises ArrayFileError."""
+    if not ASSET.exists():
+        return Library(build())
+    try:
+        check(ASSET)
+    except ManifestError as error:
+        raise ArrayFileError(f"{place(ASSET)} cannot be read ({error}). Get it back with `git checkout -- {place(ASSET)}`.") from None
+    return Library(load_arrays(ASSET))
 
 
 def open_library(path: str | None) -> Library:

@@ -89,7 +89,7 @@ def test_weights_survive_a_round_trip_and_damage_is_named(tmp_path):
     save_file({"a": torch.zeros(1)}, str(path))
     with pytest.raises(ModelMissing):
         load_network(path)
-    with pytest.raises(ModelMissing, match="no network was trained for 'moons'"):
+    with pytest.raises(ModelMissing, match="No network was trained for 'moons'"):
         load_score_network("moons", tmp_path)
 
 
