@@ -1,15 +1,15 @@
-# `make run` opens the app, `make test` runs every test; both do their own set-up on a fresh machine.
+# `make run` opens the app, `make test` runs every test, `make wheel` builds dist/*.whl; all do their own set-up on a fresh machine.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8501
 VENDOR := assets/player/vendor/3Dmol-min.js
 
-.PHONY: run test bench lint lock clean
+.PHONY: run test bench lint lock wheel clean
 .DELETE_ON_ERROR:
 
 run: $(VENV)/.app $(VENDOR)
-	$(BIN)/python -m pages.kit.serve --server.port $(PORT)
+	$(BIN)/n2c run --port $(PORT)
 
 test: $(VENV)/.test $(VENDOR) lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
@@ -22,6 +22,11 @@ bench: $(VENV)/.test $(VENDOR)
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+wheel: $(VENV)/.app $(VENDOR)
+	@test -s $(VENDOR) || { echo "the 3-D engine is missing: npm fetches it, then run make wheel again"; exit 1; }
+	rm -rf build dist
+	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
 
 $(VENV)/.app: requirements.txt pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info < (3, 13), "Python 3.11 or 3.12 is needed: make PYTHON=python3.11"'
@@ -48,4 +53,4 @@ lock:
 	mv build/lock.txt constraints.txt && rm -rf build/lock
 
 clean:
-	rm -rf $(VENV) assets/player/vendor
+	rm -rf $(VENV) assets/player/vendor build dist

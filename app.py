@@ -1,11 +1,14 @@
-"""From Noise to Crystals: entry point. Run it with `make run`."""
+"""From Noise to Crystals: entry point. Run it with `make run`, `n2c run` or `streamlit run app.py`.
+
+Streamlit imports this file once, as the module `app`, when the server starts, and runs it as `__main__` for every reader.
+"""
+
+from pathlib import Path
 
 import streamlit as st
 
 from core.chapters import CHAPTERS, HOME, PARTS, SIDE_PAGES
-from pages.kit import libraries, shell
-
-st.set_page_config(page_title="From Noise to Crystals", page_icon="assets/icon.png", layout="wide")
+from pages.kit import libraries, server, shell
 
 
 def entry(page):
@@ -13,14 +16,23 @@ def entry(page):
     return st.Page(page.page, title=page.title, icon=f":material/{page.icon}:", url_path=page.slug, default=page is HOME)
 
 
-home, *beside = map(entry, SIDE_PAGES)
-sections = {"": [home, *beside]}
-for part, heading in PARTS.items():
-    if pages := [entry(chapter) for chapter in CHAPTERS if chapter.part == part]:
-        sections[heading] = pages
+def show() -> None:
+    """One run of one reader's page."""
+    st.set_page_config(page_title="From Noise to Crystals", page_icon=Path(__file__).parent / "assets" / "icon.png", layout="wide")
+    home, *beside = map(entry, SIDE_PAGES)
+    sections = {"": [home, *beside]}
+    for part, heading in PARTS.items():
+        if pages := [entry(chapter) for chapter in CHAPTERS if chapter.part == part]:
+            sections[heading] = pages
+    page = st.navigation(sections, expanded=True)
+    if page is not home:
+        libraries.load()
+    shell.frame()
+    page.run()
 
-page = st.navigation(sections, expanded=True)
-if page is not home:
-    libraries.load()
-shell.frame()
-page.run()
+
+if __name__ == "app":
+    server.prepare()
+    app = st.App(__file__)
+else:
+    show()

@@ -18,7 +18,7 @@ def serve() -> tuple[subprocess.Popen, float]:
     """Start the app as `make run` does; seconds until it answers its health check."""
     start = time.perf_counter()
     server = subprocess.Popen(
-        [sys.executable, "-m", "pages.kit.serve", "--server.port", str(PORT)],
+        [sys.executable, "-m", "core.cli", "run", "--port", str(PORT)],
         cwd=ROOT,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

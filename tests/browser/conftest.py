@@ -49,11 +49,12 @@ def served(script: Path, *, patience: float = 60.0) -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    start = ["pages.kit.serve"] if script == ROOT / "app.py" else ["streamlit", "run", str(script)]
     command = [
         sys.executable,
         "-m",
-        *start,
+        "streamlit",
+        "run",
+        str(script),
         "--server.port",
         str(port),
         "--server.address",

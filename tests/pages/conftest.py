@@ -6,6 +6,8 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
+import venv
 from pathlib import Path
 
 import pytest
@@ -76,17 +78,27 @@ class Visit:
 
 
 @pytest.fixture(scope="session")
-def installed(tmp_path_factory):
+def environment(tmp_path_factory):
+    """Folder of a fresh virtual environment with the project's wheel in it; what the project needs it borrows from this one."""
+    folder = tmp_path_factory.mktemp("installed")
+    source, wheels, fresh = folder / "source", folder / "wheels", folder / "environment"
+    shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(".git", ".venv", "build", "dist", "runs", "tests", "*.egg-info"))
+    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    build = [*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(wheels), str(source)]
+    install = [*pip, "--python", str(fresh / "bin" / "python"), "install", "--no-deps", "--no-index", "--find-links", str(wheels)]
+    venv.create(fresh)
+    subprocess.run(build, check=True, stderr=subprocess.PIPE)
+    subprocess.run([*install, "noise-to-crystals"], check=True, stderr=subprocess.PIPE)
+    (site,) = fresh.glob("lib/python*/site-packages")
+    (site / "borrowed.pth").write_text(sysconfig.get_path("purelib"))  # not the .pth files there: they lead to this checkout
+    return fresh
+
+
+@pytest.fixture(scope="session")
+def installed(environment):
     """Environment variables of a reader who has installed the project (not this checkout) and nothing else of it."""
-    target = tmp_path_factory.mktemp("installed")
-    source = tmp_path_factory.mktemp("source") / "project"
-    shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(".git", ".venv", "build", "runs", "tests", "*.egg-info"))
-    subprocess.run(
-        [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--target", str(target), str(source)],
-        check=True,
-        stderr=subprocess.PIPE,
-    )
-    return os.environ | {"PYTHONPATH": str(target), "OMP_NUM_THREADS": "1"}
+    (site,) = environment.glob("lib/python*/site-packages")
+    return os.environ | {"PYTHONPATH": str(site), "OMP_NUM_THREADS": "1"}
 
 
 @pytest.fixture(params=CHAPTERS, ids=lambda chapter: chapter.slug)

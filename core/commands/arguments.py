@@ -1,0 +1,98 @@
+"""Arguments of commands, checked before any work: what is wrong is said in words, with exit code 2, and nothing is written."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+REFUSED = 2
+
+
+class CommandError(Exception):
+    """A command cannot do what was asked; the message tells the reader why. Exit code 2."""
+
+
+def parser(name: str, description: str, example: str) -> argparse.ArgumentParser:
+    """For the command `n2c <name>`; example: one or more command lines that its help shows."""
+    lines = "\n".join(f"  {line}" for line in example.strip().splitlines())
+    return argparse.ArgumentParser(
+        prog=f"n2c {name}",
+        description=description,
+        epilog=f"example:\n{lines}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+
+
+def whole(least: int, most: int | None = None) -> Callable[[str], int]:
+    """An argument type: a whole number from `least` to `most` (inclusive)."""
+
+    def convert(text: str) -> int:
+        wanted = f"at least {least}" if most is None else f"from {least} to {most}"
+        try:
+            number = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+        if number < least or most is not None and number > most:
+            raise argparse.ArgumentTypeError(f"{number} is not {wanted}")
+        return number
+
+    return convert
+
+
+def non_negative(text: str) -> float:
+    """An argument type: a finite number that is not below zero."""
+    try:
+        number = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+    if not math.isfinite(number) or number < 0:
+        raise argparse.ArgumentTypeError(f"{text} is not a finite number from zero on")
+    return number
+
+
+def input_file(text: str) -> Path:
+    """An argument type: a file that is there and can be read."""
+    path = Path(text)
+    if path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text} is a folder, not a file")
+    if not path.exists():
+        raise argparse.ArgumentTypeError(f"there is no file {text}")
+    if not os.access(path, os.R_OK):
+        raise argparse.ArgumentTypeError(f"{text} may not be read")
+    return path
+
+
+def output_file(text: str) -> Path:
+    """An argument type: a file that can be written. Its folder must be there."""
+    path = Path(text)
+    if path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text} is a folder, not a file")
+    if not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"there is no folder {path.parent} to write {path.name} into")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise argparse.ArgumentTypeError(f"{text} may not be written")
+    return path
+
+
+def output_folder(text: str) -> Path:
+    """An argument type: a folder to write into, there already or to be made inside one that is."""
+    path = Path(text)
+    if path.exists() and not path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text} is a file, not a folder")
+    there = next(parent for parent in (path.absolute(), *path.absolute().parents) if parent.exists())
+    if not there.is_dir():
+        raise argparse.ArgumentTypeError(f"{text} cannot be made: {there} is a file")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise argparse.ArgumentTypeError(f"{text} may not be written")
+    return path
+
+
+def keep_inputs(output: Path, inputs: Iterable[Path | None]) -> None:
+    """Raises CommandError when the output would overwrite something that is read."""
+    for path in inputs:
+        if path is not None and output.exists() and path.exists() and output.samefile(path):
+            raise CommandError(f"{output} is read as input; write to another file")
