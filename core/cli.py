@@ -11,14 +11,14 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 
 from core.commands.arguments import REFUSED, CommandError
+from core.version import version
 
 COMMANDS = {  # name -> module of core/commands, what it does
     "run": ("run", "serve the app"),
     "new-chapter": ("new_chapter", "write the files of a new chapter"),
-    "weights": ("weights", "check the weights of the models against their list"),
+    "weights": ("weights", "list the weight files, or compare them with those of the release"),
 }
 INTERRUPTED, BROKEN_PIPE = 130, 141  # what a shell makes of the signals SIGINT and SIGPIPE
 
@@ -39,14 +39,6 @@ def usage() -> str:
     return USAGE.format(summary="the app and the crystal models.", table=table)
 
 
-def release() -> str:
-    """Version of what is installed; "not installed" in a checkout that pip does not know."""
-    try:
-        return version("noise-to-crystals")
-    except PackageNotFoundError:
-        return "not installed"
-
-
 def _unknown(name: str) -> int:
     near = difflib.get_close_matches(name, COMMANDS, 1)
     hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(COMMANDS)}."
@@ -65,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(usage(), end="")
             return 0
         case ["--version"]:
-            print(f"n2c {release()}")
+            print(f"n2c {version()}")
             return 0
         case [name] if name not in COMMANDS:
             return _unknown(name)

@@ -62,7 +62,3 @@ def _write(folder: Path) -> int:
             print(f"{name}: {'new' if name not in before else 'gone' if name not in now else 'changed'}")
     print(f"files listed in {folder / manifest.NAME}: {len(now)}")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
