@@ -28,6 +28,7 @@ from core.numerics.distances import Floor, Truth, floor, measure, sliced
 from core.numerics.integrators import dpm_solver_pp_2m
 from core.numerics.networks import ScoreNetwork
 from core.numerics.objectives import OBJECTIVES, WEIGHTINGS, draw, loss
+from core.numerics.randomness import seeded
 from core.numerics.schedules import Linear
 from core.numerics.sde import Score
 from core.numerics.training import Trainer, TrainingPlan
@@ -46,8 +47,7 @@ class ScoreField(nn.Module):
 
     def __init__(self, output: str, clock: bool, seed: int, width: int = 64, depth: int = 2):
         super().__init__()
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(seed):
             self.body = ScoreNetwork(width=width, depth=depth)
         for weight in self.body.out.parameters():
             weight.data.mul_(0.1)  # at first nearly F = 0: the untrained network takes the data for a unit Gaussian

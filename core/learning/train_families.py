@@ -21,6 +21,7 @@ from core.numerics.densities import DATASETS, get_dataset
 from core.numerics.manifest import check
 from core.numerics.networks import MODELS as FOLDER
 from core.numerics.networks import slug, unusable
+from core.numerics.randomness import seeded
 from core.numerics.training import Trainer, TrainingPlan
 
 BATCH = 512
@@ -55,8 +56,7 @@ def trainer(family: str, dataset: str, *, steps: int | None = None, batch: int =
     if family not in MODELS:
         raise ValueError(f"family {family!r} is not one of {', '.join(MODELS)}")
     density = get_dataset(dataset)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         network = MODELS[family]()
     plan = TrainingPlan(
         n_steps=steps or BUDGETS[family].steps, learning_rate=BUDGETS[family].rate, ema=0.998, seed=seed, momentum=BUDGETS[family].momentum

@@ -33,6 +33,7 @@ from core.learning.formulas import (
     write,
 )
 from core.numerics.categorical import draw
+from core.numerics.randomness import seeded
 from core.numerics.training import Trainer, TrainingPlan
 
 T = 50
@@ -187,14 +188,13 @@ def main(argv: list[str] | None = None) -> None:
         parser.error("--steps, --batch, --width and --every must be at least 1")
     train, aside = read_formulas(args.pool)
     plan = TrainingPlan(n_steps=args.steps, learning_rate=1.5e-3, seed=args.seed)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(args.seed)
+    with seeded(args.seed):
         network = FormulaDenoiser(width=args.width)
         run = Trainer(network, loss_of(Formulas.of(train), args.batch), plan)
         if args.checkpoint.exists():
             run.resume(args.checkpoint)
             print(f"resuming at step {run.step}")
-        torch.manual_seed(args.seed + run.step)  # dropout
+    with seeded(args.seed + run.step):  # dropout
         start = time.process_time()
         run.run_with_bar(args.checkpoint, every=args.every)
         seconds = time.process_time() - start

@@ -14,6 +14,7 @@ import torch
 from core.learning.labelled import LABELLED, Labelled, get_labelled
 from core.numerics.conditional import LabelledScoreNetwork, NoisedClassifier, classifier_loss, dropout_loss, save
 from core.numerics.networks import MODELS, slug
+from core.numerics.randomness import seeded
 from core.numerics.schedules import Linear
 from core.numerics.training import Trainer, TrainingPlan
 
@@ -28,8 +29,7 @@ def names(dataset: str) -> tuple[str, str]:
 
 def trainer(data: Labelled, kind: str, plan: TrainingPlan) -> Trainer:
     """kind: "score" (conditioning dropout) or "classifier". Draws fresh labelled points in every step."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(plan.seed)
+    with seeded(plan.seed):
         network = (LabelledScoreNetwork if kind == "score" else NoisedClassifier)(len(data.names))
 
     def loss(net, generator):

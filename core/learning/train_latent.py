@@ -14,6 +14,7 @@ from torch import nn
 
 from core.learning import lattice_images
 from core.learning.latent_networks import LATENT, PIXELS, labelled_loss, networks, save_networks, weights_path
+from core.numerics.randomness import seeded
 from core.numerics.training import Trainer, TrainingPlan
 
 BATCH, POOL = 256, 16384
@@ -78,8 +79,7 @@ def main(argv: list[str] | None = None) -> None:
     torch.set_num_threads(1)
     out = args.out or weights_path()
     out.parent.mkdir(parents=True, exist_ok=True)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(args.seed)
+    with seeded(args.seed):
         made = networks()
     seconds, steps = {}, {name: args.steps or STEPS[name] for name in made}
     for name in made:

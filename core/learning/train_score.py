@@ -15,6 +15,7 @@ from core.numerics.densities import DATASETS, get_dataset
 from core.numerics.distances import Truth, energy_distance, measure
 from core.numerics.integrators import dpm_solver_pp_2m
 from core.numerics.networks import ScoreNetwork, noise_loss, save_network, slug, weights_path
+from core.numerics.randomness import seeded
 from core.numerics.schedules import Linear
 from core.numerics.training import Trainer, TrainingPlan
 
@@ -24,8 +25,7 @@ LEVELS = (0.02, 0.1, 0.3, 1.0, 3.0, 10.0)
 def trainer(dataset: str, plan: TrainingPlan, *, batch: int = 1024, width: int = 96) -> Trainer:
     """A trainer that draws fresh exact samples of `dataset` in every step."""
     density = get_dataset(dataset)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(plan.seed)
+    with seeded(plan.seed):
         network = ScoreNetwork(dim=density.dim, width=width)
 
     def loss(net, generator):

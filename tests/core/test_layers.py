@@ -18,6 +18,7 @@ NUMERICS = {  # every other module of core/numerics is layer 2
     "checks": 0,
     "trajectory": 0,
     "schedules": 0,
+    "randomness": 0,
     "mixture": 1,
     "histogram": 1,
     "densities": 1,

@@ -17,6 +17,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from core.numerics.randomness import seeded
 from core.structures.elements import element_features
 
 FLAWS = ("none", "absolute positions", "raw differences", "bare lattice")
@@ -109,7 +110,6 @@ def build(n_atoms: int, *, flaw: str = "none", seed: int = 0) -> dict[str, nn.Mo
     """The three with weights from `seed`, for cells of n_atoms. Raises ValueError for an unknown flaw."""
     if flaw not in FLAWS:
         raise ValueError(f"flaw {flaw!r} is none of {', '.join(FLAWS)}")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         made = {"MLP": MLP(n_atoms), "EGNN": EGNN(flaw=flaw), "CSPNet": CSPNet(flaw=flaw)}
     return {name: network.eval().requires_grad_(False) for name, network in made.items()}

@@ -20,6 +20,7 @@ from core.generator.model.network import Denoiser
 from core.generator.model.state import Cells
 from core.generator.selection.ensemble import Ensemble
 from core.metrics.matching import MISS, TIGHT
+from core.numerics.randomness import seeded
 
 TIMES = (0.05, 0.5)
 LEVELS = (MISS, MISS / 2, TIGHT * 2 / 3)  # any match, a good one, one that anybody would call the same crystal
@@ -83,8 +84,7 @@ def fit(
 ) -> Reranker:
     """phi (Q, K, n) of K crystals of each of Q compositions, rms (Q, K) against the truth (inf = no match) -> Judge, ready for use."""
     reached = torch.stack([rms <= level for level in LEVELS], -1).float()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         reranker = Reranker(phi.shape[-1])
         reranker.learn(
             phi,

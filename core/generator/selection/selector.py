@@ -29,6 +29,7 @@ from core.generator.model.network import Denoiser
 from core.generator.selection.ensemble import Ensemble
 from core.generator.selection.reranker import LEVELS, TIMES, Reranker, features, velocity_sizes
 from core.metrics.matching import TIGHT
+from core.numerics.randomness import seeded
 from core.structures.crystal import Crystal
 
 GROWN = 8  # crystals that the flow grows for one composition
@@ -169,8 +170,7 @@ def fit(
 ) -> Selector:
     """x (Q, C, inputs), rms (Q, C) against the truth (inf = no match), present (Q, C) -> Arbiter, ready for use."""
     right = torch.stack([rms.isfinite(), rms < TIGHT], -1).float() * present.unsqueeze(-1)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         selector = Selector()
         selector.learn(
             x,

@@ -27,6 +27,7 @@ from core.generator.composition.composition_model import CompositionModel, draw_
 from core.generator.registry import MODELS
 from core.generator.weights import n_parameters, save_module
 from core.metrics.validity import composition_valid
+from core.numerics.randomness import seeded
 from core.structures.arrays import ArrayFileError, CrystalArrays, load_arrays
 from core.structures.elements import N_SPECIES
 
@@ -61,43 +62,46 @@ def formulas(arrays: CrystalArrays) -> Formulas:
 
 def fit(known: Formulas, table: Tensor, config: CompositionTrainConfig, held_out: Formulas) -> tuple[CompositionModel, list[dict]]:
     """The averaged weights after `config.epochs`, and the bound in nats, epoch by epoch. table: `exchange.replacement_table`."""
-    torch.manual_seed(config.seed)
-    composition_model = CompositionModel()
-    composition_model.properties.copy_(torch.from_numpy(element_table()))
-    composition_model.known.zero_()[torch.cat([kinds.flatten() for kinds, _ in known.values()])] = True
-    composition_model.stoichiometries = dict(Counter(tuple(row) for _, counts in known.values() for row in counts.tolist()))
-    average = torch.optim.swa_utils.AveragedModel(composition_model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(config.ema))
-    optimizer = torch.optim.AdamW(
-        composition_model.parameters(), lr=config.learning_rate, betas=(0.9, 0.99), weight_decay=config.weight_decay
-    )
-    generator = torch.Generator().manual_seed(config.seed)
-    batches = [(size, rows) for size, (kinds, _) in known.items() for rows in torch.arange(len(kinds)).split(config.batch)]
-    total, history = config.epochs * len(batches), []
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: min(1, (step + 1) / config.warmup) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1, step / total))))
-    )
-    bar = tqdm(range(config.epochs), unit="epoch")
-    for epoch in bar:
-        composition_model.train()
-        orders = {size: torch.randperm(len(kinds), generator=generator) for size, (kinds, _) in known.items()}
-        losses = []
-        for k in torch.randperm(len(batches), generator=generator).tolist():
-            size, rows = batches[k]
-            kinds, counts = (part[orders[size][rows]] for part in known[size])
-            loss = composition_model.loss(exchange(kinds, table, config.exchange, generator), counts, generator=generator).mean()
-            optimizer.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(composition_model.parameters(), config.clip)
-            optimizer.step()
-            schedule.step()
-            average.update_parameters(composition_model)
-            losses.append(loss.item())
-        history.append({"epoch": epoch + 1, "loss": float(np.mean(losses))})
-        if epoch % 10 == 9 or epoch == config.epochs - 1:
-            history[-1]["dev"] = bound(average.module, held_out)
-        bar.set_postfix(history[-1])
-    trained = average.module
-    return trained.eval().requires_grad_(False), history
+    with seeded(config.seed):
+        composition_model = CompositionModel()
+        composition_model.properties.copy_(torch.from_numpy(element_table()))
+        composition_model.known.zero_()[torch.cat([kinds.flatten() for kinds, _ in known.values()])] = True
+        composition_model.stoichiometries = dict(Counter(tuple(row) for _, counts in known.values() for row in counts.tolist()))
+        average = torch.optim.swa_utils.AveragedModel(
+            composition_model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(config.ema)
+        )
+        optimizer = torch.optim.AdamW(
+            composition_model.parameters(), lr=config.learning_rate, betas=(0.9, 0.99), weight_decay=config.weight_decay
+        )
+        generator = torch.Generator().manual_seed(config.seed)
+        batches = [(size, rows) for size, (kinds, _) in known.items() for rows in torch.arange(len(kinds)).split(config.batch)]
+        total, history = config.epochs * len(batches), []
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer,
+            lambda step: min(1, (step + 1) / config.warmup) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1, step / total)))),
+        )
+        bar = tqdm(range(config.epochs), unit="epoch")
+        for epoch in bar:
+            composition_model.train()
+            orders = {size: torch.randperm(len(kinds), generator=generator) for size, (kinds, _) in known.items()}
+            losses = []
+            for k in torch.randperm(len(batches), generator=generator).tolist():
+                size, rows = batches[k]
+                kinds, counts = (part[orders[size][rows]] for part in known[size])
+                loss = composition_model.loss(exchange(kinds, table, config.exchange, generator), counts, generator=generator).mean()
+                optimizer.zero_grad()
+                loss.backward()
+                torch.nn.utils.clip_grad_norm_(composition_model.parameters(), config.clip)
+                optimizer.step()
+                schedule.step()
+                average.update_parameters(composition_model)
+                losses.append(loss.item())
+            history.append({"epoch": epoch + 1, "loss": float(np.mean(losses))})
+            if epoch % 10 == 9 or epoch == config.epochs - 1:
+                history[-1]["dev"] = bound(average.module, held_out)
+            bar.set_postfix(history[-1])
+        trained = average.module
+        return trained.eval().requires_grad_(False), history
 
 
 @torch.no_grad()

@@ -35,6 +35,7 @@ from core.generator.training.data import epoch_batches, every_batch, fit_units, 
 from core.generator.weights import WeightsError, load_weights, save_weights
 from core.metrics.evaluation import evaluate
 from core.numerics.files import whole
+from core.numerics.randomness import seeded
 from core.structures.arrays import ArrayFileError, load_arrays
 from core.structures.crystal import Crystal
 
@@ -84,15 +85,16 @@ class Run:
     def train_step(self, buckets, n: int, rows: np.ndarray, progress: float) -> list[float]:
         """One update at `progress` in [0, 1] of the budget; returns the losses."""
         config = self.config
-        generator = torch.Generator().manual_seed(config.seed * 1_000_003 + self.step)
-        torch.manual_seed(config.seed * 1_000_003 + self.step)  # dropout draws from torch's own generator
+        seed = config.seed * 1_000_003 + self.step
+        generator = torch.Generator().manual_seed(seed)
         rate = config.learning_rate * min(1.0, (self.step + 1) / config.warmup)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, progress))))
         clean = buckets[n].draw(rows, self.network, generator)
         if self.replacements is not None:
             clean = clean._replace(numbers=exchange(clean.numbers, self.replacements, config.exchange, generator))
-        losses = self.process.loss(self.network, clean, training_times(len(rows), generator), generator=generator)
+        with seeded(seed):  # dropout
+            losses = self.process.loss(self.network, clean, training_times(len(rows), generator), generator=generator)
         self.optimizer.zero_grad(set_to_none=True)
         self.process.total(losses).backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), config.clip)
@@ -194,8 +196,8 @@ def train(
     """
     arrays = load_arrays(data)
     dev = arrays.dev
-    torch.manual_seed(config.seed)
-    network = Denoiser(sizes)
+    with seeded(config.seed):
+        network = Denoiser(sizes)
     if init is not None:
         network.load_state_dict(load_weights(init)[0].state_dict())
     held_out = make_buckets(arrays.select(np.flatnonzero(dev)[:512]), augment=False)

@@ -23,6 +23,7 @@ from core.generator.baselines.substitution import N_TYPES, Library, by_count
 from core.generator.weights import save_module
 from core.metrics.matching import found_rms
 from core.numerics.files import whole
+from core.numerics.randomness import seeded
 from core.structures.arrays import CrystalArrays, load_arrays
 from core.structures.crystal import Crystal
 
@@ -81,23 +82,23 @@ def fit(
     query: Query, rms: torch.Tensor, *, epochs: int, seed: int = 0, learning_rate: float = 3e-3, decay: float = 0.01, batch: int = 64
 ) -> tuple[Ranker, list[float]]:
     """The ranker after `epochs` over the questions that have an answer, and its top-1 share on the last tenth, epoch by epoch."""
-    torch.manual_seed(seed)
-    ranker = Ranker()
-    optimizer = torch.optim.AdamW(ranker.parameters(), lr=learning_rate, weight_decay=decay)
-    right = torch.isfinite(rms)
-    cut = len(rms) - len(rms) // 10
-    answerable = torch.arange(cut)[right.any(1)[:cut]]
-    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.01, epochs * -(-len(answerable) // batch))
-    history = []
-    for _ in tqdm(range(epochs), unit="epoch"):
-        ranker.train()
-        for rows in answerable[torch.randperm(len(answerable))].split(batch):
-            optimizer.zero_grad()
-            loss(ranker(Query(*(part[rows] for part in query))), right[rows]).backward()
-            optimizer.step()
-            schedule.step()
-        history.append(top_share(ranker, Query(*(part[cut:] for part in query)), right[cut:]))
-    return ranker.eval(), history
+    with seeded(seed):
+        ranker = Ranker()
+        optimizer = torch.optim.AdamW(ranker.parameters(), lr=learning_rate, weight_decay=decay)
+        right = torch.isfinite(rms)
+        cut = len(rms) - len(rms) // 10
+        answerable = torch.arange(cut)[right.any(1)[:cut]]
+        schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.01, epochs * -(-len(answerable) // batch))
+        history = []
+        for _ in tqdm(range(epochs), unit="epoch"):
+            ranker.train()
+            for rows in answerable[torch.randperm(len(answerable))].split(batch):
+                optimizer.zero_grad()
+                loss(ranker(Query(*(part[rows] for part in query))), right[rows]).backward()
+                optimizer.step()
+                schedule.step()
+            history.append(top_share(ranker, Query(*(part[cut:] for part in query)), right[cut:]))
+        return ranker.eval(), history
 
 
 @torch.no_grad()
