@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from core.commands.weights import main
+from core.cli import main
 from core.numerics.manifest import SHIPPED, read
 
 
@@ -16,7 +16,7 @@ def folder(tmp_path):
 
 
 def run(capsys, *arguments):
-    code = main([*map(str, arguments)])
+    code = main(["weights", *map(str, arguments)])
     return code, capsys.readouterr()
 
 
@@ -49,18 +49,18 @@ def test_a_folder_without_a_list(capsys, folder, action):
 def test_a_folder_that_is_none(capsys, tmp_path):
     for action in ("list", "verify", "manifest"):
         code, said = run(capsys, action, "--folder", tmp_path / "none")
-        assert code == 2 and "no such folder" in said.err
+        assert code == 2 and "there is no folder" in said.err
     assert not (tmp_path / "none").exists()
 
 
 @pytest.mark.parametrize("arguments", [[], ["burn"], ["list", "--fast"]])
 def test_other_words_are_refused(arguments, capsys):
     with pytest.raises(SystemExit) as end:
-        main(arguments)
+        main(["weights", *arguments])
     assert end.value.code == 2 and "n2c weights" in capsys.readouterr().err
 
 
 def test_help_has_an_example(capsys):
     with pytest.raises(SystemExit) as end:
-        main(["--help"])
+        main(["weights", "--help"])
     assert end.value.code == 0 and "n2c weights verify" in capsys.readouterr().out
