@@ -8,7 +8,7 @@ equation -> name
     x_t = x_0 + sigma(t) eps mod 1, sigma = s_min (s_max/s_min)^t          -> melt, schedule        (DiffCSP, eq. 5)
     p_t(x) = sum_i w_i prod_d p(x_d - m_id; sigma)                         -> Sites.density, Sites.log_prob
     s_K(x) = sum_i p(i | x) grad ln sum_{|k| <= K} N(d + k), d = x - m_i   -> Sites.score           (K = 0: nearest image)
-    x' = x + (sigma^2 - sigma'^2) s + sigma' sqrt(1 - sigma'^2/sigma^2) z  -> predict               (Song et al. 2021, app. F)
+    x' = x + (sigma^2 - sigma'^2) s + sigma' sqrt(1 - sigma'^2/sigma^2) z  -> ancestral             (Song et al. 2021, app. F)
     x' = x + h s + sqrt(2 h) z, h = size sigma^2                           -> langevin
     E cos 2 pi n (x_t - x_0) = exp(-2 pi^2 n^2 (sigma^2 - s_min^2))        -> decay
 
@@ -31,7 +31,7 @@ import torch
 from torch import Tensor
 
 from core.numerics.distances import Floor, Truth, floor, measure, sliced
-from core.numerics.schedules import Geometric
+from core.numerics.schedules import Geometric, ancestral_sigmas
 from core.numerics.torus import (
     embed,
     nearest_image,
@@ -124,9 +124,10 @@ def melt(x: Tensor, sigmas: list[float], *, generator: torch.Generator) -> Itera
         yield x
 
 
-def predict(x: Tensor, score: Tensor, sigma: float, sigma_next: float, z: Tensor) -> Tensor:
+def ancestral(x: Tensor, score: Tensor, sigma: float, sigma_next: float, z: Tensor) -> Tensor:
     """One ancestral step of the variance-exploding process, then wrap."""
-    return wrap(x + (sigma**2 - sigma_next**2) * score + sigma_next * math.sqrt(1 - (sigma_next / sigma) ** 2) * z)
+    sigma_down, sigma_up = ancestral_sigmas(sigma, sigma_next, eta=1)
+    return wrap(x + (sigma**2 - sigma * sigma_down) * score + sigma_up * z)
 
 
 def langevin(x: Tensor, score: Tensor, sigma: float, z: Tensor, *, size: float) -> Tensor:
@@ -152,7 +153,7 @@ def freeze(
         if corrector == "corrector-first":
             x = corrected(x, sigma)
         z = torch.randn(x.shape, generator=generator)
-        x = predict(x, sites.score(x, sigma, n_images=n_images), sigma, sigma_next, z)
+        x = ancestral(x, sites.score(x, sigma, n_images=n_images), sigma, sigma_next, z)
         if corrector == "predictor-first":
             x = corrected(x, sigma_next)
         yield x

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from core.numerics.parametrisation import x0_from_score
-from core.numerics.schedules import Schedule
+from core.numerics.schedules import Schedule, ancestral_sigmas
 from core.numerics.sde import SDE, Score
 
 
@@ -71,8 +71,8 @@ def ancestral(
     | paper                                             | here                                             |
     |---------------------------------------------------|--------------------------------------------------|
     | predicted x0 (Song 2021b, arXiv 2010.02502 eq. 12)| x0 = (x + sigma^2 score) / alpha                 |
-    | direction to x_t, eq. 12                          | sqrt(sigma_next^2 - spread^2) eps, eps = -sigma score |
-    | sigma_tau(eta), eq. 16; at eta = 1 the posterior  | spread                                           |
+    | direction to x_t, eq. 12                          | sigma_down eps, eps = -sigma score               |
+    | sigma_tau(eta), eq. 16; at eta = 1 the posterior  | sigma_up                                         |
     | beta tilde of Ho et al. 2020, eq. 7               |                                                  |
     """
     noise = torch.empty_like(x)
@@ -80,11 +80,10 @@ def ancestral(
     for t, t_next in steps(times):
         a, s = schedule.alpha(t), schedule.sigma(t)
         a_next, s_next = schedule.alpha(t_next), schedule.sigma(t_next)
-        spread = eta * s_next * math.sqrt(max(0.0, 1 - (a * s_next / (a_next * s)) ** 2))
-        along = a_next / a * s**2 - s * math.sqrt(s_next**2 - spread**2)
-        x = torch.mul(x, a_next / a).add_(score(x, t), alpha=along)
-        if spread:
-            x.add_(noise.normal_(generator=generator), alpha=spread * math.sqrt(temperature))
+        sigma_down, sigma_up = ancestral_sigmas(s, s_next, eta, alpha=a, alpha_next=a_next)
+        x = torch.mul(x, a_next / a).add_(score(x, t), alpha=a_next / a * s**2 - s * sigma_down)
+        if sigma_up:
+            x.add_(noise.normal_(generator=generator), alpha=sigma_up * math.sqrt(temperature))
         yield x
 
 

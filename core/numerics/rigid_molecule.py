@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from core.numerics.distances import Truth, ks_1d, ks_floor
-from core.numerics.schedules import Geometric
+from core.numerics.schedules import Geometric, ancestral_sigmas
 from core.numerics.trajectory import Trajectory, collect
 
 SCHEDULE = Geometric(0.05, 2.0)
@@ -84,8 +84,8 @@ def reverse(
         score = (denoise(zero_mean(x), sigma, kernel=kernel) - zero_mean(x)) / sigma**2
         z = turn * _normal(tuple(x.shape), generator)
         z = zero_mean(z) if centred else z
-        up = eta * sigma_next * math.sqrt(1 - (sigma_next / sigma) ** 2)
-        x = x + (sigma**2 - sigma * math.sqrt(sigma_next**2 - up**2)) * score + up * z
+        sigma_down, sigma_up = ancestral_sigmas(sigma, sigma_next, eta)
+        x = x + (sigma**2 - sigma * sigma_down) * score + sigma_up * z
         yield x
 
 

@@ -38,6 +38,25 @@ def _where(condition, a: Time, b: Time) -> Time:
     return a if condition else b
 
 
+def _root(x: Time) -> Time:
+    """sqrt(x), and 0 where rounding has left less than nothing."""
+    return x.clamp(min=0).sqrt() if isinstance(x, Tensor) else math.sqrt(max(0.0, x))
+
+
+def ancestral_sigmas(sigma: Time, sigma_next: Time, eta: float, *, alpha: Time = 1.0, alpha_next: Time = 1.0) -> tuple[Time, Time]:
+    """(sigma_down, sigma_up): how much of the noise sigma_next after an ancestral step keeps its direction, and how much is drawn afresh.
+
+        x_next = alpha_next x_0 + sigma_down eps + sigma_up z,  sigma_down^2 + sigma_up^2 = sigma_next^2,
+        sigma_up = eta sigma_next sqrt(1 - (alpha sigma_next / (alpha_next sigma))^2)
+
+    eta = 1 is the posterior q(x_next | x, x_0): Ho et al. 2020, eq. 7 (VP), Song et al. 2021 (arXiv 2011.13456), app. F (VE, where
+    alpha = 1). eta = 0 draws nothing. In between: Song et al. 2021b (DDIM, arXiv 2010.02502), eq. 16. For the names see the ancestral
+    samplers of k-diffusion, in the variables of Karras et al. 2022.
+    """
+    sigma_up = eta * sigma_next * _root(1 - (alpha * sigma_next / (alpha_next * sigma)) ** 2)
+    return _root(sigma_next**2 - sigma_up**2), sigma_up
+
+
 @dataclass(frozen=True)
 class Schedule:
     """A clock (beta, integral, time_of_integral: in the subclasses) and a variant. Raises ValueError on others."""

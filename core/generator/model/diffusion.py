@@ -23,7 +23,7 @@ from torch.nn import functional as F
 
 from core.generator.model.network import Denoiser, Prediction
 from core.generator.model.state import Cells, Losses
-from core.numerics.schedules import Cosine, Geometric
+from core.numerics.schedules import Cosine, Geometric, ancestral_sigmas
 from core.numerics.torus import wrap, wrapped_normal_score, wrapped_normal_score_rms
 from core.structures.elements import MASKED
 
@@ -106,19 +106,18 @@ class Diffusion:
         """
         eta, temperature = config.eta, config.temperature
         sigma, sigma_next = self.sigma(t), self.sigma(t_next) if t_next > 0 else torch.zeros(())
-        up = eta * sigma_next * (1 - (sigma_next / sigma) ** 2).sqrt()
-        down = (sigma_next**2 - up**2).sqrt()
+        sigma_down, sigma_up = ancestral_sigmas(sigma, sigma_next, eta)
         score = prediction.coords * (1 + config.anti_annealing * (1 - t)) * wrapped_normal_score_rms(sigma)
-        frac = state.frac + (sigma**2 - down * sigma) * score
+        frac = state.frac + (sigma**2 - sigma_down * sigma) * score
         alpha, alpha_next = self.alpha(t), self.alpha(t_next)
         beta, beta_next = (1 - alpha**2).clamp(min=0).sqrt(), (1 - alpha_next**2).clamp(min=0).sqrt()
         clean = alpha * state.cell - beta * prediction.lattice
         direction = beta * state.cell + alpha * prediction.lattice
-        up_cell = eta * beta_next / beta.clamp(min=1e-6) * (1 - (alpha / alpha_next) ** 2).clamp(min=0).sqrt()
-        cell = alpha_next * clean + (beta_next**2 - up_cell**2).clamp(min=0).sqrt() * direction
+        beta_up = eta * beta_next / beta.clamp(min=1e-6) * (1 - (alpha / alpha_next) ** 2).clamp(min=0).sqrt()  # DDIM, eq. 16, where VP
+        cell = alpha_next * clean + (beta_next**2 - beta_up**2).clamp(min=0).sqrt() * direction
         if eta > 0:
-            frac = frac + temperature**0.5 * up * noise.normal(*state.frac.shape[1:])
-            cell = cell + temperature**0.5 * up_cell * noise.normal(6)
+            frac = frac + temperature**0.5 * sigma_up * noise.normal(*state.frac.shape[1:])
+            cell = cell + temperature**0.5 * beta_up * noise.normal(6)
         return Cells(
             self.reveal(state.numbers, prediction.species, t, t_next, temperature=config.species_temperature, noise=noise), wrap(frac), cell
         )

@@ -4,7 +4,7 @@ import pytest
 import torch
 from scipy.integrate import quad
 
-from core.numerics.schedules import EDM, SCHEDULES, SPACINGS, VARIANTS, Cosine, FiniteTime, Linear, Schedule, get_schedule
+from core.numerics.schedules import EDM, SCHEDULES, SPACINGS, VARIANTS, Cosine, FiniteTime, Linear, Schedule, ancestral_sigmas, get_schedule
 
 ALL = [pytest.param(get_schedule(name, v), id=f"{name}-{v}") for name in SCHEDULES for v in VARIANTS]
 ALL += [pytest.param(FiniteTime(variant=v), id=f"finite-{v}") for v in VARIANTS]
@@ -19,6 +19,33 @@ def derivative(function, t):
 
 def close(a, b, rtol=1e-9):
     return torch.allclose(a, b, rtol=rtol, atol=1e-12)
+
+
+@pytest.mark.parametrize("schedule", ALL)
+def test_an_ancestral_step_is_bayes_rule(schedule):
+    """x_s given x_t and x_0 by completing the square: prior N(alpha_s x_0, sigma_s^2), likelihood N(r x_s, sigma_t^2 - r^2 sigma_s^2)."""
+    a, s, a_next, s_next = schedule.alpha(T[1:]), schedule.sigma(T[1:]), schedule.alpha(T[:-1]), schedule.sigma(T[:-1])
+    r = a / a_next
+    forward = s**2 - (r * s_next) ** 2
+    variance = 1 / (1 / s_next**2 + r**2 / forward)
+    down, up = ancestral_sigmas(s, s_next, 1.0, alpha=a, alpha_next=a_next)
+    assert close(up**2, variance, rtol=1e-6)
+    assert close(down / s, variance * r / forward, rtol=1e-6)  # what a unit of x_t - alpha_t x_0 moves the mean
+    half, part = ancestral_sigmas(s, s_next, 0.5, alpha=a, alpha_next=a_next)
+    assert close(part, up / 2) and close(half**2 + part**2, s_next**2) and not close(half, down)
+    assert close(ancestral_sigmas(s, s_next, 0.0, alpha=a, alpha_next=a_next)[0], s_next)
+
+
+def test_ancestral_sigmas_of_numbers_and_of_the_papers():
+    sigma, sigma_next = torch.tensor(0.5), torch.tensor(0.3)
+    assert ancestral_sigmas(0.5, 0.3, 1.0) == pytest.approx((0.3**2 / 0.5, 0.3 * math.sqrt(1 - 0.36)))
+    assert torch.allclose(torch.stack(ancestral_sigmas(sigma, sigma_next, 1.0)), torch.tensor(ancestral_sigmas(0.5, 0.3, 1.0)))
+    path, eta = Linear(), 0.7
+    bar, bar_next = path.alpha_bar(T[1:]), path.alpha_bar(T[:-1])
+    printed = eta * ((1 - bar_next) / (1 - bar) * (1 - bar / bar_next)).sqrt()  # DDIM, eq. 16
+    _, up = ancestral_sigmas(path.sigma(T[1:]), path.sigma(T[:-1]), eta, alpha=bar.sqrt(), alpha_next=bar_next.sqrt())
+    assert close(up, printed, rtol=1e-7)
+    assert ancestral_sigmas(0.5, 0.0, 1.0) == (0, 0)
 
 
 @pytest.mark.parametrize("name", SCHEDULES)

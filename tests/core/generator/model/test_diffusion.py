@@ -8,6 +8,7 @@ from core.generator.model.network import Prediction
 from core.generator.model.state import Cells
 from core.generator.sampling.config import METHODS, SamplerConfig
 from core.generator.sampling.loop import Noise, sample
+from core.numerics.schedules import ancestral_sigmas
 from core.numerics.torus import shortest, wrap, wrapped_normal_score_rms
 
 PROCESS = Diffusion()
@@ -117,6 +118,35 @@ def test_ancestral_marginal_on_the_way_has_the_width_of_the_forward_law():
     error = 4 * math.sqrt(1 / (2 * 6 * n))
     assert abs(ratio - 1) < error + 0.02  # 0.02: bias of 100 finite steps, shrinks as 1 / steps
     assert abs(scatter(1.2).square().mean().sqrt() / sigma - 1) > error + 0.02
+
+
+class Constant:
+    """In place of noise: every draw is the same number."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def normal(self, *shape):
+        return torch.full((1, *shape), self.value)
+
+
+@pytest.mark.parametrize("eta", [0.0, 0.6, 1.0])
+def test_coordinates_and_cell_take_ancestral_steps(eta):
+    """What is drawn afresh and what keeps its direction, of the exploding coordinates and of the preserved cell."""
+    t, t_next = torch.tensor(0.4), torch.tensor(0.35)
+    sigma, sigma_next, alpha, alpha_next = (f(u).item() for f in (PROCESS.sigma, PROCESS.alpha) for u in (t, t_next))
+    beta, beta_next = math.sqrt(1 - alpha**2), math.sqrt(1 - alpha_next**2)
+    eps, eps_cell, config = 0.3, 1.5, SamplerConfig(eta=eta)
+    noised = Cells(NUMBERS.expand(1, 2), clean(1).frac + sigma * eps, alpha * clean(1).cell + beta * eps_cell)
+    score = torch.full((1, 2, 3), -eps / sigma) / wrapped_normal_score_rms(torch.tensor(sigma))
+    prediction = Prediction(score, alpha * eps_cell - beta * clean(1).cell, torch.empty(0))
+    still, kicked = (PROCESS.step(noised, prediction, t, t_next, config=config, noise=Constant(z)) for z in (0.0, 0.5))
+    down, up = ancestral_sigmas(sigma, sigma_next, eta)
+    assert torch.allclose(shortest(clean(1).frac, still.frac), torch.tensor(down * eps), atol=1e-6)
+    assert torch.allclose(shortest(still.frac, kicked.frac), torch.tensor(up * 0.5), atol=1e-6)
+    down, up = ancestral_sigmas(beta, beta_next, eta, alpha=alpha, alpha_next=alpha_next)
+    assert torch.allclose(still.cell - alpha_next * clean(1).cell, torch.tensor(down * eps_cell), atol=1e-5)
+    assert torch.allclose(kicked.cell - still.cell, torch.tensor(up * 0.5), atol=1e-5)
 
 
 def test_steps_discretise_one_and_the_same_schedule():
