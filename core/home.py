@@ -70,5 +70,5 @@ def chain_payload(*, seed: int, n_particles: int = 1500, n_frames: int = 120) ->
 
 def crystal_payload(*, seed: int, formula: str = "Sr1 Ti1 O3") -> bytes:
     """Crystal-player payload of the last link: one structure grown by the shipped model. Raises ModelMissing."""
-    trajectories = generation.generate("perov5", [formula], seed=seed, n_frames=51)
+    trajectories = generation.sample("perov5", [formula], seed=seed, n_frames=51)
     return pack_crystals(trajectories, titles=["4 · A crystal grows"], alt=f"{formula} growing from noise", loop=True)

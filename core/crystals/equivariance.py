@@ -16,6 +16,7 @@ network wants must come along. With rows x = F L:
 equation -> name
     || f(g x) - g f(x) || / || f(x) ||                  -> errors, along
     f(g x) for g on a path from the identity            -> Move.at
+    p_0(R x) = p_0(x) for molecules grown by a kernel   -> sample, truth
 
 Sources: Jiao et al. 2023 (DiffCSP, arXiv 2309.04475); Satorras et al. 2021 (arXiv 2102.09844); Hoogeboom et al. 2022
 (arXiv 2203.17003).
@@ -34,7 +35,10 @@ from torch import Tensor
 
 from core.generator.model import reference_networks
 from core.generator.registry import load_model
+from core.numerics import rigid_molecule
+from core.numerics.distances import Truth
 from core.numerics.torus import wrap
+from core.numerics.trajectory import Trajectory
 from core.structures.builtin import STRUCTURES
 from core.structures.crystal import Crystal, CrystalTrajectory
 from core.structures.lattice import lattice_to_vector
@@ -242,6 +246,19 @@ def round_off(*, crystal: str = "perovskite SrTiO3", noise: float = 0.05, seed: 
     with torch.no_grad():
         double = network.double()(cell.numbers[None], cell.frac[None], cell.lattice[None])[0]
     return float((single - double).norm() / double.norm())
+
+
+def sample(
+    *, prior_kind: str = "round", centred: bool = True, eta: float = 1.0, n_steps: int = 50, n_molecules: int = 1000, seed: int = 0
+) -> dict[str, Trajectory]:
+    """kernel -> molecules grown by it, both from the same noise; arguments and errors as in `rigid_molecule.sample`."""
+    settings = dict(prior_kind=prior_kind, centred=centred, eta=eta, n_steps=n_steps, n_molecules=n_molecules, seed=seed)
+    return {kernel: rigid_molecule.sample(kernel=kernel, **settings) for kernel in rigid_molecule.KERNELS}
+
+
+def truth(trajectory: Trajectory) -> Truth:
+    """How far the orientations of grown molecules are from uniform, which is what symmetry demands, beside as many exact draws."""
+    return rigid_molecule.orientation_truth(trajectory)
 
 
 def movie(cells: list[Cell], shares: Tensor) -> CrystalTrajectory:

@@ -1,15 +1,16 @@
 """Growing crystals: from a formula and a seed to a crystal, every state on the way kept for the player.
 
 equation                                               name
-p(F, L | A), reverse process of the crystal diffusion  generate
-p(A, F, L), species masked at first                    generate with a number of atoms for a formula (diffusion)
+p(F, L | A), reverse process of the crystal diffusion  sample
+p(A, F, L), species masked at first                    sample with a number of atoms for a formula (diffusion)
 p(A) p(F, L | A), species decided first                the same (flow)
 q(F_t, L_t | F_0, L_0), one path of the forward law    forward
+rms of the best map to a known crystal, and by chance  truth
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -21,13 +22,14 @@ from core.generator.registry import KINDS, MODELS, Model, ModelMissing, load_mod
 from core.generator.sampling.best_of import Cancelled, Progress, sample_cells
 from core.generator.sampling.config import METHODS, SamplerConfig, published_config
 from core.generator.sampling.loop import Guide, Noise
+from core.metrics.comparison import Comparison, compare, known_like
 from core.structures.crystal import Crystal, CrystalTrajectory
 from core.structures.elements import MASKED
 
-__all__ = ["KINDS", "METHODS", "MODELS", "Cancelled", "ModelMissing", "forward", "generate"]
+__all__ = ["KINDS", "METHODS", "MODELS", "Cancelled", "ModelMissing", "forward", "sample", "truth"]
 
 
-def generate(
+def sample(
     model_name: str | Model,
     compositions: Sequence[str | Sequence[int] | int],
     config: SamplerConfig = METHODS["ancestral"],
@@ -79,3 +81,11 @@ def forward(
     grid = torch.linspace(0, 1, n_frames)
     frames = model.process.path(to_cells(model.network, [crystal]), grid, noise=Noise([seed]))
     return to_trajectories(model.network, frames, grid)[0]
+
+
+def truth(crystal: Crystal, known: Mapping[str, Crystal] | None = None) -> Comparison | None:
+    """The crystal beside the closest of `known` (default: the crystals built in code), and beside what random atoms in its box would score.
+
+    None where no known crystal has its content.
+    """
+    return compare(crystal, known_like(crystal) if known is None else known)

@@ -1,7 +1,7 @@
 """What a crystal is to a model: three arrays M = (A, X, L), and how many different triples mean the same crystal.
 
 equation -> name
-    A' = P A,  X' = P X M^-1 + tau mod 1,  L' = M L R^T                -> describe   (|det M|: how many cells)
+    A' = P A,  X' = P X M^-1 + tau mod 1,  L' = M L R^T                -> sample     (|det M|: how many cells)
     L -> stretched, sheared;  x_i -> x_i + u_i                          -> deform     (another crystal)
     g(r) = 1/N sum_{i,j,n} N(r; |x_j - x_i + n L|, s^2)                 -> pair_histogram, the same for every description
     D = int |g - g'| / int (g + g')                                     -> pair_difference
@@ -129,7 +129,7 @@ def choose_atoms(crystal: Crystal, matrix: np.ndarray) -> tuple[np.ndarray, np.n
     return np.array([atom for atom, _ in chosen]), np.array([shift for _, shift in chosen])
 
 
-def describe(
+def sample(
     *,
     structure: str,
     cell: str = "as written",
@@ -241,7 +241,7 @@ class Sameness:
         return self.difference <= 10 * self.floor
 
 
-def sameness(story: Story, *, seed: int = 1, n_repeats: int = 3) -> Sameness:
+def truth(story: Story, *, seed: int = 1, n_repeats: int = 3) -> Sameness:
     """Is it still the crystal as written? By its pair distances, and by the judge of the benchmarks."""
     rng, worst = np.random.default_rng(seed), np.finfo(float).eps
     for _ in range(n_repeats):

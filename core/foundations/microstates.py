@@ -48,7 +48,7 @@ class Throws:
         return torch.bincount(self.heads, minlength=self.n_coins + 1)
 
 
-def throw(*, n_coins: int = 6, p: float = 0.5, n_throws: int = 10_000, memory: float = 0.0, seed: int = 0) -> Throws:
+def sample(*, n_coins: int = 6, p: float = 0.5, n_throws: int = 10_000, memory: float = 0.0, seed: int = 0) -> Throws:
     """Throw `n_coins` coins `n_throws` times; a coin shows heads with probability p.
 
     memory c in [0, 1): with probability c a coin copies the one before it instead of being tossed; p of each coin stays,
@@ -185,7 +185,7 @@ def widths(
     *, p: float, memory: float = 0.0, n_throws: int = 10_000, seed: int = 0, sizes: tuple[int, ...] = (1, 2, 5, 10, 20, 50, 100, 200)
 ) -> list[Width]:
     """`width` for several numbers of coins, each with throws (at most 10,000) of its own."""
-    return [width(throw(n_coins=n, p=p, memory=memory, n_throws=min(n_throws, 10_000), seed=seed + n)) for n in sizes]
+    return [width(sample(n_coins=n, p=p, memory=memory, n_throws=min(n_throws, 10_000), seed=seed + n)) for n in sizes]
 
 
 def truth(throws: Throws) -> Truth:

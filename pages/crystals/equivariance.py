@@ -87,7 +87,7 @@ def errors(**params):
 
 @st.cache_data(max_entries=32, max_size="128MB", show_spinner=False)
 def grown(**params):
-    return {kernel: rigid_molecule.sample(kernel=kernel, **params) for kernel in rigid_molecule.KERNELS}
+    return equivariance.sample(**params)
 
 
 @st.cache_data(max_entries=32, max_size="96MB", show_spinner=False)
@@ -165,7 +165,7 @@ left, right = st.columns(2)
 for column, kernel in ((left, "equivariant"), (right, "plain")):
     with column:
         kit.truth_meter(
-            rigid_molecule.orientation_truth(grown(**run)[kernel]),
+            equivariance.truth(grown(**run)[kernel]),
             note=f"Of the {kernel} kernel; an invariant model has no favourite pose.",
         )
 spread, error = rigid_molecule.drift(grown(**run)["equivariant"])

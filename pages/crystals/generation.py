@@ -82,7 +82,7 @@ with stage:
         st.error(str(trouble), icon=":material/error:")
     elif values["n_steps"] * values["candidates"] <= QUICK:
         trajectory = generation_controls.grow(**params)[0]
-    elif grown := job("grow", f"Grow {what} in {values['n_steps']} steps", generation.generate, params, start=True):
+    elif grown := job("grow", f"Grow {what} in {values['n_steps']} steps", generation.sample, params, start=True):
         trajectory = grown[0]
     if trajectory:
         crystal = trajectory.final
@@ -129,7 +129,7 @@ if trajectory:
     gallery = job(
         "gallery",
         f"Grow 16 × {what}",
-        generation.generate,
+        generation.sample,
         params | {"config": replace(config, candidates=1), "n_samples": 16, "n_frames": 26},
     )
     if gallery:
@@ -154,7 +154,7 @@ page.prose("What a failed crystal looks like", expanded=False)
 page.prose("The baseline without a network", expanded=False)
 page.prose("How the model was made", expanded=False)
 page.prose("Questions people ask", expanded=False)
-page.footer(generation.generate, values)
+page.footer(generation.sample, values)
 if trajectory and comparison:
     with meter:  # what chance would score is measured when everything else is on the page
         verdict(beside_chance(crystal, known))

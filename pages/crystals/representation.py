@@ -92,7 +92,7 @@ SCENES = [
 
 @st.cache_data(max_entries=64, max_size="64MB", show_spinner=False)
 def tell(**params):
-    story = representation.describe(**params)
+    story = representation.sample(**params)
     return story, representation.pair_difference(story.written, story.told)
 
 
@@ -105,7 +105,7 @@ def groups(params, tolerance):
 @st.cache_data(max_entries=64, show_spinner=False)
 def judge(params):
     story, _ = tell(**params)
-    return representation.sameness(story), representation.ladder(story.written), representation.ladder(story.told)
+    return representation.truth(story), representation.ladder(story.written), representation.ladder(story.told)
 
 
 stage, side = st.columns([2.5, 1], gap="medium")
@@ -194,7 +194,7 @@ with staircase:
 
 
 def grade():
-    found = representation.sameness(representation.describe(structure="rock salt NaCl", a=8.0, b=8.0, c=8.0, n_frames=2))
+    found = representation.truth(representation.sample(structure="rock salt NaCl", a=8.0, b=8.0, c=8.0, n_frames=2))
     right = 2 if found.rms is None else 0 if found.rms < 0.001 else 1
     answer = "no match" if found.rms is None else f"a match, rms {found.rms:.4f}"
     return right, f"The matcher says: {answer}; of the pair distances {found.difference:.0%} are other ones."
@@ -209,4 +209,4 @@ kit.predict(
 page.prose("What to look at")
 page.prose("Why is everything I generate P1?", expanded=False)
 page.prose("Your own data", expanded=False)
-page.footer(representation.describe, values)
+page.footer(representation.sample, values)

@@ -71,7 +71,7 @@ SCENES = [
 
 @st.cache_data(max_entries=16, max_size="128MB", show_spinner=False)
 def throw(**params):
-    return microstates.throw(**params)
+    return microstates.sample(**params)
 
 
 @st.cache_data(max_entries=32, max_size="96MB", show_spinner=False)
@@ -137,7 +137,7 @@ kit.figure(
 
 
 def grade():
-    few, many = (microstates.width(microstates.throw(**params | {"n_coins": n, "n_throws": 20_000})) for n in (n_coins, 4 * n_coins))
+    few, many = (microstates.width(microstates.sample(**params | {"n_coins": n, "n_throws": 20_000})) for n in (n_coins, 4 * n_coins))
     ratio = many.value / few.value
     right = min(range(3), key=lambda i: abs(math.log(ratio / (1, 0.5, 0.25)[i])))
     return right, f"With {n_coins} coins it is {few.value:.4f}, with {4 * n_coins} it is {many.value:.4f}: {ratio:.3f} times as wide."
@@ -151,4 +151,4 @@ kit.predict(
 )
 page.prose("What to look at")
 page.prose("Towards the three ensembles", expanded=False)
-page.footer(microstates.throw, values)
+page.footer(microstates.sample, values)

@@ -153,7 +153,7 @@ def asked(values: Mapping[str, Any]) -> str | int:
 
 
 def parameters(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments of `generation.generate`."""
+    """Arguments of `generation.sample`."""
     config = replace(
         generation.METHODS[values["method"]],
         steps=values["n_steps"],
@@ -177,7 +177,7 @@ def parameters(values: Mapping[str, Any]) -> dict[str, Any]:
 
 @st.cache_data(max_entries=64, max_size="64MB", show_spinner=False)
 def grow(**params) -> list[CrystalTrajectory]:
-    return generation.generate(**params)
+    return generation.sample(**params)
 
 
 def seated(trajectory: CrystalTrajectory, known: Mapping[str, Crystal]) -> CrystalTrajectory:

@@ -35,7 +35,7 @@ def assess(crystal: Crystal, known: dict):
 @st.cache_data(max_entries=64, show_spinner=False)
 def beside_chance(crystal: Crystal, known: dict) -> Comparison | None:
     """The same comparison with what chance would score; takes a dozen times as long."""
-    return compare(crystal, known)
+    return generation.truth(crystal, known)
 
 
 def captions(gallery: list[CrystalTrajectory], known: dict | None) -> list[str]:

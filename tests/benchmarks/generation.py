@@ -11,7 +11,7 @@ import time
 
 import torch
 
-from core.crystals.generation import generate
+from core.crystals.generation import sample
 from core.generator.registry import load_model
 from tests.benchmarks.report import write
 
@@ -32,7 +32,7 @@ CASES = (
 
 def seconds(model, formulas, n_samples, seed) -> float:
     started = time.perf_counter()
-    generate(model, formulas, n_samples=n_samples, seed=seed, progress=lambda done, total: None)
+    sample(model, formulas, n_samples=n_samples, seed=seed, progress=lambda done, total: None)
     return time.perf_counter() - started
 
 

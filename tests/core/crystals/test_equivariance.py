@@ -99,6 +99,12 @@ def test_the_denoiser_without_its_weights_is_left_out(monkeypatch):
         errors(n_draws=1)
 
 
+def test_only_the_equivariant_kernel_has_no_favourite_orientation():
+    grown = equivariance.sample(n_molecules=2000, seed=4)
+    assert torch.equal(grown["equivariant"].positions[0], grown["plain"].positions[0])
+    assert equivariance.truth(grown["equivariant"]).z < 4 < equivariance.truth(grown["plain"]).z
+
+
 def test_the_answer_is_a_displacement_in_angstrom():
     """A larger cell with the same fractions: the CSPNet's fractional answer is stretched with it where L L^T is not looked at."""
     cell = example("caesium chloride CsCl")

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from core.commands.generate import main
-from core.crystals.generation import forward, generate
+from core.crystals.generation import forward, sample, truth
 from core.generator.baselines.library import known_relative
 from core.generator.model.conversion import to_cells
 from core.generator.registry import FOLDER, KINDS, MODELS, ModelMissing, load_model
@@ -24,7 +24,7 @@ from core.structures.lattice import lattice_to_vector
 
 def grow(model, compositions, *, method="ancestral", n_steps=50, power=1.0, start=1.0, **options):
     config = replace(METHODS[method], steps=n_steps, power=power, start=start)
-    return generate(model, compositions, config, kind=kind_of(method), **options)
+    return sample(model, compositions, config, kind=kind_of(method), **options)
 
 
 ROCKSALT = Crystal([11, 17], [[0, 0, 0], [0.5, 0.5, 0.5]], (np.ones((3, 3)) - np.eye(3)) * 2.82)
@@ -138,6 +138,12 @@ def test_match_to_known():
     found = match_known(Crystal([17, 11], ROCKSALT.frac_coords + 0.2, ROCKSALT.lattice * 1.05), [caesium_chloride, ROCKSALT])
     assert found[0] == 1 and found[1] < 1e-6
     assert match_known(ROCKSALT, [Crystal([19, 17], ROCKSALT.frac_coords, ROCKSALT.lattice)]) is None
+
+
+def test_truth_knows_rock_salt_and_says_what_chance_would_score():
+    found = truth(ROCKSALT)
+    assert found.name == "rock salt NaCl" and found.rms < 1e-6 and found.chance_total == 12
+    assert truth(ROCKSALT, {}) is None and truth(Crystal([2], [[0, 0, 0]], 3 * np.eye(3))) is None
 
 
 def test_convergence_by_hand():

@@ -12,7 +12,6 @@ from core.crystals.representation import (
     cell_matrix,
     changed_numbers,
     deform,
-    describe,
     free_lattice_numbers,
     ladder,
     load,
@@ -20,8 +19,9 @@ from core.crystals.representation import (
     pair_difference,
     pair_distances,
     pair_histogram,
-    sameness,
+    sample,
     symmetry,
+    truth,
 )
 from core.structures.builtin import STRUCTURES
 from core.structures.cif import CrystalFileError
@@ -54,7 +54,7 @@ def test_wyckoff_positions_and_free_numbers(name):
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("name", ["rock salt NaCl", "wurtzite ZnS", "rutile TiO2", "layered LiCoO2"])
 def test_a_description_changes_numbers_and_no_physics(name, cell):
-    story = describe(structure=name, cell=cell, origin=0.37, rotation=51.0, shuffle=True, seed=3, n_frames=2)
+    story = sample(structure=name, cell=cell, origin=0.37, rotation=51.0, shuffle=True, seed=3, n_frames=2)
     assert changed_numbers(story)[0] > 0
     assert pair_difference(story.written, story.told) < ROUND_OFF
     np.testing.assert_allclose(niggli_parameters(story.told), niggli_parameters(story.written), atol=1e-5)
@@ -66,11 +66,11 @@ def test_a_description_changes_numbers_and_no_physics(name, cell):
 
 
 def test_the_path_starts_as_written_and_keeps_the_crystal_while_it_turns():
-    story = describe(structure="zinc blende ZnS", rotation=70, origin=0.2, n_frames=9)
+    story = sample(structure="zinc blende ZnS", rotation=70, origin=0.2, n_frames=9)
     np.testing.assert_allclose(story.path.lattices[0], story.written.lattice, atol=1e-9)
     assert all(pair_difference(story.written, story.path.frame(i)) < ROUND_OFF for i in range(story.path.n_frames))
     assert not np.allclose(story.path.lattices[3], story.path.lattices[0])
-    moved = describe(structure="zinc blende ZnS", c=6, n_frames=9)
+    moved = sample(structure="zinc blende ZnS", c=6, n_frames=9)
     assert pair_difference(moved.written, moved.path.final) > 0.05
 
 
@@ -90,27 +90,27 @@ def test_pair_distances_are_those_of_every_image():
 
 
 def test_the_matcher_does_not_see_a_volume_and_the_distances_do():
-    blown = sameness(describe(structure="rock salt NaCl", a=8, b=8, c=8, n_frames=2))
+    blown = truth(sample(structure="rock salt NaCl", a=8, b=8, c=8, n_frames=2))
     assert blown.rms == pytest.approx(0, abs=1e-6) and not blown.same and blown.difference > 0.5
-    again = sameness(describe(structure="rock salt NaCl", rotation=8, n_frames=2))
+    again = truth(sample(structure="rock salt NaCl", rotation=8, n_frames=2))
     assert again.rms == pytest.approx(0, abs=1e-6) and again.same
 
 
 def test_a_moved_atom_has_the_rms_that_arithmetic_gives():
     """One of N atoms moved by d: after the common shift is taken out, rms = d sqrt((1 - 1/N)/N) in units of (V/N)^(1/3)."""
-    story = describe(structure="caesium chloride CsCl", site=1, move=0.3, n_frames=2)
+    story = sample(structure="caesium chloride CsCl", site=1, move=0.3, n_frames=2)
     n, unit = 2, (story.written.volume / 2) ** (1 / 3)
 
     def expected(d):
         return d * math.sqrt((1 - 1 / n) / n) / unit
 
-    found = sameness(story).rms
+    found = truth(story).rms
     assert found == pytest.approx(expected(0.3), rel=1e-3)
     assert abs(found - expected(1.2 * 0.3)) > 0.1 * found
 
 
 def test_jitter_makes_p1_and_a_tolerance_brings_the_group_back():
-    story = describe(structure="perovskite SrTiO3", jitter=0.03, seed=5, n_frames=2)
+    story = sample(structure="perovskite SrTiO3", jitter=0.03, seed=5, n_frames=2)
     steps = {tolerance: number for tolerance, number, _ in ladder(story.told)}
     assert steps[0.001] == 1 and steps[0.3] == 221
     assert symmetry(story.told, 0.001).free == 6 + 3 * 5
@@ -144,18 +144,18 @@ def test_cells_have_the_volume_they_say():
 
 def test_a_cif_is_a_structure_and_bad_ones_are_named():
     cif = STRUCTURES["rutile TiO2"]().to_cif()
-    story = describe(structure=cif, cell="Niggli", rotation=10, n_frames=2)
+    story = sample(structure=cif, cell="Niggli", rotation=10, n_frames=2)
     assert pair_difference(story.written, STRUCTURES["rutile TiO2"]()) < 1e-3
     with pytest.raises(CrystalFileError):
-        describe(structure="data_x\nbanana")
+        sample(structure="data_x\nbanana")
     with pytest.raises(TooLarge, match="448 atoms"):
-        describe(structure="spinel MgAl2O4", cell="2×2×2")
+        sample(structure="spinel MgAl2O4", cell="2×2×2")
     with pytest.raises(ValueError, match="unknown cell"):
-        describe(structure="copper Cu", cell="banana")
+        sample(structure="copper Cu", cell="banana")
 
 
 def test_every_built_in_crystal_can_be_told_in_every_cell():
     for name in STRUCTURES:
         for cell in CELLS[:4]:
-            story = describe(structure=name, cell=cell, origin=0.1, n_frames=2)
+            story = sample(structure=name, cell=cell, origin=0.1, n_frames=2)
             assert pair_difference(story.written, story.told) < ROUND_OFF, (name, cell)

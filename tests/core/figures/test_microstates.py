@@ -7,7 +7,7 @@ from core.figures.microstates import count_table, entropy_figure, heads_figure, 
 from core.figures.microstates_stage import payload
 from core.figures.payload import unpack
 from core.figures.theme import DARK, LIGHT
-from core.foundations.microstates import binomial, log_count, throw, width, widths
+from core.foundations.microstates import binomial, log_count, sample, width, widths
 
 
 def trace(figure, name):
@@ -16,10 +16,10 @@ def trace(figure, name):
 
 
 def test_the_dots_end_in_their_columns():
-    movie = unpack(payload(throw(n_throws=5000, seed=2)))
+    movie = unpack(payload(sample(n_throws=5000, seed=2)))
     microstates, throws = (panel["positions"][-1] for panel in movie.panels)
     assert np.bincount(np.rint(microstates[:, 0]).astype(int)).tolist() == [1, 6, 15, 20, 15, 6, 1]
-    tossed = throw(n_throws=5000, seed=2).tosses.sum(1).numpy()
+    tossed = sample(n_throws=5000, seed=2).tosses.sum(1).numpy()
     assert (np.rint(throws[:, 0]).astype(int) == tossed).all()
     for n in range(7):
         pile = throws[np.rint(throws[:, 0]) == n, 1]
@@ -31,15 +31,15 @@ def test_the_dots_end_in_their_columns():
     "kw, view", [(dict(n_coins=1, n_throws=1), "all"), (dict(n_coins=200, p=0.02), "zoom"), (dict(n_coins=200), "all")]
 )
 def test_the_stage_holds_everything_that_falls(kw, view):
-    movie = unpack(payload(throw(**kw), view=view))
+    movie = unpack(payload(sample(**kw), view=view))
     assert all(panel["left"] <= 2 for panel in movie.header["panels"])  # beyond 4.5 standard deviations, at most
     with pytest.raises(ValueError, match="view"):
-        payload(throw(**kw), view="sideways")
+        payload(sample(**kw), view="sideways")
 
 
 @pytest.mark.parametrize("palette", [LIGHT, DARK])
 def test_figures_draw_exact_beside_counted(palette):
-    throws = throw(n_coins=12, n_throws=3000)
+    throws = sample(n_coins=12, n_throws=3000)
     heads = heads_figure(throws, palette=palette)
     exact = trace(heads, "exact ± 1 s.e.")
     assert np.allclose(exact.y, binomial(12, 0.5)[np.asarray(exact.x)]) and exact.marker.color == palette.exact
@@ -53,7 +53,7 @@ def test_figures_draw_exact_beside_counted(palette):
 
 
 def test_count_table():
-    table = dict(count_table(throw()))
+    table = dict(count_table(sample()))
     assert table["3 heads"].startswith("20 of 64 ways = 31.2%") and table["1 head"].startswith("6 of 64")
-    many = dict(count_table(throw(n_coins=200)))
+    many = dict(count_table(sample(n_coins=200)))
     assert many["Microstates, 2ᴺ"] == "1.61·10<sup>60</sup>" and many["ln W there"] == "135.75"

@@ -17,8 +17,8 @@ from core.foundations.microstates import (
     log_count,
     microstates,
     relative_width,
+    sample,
     stirling,
-    throw,
     toss,
     truth,
     variance,
@@ -58,17 +58,17 @@ def test_many_microstates_are_spread_like_w(n_coins):
 
 @pytest.mark.parametrize("n_coins, p, n_throws", [(6, 0.5, 200_000), (40, 0.3, 100_000), (200, 0.5, 1_000_000), (1, 0.9, 5000)])
 def test_throws_follow_the_binomial(n_coins, p, n_throws):
-    throws = throw(n_coins=n_coins, p=p, n_throws=n_throws, seed=1)
+    throws = sample(n_coins=n_coins, p=p, n_throws=n_throws, seed=1)
     assert int(throws.counts.sum()) == n_throws == throws.n_throws
     assert furthest(throws.counts, binomial(n_coins, p)) < 4 < furthest(throws.counts, binomial(n_coins, p / 1.2))
     assert truth(throws).z < 4 < truth(replace(throws, p=p / 1.2)).z
 
 
 def test_the_throws_of_the_stage_are_among_all_and_never_change():
-    few, many = throw(n_coins=30, n_throws=500, seed=3), throw(n_coins=30, n_throws=50_000, seed=3)
+    few, many = sample(n_coins=30, n_throws=500, seed=3), sample(n_coins=30, n_throws=50_000, seed=3)
     assert torch.equal(few.heads, many.heads[:500]) and torch.equal(few.tosses, many.tosses[:500])
     assert len(many.tosses) == SHOWN and torch.equal(many.tosses.sum(1), many.heads[:SHOWN])
-    assert not torch.equal(few.heads, throw(n_coins=30, n_throws=500, seed=4).heads)
+    assert not torch.equal(few.heads, sample(n_coins=30, n_throws=500, seed=4).heads)
 
 
 @pytest.mark.parametrize("n_coins", [2, 6, 60, 200])
@@ -96,7 +96,7 @@ def test_relative_width_falls_like_one_over_root_n(p):
 
 def test_the_error_of_the_width_is_its_spread_over_repetitions():
     repeats = 200
-    values = [width(throw(n_coins=10, p=0.3, n_throws=400, seed=s)) for s in range(repeats)]
+    values = [width(sample(n_coins=10, p=0.3, n_throws=400, seed=s)) for s in range(repeats)]
     spread = torch.tensor([v.value for v in values]).std()
     stated = math.sqrt(sum(v.error**2 for v in values) / repeats)
     tolerance = 4 / math.sqrt(2 * (repeats - 1))
@@ -130,16 +130,16 @@ def test_coins_with_memory_coin_by_coin_and_all_at_once():
     one_by_one = toss(40, 0.4, 0.7, 60_000, torch.Generator().manual_seed(2))
     assert furthest(torch.bincount(one_by_one.sum(1), minlength=41), law) < 4
     assert furthest(torch.bincount(one_by_one.sum(1), minlength=41), off) > 4
-    assert furthest(throw(**kw, n_throws=100_000, seed=2).counts, law) < 4
+    assert furthest(sample(**kw, n_throws=100_000, seed=2).counts, law) < 4
     coin = one_by_one.float()
     correlation = ((coin[:, 10] - 0.4) * (coin[:, 12] - 0.4)).mean() / 0.24
     assert abs(float(correlation) - 0.7**2) < 4 / math.sqrt(60_000) < abs(float(correlation) - 1.2 * 0.7**2)
-    assert truth(throw(**kw, n_throws=10_000)).verdict.startswith("Far")
+    assert truth(sample(**kw, n_throws=10_000)).verdict.startswith("Far")
 
 
 @pytest.mark.parametrize("p", [0.5, 0.85])
 def test_throwing_counts_microstates(p):
-    counted = counted_entropy(throw(n_coins=50, p=p, n_throws=1_000_000, seed=6))
+    counted = counted_entropy(sample(n_coins=50, p=p, n_throws=1_000_000, seed=6))
     often = counted.error < 0.05
     exact = log_count(50)[counted.heads]
     assert (((counted.value - exact) / counted.error)[often].abs() < 4).all()
@@ -148,9 +148,9 @@ def test_throwing_counts_microstates(p):
 
 
 def test_a_loaded_coin_counts_what_a_fair_one_never_shows():
-    fair, loaded = (counted_entropy(throw(n_coins=200, p=p, n_throws=1_000_000, seed=1)).heads for p in (0.5, 0.9))
+    fair, loaded = (counted_entropy(sample(n_coins=200, p=p, n_throws=1_000_000, seed=1)).heads for p in (0.5, 0.9))
     assert int(fair.max()) < 150 < int(loaded.min())
-    sticky = counted_entropy(throw(n_coins=30, memory=0.8, n_throws=100_000))
+    sticky = counted_entropy(sample(n_coins=30, memory=0.8, n_throws=100_000))
     gap = (sticky.value - log_count(30)[sticky.heads]).abs() / sticky.error
     assert float(gap.max()) > 40
 
@@ -158,9 +158,9 @@ def test_a_loaded_coin_counts_what_a_fair_one_never_shows():
 @pytest.mark.parametrize("bad", [dict(n_coins=0), dict(p=0.0), dict(p=1.0), dict(memory=1.0), dict(n_throws=0), dict(p=math.nan)])
 def test_numbers_that_make_no_throw_are_refused(bad):
     with pytest.raises(ValueError):
-        throw(**bad)
+        sample(**bad)
 
 
 def test_one_throw_has_no_width():
-    lone = throw(n_throws=1)
+    lone = sample(n_throws=1)
     assert math.isnan(width(lone).value) and lone.tosses.shape == (1, 6) and 0 < truth(lone).value < 1

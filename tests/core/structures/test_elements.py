@@ -23,7 +23,7 @@ def test_symbols_by_number():
 def test_a_worker_that_grows_crystals_is_light():
     code = (
         "import sys; from core.crystals import generation; from core.generator.sampling.config import SamplerConfig\n"
-        "generation.generate('perov5', ['Sr1 Ti1 O3'], SamplerConfig(steps=2), n_frames=2)\n"
+        "generation.sample('perov5', ['Sr1 Ti1 O3'], SamplerConfig(steps=2), n_frames=2)\n"
         "print({m.split('.')[0] for m in sys.modules} & {'streamlit', 'pymatgen', 'pandas', 'plotly', 'smact', 'scipy'})"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "set()"

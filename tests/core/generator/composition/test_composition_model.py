@@ -9,7 +9,7 @@ import torch
 from scipy.stats import chi2
 
 from core.commands.generate import main as generate_main
-from core.crystals.generation import generate
+from core.crystals.generation import sample
 from core.generator.baselines.element_exchange import replacement_table
 from core.generator.baselines.substitution import Library
 from core.generator.composition.composition_model import CompositionModel, draw_compositions, element_table
@@ -145,15 +145,15 @@ def test_command_writes_a_composer_that_a_flow_can_use(pool, models_folder, tmp_
         about | {"atom_counts": [2, 3, 5], "size_shares": [0.5, 0.0, 0.5]},
     )
     flow = load_model("mp20", tmp_path, kind="flow")
-    grown = generate(flow, [5, 2], SamplerConfig(steps=3), n_samples=2, kind="flow")
+    grown = sample(flow, [5, 2], SamplerConfig(steps=3), n_samples=2, kind="flow")
     assert [one.final.n_atoms for one in grown] == [5, 5, 2, 2]
-    assert [one.final.numbers.tolist() for one in generate(flow, [5, 2], SamplerConfig(steps=2), n_samples=2, kind="flow", seed=0)] == [
+    assert [one.final.numbers.tolist() for one in sample(flow, [5, 2], SamplerConfig(steps=2), n_samples=2, kind="flow", seed=0)] == [
         one.final.numbers.tolist() for one in grown
     ]
     out = tmp_path / "out.npz"
     command = ["--model", "mp20", "--models-folder", str(tmp_path), "--de-novo", "7", "--steps", "3", "--out", str(out)]
     with pytest.raises(FormulaError, match="No crystal of the training data has 3 atoms"):
-        generate(flow, [3], SamplerConfig(steps=2), kind="flow")
+        sample(flow, [3], SamplerConfig(steps=2), kind="flow")
     assert generate_main(command) == 0
     made = load_arrays(out)
     assert len(made) == 7 and set(made.num_atoms.tolist()) == {2, 5} and made.numbers.min() > 0

@@ -1,0 +1,99 @@
+"""Every chapter keeps the contract, and whoever breaks it is told in words what is missing and where."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from core import contract
+from core.chapters import CHAPTERS, Chapter
+from core.commands import new_chapter
+
+ROOT = Path(__file__).resolve().parents[2]
+PROBE = Chapter("crystals", "probe", "A probe", "What is missing?", "science")
+REGISTRY = (*CHAPTERS, PROBE)
+CORE, FIGURES, PAGE, TEXT, TEST, DIRECTION = contract.files(PROBE)
+SECTION = r"## {0}\n.*?(?=^## |\Z)"
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.slug)
+def test_chapter_keeps_the_contract(chapter):
+    assert contract.problems(chapter) == []
+
+
+@pytest.fixture
+def root(tmp_path):
+    """A folder with a whole chapter in it."""
+    changes = new_chapter.make(PROBE, ROOT)
+    new_chapter.write({path: changes[path] for path in contract.files(PROBE)}, tmp_path)
+    return tmp_path
+
+
+def test_a_whole_chapter_has_no_problems(root):
+    assert contract.problems(PROBE, root, REGISTRY) == []
+
+
+@pytest.mark.parametrize("path", contract.files(PROBE))
+def test_a_missing_file_is_named(path, root):
+    (root / path).unlink()
+    assert contract.problems(PROBE, root, REGISTRY) == [f"{path} does not exist: {contract.files(PROBE)[path]}."]
+
+
+FAULTS = {
+    "no reproduce": (TEXT, SECTION.format("Reproduce"), "", "has no section 'Reproduce': write a line '## Reproduce'"),
+    "no lead": (TEXT, SECTION.format("Lead"), "", "has no section 'Lead'"),
+    "no equation": (TEXT, SECTION.format("Equation"), "", "has no section 'Equation'"),
+    "no look": (TEXT, "## What to look at", "## What to see", "has no section 'What to look at'"),
+    "empty section": (TEXT, SECTION.format("In the lecture"), "## In the lecture\n\n", "has nothing under '## In the lecture'"),
+    "no code": (TEXT, "```python", "```text", "has a recipe (under '## Reproduce') without code"),
+    "no figure": (TEXT, r"\nfigure = ", "\npicture = ", "never assigns `figure`"),
+    "no params": (TEXT, "params", "settings", "never reads `params`"),
+    "broken recipe": (TEXT, r"sample\(\*\*params\)", "sample(**params", "(under '## Reproduce') that is not Python: '(' was never closed"),
+    "unknown chapter": (TEXT, "## Equation", "See [[nowhere]].\n\n## Equation", "refers to 'nowhere', and no chapter"),
+    "unknown link": (TEXT, "## Equation", "See [it](nowhere?a=1).\n\n## Equation", "refers to 'nowhere', and no chapter"),
+    "typed number": (TEXT, "## Equation", "See chapter " + "7.\n\n## Equation", "types “chapter " + "7”"),
+    "no sample": (CORE, r"def sample\(", "def draw(", "has no public function `sample` (or `solve`, or `fit`)"),
+    "no truth": (CORE, r"def truth\(", "def lies(", "has no public function `truth`"),
+    "not Python": (CORE, r"def truth\(", "def truth(]", "is not Python"),
+    "no scene that breaks": (PAGE, "breaks=True", "breaks=False", "has no scene that breaks the method on purpose"),
+    "no prediction": (PAGE, r"kit\.predict\(.*?\n\)\n", "", "never calls kit.predict('probe', …)"),
+    "prediction of another": (
+        PAGE,
+        r'predict\(\n    "probe"',
+        'predict(\n    "brownian"',
+        "kit.predict is given 'brownian' and must be given 'probe'",
+    ),
+    "page of another": (PAGE, r'kit\.chapter\(\n    "probe"', 'kit.chapter(\n    "brownian"', "kit.chapter is given 'brownian'"),
+    "one option": (PAGE, r'\["as wide as before", .*\]', '["as wide as before"]', "at least two options, not 1"),
+    "no such option": (PAGE, "return right, ", "return 3, ", "`grade` answers 3, and the 3 options are 0 to 2"),
+    "no such option later": (PAGE, r"right = .*", "right = 0 if stiff > soft else 5", "`grade` answers 5"),
+    "grade says nothing": (PAGE, r"return right, .*", "return right, 0, 1", "must return two things"),
+    "no exports": (PAGE, r"page\.exports\(params\)\n", "", "never calls page.exports(…)"),
+    "no scenes": (PAGE, r" *page\.scenes\(SCENES\)\n", "", "never calls page.scenes(…)"),
+    "no footer": (PAGE, r"page\.footer\(.*\n", "", "never calls page.footer(…)"),
+    "long page": (PAGE, r"\Z", "# more\n" * 200, "lines, more than 260"),
+    "no test": (TEST, "def test_", "def check_", "holds no test"),
+    "no test of the page": (DIRECTION, "def test_", "def check_", "holds no test"),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_is_named_where_it_is(name, root):
+    path, pattern, replacement, words = FAULTS[name]
+    whole = (root / path).read_text()
+    broken = re.sub(pattern, replacement.replace("\\", r"\\"), whole, flags=re.MULTILINE | re.DOTALL if ".*?" in pattern else re.MULTILINE)
+    assert broken != whole
+    (root / path).write_text(broken)
+    found = contract.problems(PROBE, root, REGISTRY)
+    assert found and all(problem.startswith(path) for problem in found)
+    assert any(words in problem for problem in found), found
+
+
+def test_the_place_in_the_registry(root):
+    twin = Chapter("crystals", "probe", "Another", "Who else?", "science")
+    (found,) = contract.problems(PROBE, root, (*CHAPTERS, twin, PROBE))
+    assert "more than one chapter with the slug 'probe'" in found
+    (found,) = contract.problems(PROBE, root, (PROBE, *CHAPTERS))
+    assert "other chapters between those of the part 'crystals'" in found
+    home = Chapter("crystals", "home", "Home", "Whose?", "science")
+    assert "a page beside the chapters with the slug 'home'" in contract.problems(home, root, (*CHAPTERS, home))[0]
