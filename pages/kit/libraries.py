@@ -4,6 +4,7 @@ A fresh server loads `FIRST` before it answers; that is all the home page needs.
 loads the app itself, and every other page waits until it is there.
 """
 
+import gc
 import importlib
 import sys
 import threading
@@ -24,17 +25,29 @@ REST = (
 SLOW = FIRST + REST
 AFTER = 1.0  # seconds in which the server comes up
 
+MANY = 50  # modules imported since, that are worth freezing again
+
 _lock = threading.Lock()
+_frozen = 0  # modules that were there when the collector was last told to pass over them
 
 
 def load(names: tuple[str, ...] = SLOW) -> None:
-    """Import them, or wait until another thread has done so; with SMACT comes the table that it reads when it is first asked."""
+    """Import them, or wait until another thread has done so; with SMACT comes the table that it reads when it is first asked.
+
+    What they brought is then left out of garbage collection (`gc.freeze`): Streamlit collects everything after every run of a page, and
+    most of its time went into looking at a million objects of these libraries again.
+    """
+    global _frozen
     with _lock:
         for name in names:
             if name not in sys.modules:
                 importlib.import_module(name)
                 if name == "smact.screening":
                     composition_valid((11, 17))
+        if len(sys.modules) > _frozen + MANY:
+            gc.collect()
+            gc.freeze()
+            _frozen = len(sys.modules)
 
 
 def load_soon() -> None:
