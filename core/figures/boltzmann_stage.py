@@ -9,6 +9,7 @@ from scipy.special import erf
 from core.figures.payload import Panel, grid_points, pack_player
 from core.foundations.boltzmann import Landscape, Run
 from core.foundations.ensembles import Copies, exact
+from core.numerics.trajectory import held_frames
 
 X = 4.0  # half the width of the view
 CELLS = (100, 240)
@@ -35,8 +36,7 @@ def landscape_payload(run: Run) -> bytes:
     top = max([float(energy) for _, energy, _ in landscape.stationary])
     high = max(top + 0.6, float(np.quantile(total.numpy()[:: max(1, len(total) // 20)], 0.998)))
     bounds = (-X, X, low - 0.12 * (high - low), high)
-    moments = np.unique(np.linspace(0, len(kT) - 1, MOMENTS if np.ptp(kT) else 1).round().astype(int))
-    held = np.abs(np.arange(len(kT))[:, None] - moments).argmin(1)
+    moments, held = (index.numpy() for index in held_frames(len(kT), MOMENTS if np.ptp(kT) else 1))
     cells = grid_points(bounds, CELLS).reshape(*CELLS, 2)
     ground = cells[..., 1] < np.interp(cells[0, :, 0], landscape.x, landscape.energy)[None]
     p = np.stack([np.interp(cells[0, :, 0], landscape.x, landscape.density(t)) for t in kT[moments]])

@@ -8,7 +8,7 @@ from core.crystals.equivariance import MOVES, Cell, as_crystal, movie
 from core.figures.crystal_payload import pack_crystals
 from core.figures.payload import Panel, grid_points, pack_player
 from core.numerics.rigid_molecule import ATOMS, SCHEDULE, density
-from core.numerics.trajectory import Trajectory
+from core.numerics.trajectory import Trajectory, held_frames
 
 HALF, CELLS, MOMENTS = 3.5, 64, 24
 BOUNDS = (-HALF, HALF, -HALF, HALF)
@@ -30,8 +30,7 @@ def molecule_payload(runs: dict[str, Trajectory]) -> bytes:
     """Player payload: molecules grown by each kernel over the exact density of a perfect model with that kernel."""
     times = next(iter(runs.values())).times
     points = torch.as_tensor(grid_points(BOUNDS, (CELLS, CELLS)))
-    keys = torch.linspace(0, len(times) - 1, min(MOMENTS, len(times))).round().long()
-    held = (torch.arange(len(times))[:, None] - keys).abs().argmin(1)
+    keys, held = held_frames(len(times), MOMENTS)
     panels = []
     for kernel, run in runs.items():
         each = torch.stack([density(points, sigma, kernel=kernel).reshape(CELLS, CELLS) for sigma in SCHEDULE.sigma(times[keys]).tolist()])

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from core.figures.payload import Panel, pack_player
-from core.numerics.trajectory import Trajectory
+from core.numerics.trajectory import Trajectory, held_frames
 from core.physics.fokker_planck import Solution, current, washboard_diffusion
 
 CELLS, EDGES, ARROWS, MOMENTS = 180, 129, 15, 64
@@ -58,8 +58,7 @@ def payload(solution: Solution, walks: tuple[Trajectory, Trajectory]) -> bytes:
         ).astype("f4")
         for axis in (0, 1)
     )
-    moments = np.unique(np.linspace(0, len(times) - 1, min(MOMENTS, len(times))).round().astype(int))
-    held = np.abs(np.arange(len(times))[:, None] - moments).argmin(1)
+    moments, held = (index.numpy() for index in held_frames(len(times), MOMENTS))
     arrows = np.stack([_visible(_coarse(J)) for J in current(solution, moments)[:, view, view]]).astype("f4")[held]
     density = solution.p[:, view, view].astype("f4")
     for title, walk in zip(TITLES, walks):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 
 from core.figures.payload import Panel, pack_player
 from core.learning.forward_process import clock
 from core.numerics.densities import get_dataset
 from core.numerics.frames import density_frames, stage_scale
-from core.numerics.trajectory import Trajectory
+from core.numerics.trajectory import Trajectory, held_frames
 
 HALF = 3.2
 BOUNDS = (-HALF, HALF, -HALF, HALF)
@@ -19,9 +18,8 @@ RULES = {"Euler": "stepped, Euler", "transition": "stepped, exact transition"}
 
 def background(dataset: str, schedule: str, variant: str, times: torch.Tensor) -> dict:
     """Exact density (T, H, W) and marginals of x_t / stage_scale, at MOMENTS of the times and held in between. Cache it."""
-    keys = np.unique(np.linspace(0, len(times) - 1, min(MOMENTS, len(times))).round().astype(int))
-    held = torch.as_tensor(np.abs(np.arange(len(times))[:, None] - keys[None]).argmin(1))
-    moments, path, data = times[torch.as_tensor(keys)], clock(schedule, variant), get_dataset(dataset)
+    keys, held = held_frames(len(times), MOMENTS)
+    moments, path, data = times[keys], clock(schedule, variant), get_dataset(dataset)
     density = density_frames(data, path, moments, BOUNDS, CELLS, on_stage=True)
     edges = torch.linspace(-HALF, HALF, EDGES)[:, None]
     marginals = []

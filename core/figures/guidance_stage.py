@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 
 from core.figures.payload import Panel, pack_player
 from core.learning import guidance
 from core.learning.guidance import PATH
 from core.numerics.frames import cell_centres
-from core.numerics.trajectory import Trajectory
+from core.numerics.trajectory import Trajectory, held_frames, nearest
 
 HALF = 3.0
 BOUNDS = (-HALF, HALF, -HALF, HALF)
@@ -28,13 +27,12 @@ def payload(dataset: str, label: int, gamma: float, guide: str, guided: Trajecto
     """Left: the density whose score is the guided field, p_t(x) p_t(y|x)^gamma, and the field that is walked along. Right: the tilt,
     noised. The curves at the edges are the tilt's on both sides."""
     times = guided.times
-    keys = np.unique(np.linspace(0, len(times) - 1, min(MOMENTS, len(times))).round().astype(int))
-    held = torch.as_tensor(np.abs(np.arange(len(times))[:, None] - keys[None]).argmin(1))
+    keys, held = held_frames(len(times), MOMENTS)
     data, tilt = guidance.get_labelled(dataset), guidance.tilt(dataset, label, gamma)
     field = guidance.field(dataset, label, gamma, guide)
     cells, places = cell_centres(BOUNDS, CELLS), cell_centres(BOUNDS, ARROWS)
     left, right, fields, wanted = [], [], [], []
-    for t in times[torch.as_tensor(keys)].tolist():
+    for t in times[keys].tolist():
         law, noised = data.density.diffused(PATH, t), tilt.diffused(PATH, t)
         left.append(_normalised(law.log_prob(cells) + gamma * data.log_class(cells, label, law)))
         right.append(noised.fields(*[_axis(CELLS)] * 2)[0].float())
@@ -45,7 +43,6 @@ def payload(dataset: str, label: int, gamma: float, guide: str, guided: Trajecto
     fields, wanted = (torch.stack(rows).reshape(-1, ARROWS, ARROWS, 2)[held] for rows in (fields, wanted))
     cell = 2 * HALF / CELLS
     marginals = right.sum(1) * cell, right.sum(2) * cell
-    nearest = (promised.times[None] - times[:, None]).abs().argmin(1)
     panels = [
         Panel(
             guided.positions,
@@ -60,7 +57,7 @@ def payload(dataset: str, label: int, gamma: float, guide: str, guided: Trajecto
             marginals_exact=marginals,
         ),
         Panel(
-            promised.positions[nearest],
+            promised.positions[nearest(promised.times, times)],
             title="the tilt's own score",
             name="particles of the tilt",
             role="data",

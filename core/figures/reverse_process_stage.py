@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 
 from core.figures.payload import Panel, pack_player
 from core.learning.reverse_process import exact_density_frames, exact_score_frames
-from core.numerics.trajectory import Trajectory
+from core.numerics.trajectory import Trajectory, held_frames, nearest
 
 HALF = 3.0
 BOUNDS = (-HALF, HALF, -HALF, HALF)
@@ -21,9 +20,8 @@ def background(dataset: str, schedule: str, times: torch.Tensor, *, score: str =
 
     Costs as much as the sampling itself and depends on nothing random: cache it.
     """
-    keys = np.unique(np.linspace(0, len(times) - 1, min(MOMENTS, len(times))).round().astype(int))
-    held = torch.as_tensor(np.abs(np.arange(len(times))[:, None] - keys[None]).argmin(1))
-    moments = times[torch.as_tensor(keys)]
+    keys, held = held_frames(len(times), MOMENTS)
+    moments = times[keys]
     density = exact_density_frames(dataset, schedule, moments, BOUNDS, CELLS, on_stage=True)
     arrows = exact_score_frames(dataset, schedule, moments, BOUNDS, ARROWS, on_stage=True, score=score) * sign
     cell = 2 * HALF / CELLS
@@ -39,8 +37,8 @@ def payload(runs: Sequence[tuple[str, Trajectory]], scene: dict) -> bytes:
     times = runs[0][1].times
     panels = []
     for title, run in runs:
-        nearest = (run.times[None] - times[:, None]).abs().argmin(1)
-        panels.append(Panel(run.positions[nearest], title=title, name="particles", role="sample", arrow_role="score", **scene))
+        shown = run.positions[nearest(run.times, times)]
+        panels.append(Panel(shown, title=title, name="particles", role="sample", arrow_role="score", **scene))
     return pack_player(
         panels,
         times=times,

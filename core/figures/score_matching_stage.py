@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 
 from core.figures.payload import Panel, grid_points, pack_player
 from core.learning.score_matching import SCHEDULE, Snapshot, data, plane_errors
-from core.numerics.trajectory import Trajectory
+from core.numerics.trajectory import Trajectory, held_frames
 
 HALF = 3.0
 BOUNDS = (-HALF, HALF, -HALF, HALF)
 CELLS, ARROWS, MOMENTS = 48, 13, 24
-
-
-def _moments(times: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """MOMENTS of the times, and for every time the nearest of them."""
-    keys = np.unique(np.linspace(0, len(times) - 1, min(MOMENTS, len(times))).round().astype(int))
-    held = torch.as_tensor(np.abs(np.arange(len(times))[:, None] - keys[None]).argmin(1))
-    return times[torch.as_tensor(keys)], held
 
 
 def _points(n: int) -> torch.Tensor:
@@ -27,8 +19,8 @@ def _points(n: int) -> torch.Tensor:
 
 def exact_scene(dataset: str, times: torch.Tensor) -> dict:
     """Exact density, marginals and score at some moments, held in between; depends on no network: cache it."""
-    moments, held = _moments(times)
-    laws = [data(dataset).diffused(SCHEDULE, t) for t in moments.tolist()]
+    keys, held = held_frames(len(times), MOMENTS)
+    laws = [data(dataset).diffused(SCHEDULE, t) for t in times[keys].tolist()]
     density = torch.stack([law.log_prob(_points(CELLS)).exp() for law in laws]).reshape(-1, CELLS, CELLS)
     arrows = torch.stack([law.score(_points(ARROWS)) for law in laws]).reshape(-1, ARROWS, ARROWS, 2)
     cell = 2 * HALF / CELLS
@@ -42,7 +34,8 @@ def exact_scene(dataset: str, times: torch.Tensor) -> dict:
 def payload(shot: Snapshot, exact: Trajectory, learned: Trajectory, scene: dict) -> bytes:
     """Two panels on one clock. The second shows the learned arrows and sigma |s - exact| behind the particles, each frame on its scale."""
     dataset = shot.settings.dataset
-    moments, held = _moments(learned.times)
+    keys, held = held_frames(learned.n_frames, MOMENTS)
+    moments = learned.times[keys]
     error = plane_errors(shot.field, dataset, moments, _points(CELLS)).reshape(-1, CELLS, CELLS)
     with torch.no_grad():
         arrows = torch.stack([shot.field(_points(ARROWS), torch.full((1, 1), t)) for t in moments.tolist()])

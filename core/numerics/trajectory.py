@@ -52,6 +52,18 @@ def frame_indices(n_states: int, n_frames: int) -> Tensor:
     return torch.linspace(0, n_states - 1, min(n_states, n_frames)).round().long().unique()
 
 
+def nearest(values: Tensor, targets: Tensor) -> Tensor:
+    """(M,): for each of `targets` (M,), the index of the nearest of `values` (K,)."""
+    return (targets[:, None] - values).abs().argmin(1)
+
+
+def held_frames(n_states: int, n_frames: int) -> tuple[Tensor, Tensor]:
+    """What is worked out at a few moments and held in between: `moments` (K,) as of `frame_indices`, and for every state which of
+    them is nearest, `held` (n_states,), so that rows (K, ...) worked out at `moments` become rows[held] (n_states, ...)."""
+    moments = frame_indices(n_states, n_frames)
+    return moments, nearest(moments, torch.arange(n_states))
+
+
 def collect(states: Iterable[Tensor], times: Tensor, *, n_frames: int = 200) -> Trajectory:
     """Run a sampler to its end, keeping at most `n_frames` of its states.
 

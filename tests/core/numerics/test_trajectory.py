@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from core.numerics.trajectory import Trajectory, collect, frame_indices
+from core.numerics.trajectory import Trajectory, collect, frame_indices, held_frames, nearest
 
 
 def test_collect_keeps_first_last_and_copies():
@@ -21,6 +21,21 @@ def test_collect_keeps_first_last_and_copies():
 def test_one_frame_is_the_last_and_many_frames_are_all():
     assert frame_indices(7, 1).tolist() == [6]
     assert frame_indices(7, 100).tolist() == list(range(7))
+
+
+def test_every_state_holds_the_moment_nearest_to_it():
+    moments, held = held_frames(9, 3)
+    assert moments.tolist() == [0, 4, 8]
+    gap = (moments - torch.arange(9)[:, None]).abs()  # (9, 3)
+    assert held.shape == (9,) and torch.equal(gap.gather(1, held[:, None]).squeeze(1), gap.amin(1))
+    assert held[[0, 1, 3, 4, 5, 7, 8]].tolist() == [0, 0, 1, 1, 1, 2, 2]  # midway between two moments either will do
+    for n_states, n_frames in ((1, 5), (7, 1), (5, 5), (11, 40)):
+        moments, held = held_frames(n_states, n_frames)
+        assert len(moments) == min(n_states, n_frames) == int(held.max()) + 1 and len(held) == n_states
+
+
+def test_nearest_works_in_any_order_of_time():
+    assert nearest(torch.tensor([1.0, 0.5, 0.0]), torch.tensor([0.9, 0.1, 0.6, 0.2])).tolist() == [0, 2, 1, 2]
 
 
 def test_shapes_are_checked():
