@@ -7,10 +7,10 @@ import math
 import torch
 
 from core.figures.payload import Panel, grid_points, pack_player
-from core.numerics.trajectory import Trajectory
+from core.numerics.trajectory import Trajectory, held_frames
 from core.physics.langevin import Run, System, law, position_density
 
-CELLS, EDGES, ARROWS = 160, 129, (13, 17)
+CELLS, EDGES, ARROWS, MOMENTS = 160, 129, (13, 17), 48
 
 
 def reach(system: System, t_end: float) -> float:
@@ -91,12 +91,12 @@ def _phase_density(system: System, times: torch.Tensor, bounds: tuple[float, ...
     if system.kind == "double well":
         energy = system.landscape.energy(points[:, :1]) + 0.5 * system.mass * points[:, 1].square()
         return torch.exp(-(energy - energy.min()) / system.kT).reshape(1, *size).float()
-    exact = law(system, times[torch.linspace(0, len(times) - 1, min(48, len(times))).round().long()])
+    moments, held = held_frames(len(times), MOMENTS)
+    exact = law(system, times[moments])
     apart = points[None] - exact.mean[:, None]
     squeezed = exact.covariance + 1e-6 * torch.diag_embed(torch.diagonal(exact.covariance, dim1=1, dim2=2))
     weight = torch.exp(-0.5 * torch.einsum("tni,tij,tnj->tn", apart, torch.linalg.inv(squeezed), apart))
-    frames = weight.reshape(-1, *size).float()
-    return frames[torch.linspace(0, len(frames) - 1, len(times)).round().long()]
+    return weight.reshape(-1, *size).float()[held]
 
 
 def _drift(system: System, bounds: tuple[float, ...]) -> torch.Tensor:
