@@ -35,8 +35,11 @@ class Server:
     process: psutil.Popen = field(init=False)
 
     def __post_init__(self):
-        command = [sys.executable, "-m", "pages.kit.serve", "--server.port", str(self.port)]
-        self.process = psutil.Popen(command, cwd=self.root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        command = ["core.cli", "run"] if (self.root / "core" / "cli.py").exists() else ["pages.kit.serve"]  # version 0.1 had no n2c
+        options = ["--server.port", str(self.port)]
+        self.process = psutil.Popen(
+            [sys.executable, "-m", *command, *options], cwd=self.root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         for _ in range(600):
             try:
                 urllib.request.urlopen(f"http://127.0.0.1:{self.port}/_stcore/health", timeout=1).read()
