@@ -42,7 +42,7 @@ from core.numerics.trajectory import Trajectory
 from core.structures.builtin import STRUCTURES
 from core.structures.crystal import Crystal, CrystalTrajectory
 from core.structures.lattice import lattice_to_vector
-from core.structures.symmetry import unimodular_matrices
+from core.structures.symmetry import rotation_matrix, unimodular_matrices
 
 Network = Callable[[Tensor, Tensor, Tensor], Tensor]
 NETWORKS = ("MLP", "EGNN", "CSPNet", "Denoiser")
@@ -71,7 +71,7 @@ class Described:
 
 def _rotation(cell: Cell, share: float, g: torch.Generator) -> Described:
     axis = torch.randn(3, generator=g, dtype=torch.float64)
-    turn = _about(axis / axis.norm(), 2 * math.pi * share)
+    turn = torch.from_numpy(rotation_matrix(axis, 2 * math.pi * share).T)
     return _as(cell, lattice=cell.lattice @ turn, turn=turn)
 
 
@@ -276,13 +276,6 @@ def as_crystal(cell: Cell) -> Crystal:
 @cache
 def _built(name: str) -> Crystal:
     return STRUCTURES[name]()
-
-
-def _about(axis: Tensor, angle: float) -> Tensor:
-    """Rodrigues' rotation matrix for rows."""
-    x, y, z = axis.tolist()
-    k = torch.tensor([[0, z, -y], [-z, 0, x], [y, -x, 0]], dtype=torch.float64)
-    return torch.eye(3, dtype=torch.float64) + math.sin(angle) * k + (1 - math.cos(angle)) * k @ k
 
 
 def _as(cell: Cell, *, numbers=None, frac=None, lattice=None, order=None, turn=None) -> Described:

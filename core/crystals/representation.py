@@ -24,6 +24,7 @@ from core.metrics.matching import match_rms
 from core.structures.builtin import STRUCTURES
 from core.structures.cif import read_cif
 from core.structures.crystal import Crystal, CrystalTrajectory
+from core.structures.symmetry import rotation_matrix
 
 MAX_ATOMS = 400  # what the player draws
 CELLS = ("as written", "primitive", "Niggli", "skewed", "2×1×1", "2×2×2")
@@ -74,7 +75,7 @@ def deform(
     """
     lattice = crystal.lattice.copy()
     if gamma:
-        lattice[1] = _rotation(np.cross(lattice[0], lattice[1]), math.radians(gamma)) @ lattice[1]
+        lattice[1] = rotation_matrix(np.cross(lattice[0], lattice[1]), math.radians(gamma)) @ lattice[1]
     lattice = lattice * (1 + np.array(stretch)[:, None] / 100)
     shifts = jitter * np.random.default_rng(seed).standard_normal((crystal.n_atoms, 3))
     if site:
@@ -178,7 +179,7 @@ def sample(
             "jitter": deformed * jitter,
         }
         now = deform(written, **part)
-        lattice = matrix @ now.lattice @ _rotation(axis, math.radians(turned * rotation)).T
+        lattice = matrix @ now.lattice @ rotation_matrix(axis, math.radians(turned * rotation)).T
         return Crystal(now.numbers[atoms], (now.frac_coords[atoms] + shifts) @ inverse + shifted * origin, lattice)
 
     deformed = any((a, b, c, gamma, jitter, site and move))
@@ -245,7 +246,7 @@ def truth(story: Story, *, seed: int = 1, n_repeats: int = 3) -> Sameness:
     """Is it still the crystal as written? By its pair distances, and by the judge of the benchmarks."""
     rng, worst = np.random.default_rng(seed), np.finfo(float).eps
     for _ in range(n_repeats):
-        turn = _rotation(rng.standard_normal(3), rng.uniform(0, math.pi))
+        turn = rotation_matrix(rng.standard_normal(3), rng.uniform(0, math.pi))
         again = Crystal(story.written.numbers, story.written.frac_coords + rng.random(3), story.written.lattice @ turn.T)
         worst = max(worst, pair_difference(story.written, again))
     difference = max(pair_difference(story.written, story.told), float(np.finfo(float).eps))
@@ -364,13 +365,6 @@ def changed_numbers(story: Story) -> tuple[int, int]:
     )
     common = min(len(old), len(new))
     return int((np.abs(old[:common] - new[:common]) > 1e-6).sum()) + len(new) - common, len(new)
-
-
-def _rotation(axis: np.ndarray, angle: float) -> np.ndarray:
-    """Rodrigues: turn by `angle` (radians) about `axis`."""
-    x, y, z = np.asarray(axis, dtype=float) / np.linalg.norm(axis)
-    k = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    return np.eye(3) + math.sin(angle) * k + (1 - math.cos(angle)) * k @ k
 
 
 def _ease(share: float) -> float:

@@ -1,4 +1,4 @@
-"""Other descriptions of the same cell: integer changes of basis that leave its shape as it is.
+"""Other descriptions of the same cell: turned in space, or by integer changes of basis that leave its shape as it is.
 
 A cubic cell can be turned in 48 ways onto itself; its content then reads differently but is the same crystal.
 Training shows the network all of them.
@@ -6,9 +6,21 @@ Training shows the network all of them.
 
 from __future__ import annotations
 
+import math
 from itertools import product
 
 import numpy as np
+from numpy.typing import ArrayLike
+
+
+def rotation_matrix(axis: ArrayLike, angle: float) -> np.ndarray:
+    """(3, 3): R of v -> R v, a turn by `angle` (radians) about `axis` (3,), right-handed; rows of vectors turn as L R^T.
+
+    Rodrigues' formula, R = 1 + sin(angle) K + (1 - cos(angle)) K^2 with K v = axis x v and the axis of length 1.
+    """
+    x, y, z = np.asarray(axis, dtype=float) / np.linalg.norm(axis)
+    K = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    return np.eye(3) + math.sin(angle) * K + (1 - math.cos(angle)) * K @ K
 
 
 def unimodular_matrices() -> np.ndarray:
