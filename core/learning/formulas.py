@@ -27,8 +27,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from core.metrics.validity import formula_valid
 from core.numerics.categorical import DiscreteDiffusion, cosine_betas, draw, mutual_information_betas
-from core.numerics.charges import formula_valid
 from core.numerics.manifest import check
 from core.numerics.networks import MODELS, unusable
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import time
 from collections import Counter
-from math import gcd
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +34,7 @@ from core.learning.formulas import (
 from core.numerics.categorical import draw
 from core.numerics.randomness import seeded
 from core.numerics.training import Trainer, TrainingPlan
+from core.structures.formula import reduced
 
 T = 50
 MASKED_SHARES = (0.2, 0.5, 0.8)
@@ -49,9 +49,7 @@ def read_formulas(path: Path) -> tuple[list[list[tuple[str, int]]], list[list[tu
     dev = data["dev"] if "dev" in data else np.zeros(len(data["num_atoms"]), dtype=bool)
     found: tuple[dict, dict] = ({}, {})
     for i, aside in enumerate(dev):
-        kinds, counts = np.unique(data["numbers"][starts[i] : starts[i + 1]], return_counts=True)
-        divisor = gcd(*counts.tolist())
-        slots = [(Element.from_Z(int(z)).symbol, int(n) // divisor) for z, n in zip(kinds, counts, strict=True)]
+        slots = [(Element.from_Z(z).symbol, n) for z, n in reduced(data["numbers"][starts[i] : starts[i + 1]])]
         if len(slots) > SLOTS or any(s not in ELEMENTS or n not in COUNTS for s, n in slots):
             continue
         found[bool(aside)][tuple(sorted(slots, key=lambda slot: order[slot[0]]))] = True

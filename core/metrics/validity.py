@@ -7,19 +7,45 @@ valid composition     charge-neutral and Pauling-ordered in common oxidation sta
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
-from core.numerics.charges import composition_valid
 from core.structures.crystal import Crystal
-
-__all__ = ["MIN_DISTANCE", "MIN_VOLUME", "ReadOut", "composition_valid", "read_out", "structure_valid"]
+from core.structures.elements import MASKED
+from core.structures.formula import reduced, reduced_counts
 
 MIN_DISTANCE = 0.5  # Å
 MIN_VOLUME = 0.1  # Å^3
+OXIDATION_STATES = "smact14"  # the list behind Element.oxidation_states when the benchmarks were published
 
 
 def structure_valid(crystal: Crystal) -> bool:
     return crystal.volume >= MIN_VOLUME and crystal.nearest_distance >= MIN_DISTANCE
+
+
+def composition_valid(numbers: Iterable[int]) -> bool:
+    """SMACT's test of the reduced composition; atomic numbers of all atoms. Raises ValueError for masked atoms."""
+    content = reduced(numbers)
+    if content[0][0] == MASKED:
+        raise ValueError("a masked atom has no composition")
+    return _smact_valid(content)
+
+
+def formula_valid(formula: Iterable[tuple[int, int]]) -> bool:
+    """The same for (atomic number, count) pairs with distinct atomic numbers, in any order."""
+    return _smact_valid(reduced_counts(formula))
+
+
+@lru_cache(maxsize=50_000)
+def _smact_valid(content: tuple[tuple[int, int], ...]) -> bool:
+    from pymatgen.core import Composition, Element
+    from smact.screening import smact_validity
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return bool(smact_validity(Composition({Element.from_Z(z): n for z, n in content}), oxidation_states_set=OXIDATION_STATES))
 
 
 @dataclass(frozen=True)

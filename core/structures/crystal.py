@@ -12,7 +12,6 @@ stored but has no density and no pymatgen counterpart.
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby, product
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from core.structures.elements import MASKED, MAX_NUMBER, SYMBOLS
+from core.structures.formula import formula_of
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
@@ -94,7 +94,7 @@ class Crystal:
     @property
     def formula(self) -> str:
         """Content of the whole cell in the order in which elements first appear, `Sr1 Ti1 O3`."""
-        return " ".join(f"{name}{count}" for name, count in Counter(self.symbols).items())
+        return formula_of(self.numbers)
 
     @property
     def volume(self) -> float:

@@ -97,24 +97,24 @@ def check_composition(numbers: Iterable[int], *, model: str, atom_counts: Iterab
         limits = f"exactly {counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
         atoms = "1 atom" if len(numbers) == 1 else f"{len(numbers)} atoms"
         raise FormulaError(f"{atoms} in the cell; the model {model} was trained on cells of {limits} atoms.")
-    symbols = {z: symbol for symbol, z in atomic_numbers().items()}
-    unseen = sorted({symbols[z] for z in numbers if z not in known})
+    unseen = sorted({SYMBOLS[z] for z in numbers if z not in known})
     if unseen:
         verb = "it cannot place it" if len(unseen) == 1 else "it cannot place them"
         raise FormulaError(f"The model {model} never saw {', '.join(unseen)} in training; {verb}.")
 
 
 def formula_of(numbers: Iterable[int]) -> str:
-    """(38, 22, 8, 8, 8) -> "Sr1 Ti1 O3", elements in order of first appearance."""
-    symbols = {z: symbol for symbol, z in atomic_numbers().items()}
-    counts: dict[str, int] = {}
-    for z in numbers:
-        counts[symbols[int(z)]] = counts.get(symbols[int(z)], 0) + 1
-    return " ".join(f"{symbol}{count}" for symbol, count in counts.items())
+    """(38, 22, 8, 8, 8) -> "Sr1 Ti1 O3", elements in order of first appearance, masked atoms as X."""
+    return " ".join(f"{SYMBOLS[z]}{count}" for z, count in Counter(int(z) for z in numbers).items())
 
 
 def reduced(numbers: Iterable[int]) -> tuple[tuple[int, int], ...]:
     """The reduced composition, (atomic number, count) by atomic number: Na4 Cl4 and Cl1 Na1 -> ((11, 1), (17, 1))."""
-    counts = sorted(Counter(int(z) for z in numbers).items())
+    return reduced_counts(Counter(int(z) for z in numbers).items())
+
+
+def reduced_counts(counts: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+    """The same from (atomic number, count) pairs with distinct atomic numbers, in any order."""
+    counts = sorted(counts)
     divisor = gcd(*(n for _, n in counts))
     return tuple((z, n // divisor) for z, n in counts)

@@ -9,7 +9,7 @@ import importlib
 import sys
 import threading
 
-from core.numerics.charges import composition_valid
+from core.metrics.validity import composition_valid
 
 FIRST = ("torch",)
 REST = (

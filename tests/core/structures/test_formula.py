@@ -1,6 +1,6 @@
 import pytest
 
-from core.structures.formula import FormulaError, check_composition, formula_of, parse_formula
+from core.structures.formula import FormulaError, check_composition, formula_of, parse_formula, reduced, reduced_counts
 
 
 @pytest.mark.parametrize(
@@ -62,3 +62,11 @@ def test_formula_of_is_read_back_with_the_same_content():
     numbers = (38, 8, 22, 8, 8)
     assert formula_of(numbers) == "Sr1 O3 Ti1"
     assert sorted(parse_formula(formula_of(numbers))) == sorted(numbers)
+    assert formula_of((0, 8, 0)) == "X2 O1"
+
+
+def test_the_reduced_formula_forgets_order_and_multiples():
+    assert reduced((17,) * 4 + (11,) * 4) == reduced((11, 17)) == ((11, 1), (17, 1))
+    assert reduced((8, 22, 8, 22, 8, 8, 8, 8)) == ((8, 3), (22, 1)) != reduced((8, 8, 22))
+    assert reduced([6, 6, 6]) == ((6, 1),)
+    assert reduced_counts([(17, 4), (11, 6)]) == ((11, 3), (17, 2))
