@@ -22,6 +22,7 @@ bench: $(VENV)/.test $(VENDOR)
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 wheel: $(VENV)/.app $(VENDOR)
 	@test -s $(VENDOR) || { echo "the 3-D engine is missing: npm fetches it, then run make wheel again"; exit 1; }

@@ -28,7 +28,7 @@ class Chapter:
     question: str
     icon: str
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.part not in PARTS:
             raise ValueError(f"{self.slug}: part {self.part!r} is not one of {', '.join(PARTS)}")
 

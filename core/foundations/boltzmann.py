@@ -100,7 +100,7 @@ class Landscape:
     def stationary(self) -> list[tuple[float, float, bool]]:
         """(x, E, is a minimum) wherever the force vanishes, from left to right."""
 
-        def force(x):
+        def force(x: float) -> float:
             return float(self.potential.force(torch.tensor([[x]], dtype=torch.float64)))
 
         f = self.potential.force(torch.as_tensor(self.x)[:, None])[:, 0].numpy()
@@ -128,7 +128,10 @@ class Landscape:
         if self.barrier is None:
             return None
         sides = [[(e, x) for x, e, minimum in self.stationary if minimum and (x < self.barrier) == left] for left in (True, False)]
-        return tuple((x, e) for e, x in map(min, sides)) if all(sides) else None
+        if not all(sides):
+            return None
+        (left_energy, left), (right_energy, right) = map(min, sides)
+        return (left, left_energy), (right, right_energy)
 
     def shares(self, kT: float | np.ndarray) -> np.ndarray:
         """(..., 2): probability of the left and of the right basin."""
@@ -153,7 +156,7 @@ class Landscape:
     def crossings(self) -> list[float]:
         """Every kT in [0.02, 10] at which both basins have the same free energy, from cold to hot; often one, sometimes none."""
 
-        def gap(kT):
+        def gap(kT: float | np.ndarray) -> np.ndarray:
             log = self._log_weights(np.asarray(kT))
             return log[..., 0] - log[..., 1]
 
@@ -236,7 +239,7 @@ def sample(
     if min(n_sweeps, n_particles) < 1 or n_frames < 2 or not 0 <= leaps <= 1 or min(*depths, *widths) <= 0:
         raise ValueError("sweeps and particles at least 1, frames 2, leaps from 0 to 1, depths and widths positive")
     _positive(kT)
-    landscape = Landscape(TwoBasins(tuple(depths), tuple(widths), tilt=tilt))
+    landscape = Landscape(TwoBasins((depths[0], depths[1]), (widths[0], widths[1]), tilt=tilt))
     start = {"heat": min(COLD, kT), "cool": max(HOT, kT), "hold": kT}[protocol]
     ramp = torch.linspace(0, 1, n_sweeps + 1, dtype=torch.float64).div(0.9).clamp(max=1)
     temperatures = start * (kT / start) ** ramp  # even steps of ln kT

@@ -24,6 +24,7 @@ from functools import lru_cache
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from scipy import special
 from torch import Tensor
 
@@ -45,47 +46,47 @@ METHODS = {
 WELL = Harmonic(1.0)  # U = |x|^2/2: the Gaussian N(0, I_d) at kT = 1
 
 
-def log_ball_share(d: int | np.ndarray) -> float | np.ndarray:
+def log_ball_share(d: ArrayLike) -> np.ndarray:
     """ln of the share of a cube's volume inside its inscribed ball."""
     d = np.asarray(d, dtype=float)
     return d / 2 * math.log(math.pi) - d * math.log(2) - _lgamma(d / 2 + 1)
 
 
-def peel_share(d, eps: float):
+def peel_share(d: ArrayLike, eps: float) -> np.ndarray:
     """Share of a ball's volume within eps (of the radius) of its surface."""
     return -np.expm1(np.asarray(d, dtype=float) * math.log1p(-eps)) if eps < 1 else np.ones_like(np.asarray(d, dtype=float))
 
 
-def nearest_share(d, n_points: int):
+def nearest_share(d: ArrayLike, n_points: int) -> np.ndarray:
     """Mean distance of the nearest of n uniform points of a ball from its centre, over that of the farthest."""
     d = np.asarray(d, dtype=float)
     nearest = np.exp(_lgamma(n_points + 1.0) + _lgamma(1 + 1 / d) - _lgamma(n_points + 1 + 1 / d))
     return nearest * (n_points * d + 1) / (n_points * d)
 
 
-def shell_radius(d):
+def shell_radius(d: ArrayLike) -> np.ndarray:
     """E|x| of N(0, I_d): sqrt(2) Gamma((d + 1)/2)/Gamma(d/2), close to sqrt(d - 1/2)."""
     d = np.asarray(d, dtype=float)
     return math.sqrt(2) * np.exp(_lgamma((d + 1) / 2) - _lgamma(d / 2))
 
 
-def shell_width(d):
+def shell_width(d: ArrayLike) -> np.ndarray:
     """Standard deviation of |x| over its mean, for N(0, I_d)."""
     mean = shell_radius(d)
     return np.sqrt(np.asarray(d, dtype=float) - mean**2) / mean
 
 
-def rejection_share(d, wide: float):
+def rejection_share(d: ArrayLike, wide: float) -> np.ndarray:
     """Acceptance of N(0, I_d) out of N(0, wide^2 I_d) with the tightest envelope."""
     return np.exp(-np.asarray(d, dtype=float) * math.log(wide))
 
 
-def log_grid_points(d, per_axis: int):
+def log_grid_points(d: ArrayLike, per_axis: int) -> np.ndarray:
     """ln of the number of points of a grid."""
     return np.asarray(d, dtype=float) * math.log(per_axis)
 
 
-def walk_acceptance(d, h):
+def walk_acceptance(d: ArrayLike, h: ArrayLike) -> np.ndarray:
     """Mean acceptance of the random walk y = x + h z in N(0, I_d), exact in every dimension."""
     d = np.asarray(d, dtype=float)
     return 2 * special.stdtr(d, -np.asarray(h) * np.sqrt(d) / 2)
@@ -100,7 +101,7 @@ def walk_progress(d: int, h: float) -> float:
     return h**2 * float((chi**2 * special.ndtr(-h * chi / 2)).mean()) / d
 
 
-def mala_progress(d, length: float = WALK_MALA):
+def mala_progress(d: ArrayLike, length: float = WALK_MALA) -> np.ndarray:
     """The same for MALA with noise of width length d^(-1/6), in the limit of many dimensions."""
     return length**2 * np.asarray(d, dtype=float) ** (-1 / 3) * special.ndtr(-(length**3) / 8)
 
@@ -200,7 +201,8 @@ def sample(*, d: int = 100, n_points: int = 600, seed: int = 0, n_frames: int = 
     dims = torch.logspace(0, math.log10(d), n_frames, dtype=torch.float64).round().unique() if d > 1 else torch.ones(1, dtype=torch.float64)
     radius = x.square().cumsum(1).sqrt()[:, (dims - 1).long()].T / dims[:, None].sqrt()
     ball = torch.exp(u.log()[None] / dims[:, None])
-    return tuple(Trajectory(dims, (r[..., None] * direction).float()) for r in (ball, radius))
+    of_ball, of_gaussian = (Trajectory(dims, (r[..., None] * direction).float()) for r in (ball, radius))
+    return of_ball, of_gaussian
 
 
 def ball_density(r: Tensor, d: float) -> Tensor:
@@ -274,7 +276,7 @@ def bought(*, n: int = 10_000, wide: float = 1.2, seed: int = 0, dims: tuple[int
 
 
 @lru_cache(maxsize=512)
-def _scored(method: str, d: int, n: int, seed: int, **wide) -> float:
+def _scored(method: str, d: int, n: int, seed: int, **wide: float) -> float:
     return distance(spend(method, d=d, n=n, seed=seed, **wide), d)
 
 
@@ -290,7 +292,7 @@ class Progress:
 @lru_cache(maxsize=8)
 def progress(*, dims: tuple[int, ...] = SCAN, n: int = 1500, seed: int = 0) -> Progress:
     """One step of n chains that start in the exact law, with the step lengths that are best in many dimensions."""
-    found = {"walk": [], "mala": []}
+    found: dict[str, list[Average]] = {"walk": [], "mala": []}
     for d in dims:
         x = torch.randn(n, d, generator=torch.Generator().manual_seed(seed))
         for name, sampler in (
@@ -341,5 +343,5 @@ def _chi_grid(d: int, n: int = 4000) -> np.ndarray:
     return np.sqrt(2 * special.gammaincinv(d / 2, (np.arange(n) + 0.5) / n))
 
 
-def _lgamma(x):
+def _lgamma(x: ArrayLike) -> np.ndarray:
     return torch.lgamma(torch.as_tensor(x, dtype=torch.float64)).numpy()

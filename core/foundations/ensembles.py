@@ -24,6 +24,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeVar, overload
 
 import numpy as np
 import torch
@@ -34,6 +35,7 @@ from core.numerics.distances import Floor, Truth, total_variation, total_variati
 
 SHAPES = {9: (3, 3), 16: (4, 4), 20: (4, 5)}
 KINDS = ("NVE", "NVT", "muVT")
+Numbers = TypeVar("Numbers", np.ndarray, Tensor)
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +86,7 @@ def lattice_gas(n_sites: int) -> Levels:
     bonds = np.zeros(len(states), dtype=np.int16)
     for i, j in _bonds(n_sites):
         bonds += ((states >> i) & (states >> j) & 1).astype(np.int16)
-    n = sum(((states >> i) & 1).astype(np.int16) for i in range(n_sites))
+    n = sum((((states >> i) & 1).astype(np.int16) for i in range(n_sites)), np.zeros_like(bonds))
     most = len(_bonds(n_sites))
     count = np.bincount(n.astype(np.int64) * (most + 1) + (most - bonds), minlength=(n_sites + 1) * (most + 1))
     with np.errstate(divide="ignore"):
@@ -108,6 +110,14 @@ def _bonds(n_sites: int) -> list[tuple[int, int]]:
     return [(i, int(near[i, k])) for i in range(n_sites) for k in (0, 2)]
 
 
+@overload
+def _where(condition: Tensor, a: float, b: float) -> Tensor: ...
+@overload
+def _where(condition: np.ndarray, a: float, b: float) -> np.ndarray: ...
+def _where(condition: Tensor | np.ndarray, a: float, b: float) -> Tensor | np.ndarray:
+    return torch.where(condition, a, b) if isinstance(condition, Tensor) else np.where(condition, a, b)
+
+
 @dataclass(frozen=True)
 class Ensemble:
     """What is fixed. kind "NVE": n, total (energy of sites and demon); "NVT": n, kT; "muVT": kT, mu. Raises ValueError."""
@@ -118,17 +128,16 @@ class Ensemble:
     kT: float = 1.0
     mu: float = 0.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         one_of("ensemble", self.kind, KINDS)
         positive(kT=self.kT)
         if not math.isfinite(self.mu):
             raise ValueError(f"mu must be finite, not {self.mu:g}")
 
-    def log_weight(self, n, energy):
+    def log_weight(self, n: Numbers, energy: Numbers) -> Numbers:
         """ln of the unnormalised probability of one state; arrays or tensors that broadcast. N of NVE and NVT is kept by the moves."""
         if self.kind == "NVE":
-            where = torch.where if isinstance(energy, Tensor) else np.where
-            return where(energy <= self.total, 0.0, -math.inf)
+            return _where(energy <= self.total, 0.0, -math.inf)
         return -(energy - (self.mu if self.kind == "muVT" else 0.0) * n) / self.kT
 
 
@@ -225,7 +234,7 @@ def metropolis(
     sites = sites.clone()
     copies, n_sites = sites.shape
     row, lattice = torch.arange(copies), levels.system == "lattice gas"
-    near = torch.as_tensor(neighbours(n_sites)) if lattice else None
+    near = torch.as_tensor(neighbours(n_sites)) if lattice else torch.empty(n_sites, 0, dtype=torch.long)
     adjacent = torch.zeros(n_sites, n_sites, dtype=torch.long)
     if lattice:
         adjacent.index_put_((torch.arange(n_sites)[:, None].expand_as(near), near), torch.tensor(1), accumulate=True)

@@ -30,7 +30,7 @@ from core.numerics.distances import Floor, Truth, floor, measure, sliced
 from core.numerics.mixture import GaussianMixture
 from core.numerics.potentials import DoubleWell, MullerBrown, NegativeLogDensity, Potential
 from core.numerics.quadrature import GridLaw, boltzmann_law
-from core.numerics.samplers import BAOAB, MALA, OverdampedLangevin, RandomWalkMetropolis, Sampler, VelocityVerlet
+from core.numerics.samplers import BAOAB, MALA, OverdampedLangevin, RandomWalkMetropolis, Sampler, State, VelocityVerlet
 from core.numerics.trajectory import Trajectory, frame_indices
 
 STEPS = (0.1, 0.2, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.6, 8.0, 16.0, 32.0)  # what a page offers and `efficiency` scans
@@ -210,7 +210,8 @@ def sample(
     keep = frame_indices(n_steps + 1, n_frames)
     wanted = set(keep.tolist())
     slow, kinetic = torch.empty(n_steps + 1, n_chains), torch.zeros(n_chains, 2)
-    frames, accepted, first = [], [], None
+    frames, accepted = [], []
+    first: State | None = None
     for i, (state, info) in enumerate(law.run(start, n_steps, torch.Generator().manual_seed(seed))):
         first = first or state
         slow[i] = state.position[:, 0]
@@ -221,7 +222,7 @@ def sample(
         if state.velocity is not None and i > n_steps // 2:
             kinetic += state.velocity.square()
     temperature = change = None
-    if state.velocity is not None:
+    if state.velocity is not None and first is not None:
         temperature = tuple(_mean(each) for each in (kinetic / (n_steps - n_steps // 2)).T)
         change = float((_total(surface, state) - _total(surface, first)).abs().mean())
     return Run(
@@ -376,8 +377,9 @@ def _hessian(potential: Potential, point: tuple[float, float], h: float = 1e-4) 
     return (both + both.T) / 2
 
 
-def _total(surface: Landscape, state) -> Tensor:
-    """(N,): kinetic plus potential energy, m = 1."""
+def _total(surface: Landscape, state: State) -> Tensor:
+    """(N,): kinetic plus potential energy, m = 1; of a state with velocities."""
+    assert state.velocity is not None
     return 0.5 * state.velocity.square().sum(1) + surface.potential.energy(state.position)
 
 

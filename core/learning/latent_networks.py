@@ -25,7 +25,9 @@ from torch import Tensor, nn
 from core.learning.lattice_images import KINDS, SIDE
 from core.numerics.manifest import check
 from core.numerics.networks import MODELS as FOLDER
-from core.numerics.networks import RATIO_RANGE, ScoreNetwork, unusable
+from core.numerics.networks import RATIO_RANGE, ResidualNetwork, score_of_noise, unusable
+from core.numerics.schedules import Schedule
+from core.numerics.sde import Score
 
 PIXELS, LATENT = SIDE * SIDE, 8
 SPACES = ("latent", "pixel")
@@ -49,6 +51,9 @@ class Residual(nn.Module):
 
 class Autoencoder(nn.Module):
     """Pictures (N, PIXELS) in model units <-> latents (N, LATENT)."""
+
+    mean: Tensor
+    spread: Tensor
 
     def __init__(self, width: int = 144, depth: int = 2):
         super().__init__()
@@ -78,25 +83,19 @@ class Autoencoder(nn.Module):
         return self.decoder(z * self.spread + self.mean)
 
 
-class LabelledNetwork(ScoreNetwork):
+class LabelledNetwork(ResidualNetwork):
     """The score network, told one of a few words (N,) or none (ANY) where the point comes in; its output is a guess of x0."""
 
     def __init__(self, dim: int, width: int, depth: int = 3):
-        super().__init__(dim=dim, width=width, depth=depth, n_space=0)
+        super().__init__(dim, width, depth, n_space=0, n_level=12)
         self.words = nn.Embedding(len(KINDS) + 1, width)
 
     def forward(self, u: Tensor, log_ratio: Tensor, word: Tensor) -> Tensor:
-        h = self.into(u) + self.words(word)
-        shifts = self.from_level(self.level(log_ratio)).chunk(len(self.hidden), 1)
-        for layer, shift in zip(self.hidden, shifts, strict=True):
-            h = h + layer(nn.functional.silu(h + shift))
-        return self.out(nn.functional.silu(h))
+        return self.through(self.into(u) + self.words(word), self.from_level(self.level(log_ratio)))
 
 
 class Given(nn.Module):
     """A labelled network with its word fixed: can do what a ScoreNetwork can."""
-
-    as_score = ScoreNetwork.as_score
 
     def __init__(self, network: LabelledNetwork, word: Tensor):
         super().__init__()
@@ -109,6 +108,10 @@ class Given(nn.Module):
         """The predicted eps (N, D) at u = a x0 + b eps, b / a = ratio (N, 1) or (1, 1)."""
         a = torch.rsqrt(1 + ratio**2)
         return (u - a * self(u, ratio.clamp(*RATIO_RANGE).log())) / (a * ratio)
+
+    def as_score(self, schedule: Schedule) -> Score:
+        """The score of pictures of this word, (x (N, D), t) -> (N, D) along `schedule`."""
+        return score_of_noise(self.noise, schedule)
 
 
 def labelled_loss(network: LabelledNetwork, x0: Tensor, kinds: Tensor, generator: torch.Generator, drop: float = 0.2) -> Tensor:

@@ -80,7 +80,7 @@ class Settings:
     n_steps: int = 1500
     seed: int = 1
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name, value, known in (
             ("data set", self.dataset, DATA),
             ("objective", self.objective, OBJECTIVES),

@@ -18,11 +18,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from tqdm import tqdm
@@ -33,6 +34,9 @@ from core.metrics.validity import composition_valid, structure_valid
 from core.structures.arrays import ArrayFileError, CrystalArrays, load_arrays
 from core.structures.crystal import Crystal
 from core.structures.formula import reduced
+
+Work = TypeVar("Work")
+Result = TypeVar("Result")
 
 
 def _one(pair: tuple[Crystal, Crystal]) -> tuple[Score, bool, bool]:
@@ -93,8 +97,7 @@ def census(crystals: Sequence[Crystal], reference: CrystalArrays | None = None, 
     for i, crystal in enumerate(crystals):
         places.setdefault(reduced(crystal.numbers), []).append(i)
     known: dict[tuple, list[Crystal]] = {}
-    for i in range(len(reference) if reference is not None else 0):
-        crystal = reference.crystal(i)
+    for crystal in (reference.crystal(i) for i in range(len(reference))) if reference is not None else ():
         if (key := reduced(crystal.numbers)) in places:
             known.setdefault(key, []).append(crystal)
     families = [([crystals[i] for i in rows], known.get(key, [])) for key, rows in places.items()]
@@ -116,7 +119,7 @@ def census(crystals: Sequence[Crystal], reference: CrystalArrays | None = None, 
     )
 
 
-def _shared_out(function, work: list, workers: int, unit: str, progress: bool) -> list:
+def _shared_out(function: Callable[[Work], Result], work: Sequence[Work], workers: int, unit: str, progress: bool) -> list[Result]:
     """`function` of each piece of work, in order, over so many processes, with a bar."""
     bar = partial(tqdm, total=len(work), unit=unit, disable=not progress)
     if workers > 1:
@@ -169,7 +172,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         predictions = load_arrays(args.predictions)
         made = [predictions.crystal(i) for i in range(len(predictions))]
-        found = {}
+        found: dict[str, object] = {}
         if args.truth:
             truths = load_arrays(args.truth)
             if args.dev:

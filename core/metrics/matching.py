@@ -10,18 +10,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from core.structures.crystal import Crystal
 from core.structures.formula import reduced
 
+if TYPE_CHECKING:
+    from pymatgen.analysis.structure_matcher import StructureMatcher
+
 TIGHT = 0.15  # rms below which a match is the structure itself, not a distant relative
 MISS = 0.5  # what a miss counts in cRMSE: the matcher's own tolerance
 
 
 @lru_cache(maxsize=1)
-def matcher():
+def matcher() -> StructureMatcher:
     from pymatgen.analysis.structure_matcher import StructureMatcher
 
     return StructureMatcher(stol=0.5, angle_tol=10, ltol=0.3)

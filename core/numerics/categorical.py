@@ -81,7 +81,7 @@ class DiscreteDiffusion:
 
     transitions: Tensor
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         q = self.transitions
         if q.ndim != 3 or q.shape[1] != q.shape[2] or (q < 0).any() or not torch.allclose(q.sum(-1), torch.ones(()).to(q)):
             raise ValueError(f"transitions must be (T, K, K) with rows of probabilities, got {tuple(q.shape)}")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -17,27 +18,25 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from core.numerics.manifest import check
-from core.numerics.networks import MODELS, RATIO_RANGE, ScoreNetwork, noise_loss, unusable
+from core.numerics.networks import MODELS, RATIO_RANGE, ResidualNetwork, ScoreNetwork, noise_loss, unusable
 from core.numerics.schedules import Schedule
 from core.numerics.sde import Score
 
+Network = TypeVar("Network", bound=nn.Module)
 
-class LabelledScoreNetwork(ScoreNetwork):
-    """`ScoreNetwork` with one more input: a label 0..n_classes-1, or n_classes for “no label”."""
+
+class LabelledScoreNetwork(ResidualNetwork):
+    """`ScoreNetwork` in the plane with one more input: a label 0..n_classes-1, or n_classes for “no label”."""
 
     def __init__(self, n_classes: int, width: int = 64, depth: int = 3):
-        super().__init__(width=width, depth=depth)
+        super().__init__(2, width, depth, n_space=24, n_level=12)
         self.config = dict(n_classes=n_classes, width=width, depth=depth)
         self.null = n_classes
         self.from_label = nn.Embedding(n_classes + 1, width * depth)
 
     def forward(self, u: Tensor, log_ratio: Tensor, label: Tensor) -> Tensor:
         """u (N, D), log_ratio (N, 1) or (1, 1), label (N,) or (1,) -> v (N, D)."""
-        h = self.into(torch.cat([u, self.space(u)], 1))
-        shifts = (self.from_level(self.level(log_ratio)) + self.from_label(label)).chunk(len(self.hidden), 1)
-        for layer, shift in zip(self.hidden, shifts, strict=True):
-            h = h + layer(nn.functional.silu(h + shift))
-        return self.out(nn.functional.silu(h))
+        return self.through(self.into(torch.cat([u, self.space(u)], 1)), self.from_level(self.level(log_ratio)) + self.from_label(label))
 
     def as_score(self, schedule: Schedule, label: int | None = None) -> Score:
         """The score given a label, or without one; (x (N, D), t) -> (N, D). Variance-preserving paths only."""
@@ -98,7 +97,7 @@ def save(network: nn.Module, path: Path, metadata: dict[str, str]) -> None:
     save_file(tensors, str(path), {"config": json.dumps(network.config), **metadata})
 
 
-def load(kind: type, name: str, folder: Path = MODELS):
+def load(kind: type[Network], name: str, folder: Path = MODELS) -> Network:
     """A network of this kind in evaluation mode. Raises ModelMissing when the file is absent or unreadable."""
     path = Path(folder) / f"{name}.safetensors"
     try:

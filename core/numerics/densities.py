@@ -67,7 +67,7 @@ def checkerboard(side: int = 4) -> Histogram:
     return Histogram((edges, edges), cells, torch.full((len(cells),), 1.0 / len(cells)))
 
 
-DATASETS: dict[str, Callable[[], Density]] = {
+DATASETS: dict[str, Callable[[], GaussianMixture | Histogram]] = {
     "three modes": three_modes,
     "ring": ring,
     "two moons": two_moons,
@@ -77,7 +77,7 @@ DATASETS: dict[str, Callable[[], Density]] = {
 }
 
 
-def get_dataset(name: str) -> Density:
+def get_dataset(name: str) -> GaussianMixture | Histogram:
     """The data set called `name`; ValueError if there is none."""
     one_of("data set", name, DATASETS)
     return DATASETS[name]()

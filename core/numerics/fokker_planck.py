@@ -16,7 +16,7 @@ Sources: J. S. Chang and G. Cooper, J. Comput. Phys. 6, 1 (1970); D. L. Scharfet
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,7 +36,7 @@ class Box:
     high: tuple[float, ...]
     cells: tuple[int, ...]
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not (
             len(self.low) == len(self.high) == len(self.cells) and all(a < b for a, b in zip(self.low, self.high)) and min(self.cells) >= 2
         ):
@@ -130,7 +130,7 @@ def implicit_euler(L: sp.csc_array, p: np.ndarray, *, dt: float, n_steps: int) -
         yield p.reshape(shape)
 
 
-def _factorised(L: sp.csc_array, dt: float):
+def _factorised(L: sp.csc_array, dt: float) -> Callable[[np.ndarray], np.ndarray]:
     system = (sp.eye_array(L.shape[0], format="csc") - dt * L).tocsc()
     return splu(system, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options=dict(SymmetricMode=True)).solve
 

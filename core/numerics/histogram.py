@@ -28,7 +28,7 @@ class Histogram(Density):
     weights: Tensor
     blur: float = 0.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.cells.shape != (len(self.weights), len(self.edges)):
             raise ValueError(f"cells must be ({len(self.weights)}, {len(self.edges)}), not {tuple(self.cells.shape)}")
 
@@ -142,7 +142,7 @@ class Histogram(Density):
         if self.blur == 0:
             return ((x - low) / (high - low)).clamp(0, 1) @ self.weights
 
-        def integrated(z):
+        def integrated(z: Tensor) -> Tensor:
             return z * torch.special.ndtr(z) + (-0.5 * (z * z + LOG_2PI)).exp()
 
         part = self.blur / (high - low) * (integrated((x - low) / self.blur) - integrated((x - high) / self.blur))

@@ -18,13 +18,17 @@ from core.numerics.parametrisation import x0_from_score
 from core.numerics.schedules import Schedule, ancestral_sigmas
 from core.numerics.sde import SDE, Score
 
+Times = Iterable[float] | Tensor
 
-def steps(times: Iterable[float] | Tensor) -> Iterator[tuple[float, float]]:
+
+def steps(times: Times) -> Iterator[tuple[float, float]]:
     """(now, next) for every step between `times`, as floats."""
     return pairwise(times.tolist() if isinstance(times, Tensor) else times)
 
 
-def euler_maruyama(sde: SDE, x: Tensor, times, *, generator: torch.Generator | None = None, temperature: float = 1.0) -> Iterator[Tensor]:
+def euler_maruyama(
+    sde: SDE, x: Tensor, times: Times, *, generator: torch.Generator | None = None, temperature: float = 1.0
+) -> Iterator[Tensor]:
     """x += drift dt + diffusion sqrt(|dt|) z. Strong order 1/2 (1 for this additive noise), weak order 1.
 
     temperature scales the variance of the injected noise; 0 leaves the drift alone. With an SDE that has no
@@ -41,7 +45,7 @@ def euler_maruyama(sde: SDE, x: Tensor, times, *, generator: torch.Generator | N
         yield x
 
 
-def heun(ode: SDE, x: Tensor, times) -> Iterator[Tensor]:
+def heun(ode: SDE, x: Tensor, times: Times) -> Iterator[Tensor]:
     """Euler to t_next, then again with the mean of both slopes. Order 2, two drift evaluations per step.
 
     Raises ValueError for an equation with noise.
@@ -60,7 +64,7 @@ def ancestral(
     score: Score,
     schedule: Schedule,
     x: Tensor,
-    times,
+    times: Times,
     *,
     eta: float = 1.0,
     generator: torch.Generator | None = None,
@@ -87,22 +91,22 @@ def ancestral(
         yield x
 
 
-def dpm_solver_pp_2m(score: Score, schedule: Schedule, x: Tensor, times) -> Iterator[Tensor]:
+def dpm_solver_pp_2m(score: Score, schedule: Schedule, x: Tensor, times: Times) -> Iterator[Tensor]:
     """DPM-Solver++(2M), Lu et al. 2022 (arXiv 2211.01095), Algorithm 2. Order 2, one evaluation per step.
 
     lambda = log(alpha/sigma), h = lambda_next - lambda, r = h_last / h,
     D = (1 + 1/2r) x0 - 1/2r x0_last,  x <- sigma_next/sigma x - alpha_next (exp(-h) - 1) D.
     """
-    x0_last = h_last = None
+    last: tuple[Tensor, float] | None = None  # x0 and h of the step before
     yield x
     for t, t_next in steps(times):
         a, s = schedule.alpha(t), schedule.sigma(t)
         a_next, s_next = schedule.alpha(t_next), schedule.sigma(t_next)
         h = math.log(a_next / s_next) - math.log(a / s)
         x0 = x0_from_score(score(x, t), x, a, s)
-        D = x0 if x0_last is None else torch.lerp(x0_last, x0, 1 + 0.5 * h / h_last)
+        D = x0 if last is None else torch.lerp(last[0], x0, 1 + 0.5 * h / last[1])
         x = torch.mul(x, s_next / s).add_(D, alpha=-a_next * math.expm1(-h))
-        x0_last, h_last = x0, h
+        last = x0, h
         yield x
 
 
@@ -110,7 +114,7 @@ def edm_stochastic(
     score: Score,
     schedule: Schedule,
     x: Tensor,
-    times,
+    times: Times,
     *,
     S_churn: float = 40.0,
     S_min: float = 0.0,
@@ -126,7 +130,7 @@ def edm_stochastic(
     times = list(times.tolist() if isinstance(times, Tensor) else times)
     gamma_most = min(S_churn / max(1, len(times) - 1), math.sqrt(2) - 1)
 
-    def slope(x_, t_, time):  # eq. 1: dx/dsigma = -sigma grad log p(x; sigma)
+    def slope(x_: Tensor, t_: float, time: float) -> Tensor:  # eq. 1: dx/dsigma = -sigma grad log p(x; sigma)
         alpha = schedule.alpha(time)
         return score(x_ * alpha, time) * (-t_ * alpha)
 
@@ -167,7 +171,7 @@ def predictor_corrector(
     score: Score,
     schedule: Schedule,
     x: Tensor,
-    times,
+    times: Times,
     *,
     predictor: Predictor,
     n_corrector: int = 1,
@@ -186,7 +190,7 @@ def predictor_corrector(
         raise ValueError(f"order {order!r} must be 'predictor-first' or 'corrector-first'")
     corrector_noise = torch.Generator().manual_seed(generator.initial_seed() + 1)
 
-    def correct(x, t):
+    def correct(x: Tensor, t: float) -> Tensor:
         for _ in range(n_corrector):
             x = langevin_corrector(score, schedule, x, t, snr=snr, generator=corrector_noise)
         return x

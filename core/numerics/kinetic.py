@@ -104,12 +104,14 @@ def euler_kinetic(
         yield x, v
 
 
-def kinetic(method: str, potential: Potential, x: Tensor, v: Tensor, noise: Iterable[Tensor], **options) -> Iterator[tuple[Tensor, Tensor]]:
-    """One of KINETIC by name; knobs dt, mass, friction, kT. Raises ValueError for another name."""
+def kinetic(
+    method: str, potential: Potential, x: Tensor, v: Tensor, noise: Iterable[Tensor], *, dt: float, mass: float, friction: float, kT: float
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """One of KINETIC by name. Raises ValueError for another name."""
     one_of("method", method, KINETIC)
     if method in SPLITTINGS:
-        return splitting(method, potential, x, v, noise, **options)
-    return euler_kinetic(potential, x, v, noise, **options)
+        return splitting(method, potential, x, v, noise, dt=dt, mass=mass, friction=friction, kT=kT)
+    return euler_kinetic(potential, x, v, noise, dt=dt, mass=mass, friction=friction, kT=kT)
 
 
 def overdamped(
@@ -121,9 +123,9 @@ def overdamped(
     """
     yield x
     if isinstance(mobility, Tensor):
-        step, width = mobility * dt, torch.sqrt(2 * kT * dt * mobility)
+        steps, widths = mobility * dt, torch.sqrt(2 * kT * dt * mobility)
         for R in noise:
-            x = torch.addcmul(x, potential.force(x), step).addcmul_(R, width)
+            x = torch.addcmul(x, potential.force(x), steps).addcmul_(R, widths)
             yield x
         return
     step, width = mobility * dt, math.sqrt(2 * mobility * kT * dt)

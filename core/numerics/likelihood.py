@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import reduce
 
 import torch
 from torch import Tensor
@@ -24,7 +25,7 @@ def trace_divergence(score: Score) -> Divergence:
             x = x.detach().requires_grad_(True)
             s = score(x, t)
             columns = [torch.autograd.grad(s[:, d].sum(), x, retain_graph=True)[0][:, d] for d in range(x.shape[1])]
-        return sum(columns).detach()
+        return reduce(torch.add, columns).detach()
 
     return divergence
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from core.numerics import integrators
 from core.numerics.schedules import Schedule
-from core.numerics.sde import Score, forward_sde
+from core.numerics.sde import SDE, Score, forward_sde
 
 
 @dataclass(frozen=True)
@@ -49,30 +49,30 @@ class Method:
     run: Callable[[SamplingProblem], Iterator[Tensor]]
 
 
-def _reverse_sde(p: SamplingProblem):
+def _reverse_sde(p: SamplingProblem) -> Iterator[Tensor]:
     return integrators.euler_maruyama(
         forward_sde(p.schedule).reverse(p.score), p.x, p.times, generator=p.generator, temperature=p.options.temperature
     )
 
 
-def _ancestral(p: SamplingProblem, eta: float):
+def _ancestral(p: SamplingProblem, eta: float) -> Iterator[Tensor]:
     return integrators.ancestral(p.score, p.schedule, p.x, p.times, eta=eta, generator=p.generator, temperature=p.options.temperature)
 
 
-def _probability_flow(p: SamplingProblem, integrator):
+def _probability_flow(p: SamplingProblem, integrator: Callable[[SDE, Tensor, Tensor], Iterator[Tensor]]) -> Iterator[Tensor]:
     return integrator(forward_sde(p.schedule).probability_flow(p.score), p.x, p.times)
 
 
-def _edm(p: SamplingProblem):
+def _edm(p: SamplingProblem) -> Iterator[Tensor]:
     return integrators.edm_stochastic(
         p.score, p.schedule, p.x, p.times, S_churn=p.options.churn, S_noise=math.sqrt(p.options.temperature), generator=p.generator
     )
 
 
-def _predictor_corrector(p: SamplingProblem):
+def _predictor_corrector(p: SamplingProblem) -> Iterator[Tensor]:
     sde = forward_sde(p.schedule).reverse(p.score)
 
-    def predictor(x, t, t_next):
+    def predictor(x: Tensor, t: float, t_next: float) -> Tensor:
         *_, x = integrators.euler_maruyama(sde, x, (t, t_next), generator=p.generator, temperature=p.options.temperature)
         return x
 

@@ -8,6 +8,7 @@ posterior mean.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,6 +18,7 @@ from torch import Tensor
 from core.numerics.schedules import Schedule
 
 LOG_2PI = math.log(2 * math.pi)
+Numbers = float | Sequence[float] | Tensor
 
 
 class Density:
@@ -24,6 +26,10 @@ class Density:
 
     @property
     def dim(self) -> int:
+        raise NotImplementedError
+
+    def to(self, dtype: torch.dtype) -> Density:
+        """The same law, computed in another precision."""
         raise NotImplementedError
 
     def log_prob(self, x: Tensor) -> Tensor:
@@ -67,7 +73,7 @@ class GaussianMixture(Density):
     means: Tensor
     scales: Tensor
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         k = len(self.means)
         if self.means.ndim != 2 or self.weights.shape != (k,) or self.scales.shape != (k,):
             raise ValueError(
@@ -76,7 +82,9 @@ class GaussianMixture(Density):
             )
 
     @classmethod
-    def of(cls, weights, means, scales, dtype=torch.float32) -> GaussianMixture:
+    def of(
+        cls, weights: Numbers, means: Tensor | Sequence[Sequence[float]], scales: Numbers, dtype: torch.dtype = torch.float32
+    ) -> GaussianMixture:
         """From lists or arrays; a single number for `weights` or `scales` serves all modes. Checks and normalises."""
         means = torch.as_tensor(means, dtype=dtype)
         weights = torch.as_tensor(weights, dtype=dtype).expand(len(means))

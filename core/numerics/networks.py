@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -37,6 +38,8 @@ class ModelMissing(FileNotFoundError):
 class FourierFeatures(nn.Module):
     """(N, in) -> (N, 2 n): cosines and sines at fixed random frequencies, drawn once from `seed`."""
 
+    frequencies: Tensor
+
     def __init__(self, n_in: int, n_features: int, scale: float, seed: int):
         super().__init__()
         frequencies = torch.randn(n_in, n_features, generator=torch.Generator().manual_seed(seed))
@@ -47,12 +50,11 @@ class FourierFeatures(nn.Module):
         return torch.cat([phase.cos(), phase.sin()], 1)
 
 
-class ScoreNetwork(nn.Module):
-    """Residual multilayer perceptron with Fourier features of the position and of the noise level."""
+class ResidualNetwork(nn.Module):
+    """The layers of a score network: residual, with Fourier features of position and noise level; subclasses say what goes in."""
 
-    def __init__(self, dim: int = 2, width: int = 96, depth: int = 3, n_space: int = 24, n_level: int = 12):
+    def __init__(self, dim: int, width: int, depth: int, n_space: int, n_level: int):
         super().__init__()
-        self.config = dict(dim=dim, width=width, depth=depth, n_space=n_space, n_level=n_level)
         self.space = FourierFeatures(dim, n_space, 0.35, seed=1)
         self.level = FourierFeatures(1, n_level, 0.15, seed=2)
         self.into = nn.Linear(dim + 2 * n_space, width)
@@ -60,13 +62,23 @@ class ScoreNetwork(nn.Module):
         self.hidden = nn.ModuleList(nn.Linear(width, width) for _ in range(depth))
         self.out = nn.Linear(width, dim)
 
-    def forward(self, u: Tensor, log_ratio: Tensor) -> Tensor:
-        """u (N, D), log_ratio (N, 1) or (1, 1) -> v (N, D)."""
-        h = self.into(torch.cat([u, self.space(u)], 1))
-        shifts = self.from_level(self.level(log_ratio)).chunk(len(self.hidden), 1)
-        for layer, shift in zip(self.hidden, shifts, strict=True):
+    def through(self, h: Tensor, shifts: Tensor) -> Tensor:
+        """h (N, width), shifts (N, width * depth) or (1, width * depth) -> (N, D)."""
+        for layer, shift in zip(self.hidden, shifts.chunk(len(self.hidden), 1), strict=True):
             h = h + layer(nn.functional.silu(h + shift))
         return self.out(nn.functional.silu(h))
+
+
+class ScoreNetwork(ResidualNetwork):
+    """Residual multilayer perceptron with Fourier features of the position and of the noise level."""
+
+    def __init__(self, dim: int = 2, width: int = 96, depth: int = 3, n_space: int = 24, n_level: int = 12):
+        super().__init__(dim, width, depth, n_space, n_level)
+        self.config = dict(dim=dim, width=width, depth=depth, n_space=n_space, n_level=n_level)
+
+    def forward(self, u: Tensor, log_ratio: Tensor) -> Tensor:
+        """u (N, D), log_ratio (N, 1) or (1, 1) -> v (N, D)."""
+        return self.through(self.into(torch.cat([u, self.space(u)], 1)), self.from_level(self.level(log_ratio)))
 
     def noise(self, u: Tensor, ratio: Tensor) -> Tensor:
         """The predicted eps (N, D) at u (N, D) of unit width and noise ratio sigma/alpha (N, 1) or (1, 1)."""
@@ -76,18 +88,23 @@ class ScoreNetwork(nn.Module):
 
     def as_score(self, schedule: Schedule) -> Score:
         """This network as a score model (x (N, D), t) -> (N, D) along `schedule`."""
-
-        def score(x: Tensor, t: float) -> Tensor:
-            alpha, sigma = schedule.alpha(t), schedule.sigma(t)
-            with torch.set_grad_enabled(x.requires_grad):  # no graph of the weights, one of x when asked for
-                u = x * (1 / math.hypot(alpha, sigma))
-                return self.noise(u, x.new_full((1, 1), sigma / alpha)) * (-1 / sigma)
-
-        return score
+        return score_of_noise(self.noise, schedule)
 
 
-def noise_loss(network: ScoreNetwork, x0: Tensor, generator: torch.Generator) -> Tensor:
-    """Denoising score matching (Vincent 2011) as noise prediction (Ho et al. 2020, eq. 14).
+def score_of_noise(noise: Callable[[Tensor, Tensor], Tensor], schedule: Schedule) -> Score:
+    """The score model along `schedule` of a noise prediction (u (N, D) of unit width, ratio (1, 1)) -> eps (N, D)."""
+
+    def score(x: Tensor, t: float) -> Tensor:
+        alpha, sigma = schedule.alpha(t), schedule.sigma(t)
+        with torch.set_grad_enabled(x.requires_grad):  # no graph of the weights, one of x when asked for
+            u = x * (1 / math.hypot(alpha, sigma))
+            return noise(u, x.new_full((1, 1), sigma / alpha)) * (-1 / sigma)
+
+    return score
+
+
+def noise_loss(network: Callable[[Tensor, Tensor], Tensor], x0: Tensor, generator: torch.Generator) -> Tensor:
+    """Denoising score matching (Vincent 2011) as noise prediction (Ho et al. 2020, eq. 14); network: (u, log ratio) -> v.
 
     The log noise ratio is normal (-1.2, 1.2) for most points, as in Karras et al. 2022 (table 1), where there is
     something to learn, and uniform over RATIO_RANGE for the rest. |v error|^2 = (1 + ratio^2) |eps error|^2, so that a fixed

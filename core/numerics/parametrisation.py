@@ -10,11 +10,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from core.numerics.mixture import Density
 from core.numerics.schedules import Schedule
 from core.numerics.sde import Score
 
 
-def exact_score(density, schedule: Schedule) -> Score:
+def exact_score(density: Density, schedule: Schedule) -> Score:
     """The score of the diffused density, as a model."""
     return lambda x, t: density.diffused(schedule, t).score(x)
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -142,9 +143,9 @@ def orientation_truth(trajectory: Trajectory) -> Truth:
 
 def turned_error(*, kernel: str, angle: float = 1.0, seed: int = 0, n_steps: int = 50) -> float:
     """Turn the start and the noise by `angle`: how far the end is from the end turned, relative."""
-    settings = dict(kernel=kernel, n_steps=n_steps, n_molecules=50, seed=seed, n_frames=2)
+    run = partial(sample, kernel=kernel, n_steps=n_steps, n_molecules=50, seed=seed, n_frames=2)
     phase = complex(math.cos(angle), math.sin(angle))
-    as_is, turned = (molecules(sample(**settings, turn=a).final) for a in (0.0, angle))
+    as_is, turned = (molecules(run(turn=a).final) for a in (0.0, angle))
     return float((turned - phase * as_is).norm() / as_is.norm())
 
 

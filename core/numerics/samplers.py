@@ -58,7 +58,13 @@ class Sampler(Protocol):
 class _Metropolis:
     """Chains that propose: `init(position)` and `step(state, z, coin)`, z (N, D) normals, coin (N,) uniform in [0, 1)."""
 
-    def run(self, position, n_steps, generator):
+    def init(self, position: Tensor) -> State:
+        raise NotImplementedError
+
+    def step(self, state: State, z: Tensor, coin: Tensor) -> tuple[State, Info]:
+        raise NotImplementedError
+
+    def run(self, position: Tensor, n_steps: int, generator: torch.Generator) -> Iterator[tuple[State, Info]]:
         coins = torch.Generator().manual_seed(generator.initial_seed() + 1)
         state = self.init(position)
         yield state, Info()
@@ -80,6 +86,7 @@ class RandomWalkMetropolis(_Metropolis):
         return State(position, self.potential.energy(position))
 
     def step(self, state: State, z: Tensor, coin: Tensor) -> tuple[State, Info]:
+        assert state.energy is not None, "a state of this chain begins with init"
         proposal = _moved(state.position, z, self.scale)
         energy = self.potential.energy(proposal)
         return _accept(state, State(proposal, energy), (state.energy - energy).div_(self.kT), coin)
@@ -100,6 +107,7 @@ class MALA(_Metropolis):
         return State(position, *energy_and_force(self.potential, position))
 
     def step(self, state: State, z: Tensor, coin: Tensor) -> tuple[State, Info]:
+        assert state.energy is not None and state.force is not None, "a state of this chain begins with init"
         width = (2 * self.kT * self.dt) ** 0.5
         there = _moved(state.position, state.force, self.dt)
         proposal = _moved(there, z, width)
@@ -117,7 +125,7 @@ class OverdampedLangevin:
     kT: float
     dt: Step
 
-    def run(self, position, n_steps, generator):
+    def run(self, position: Tensor, n_steps: int, generator: torch.Generator) -> Iterator[tuple[State, Info]]:
         noise = normals(tuple(position.shape), n_steps, generator, position.dtype)
         for x in overdamped(self.potential, position, noise, dt=1.0, kT=self.kT, mobility=self.dt):
             yield State(x), Info()
@@ -133,7 +141,7 @@ class BAOAB:
     friction: Step = 1.0
     mass: float = 1.0
 
-    def run(self, position, n_steps, generator):
+    def run(self, position: Tensor, n_steps: int, generator: torch.Generator) -> Iterator[tuple[State, Info]]:
         first = torch.empty_like(position).normal_(generator=generator).mul_(math.sqrt(self.kT / self.mass))
         noise = normals(tuple(position.shape), n_steps, generator, position.dtype)
         for x, v in splitting(
@@ -151,7 +159,7 @@ class VelocityVerlet:
     dt: Step
     mass: float = 1.0
 
-    def run(self, position, n_steps, generator):
+    def run(self, position: Tensor, n_steps: int, generator: torch.Generator) -> Iterator[tuple[State, Info]]:
         return BAOAB(self.potential, self.kT, self.dt, 0.0, self.mass).run(position, n_steps, generator)
 
 
@@ -165,5 +173,6 @@ def _accept(old: State, new: State, log_ratio: Tensor, coin: Tensor) -> tuple[St
     acceptance = log_ratio.clamp_(max=0).exp_().nan_to_num_(0.0)
     kept = coin < acceptance
     wide = kept[:, None]
-    force = None if old.force is None else torch.where(wide, new.force, old.force)
+    assert old.energy is not None and new.energy is not None
+    force = None if old.force is None or new.force is None else torch.where(wide, new.force, old.force)
     return State(torch.where(wide, new.position, old.position), torch.where(kept, new.energy, old.energy), force), Info(acceptance)

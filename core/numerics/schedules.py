@@ -17,22 +17,45 @@ t runs from 0 (data) to 1 (noise) and may be a float or a tensor of any shape; t
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Protocol, TypeVar, overload
 
 import torch
 from torch import Tensor
 
 VARIANTS = ("VP", "sub-VP", "VE")
 SPACINGS = ("uniform", "rho", "log-SNR")
-Time = float | Tensor
+Time = TypeVar("Time", float, Tensor)  # a number gives a number, a tensor a tensor
 
 
-def _lib(t: Time):
-    """`torch` for tensors, `math` for numbers: both spell exp, log, sqrt, tan, ... the same way."""
+class _Functions(Protocol[Time]):
+    """What `torch` and `math` spell the same way."""
+
+    def exp(self, x: Time, /) -> Time: ...
+    def expm1(self, x: Time, /) -> Time: ...
+    def log(self, x: Time, /) -> Time: ...
+    def log1p(self, x: Time, /) -> Time: ...
+    def sqrt(self, x: Time, /) -> Time: ...
+    def cos(self, x: Time, /) -> Time: ...
+    def tan(self, x: Time, /) -> Time: ...
+    def acos(self, x: Time, /) -> Time: ...
+    def asinh(self, x: Time, /) -> Time: ...
+
+
+@overload
+def _lib(t: float) -> _Functions[float]: ...
+@overload
+def _lib(t: Tensor) -> _Functions[Tensor]: ...
+def _lib(t: float | Tensor) -> _Functions[float] | _Functions[Tensor]:
+    """`torch` for tensors, `math` for numbers."""
     return torch if isinstance(t, Tensor) else math
 
 
-def _where(condition, a: Time, b: Time) -> Time:
+@overload
+def _where(condition: bool, a: float, b: float) -> float: ...
+@overload
+def _where(condition: Tensor, a: Tensor, b: Tensor) -> Tensor: ...
+def _where(condition: bool | Tensor, a: float | Tensor, b: float | Tensor) -> float | Tensor:
     if isinstance(condition, Tensor):
         return torch.where(condition, a, b)
     return a if condition else b
@@ -43,7 +66,9 @@ def _root(x: Time) -> Time:
     return x.clamp(min=0).sqrt() if isinstance(x, Tensor) else math.sqrt(max(0.0, x))
 
 
-def ancestral_sigmas(sigma: Time, sigma_next: Time, eta: float, *, alpha: Time = 1.0, alpha_next: Time = 1.0) -> tuple[Time, Time]:
+def ancestral_sigmas(
+    sigma: Time, sigma_next: Time, eta: float, *, alpha: Time | float = 1.0, alpha_next: Time | float = 1.0
+) -> tuple[Time, Time]:
     """(sigma_down, sigma_up): how much of the noise sigma_next after an ancestral step keeps its direction, and how much is drawn afresh.
 
         x_next = alpha_next x_0 + sigma_down eps + sigma_up z,  sigma_down^2 + sigma_up^2 = sigma_next^2,
@@ -61,7 +86,9 @@ def ancestral_sigmas(sigma: Time, sigma_next: Time, eta: float, *, alpha: Time =
 class Schedule:
     """A clock (beta, integral, time_of_integral: in the subclasses) and a variant. Raises ValueError on others."""
 
-    def __post_init__(self):
+    variant: str = field(default="VP", kw_only=True)
+
+    def __post_init__(self) -> None:
         if self.variant not in VARIANTS:
             raise ValueError(f"variant {self.variant!r} is not one of {', '.join(VARIANTS)}")
 
@@ -161,15 +188,14 @@ class Linear(Schedule):
 
     beta_min: float = 0.1
     beta_max: float = 20.0
-    variant: str = "VP"
 
-    def beta(self, t):
+    def beta(self, t: Time) -> Time:
         return self.beta_min + t * (self.beta_max - self.beta_min)
 
-    def integral(self, t):
+    def integral(self, t: Time) -> Time:
         return t * (self.beta_min + 0.5 * t * (self.beta_max - self.beta_min))
 
-    def time_of_integral(self, total):
+    def time_of_integral(self, total: Time) -> Time:
         root = _lib(total).sqrt(self.beta_min**2 + 2 * (self.beta_max - self.beta_min) * total)
         return 2 * total / (self.beta_min + root)
 
@@ -184,29 +210,28 @@ class Cosine(Schedule):
 
     offset: float = 0.008
     beta_max: float = 100.0
-    variant: str = "VP"
 
-    def _angle(self, t):
+    def _angle(self, t: Time) -> Time:
         return 0.5 * math.pi * (t + self.offset) / (1 + self.offset)
 
     @property
     def _clip_time(self) -> float:
         return 2 / math.pi * (1 + self.offset) * math.atan(self.beta_max * (1 + self.offset) / math.pi) - self.offset
 
-    def _integral_unclipped(self, t):
+    def _integral_unclipped(self, t: Time) -> Time:
         lib = _lib(t)
         return -2 * lib.log(lib.cos(self._angle(t)) / math.cos(self._angle(0.0)))
 
-    def beta(self, t):
+    def beta(self, t: Time) -> Time:
         inside = _lib(t).tan(self._angle(_where(t < self._clip_time, t, 0 * t)))
         return _where(t < self._clip_time, math.pi / (1 + self.offset) * inside, 0 * t + self.beta_max)
 
-    def integral(self, t):
+    def integral(self, t: Time) -> Time:
         clip = self._clip_time
         inside = _where(t < clip, t, 0 * t + clip)
         return self._integral_unclipped(inside) + self.beta_max * (t - inside)
 
-    def time_of_integral(self, total):
+    def time_of_integral(self, total: Time) -> Time:
         clip, lib = self._clip_time, _lib(total)
         at_clip = self._integral_unclipped(clip)
         inside = _where(total < at_clip, total, 0 * total + at_clip)
@@ -221,19 +246,18 @@ class Exponential(Schedule):
 
     beta_min: float = 0.1
     beta_max: float = 60.0
-    variant: str = "VP"
 
     @property
     def _rate(self) -> float:
         return math.log(self.beta_max / self.beta_min)
 
-    def beta(self, t):
+    def beta(self, t: Time) -> Time:
         return self.beta_min * _lib(t).exp(self._rate * t)
 
-    def integral(self, t):
+    def integral(self, t: Time) -> Time:
         return self.beta_min / self._rate * _lib(t).expm1(self._rate * t)
 
-    def time_of_integral(self, total):
+    def time_of_integral(self, total: Time) -> Time:
         return _lib(total).log1p(total * self._rate / self.beta_min) / self._rate
 
 
@@ -243,18 +267,17 @@ class Sigmoid(Schedule):
 
     beta_max: float = 20.0
     k: float = 6.0
-    variant: str = "VP"
 
-    def _softplus(self, t):
+    def _softplus(self, t: Time) -> Time:
         return _lib(t).log1p(_lib(t).exp(self.k * (2 * t - 1)))
 
-    def beta(self, t):
+    def beta(self, t: Time) -> Time:
         return self.beta_max / (1 + _lib(t).exp(-self.k * (2 * t - 1)))
 
-    def integral(self, t):
+    def integral(self, t: Time) -> Time:
         return self.beta_max / (2 * self.k) * (self._softplus(t) - self._softplus(0.0))
 
-    def time_of_integral(self, total):
+    def time_of_integral(self, total: Time) -> Time:
         lib = _lib(total)
         return 0.5 + lib.log(lib.expm1(2 * self.k * total / self.beta_max + self._softplus(0.0))) / (2 * self.k)
 
@@ -265,15 +288,15 @@ class EDM(Schedule):
 
     sigma_min: float = 0.002
     sigma_max: float = 80.0
-    variant: str = "VE"
+    variant: str = field(default="VE", kw_only=True)
 
-    def beta(self, t):
+    def beta(self, t: Time) -> Time:
         return 2 * self.sigma_max**2 * t / (1 + (self.sigma_max * t) ** 2)
 
-    def integral(self, t):
+    def integral(self, t: Time) -> Time:
         return _lib(t).log1p((self.sigma_max * t) ** 2)
 
-    def time_of_integral(self, total):
+    def time_of_integral(self, total: Time) -> Time:
         return _lib(total).sqrt(_lib(total).expm1(total)) / self.sigma_max
 
     @property
@@ -291,20 +314,20 @@ class Geometric(Schedule):
 
     sigma_min: float = 0.005
     sigma_max: float = 50.0
-    variant: str = "VE"
+    variant: str = field(default="VE", kw_only=True)
 
     @property
     def _rate(self) -> float:
         return math.log(self.sigma_max / self.sigma_min)
 
-    def beta(self, t):
+    def beta(self, t: Time) -> Time:
         square = self.sigma_min**2 * _lib(t).exp(2 * self._rate * t)
         return 2 * self._rate * square / (1 + square)
 
-    def integral(self, t):
+    def integral(self, t: Time) -> Time:
         return _lib(t).log1p(self.sigma_min**2 * _lib(t).exp(2 * self._rate * t))
 
-    def time_of_integral(self, total):
+    def time_of_integral(self, total: Time) -> Time:
         return 0.5 * _lib(total).log(_lib(total).expm1(total) / self.sigma_min**2) / self._rate
 
     @property
@@ -320,21 +343,20 @@ class FiniteTime(Schedule):
     """
 
     beta_max: float = 1000.0
-    variant: str = "VP"
 
     @property
     def _clip_time(self) -> float:
         return 1 - 2 / self.beta_max
 
-    def beta(self, t):
+    def beta(self, t: Time) -> Time:
         inside = _where(t < self._clip_time, t, 0 * t)
         return _where(t < self._clip_time, 2 / (1 - inside), 0 * t + self.beta_max)
 
-    def integral(self, t):
+    def integral(self, t: Time) -> Time:
         inside = _where(t < self._clip_time, t, 0 * t + self._clip_time)
         return -2 * _lib(t).log1p(-inside) + self.beta_max * (t - inside)
 
-    def time_of_integral(self, total):
+    def time_of_integral(self, total: Time) -> Time:
         at_clip = self.integral(self._clip_time)
         inside = _where(total < at_clip, total, 0 * total + at_clip)
         return -_lib(total).expm1(-inside / 2) + (total - inside) / self.beta_max

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from core.numerics.potentials import Potential
 from core.numerics.schedules import Schedule
 
 Score = Callable[[Tensor, float], Tensor]
@@ -53,7 +54,7 @@ def forward_sde(schedule: Schedule) -> SDE:
     return SDE(lambda x, t: x * schedule.f(t), lambda t: math.sqrt(schedule.g2(t)))
 
 
-def langevin(potential, kT: float, friction: float = 1.0) -> SDE:
+def langevin(potential: Potential, kT: float, friction: float = 1.0) -> SDE:
     """Overdamped Langevin: dx = force/friction dt + sqrt(2 kT/friction) dB; stationary law exp(-U/kT)/Z.
 
     potential: has force(x) = -grad U, (N, D) -> (N, D). kT in the unit of U.

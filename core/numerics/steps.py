@@ -41,26 +41,26 @@ class StepLaw:
     characteristic: Callable[[np.ndarray], np.ndarray] | None = None
 
 
-def _gaussian(shape, generator):
+def _gaussian(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
     return torch.randn(shape, generator=generator)
 
 
-def _coin(shape, generator):
+def _coin(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
     return torch.rand(shape, generator=generator).sub_(0.5).sign_().add_(0.5).sign_()
 
 
-def _uniform(shape, generator):
+def _uniform(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
     return torch.rand(shape, generator=generator).sub_(0.5).mul_(2 * math.sqrt(3))
 
 
-def _heavy(shape, generator):
+def _heavy(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
     """Bailey's polar method (1994): sqrt(nu (u^(-2/nu) - 1)) cos 2 pi v is Student's t; nu = 3, over its sqrt 3."""
     u = 1 - torch.rand(shape, generator=generator, dtype=torch.float64)
     v = torch.rand(shape, generator=generator)
     return u.pow_(-2 / 3).sub_(1).sqrt_().float().mul_(v.mul_(2 * math.pi).cos_())
 
 
-def _levy(shape, generator):
+def _levy(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
     """The Cauchy quantile function of a uniform number."""
     u = torch.rand(shape, generator=generator, dtype=torch.float64)
     return u.sub_(0.5).mul_(math.pi).tan_().mul_(LEVY_SCALE).float()
@@ -171,7 +171,9 @@ def _clt_distance(step: str, n: int) -> float:
 def _inverted_gap(step: str, n: int, x: np.ndarray) -> np.ndarray:
     """1/pi int_0^inf sin(k x)/k (phi(k/sqrt n)^n - exp(-k^2/2)) dk (Gil-Pelaez 1951, symmetric laws)."""
     k, weight = _quadrature(40.0 if n < 30 else 20.0, 600)
-    gap = STEPS[step].characteristic(k / math.sqrt(n)) ** n - np.exp(-k * k / 2)
+    characteristic = STEPS[step].characteristic
+    assert characteristic is not None, f"the sum of {step} steps has a closed form"
+    gap = characteristic(k / math.sqrt(n)) ** n - np.exp(-k * k / 2)
     return np.sin(np.multiply.outer(x, k)) @ (weight * gap / k) / math.pi
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
 
 import torch
 from torch import Tensor
@@ -31,7 +32,7 @@ class Tabulated(Density):
     scale: float = 1.0
     blur: float = 0.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.axis.ndim != 1 or self.weights.shape != (len(self.axis),) * 2:
             raise ValueError(f"weights {tuple(self.weights.shape)} need one row and column for each of {len(self.axis)} grid points")
 
@@ -57,7 +58,7 @@ class Tabulated(Density):
     def fields(self, xs: Tensor | None = None, ys: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """p, dp/dx, dp/dy, exact at the points of the grid xs (W,) times ys (H,), by default the law's own: (H, W) each, row = y."""
 
-        def kernel(at):
+        def kernel(at: Tensor) -> tuple[Tensor, Tensor]:
             z = (at.double()[:, None] - self.scale * self.axis[None]) / self.width
             value = torch.exp(-0.5 * (z * z + LOG_2PI)) / self.width
             return value, value * (-z / self.width)
@@ -75,7 +76,8 @@ class Tabulated(Density):
         p, px, py = self.fields(*(self.axis[a:b] for a, b in zip(first.tolist(), end.tolist(), strict=True)))
         (fx, fy), (ix, iy) = (place - low).unbind(1), (low - first).unbind(1)
         corners = ((iy, ix, (1 - fy) * (1 - fx)), (iy, ix + 1, (1 - fy) * fx), (iy + 1, ix, fy * (1 - fx)), (iy + 1, ix + 1, fy * fx))
-        return torch.stack([sum(table[i, j] * share for i, j, share in corners) for table in tables(p.clamp_min(1e-300), px, py)], 1)
+        found = (reduce(torch.add, (table[i, j] * share for i, j, share in corners)) for table in tables(p.clamp_min(1e-300), px, py))
+        return torch.stack(list(found), 1)
 
     def log_prob(self, x: Tensor) -> Tensor:
         inside, beyond = self._edge(x)

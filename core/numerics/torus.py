@@ -19,10 +19,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, reduce
 
 import torch
 from torch import Tensor
+
+from core.numerics.schedules import Schedule
 
 CROSSOVER = 0.3
 IMAGES = 2  # k = -2 ... 2 at sigma <= CROSSOVER: the next image weighs less than 2 exp(-6 / (2 * 0.3^2)) = 7e-15
@@ -60,7 +62,7 @@ def embed(x: Tensor) -> Tensor:
     return torch.cat([angle.cos(), angle.sin()], dim=-1) / (2 * math.pi)
 
 
-def wrapped_normal(delta: Tensor, sigma: float) -> tuple[Tensor, Tensor]:
+def wrapped_normal(delta: Tensor, sigma: Tensor | float) -> tuple[Tensor, Tensor]:
     """(ln p, d ln p / d delta) at one noise level: the same exponentials or waves serve both."""
     delta, sigma = _prepare(delta, sigma)
     if sigma <= CROSSOVER:
@@ -128,7 +130,7 @@ def wrapped_normal_cdf(delta: Tensor, sigma: float, *, n_images: int | None = No
     """
     k = torch.arange(-_reach(sigma, n_images), _reach(sigma, n_images) + 1, dtype=torch.float64)
 
-    def below(d):
+    def below(d: Tensor) -> Tensor:
         return torch.special.ndtr((d[..., None] + k) / sigma).sum(-1)
 
     start, end = below(torch.tensor([-0.5, 0.5], dtype=torch.float64))
@@ -180,7 +182,7 @@ class WrappedNormal:
     mean: Tensor
     sigma: float
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.mean.ndim != 1 or not 0 < self.sigma < math.inf:
             raise ValueError(f"mean must be (D,) and sigma positive, got {tuple(self.mean.shape)} and {self.sigma}")
 
@@ -197,7 +199,7 @@ class WrappedNormal:
         noise = torch.randn(n, len(self.mean), generator=generator, dtype=self.mean.dtype)
         return wrap(self.mean + self.sigma * noise)
 
-    def diffused(self, schedule, t: float) -> WrappedNormal:
+    def diffused(self, schedule: Schedule, t: float) -> WrappedNormal:
         """The law after the variance-exploding noise `schedule.sigma(t)`; a torus has no centre to shrink to."""
         return WrappedNormal(self.mean, math.hypot(self.sigma, float(schedule.sigma(t))))
 
@@ -263,7 +265,7 @@ def _wave_sums(delta: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
     q = _q(sigma)
     sine, cosine = torch.sin(2 * math.pi * delta), torch.cos(2 * math.pi * delta)
     s_before, s, c_before, c = torch.zeros_like(sine), sine, torch.ones_like(cosine), cosine
-    slope, density = 0.0, 1.0
+    slope, density = torch.zeros_like(sine), torch.ones_like(cosine)
     for n in range(1, WAVES + 1):
         amplitude = 2 * q ** (n * n)
         slope, density = slope - 2 * math.pi * n * amplitude * s, density + amplitude * c
@@ -274,7 +276,7 @@ def _wave_sums(delta: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
 def _image_log_prob(delta: Tensor, sigma: Tensor, n_images: int | None = None) -> Tensor:
     n_images, precision = _enough(sigma) if n_images is None else n_images, 1 / sigma.square()
     others = [torch.exp(-(k * delta + 0.5 * k * k) * precision) for k in range(-n_images, n_images + 1) if k]
-    return _nearest_log_prob(delta, sigma) + (torch.log1p(sum(others)) if others else 0.0)
+    return _nearest_log_prob(delta, sigma) + (torch.log1p(reduce(torch.add, others)) if others else 0.0)
 
 
 def _nearest_log_prob(delta: Tensor, sigma: Tensor) -> Tensor:
@@ -284,7 +286,7 @@ def _nearest_log_prob(delta: Tensor, sigma: Tensor) -> Tensor:
 def _wave_log_prob(delta: Tensor, sigma: Tensor) -> Tensor:
     """cos of 2 pi n d by the Chebyshev recurrence from the first wave."""
     q, first = _q(sigma), torch.cos(2 * math.pi * delta)
-    before, wave, total = 1.0, first, 0.0
+    before, wave, total = torch.ones_like(first), first, torch.zeros_like(first)
     for n in range(1, WAVES + 1):
         total = total + 2 * q ** (n * n) * wave
         before, wave = wave, 2 * first * wave - before

@@ -21,7 +21,7 @@ class Trajectory:
     times: Tensor
     positions: Tensor
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.times.ndim != 1 or self.positions.ndim != 3 or len(self.times) != len(self.positions):
             raise ValueError(f"times {tuple(self.times.shape)} and positions {tuple(self.positions.shape)} must be (T,) and (T, N, D)")
 

@@ -15,13 +15,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
+from typing import overload
 
 import torch
 from torch import Tensor
 
 from core.numerics.checks import one_of, positive
-from core.numerics.distances import Floor, Truth, floor, ks_1d, ks_floor, measure, sliced
+from core.numerics.distances import ExactSampler, Floor, Truth, floor, ks_1d, ks_floor, measure, sliced
 from core.numerics.steps import STEPS, StepLaw
 from core.numerics.trajectory import Trajectory, collect
 
@@ -69,6 +70,10 @@ def sample(
     return collect(walk(STEPS[step], start, times, sigma=sigma, generator=generator), times, n_frames=n_frames)
 
 
+@overload
+def variance(t: float, sigma: float) -> float: ...
+@overload
+def variance(t: Tensor, sigma: float) -> Tensor: ...
 def variance(t: float | Tensor, sigma: float) -> float | Tensor:
     """sigma^2 t, of one coordinate. (A slide that writes N(0, t) has set sigma = 1.)"""
     return sigma**2 * t
@@ -156,7 +161,7 @@ def convergence(trajectory: Trajectory, *, sigma: float, n_steps: int, n_points:
     wanted = torch.logspace(0, math.log10(n_steps), n_points)
     frames = torch.searchsorted(steps, wanted.round().long().clamp(max=int(steps[-1]))).unique()
     distances = [
-        ks_1d(trajectory.positions[f + 1, :, 0], lambda x, t=trajectory.times[f + 1]: heat_kernel_cdf(x, t, sigma)) for f in frames.tolist()
+        ks_1d(trajectory.positions[f + 1, :, 0], partial(heat_kernel_cdf, t=trajectory.times[f + 1], sigma=sigma)) for f in frames.tolist()
     ]
     return Convergence(steps[frames], torch.tensor(distances), ks_floor(trajectory.n_particles))
 
@@ -222,7 +227,7 @@ def _error(values: Tensor) -> Tensor:
     return values.std(-1) / math.sqrt(n) if n > 1 else torch.full_like(values[..., 0], math.inf)
 
 
-def _gaussian_sampler(dim: int):
+def _gaussian_sampler(dim: int) -> ExactSampler:
     return lambda n, generator: torch.randn(n, dim, generator=generator)
 
 

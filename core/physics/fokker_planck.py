@@ -15,7 +15,7 @@ S. Lifson and J. L. Jackson, J. Chem. Phys. 36, 2410 (1962) (washboard).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -25,7 +25,7 @@ from torch import Tensor
 from torch.nn.functional import grid_sample
 
 from core.numerics import kinetic
-from core.numerics.densities import get_dataset
+from core.numerics.densities import Density, get_dataset
 from core.numerics.distances import Floor, Truth, floor, ks_1d, ks_floor, measure, sliced
 from core.numerics.fokker_planck import (
     Box,
@@ -43,7 +43,7 @@ from core.numerics.integrators import euler_maruyama, heun
 from core.numerics.networks import load_score_network
 from core.numerics.potentials import DoubleWell, Periodic, Potential
 from core.numerics.schedules import get_schedule
-from core.numerics.sde import SDE, no_noise
+from core.numerics.sde import SDE, Score, no_noise
 from core.numerics.trajectory import Trajectory, collect, frame_indices
 
 LINE, PLANE = ("double well", "washboard"), ("whirl", "exact score", "learned score")
@@ -70,7 +70,7 @@ class Setting:
     swirl: float = 2.0
     dataset: str = "three modes"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.kind not in KINDS or self.start not in STARTS:
             raise ValueError(f"{self.kind!r}, {self.start!r}: choose from {', '.join(KINDS)} and {', '.join(STARTS)}")
         if not (0 < self.kT < math.inf and 0 <= self.barrier < math.inf and math.isfinite(self.tilt) and math.isfinite(self.swirl)):
@@ -102,12 +102,12 @@ class Setting:
 
 
 @lru_cache(maxsize=32)
-def _data(dataset: str):
+def _data(dataset: str) -> Density:
     return get_dataset(dataset).to(torch.float64).diffused(get_schedule("linear"), NOISED)
 
 
 @lru_cache(maxsize=16)
-def _learned(dataset: str):
+def _learned(dataset: str) -> Score:
     return load_score_network(dataset).as_score(get_schedule("linear"))
 
 
@@ -141,6 +141,7 @@ def work(setting: Setting, box: Box) -> list[np.ndarray]:
 def start_density(setting: Setting, box: Box) -> np.ndarray:
     """Where the density begins, on the cells of the box: a spot, two, a wide bell or a ring (on a line: two spots, far out)."""
     x = box.points()
+    spots: Sequence[float] | Sequence[tuple[float, float]]
     if setting.flat:
         spots, width = {"one spot": ([-1.0], 0.15), "two spots": ([-1.0, 0.4], 0.15), "wide": ([0.0], 0.8), "ring": ([-1.3, 1.3], 0.1)}[
             setting.start
@@ -264,10 +265,10 @@ def decay(solution: Solution) -> Decay | None:
     return Decay(slope, rate.real, math.log(abs(1 + rate * solution.dt)) / solution.dt)
 
 
-def relaxation(**params) -> float:
-    """1/gap: how long the slowest memory of the start lasts. params: as for `solve`."""
-    made = Setting(**{key: value for key, value in params.items() if key in Setting.__dataclass_fields__})
-    box = made.box(params.get("n_cells", 400))
+def relaxation(*, kind: str = "double well", barrier: float = 2.0, kT: float = 1.0) -> float:
+    """1/gap: how long the slowest memory of the start lasts."""
+    made = Setting(kind, barrier=barrier, kT=kT)
+    box = made.box(400)
     L = operator(box, work(made, box), made.kT)
     return 1 / float(spectrum(L, stationary(L, box.cells, box.volume), 2)[1].real)
 
@@ -353,15 +354,20 @@ def flow(solution: Solution, *, n_particles: int = 2000, seed: int = 0) -> Traje
         dt = float(times[i + 1] - times[i])
         both = np.maximum(np.stack([solution.p[i], solution.p[i + 1]], -1), 1e-9 * solution.p[i + 1].max()).astype("f4")
         look = field(np.concatenate([J[i + 1], both], -1), box)
-
-        def u(x, part, look=look):
-            seen = look(x)
-            return seen[:, :2] / torch.lerp(seen[:, 2:3], seen[:, 3:], part)
-
         n = 16 if i < 4 else 2
-        *_, x = heun(SDE(lambda x, part, u=u, dt=dt: u(x, part) * dt, no_noise), states[-1], [k / n for k in range(n + 1)])
+        *_, x = heun(SDE(_carried(look, dt), no_noise), states[-1], [k / n for k in range(n + 1)])
         states.append(x)
     return Trajectory(times, torch.stack(states))
+
+
+def _carried(look: Callable[[Tensor], Tensor], dt: float) -> Callable[[Tensor, float], Tensor]:
+    """dx/d(part), (N, 2), of one step dt; look(x) (N, 4): J, and p at the step's ends, a line in `part` between them."""
+
+    def drift(x: Tensor, part: float) -> Tensor:
+        seen = look(x)
+        return seen[:, :2] / torch.lerp(seen[:, 2:3], seen[:, 3:], part) * dt
+
+    return drift
 
 
 def _cdf(solution: Solution, i: int) -> np.ndarray:

@@ -18,7 +18,7 @@ Rev. Mod. Phys. 62, 251 (1990), secs. IV and VI; V. I. Mel'nikov and S. V. Meshk
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
@@ -55,13 +55,13 @@ class System:
     stiffness: float = 1.0
     barrier: float = 2.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         one_of("landscape", self.kind, KINDS)
         positive(kT=self.kT, mass=self.mass, friction=self.friction, stiffness=self.stiffness, barrier=self.barrier)
 
     @property
     def landscape(self) -> Potential:
-        return {"double well": DoubleWell(self.barrier), "harmonic": Harmonic(self.stiffness), "free": Harmonic(0.0)}[self.kind]
+        return DoubleWell(self.barrier) if self.kind == "double well" else Harmonic(self.stiffness if self.kind == "harmonic" else 0.0)
 
     @property
     def curvature(self) -> float:
@@ -280,28 +280,27 @@ def truth(final: Tensor, system: System, t_end: float, *, what: str = "positions
     what: "positions", "velocities" (Maxwell-Boltzmann) or "overdamped" (positions of the equation without inertia).
     """
     if what == "velocities":
-
-        def cdf(v):
-            return torch.special.ndtr(v / system.speed)
+        cdf = _normal_cdf(0.0, system.speed)
     elif system.kind == "double well":
         cdf = _boltzmann_cdf(system)
     else:
         mean, variance = (float(part) for part in _position_law(system, torch.tensor([t_end]), what != "overdamped"))
-
-        def cdf(x):
-            return torch.special.ndtr((x - mean) / math.sqrt(variance))
-
+        cdf = _normal_cdf(mean, math.sqrt(variance))
     floor = ks_floor(len(final))
     name = {"positions": "positions", "velocities": "velocities", "overdamped": "overdamped positions"}[what]
     return Truth(f"Kolmogorov–Smirnov distance, {name}", ks_1d(final, cdf), floor.mean, floor.std, len(final))
 
 
-def _boltzmann_cdf(system: System):
+def _normal_cdf(mean: float, width: float) -> Callable[[Tensor], Tensor]:
+    return lambda x: torch.special.ndtr((x - mean) / width)
+
+
+def _boltzmann_cdf(system: System) -> Callable[[Tensor], Tensor]:
     fine = grid(system)
     weight = torch.cumulative_trapezoid(boltzmann_density(system.landscape, fine, system.kT), fine)
     weight = torch.cat([weight.new_zeros(1), weight])
 
-    def cdf(x):
+    def cdf(x: Tensor) -> Tensor:
         place = ((x - fine[0]) / (fine[1] - fine[0])).clamp(0, len(fine) - 1)
         low = place.floor().long().clamp(max=len(fine) - 2)
         return torch.lerp(weight[low], weight[low + 1], place - low)

@@ -17,8 +17,10 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypedDict, Unpack
 
 import torch
 from torch import Tensor
@@ -36,6 +38,18 @@ from core.physics.basins import Basins, GridLaw, find_basins
 
 Mode = tuple[float, float, float, float]  # x, y, weight, width
 Points = tuple[tuple[float, float], ...]
+Known = GaussianMixture | Histogram
+
+
+class FieldSpec(TypedDict, total=False):
+    """Which density of the plane: the arguments of `field`."""
+
+    source: str
+    modes: tuple[Mode, ...]
+    points: Points
+    sigma: float
+
+
 SHAPES = ("ring", "two moons", "spirals", "checkerboard")
 SOURCES = ("by hand", *SHAPES, "your points")
 STARTS = ("spread", "one corner")
@@ -68,10 +82,10 @@ def parse_modes(text: str) -> tuple[Mode, ...]:
     return tuple(modes)
 
 
-def format_modes(modes) -> str:
+def format_modes(modes: Iterable[Sequence[float]]) -> str:
     """The inverse of `parse_modes`, to two decimals; numbers out of range are brought to its edge."""
 
-    def held(value, low, high):
+    def held(value: float, low: float, high: float) -> str:
         return f"{round(min(max(float(value), low), high), 2) + 0.0:g}"
 
     ranges = ((-REACH, REACH), (-REACH, REACH), WEIGHTS, WIDTHS)
@@ -114,7 +128,7 @@ def heart(n: int = 60) -> Points:
     return parse_points("\n".join(f"{a} {b}" for a, b in zip(x.tolist(), y.tolist())))
 
 
-def field(*, source: str = "by hand", modes: tuple[Mode, ...] = MODES, points: Points = (), sigma: float = 0.0) -> Density:
+def field(*, source: str = "by hand", modes: tuple[Mode, ...] = MODES, points: Points = (), sigma: float = 0.0) -> Known:
     """The density p_sigma = p * N(0, sigma^2) of the plane; its score is exact.
 
     modes: for source "by hand". points: for "your points" (a heart when empty); with noise the density of n points is exactly a mixture
@@ -128,7 +142,7 @@ def field(*, source: str = "by hand", modes: tuple[Mode, ...] = MODES, points: P
         return GaussianMixture.of(1.0, list(points or heart()), sigma)
     if source == "by hand":
         x, y, weights, widths = zip(*modes)
-        density = GaussianMixture.of(list(weights), list(zip(x, y)), list(widths))
+        density: Known = GaussianMixture.of(list(weights), list(zip(x, y)), list(widths))
     else:
         density = get_dataset(source)
     clock = EDM()  # its time is the noise level itself, and it leaves x_0 alone: x_t = x_0 + sigma eps
@@ -140,7 +154,7 @@ def noise_in_force(source: str, sigma: float) -> float:
     return max(sigma, LEAST_NOISE.get(source, 0.0))
 
 
-def finest(density: Density) -> float:
+def finest(density: Known) -> float:
     """The width of the finest detail: the narrowest mode, or the blur of an edge. Sets the time step."""
     return density.blur if isinstance(density, Histogram) else float(density.scales.min())
 
@@ -223,12 +237,12 @@ def exact_law(
 
 
 @lru_cache(maxsize=64)
-def basins(*, kT: float = 1.0, **spec) -> Basins:
+def basins(*, kT: float = 1.0, **spec: Unpack[FieldSpec]) -> Basins:
     """The modes of the law at kT that are at least half a kT apart, heaviest first; spec as for `field`."""
     return find_basins(exact_law(kT=kT, n=96, **spec))
 
 
-def truth(trajectory: Trajectory, *, kT: float = 1.0, **spec) -> Truth:
+def truth(trajectory: Trajectory, *, kT: float = 1.0, **spec: Unpack[FieldSpec]) -> Truth:
     """How far the walkers at the end are from p^(1/kT)/Z: sliced Wasserstein distance. spec as for `field`."""
     law = exact_law(kT=kT, **spec)
     known = _floor(kT, trajectory.n_particles, tuple(sorted(spec.items())))
@@ -258,7 +272,7 @@ class Rescaled:
     integral: float
 
 
-def rescaled(constant: float, *, kT: float = 1.0, n: int = 241, **spec) -> Rescaled:
+def rescaled(constant: float, *, kT: float = 1.0, n: int = 241, **spec: Unpack[FieldSpec]) -> Rescaled:
     """Multiply p^(1/kT) by a constant > 0 and differentiate again, in float64 and without using that ln(c p) = ln c + ln p."""
     if not 0 < constant < math.inf:
         raise ValueError(f"the constant must be positive and finite, got {constant:g}")

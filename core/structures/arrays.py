@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from core.numerics.files import whole
 from core.structures.crystal import Crystal
@@ -30,7 +31,7 @@ class CrystalArrays:
     num_atoms: np.ndarray
     columns: dict[str, np.ndarray] = field(default_factory=dict)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         n_atoms, n = len(self.numbers), len(self.num_atoms)
         wrong = [
             name
@@ -86,11 +87,11 @@ class CrystalArrays:
                 frac_coords=self.frac_coords.astype(np.float32),
                 lattice=self.lattice.astype(np.float32),
                 num_atoms=self.num_atoms.astype(np.int32),
-                **self.columns,
+                **self.columns,  # type: ignore[arg-type]  # no column is named like numpy's own keyword allow_pickle
             )
 
 
-def from_crystals(crystals: Sequence[Crystal], **columns) -> CrystalArrays:
+def from_crystals(crystals: Sequence[Crystal], **columns: ArrayLike) -> CrystalArrays:
     """Coordinates are wrapped into [0, 1), also after rounding to float32."""
     frac = np.concatenate([c.frac_coords for c in crystals] or [np.zeros((0, 3))]).astype(np.float32) % 1.0
     return CrystalArrays(
@@ -113,6 +114,7 @@ def load_arrays(path: Path | str) -> CrystalArrays:
     if missing:
         raise ArrayFileError(f"{path}: no array named {', '.join(missing)}")
     try:
-        return CrystalArrays(*(arrays.pop(name) for name in ("numbers", "frac_coords", "lattice", "num_atoms")), arrays)
+        numbers, frac_coords, lattice, num_atoms = (arrays.pop(name) for name in ("numbers", "frac_coords", "lattice", "num_atoms"))
+        return CrystalArrays(numbers, frac_coords, lattice, num_atoms, arrays)
     except ArrayFileError as error:
         raise ArrayFileError(f"{path}: {error}") from None

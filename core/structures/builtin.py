@@ -14,6 +14,8 @@ import numpy as np
 from core.structures.crystal import Crystal
 from core.structures.formula import atomic_numbers
 
+Cell = tuple[float, float, float, float, float, float]
+
 
 @dataclass(frozen=True)
 class Prototype:
@@ -26,19 +28,20 @@ class Prototype:
     name: str
     structure_type: str
     spacegroup: str
-    cell: tuple[float, float, float, float, float, float]
+    cell: Cell
     sites: tuple[tuple[str, tuple[float, float, float]], ...]
     source: str
 
     def __call__(self) -> Crystal:
         from pymatgen.core import Lattice
 
-        numbers, coords = [], []
+        numbers: list[int] = []
+        coords: list[np.ndarray] = []
         for element, site in self.sites:
             orbit = _orbit(self.spacegroup, site)
             numbers += [atomic_numbers()[element]] * len(orbit)
             coords.append(orbit)
-        return Crystal(numbers, np.concatenate(coords), Lattice.from_parameters(*self.cell).matrix)
+        return Crystal(np.array(numbers), np.concatenate(coords), Lattice.from_parameters(*self.cell).matrix)
 
 
 @cache
@@ -46,15 +49,18 @@ def _operations(symbol: str) -> tuple[np.ndarray, np.ndarray]:
     """Rotations (G, 3, 3) and translations (G, 3) of a space group in its first setting: origin choice 1, hexagonal axes."""
     import spglib
 
-    hall = next(n for n in range(1, 531) if spglib.get_spacegroup_type(n).international_short == symbol)
+    kinds = ((n, spglib.get_spacegroup_type(n)) for n in range(1, 531))
+    hall = next(n for n, kind in kinds if kind is not None and kind.international_short == symbol)
     found = spglib.get_symmetry_from_database(hall)
+    assert found is not None, f"spglib knows {symbol} but not its operations"
     return found["rotations"], found["translations"]
 
 
 def _orbit(symbol: str, site: tuple[float, float, float]) -> np.ndarray:
     """(M, 3): the sites that the space group makes of one, each once, in [0, 1)."""
     rotations, translations = _operations(symbol)
-    images, kept = (rotations @ np.array(site) + translations) % 1.0, []
+    images = (rotations @ np.array(site) + translations) % 1.0
+    kept: list[np.ndarray] = []
     for image in images:
         gaps = np.array(kept).reshape(-1, 3) - image
         if (np.abs(gaps - np.round(gaps)).max(-1, initial=0) > 1e-4).all():
@@ -62,15 +68,15 @@ def _orbit(symbol: str, site: tuple[float, float, float]) -> np.ndarray:
     return np.array(kept)
 
 
-def _cubic(a: float):
+def _cubic(a: float) -> Cell:
     return (a, a, a, 90.0, 90.0, 90.0)
 
 
-def _tetragonal(a: float, c: float):
+def _tetragonal(a: float, c: float) -> Cell:
     return (a, a, c, 90.0, 90.0, 90.0)
 
 
-def _hexagonal(a: float, c: float):
+def _hexagonal(a: float, c: float) -> Cell:
     return (a, a, c, 90.0, 90.0, 120.0)
 
 

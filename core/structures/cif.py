@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import warnings
+from typing import TYPE_CHECKING
 
 from core.structures.crystal import Crystal
+
+if TYPE_CHECKING:
+    from pymatgen.io.cif import CifFile, CifParser
 
 
 class CrystalFileError(ValueError):
@@ -51,14 +55,15 @@ def read_cif(text: str, *, max_atoms: int = 200, max_bytes: int = 1_000_000) -> 
         raise CrystalFileError(f"The crystal in this file cannot be used: {error}.") from error
 
 
-def _bound_work(parser, max_atoms: int) -> None:
+def _bound_work(parser: CifParser, max_atoms: int) -> None:
     """Keep the first block with atoms; refuse it when expanding its symmetry could take long."""
-    blocks = parser._cif.data
+    file: CifFile = parser._cif  # type: ignore[attr-defined]  # pymatgen sets it in from_str, where no checker sees it
+    blocks = file.data
     name = next((name for name, block in blocks.items() if "_atom_site_label" in block.data), None)
     if name is None:
         raise CrystalFileError("The file lists no atoms.")
     block = blocks[name]
-    parser._cif.data = {name: block}
+    file.data = {name: block}
     sites = block["_atom_site_label"]
     n_sites = len(sites) if isinstance(sites, list) else 1
     try:

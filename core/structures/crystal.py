@@ -18,6 +18,7 @@ from itertools import groupby, product
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
 
 from core.structures.elements import MASKED, MAX_NUMBER, SYMBOLS
 from core.structures.formula import formula_of
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 GRAMS_PER_CM3 = 1.66053906660  # 1 u/Å^3 in g/cm^3 (CODATA 2018)
 
 
-def _array(values, name: str, dtype, shape: tuple) -> np.ndarray:
+def _array(values: ArrayLike, name: str, dtype: DTypeLike, shape: tuple[int | None, ...]) -> np.ndarray:
     """`values` as a read-only array of its own; None in `shape` leaves that length free.
 
     Raises ValueError for a wrong shape, for numbers that are not finite and for broken whole numbers.
@@ -69,7 +70,7 @@ class Crystal:
     frac_coords: np.ndarray
     lattice: np.ndarray
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         object.__setattr__(self, "numbers", _array(self.numbers, "numbers", np.int64, (None,)))
         object.__setattr__(self, "frac_coords", _array(self.frac_coords, "frac_coords", np.float64, (len(self.numbers), 3)))
         object.__setattr__(self, "lattice", _array(self.lattice, "lattice", np.float64, (3, 3)))
@@ -77,7 +78,7 @@ class Crystal:
         if self.volume < 1e-9:
             raise ValueError("the lattice vectors span no volume")
 
-    def __eq__(self, other) -> bool:
+    def __eq__(self, other: object) -> bool:
         return isinstance(other, Crystal) and all(
             np.array_equal(getattr(self, name), getattr(other, name)) for name in ("numbers", "frac_coords", "lattice")
         )
@@ -145,7 +146,7 @@ class Crystal:
         for i, site in enumerate(structure):
             if not site.is_ordered:
                 raise ValueError(f"site {i + 1} is partly or doubly occupied ({site.species_string})")
-        return cls([site.specie.Z for site in structure], structure.frac_coords, structure.lattice.matrix)
+        return cls(np.array([site.specie.Z for site in structure]), structure.frac_coords, structure.lattice.matrix)
 
     def to_cif(self) -> str:
         return self.to_pymatgen().to(fmt="cif")
@@ -191,7 +192,7 @@ class CrystalTrajectory:
     frac_coords: np.ndarray
     lattices: np.ndarray
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         times = _array(self.times, "times", np.float64, (None,))
         if len(times) == 0:
             raise ValueError("a trajectory needs at least one frame")
@@ -225,7 +226,7 @@ class CrystalTrajectory:
         """The i-th stored state; IndexError beyond the ends."""
         return Crystal(self.numbers[i], self.frac_coords[i], self.lattices[i])
 
-    def moved(self, shift) -> CrystalTrajectory:
+    def moved(self, shift: ArrayLike) -> CrystalTrajectory:
         """The same path with the origin elsewhere: `shift` (3,) is added to all fractional coordinates."""
         return CrystalTrajectory(self.times, self.numbers, self.frac_coords + np.asarray(shift, float), self.lattices)
 
@@ -236,7 +237,7 @@ class CrystalTrajectory:
     @classmethod
     def still(cls, crystal: Crystal) -> CrystalTrajectory:
         """A trajectory of one frame, for showing a finished crystal."""
-        return cls([0.0], crystal.numbers[None], crystal.frac_coords[None], crystal.lattice[None])
+        return cls(np.zeros(1), crystal.numbers[None], crystal.frac_coords[None], crystal.lattice[None])
 
 
 def symbol(number: int) -> str:

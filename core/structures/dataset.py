@@ -115,10 +115,10 @@ def prepare(
 def _numbers(values: Iterable[str | None]) -> np.ndarray:
     """Text to float32, NaN where there is no number."""
 
-    def number(text):
+    def number(text: str | None) -> float:
         try:
-            return float(text)
-        except (TypeError, ValueError):
+            return float(text or "")
+        except ValueError:
             return np.nan
 
     return np.array([number(text) for text in values], dtype=np.float32)

@@ -10,8 +10,12 @@ from __future__ import annotations
 import warnings
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from pymatgen.core import Element
 
 MAX_NUMBER = 103  # lawrencium; heavier elements have no measured properties and no crystals in any data
 N_SPECIES = MAX_NUMBER + 1  # rows of every table by atomic number, the masked species among them
@@ -67,7 +71,7 @@ def build() -> np.ndarray:
     return np.nan_to_num(table).astype(np.float32)
 
 
-def _features(element) -> list[float]:
+def _features(element: Element) -> list[float]:
     states = element.common_oxidation_states or element.oxidation_states or (0,)
     shells = {shell: 0.0 for shell in "spdf"}
     filled = element.full_electronic_structure
@@ -95,7 +99,7 @@ def _features(element) -> list[float]:
     ]
 
 
-def _number(value) -> float:
+def _number(value: float | None) -> float:
     """pymatgen gives None or a quantity with a unit; either way a plain float, NaN for None."""
     return float("nan") if value is None else float(value)
 

@@ -13,6 +13,8 @@ min |(f_j - f_i + n) L|       nearest_distances
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -31,7 +33,7 @@ _BASIS = torch.tensor(
 )
 
 
-def symmetric_function(matrix: Tensor, function) -> Tensor:
+def symmetric_function(matrix: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
     """f(M) of symmetric positive (..., 3, 3) matrices through their eigenvalues."""
     values, vectors = torch.linalg.eigh(matrix)
     return (vectors * function(values).unsqueeze(-2)) @ vectors.mT
