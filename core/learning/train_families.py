@@ -30,11 +30,11 @@ SHIPPED = ("two moons", "lattice")
 
 @dataclass(frozen=True)
 class Budget:
-    """Gradient steps of BATCH points, the peak learning rate, and Adam's momentum (less calms the GAN's game)."""
+    """Gradient steps of BATCH points, the peak learning rate, and Adam's beta_1 (less calms the GAN's game)."""
 
     steps: int
     rate: float = 2e-3
-    momentum: float = 0.9
+    beta_1: float = 0.9
 
 
 BUDGETS = {
@@ -58,8 +58,9 @@ def trainer(family: str, dataset: str, *, steps: int | None = None, batch: int =
     density = get_dataset(dataset)
     with seeded(seed):
         network = MODELS[family]()
+    budget = BUDGETS[family]
     plan = TrainingPlan(
-        n_steps=steps or BUDGETS[family].steps, learning_rate=BUDGETS[family].rate, ema=0.998, seed=seed, momentum=BUDGETS[family].momentum
+        n_steps=steps or budget.steps, learning_rate=budget.rate, ema=0.998, seed=seed, betas=(budget.beta_1, TrainingPlan.betas[1])
     )
     return Trainer(network, lambda net, generator: net.loss(density.sample(batch, generator), generator), plan)
 

@@ -33,7 +33,7 @@ from core.learning.formulas import (
 )
 from core.numerics.categorical import draw
 from core.numerics.randomness import seeded
-from core.numerics.training import Trainer, TrainingPlan
+from core.numerics.training import CheckpointError, Trainer, TrainingPlan
 from core.structures.formula import reduced
 
 T = 50
@@ -85,6 +85,13 @@ def loss_of(data: Formulas, batch: int):
         )
 
     return loss
+
+
+def trainer(data: Formulas, plan: TrainingPlan, *, batch: int = 256, width: int = 96) -> Trainer:
+    """A trainer of the denoiser on `data`."""
+    with seeded(plan.seed):
+        network = FormulaDenoiser(width=width)
+    return Trainer(network, loss_of(data, batch), plan, settings={"formulas": len(data), "batch": batch})
 
 
 @torch.no_grad()
@@ -186,16 +193,16 @@ def main(argv: list[str] | None = None) -> None:
         parser.error("--steps, --batch, --width and --every must be at least 1")
     train, aside = read_formulas(args.pool)
     plan = TrainingPlan(n_steps=args.steps, learning_rate=1.5e-3, seed=args.seed)
-    with seeded(args.seed):
-        network = FormulaDenoiser(width=args.width)
-        run = Trainer(network, loss_of(Formulas.of(train), args.batch), plan)
-        if args.checkpoint.exists():
+    run = trainer(Formulas.of(train), plan, batch=args.batch, width=args.width)
+    if args.checkpoint.exists():
+        try:
             run.resume(args.checkpoint)
-            print(f"resuming at step {run.step}")
-    with seeded(args.seed + run.step):  # dropout
-        start = time.process_time()
-        run.run_with_bar(args.checkpoint, every=args.every)
-        seconds = time.process_time() - start
+        except CheckpointError as error:
+            parser.exit(2, f"{error}\n")
+        print(f"resuming at step {run.step}")
+    start = time.process_time()
+    run.run_with_bar(args.checkpoint, every=args.every)
+    seconds = time.process_time() - start
     frequency = {"elements": Counter(s for f in train for s, _ in f), "counts": Counter(n for f in train for _, n in f)}
     about = {
         "training_formulas": len(train),

@@ -6,7 +6,6 @@ Seeded; a run stopped half-way goes on from its checkpoint (--checkpoint) and en
 from __future__ import annotations
 
 import argparse
-import time
 from pathlib import Path
 
 import torch
@@ -17,7 +16,7 @@ from core.numerics.integrators import dpm_solver_pp_2m
 from core.numerics.networks import ScoreNetwork, noise_loss, save_network, slug, weights_path
 from core.numerics.randomness import seeded
 from core.numerics.schedules import Linear
-from core.numerics.training import Trainer, TrainingPlan
+from core.numerics.training import CheckpointError, Trainer, TrainingPlan
 
 LEVELS = (0.02, 0.1, 0.3, 1.0, 3.0, 10.0)
 
@@ -31,7 +30,7 @@ def trainer(dataset: str, plan: TrainingPlan, *, batch: int = 1024, width: int =
     def loss(net, generator):
         return noise_loss(net, density.sample(batch, generator), generator)
 
-    return Trainer(network, loss, plan)
+    return Trainer(network, loss, plan, settings={"dataset": dataset, "batch": batch})
 
 
 @torch.no_grad()
@@ -57,12 +56,11 @@ def sample_quality(network: ScoreNetwork, dataset: str, *, n: int = 5000, seed: 
     return measure(energy_distance, x, data.sample, seed=seed)
 
 
-def model_card(dataset: str, network: ScoreNetwork, plan: TrainingPlan, batch: int, seconds: float | None) -> str:
+def model_card(dataset: str, network: ScoreNetwork, plan: TrainingPlan, batch: int, seconds: float) -> str:
     """Markdown: data, training, measured error."""
     n_weights = sum(p.numel() for p in network.parameters())
     rows = "\n".join(f"| {ratio:g} | {error:.4f} |" for ratio, error in score_errors(network, dataset).items())
     quality = sample_quality(network, dataset)
-    took = "" if seconds is None else f", {seconds:.0f} s on one CPU core"
     return f"""# Score network for "{dataset}"
 
 What it is: `core.numerics.networks.ScoreNetwork`, {n_weights:,} weights, predicts the noise in a noised point.
@@ -70,7 +68,7 @@ It is told sigma/alpha and not the schedule, so it serves every schedule and var
 
 Data: `core.numerics.densities.DATASETS["{dataset}"]`, drawn afresh in every step; nothing downloaded.
 
-Training: denoising score matching, {plan.n_steps:,} steps of {batch:,} points{took}; Adam, learning rate
+Training: denoising score matching, {plan.n_steps:,} steps of {batch:,} points, {seconds:.0f} s on one CPU core; Adam, learning rate
 {plan.learning_rate:g} with cosine decay, averaged weights (decay {plan.ema:g}), seed {plan.seed}. Reproduce:
 
     python -m core.learning.train_score --dataset "{dataset}" --steps {plan.n_steps} --batch {batch} --seed {plan.seed}
@@ -107,15 +105,16 @@ def main(argv: list[str] | None = None) -> None:
     plan = TrainingPlan(n_steps=args.steps, seed=args.seed)
     run = trainer(args.dataset, plan, batch=args.batch, width=args.width)
     if checkpoint.exists():
-        run.resume(checkpoint)
+        try:
+            run.resume(checkpoint)
+        except CheckpointError as error:
+            parser.exit(2, f"{error}\n")
         print(f"resuming at step {run.step} from {checkpoint}")
-    from_start, start = run.step == 0, time.perf_counter()
     run.run_with_bar(checkpoint, every=args.every)
-    seconds = time.perf_counter() - start
     out.parent.mkdir(parents=True, exist_ok=True)
     network = run.averaged.eval()
     save_network(network, out, {"dataset": args.dataset, "steps": str(plan.n_steps), "seed": str(plan.seed)})
-    out.with_suffix(".md").write_text(model_card(args.dataset, network, plan, args.batch, seconds if from_start else None))
+    out.with_suffix(".md").write_text(model_card(args.dataset, network, plan, args.batch, run.seconds))
     checkpoint.unlink(missing_ok=True)
     print(f"wrote {out} and {out.with_suffix('.md').name}")
 
