@@ -148,9 +148,9 @@ class Trainer:
     def _advance(self) -> float:
         for group in self.optimiser.param_groups:
             group["lr"] = self.plan.rate(self.step, self.seconds)
-        self.optimiser.zero_grad(set_to_none=True)
         with seeded(self.plan.seed * 1_000_003 + self.step):
             value = self.loss(self.network, self.generator, *self._batch())
+        self.optimiser.zero_grad()  # here and not earlier: memory given back before the loss is asked for again by it, a tenth of a step
         value.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), self.plan.clip_norm)
         self.optimiser.step()

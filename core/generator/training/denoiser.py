@@ -2,8 +2,8 @@
 
     python -m core.generator.training.denoiser --data POOL.npz --model mp20 --method flow --minutes 90 --out runs/mp20 [--resume]
 
-Rows marked `dev` are never trained on; their loss is logged. RUN_DIR gets log.jsonl, state.pt (everything needed to
-go on, written whole or not at all) and model.safetensors (float32 moving average, the file the app loads).
+Rows marked `dev` are never trained on; their loss is logged. RUN_DIR gets log.jsonl, checkpoint.safetensors (everything needed
+to go on, written whole or not at all) and model.safetensors (float32 moving average, the file the app loads).
 The learning rate follows the budget (`--minutes` of training time, or `--steps`), so a resumed run ends where an
 uninterrupted one would; with `--steps` it ends at the very same weights.
 """
@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
-import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -31,11 +29,11 @@ from core.generator.model.state import Losses
 from core.generator.registry import Model
 from core.generator.sampling.best_of import sample_cells
 from core.generator.sampling.config import SamplerConfig
-from core.generator.training.data import epoch_batches, every_batch, fit_units, make_buckets, training_times
+from core.generator.training.data import Bucket, epoch_batches, every_batch, fit_units, make_buckets, training_times
 from core.generator.weights import WeightsError, load_weights, save_weights
 from core.metrics.evaluation import evaluate
-from core.numerics.files import whole
 from core.numerics.randomness import seeded
+from core.numerics.training import CheckpointError, Trainer, TrainingPlan
 from core.structures.arrays import ArrayFileError, load_arrays
 from core.structures.crystal import Crystal
 
@@ -69,98 +67,86 @@ PROCESSES: dict[tuple[str, str], Diffusion | Flow] = {
 PROBE = {Diffusion: SamplerConfig(steps=50, eta=1.0), Flow: SamplerConfig(steps=50, anti_annealing=10.0)}
 
 
-class Run:
-    """Network, optimiser, moving average and the place in the schedule; all of it goes into the checkpoint."""
+CHECKPOINT, WEIGHTS = "checkpoint.safetensors", "model.safetensors"  # in the folder of a run
+OLD_CHECKPOINT = "state.pt"  # of version 0.1
 
-    def __init__(self, network: Denoiser, process: Diffusion | Flow, config: TrainConfig, replacements: Tensor | None = None):
-        self.network, self.process, self.config, self.replacements = network, process, config, replacements
+
+class Run(Trainer):
+    """The training of a network along a process. losses: those of each step since the last entry of the log."""
+
+    def __init__(
+        self,
+        network: Denoiser,
+        process: Diffusion | Flow,
+        buckets: dict[int, Bucket],
+        config: TrainConfig,
+        *,
+        steps: int | None,
+        minutes: float | None,
+        replacements: Tensor | None = None,
+    ):
+        self.process, self.buckets, self.config, self.replacements = process, buckets, config, replacements
+        self.losses: list[list[float]] = []
+        plan = TrainingPlan(
+            n_steps=steps,
+            seconds=None if minutes is None else 60 * minutes,
+            learning_rate=config.learning_rate,
+            warmup=config.warmup,
+            floor=0.01,
+            betas=(0.9, 0.99),
+            weight_decay=config.weight_decay,
+            ema=config.ema,
+            clip_norm=config.clip,
+            seed=config.seed,
+        )
+
+        def batches(epoch: int) -> list[tuple[int, np.ndarray]]:
+            return epoch_batches(buckets, atoms_per_batch=config.atoms_per_batch, max_batch=config.max_batch, seed=config.seed, epoch=epoch)
+
+        super().__init__(network, self.objective, plan, batches, asdict(config) | {"sizes": asdict(network.config)})
         network.bf16 = config.bf16
-        self.average = {name: value.clone() for name, value in network.state_dict().items()}
-        self.optimizer = torch.optim.AdamW(
-            network.parameters(), lr=config.learning_rate, betas=(0.9, 0.99), weight_decay=config.weight_decay, foreach=True
-        )
-        self.step = self.epoch = self.batch = 0
-        self.seconds = 0.0
 
-    def train_step(self, buckets, n: int, rows: np.ndarray, progress: float) -> list[float]:
-        """One update at `progress` in [0, 1] of the budget; returns the losses."""
-        config = self.config
-        seed = config.seed * 1_000_003 + self.step
-        generator = torch.Generator().manual_seed(seed)
-        rate = config.learning_rate * min(1.0, (self.step + 1) / config.warmup)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, progress))))
-        clean = buckets[n].draw(rows, self.network, generator)
+    def objective(self, network: Denoiser, generator: torch.Generator, batch: tuple[int, np.ndarray]) -> Tensor:
+        """The loss of some rows of the bucket of cells of n atoms."""
+        n, rows = batch
+        clean = self.buckets[n].draw(rows, network, generator)
         if self.replacements is not None:
-            clean = clean._replace(numbers=exchange(clean.numbers, self.replacements, config.exchange, generator))
-        with seeded(seed):  # dropout
-            losses = self.process.loss(self.network, clean, training_times(len(rows), generator), generator=generator)
-        self.optimizer.zero_grad(set_to_none=True)
-        self.process.total(losses).backward()
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), config.clip)
-        self.optimizer.step()
-        self.step += 1
-        decay = min(config.ema, (1 + self.step) / (10 + self.step))
-        names = [name for name, value in self.average.items() if value.is_floating_point()]
-        current = self.network.state_dict()
-        torch._foreach_lerp_([self.average[name] for name in names], [current[name] for name in names], 1 - decay)
-        return [loss.item() for loss in losses]
+            clean = clean._replace(numbers=exchange(clean.numbers, self.replacements, self.config.exchange, generator))
+        losses = self.process.loss(network, clean, training_times(len(rows), generator), generator=generator)
+        self.losses.append([loss.item() for loss in losses])
+        return self.process.total(losses)
 
-    def save(self, folder: Path, about: dict) -> None:
-        state = {
-            "network": self.network.state_dict(),
-            "average": self.average,
-            "optimizer": self.optimizer.state_dict(),
-            "step": self.step,
-            "epoch": self.epoch,
-            "batch": self.batch,
-            "seconds": self.seconds,
-            "config": asdict(self.config),
-            "sizes": asdict(self.network.config),
-        }
-        with whole(folder / "state.pt") as part:
-            torch.save(state, part)
-        save_weights(
-            folder / "model.safetensors",
-            self.network.config,
-            self.process,
-            self.average,
-            {**about, "steps": self.step, "training_seconds": round(self.seconds)},
-        )
+    def write(self, folder: Path, about: dict) -> None:
+        """Checkpoint and averaged weights."""
+        self.save(folder / CHECKPOINT)
+        noted = about | {"steps": self.step, "training_seconds": round(self.seconds)}
+        save_weights(folder / WEIGHTS, self.averaged.config, self.process, self.averaged.state_dict(), noted)
 
-    def load(self, folder: Path) -> None:
-        state = torch.load(folder / "state.pt", weights_only=True)
-        if state["config"] != asdict(self.config) or state["sizes"] != asdict(self.network.config):
-            raise SystemExit(f"{folder}/state.pt was written with other settings; start a new --out folder")
-        self.network.load_state_dict(state["network"])
-        self.average = state["average"]
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.step, self.epoch, self.batch, self.seconds = (state[k] for k in ("step", "epoch", "batch", "seconds"))
-
-    def averaged(self) -> Denoiser:
-        """A network with the averaged weights, ready for use."""
-        network = Denoiser(self.network.config)
-        network.load_state_dict(self.average)
-        return network.eval()
+    def go_on(self, folder: Path) -> None:
+        """Continue the run of `folder`, if there is one. Raises CheckpointError."""
+        if (folder / CHECKPOINT).exists():
+            self.resume(folder / CHECKPOINT)
+        elif (folder / OLD_CHECKPOINT).exists():
+            raise CheckpointError(
+                f"the run in {folder} was made by version 0.1, which wrote {OLD_CHECKPOINT}: it cannot be resumed. Start a new one from "
+                f"its weights (--init {folder / WEIGHTS}) in another folder"
+            )
 
     @torch.no_grad()
-    def dev_loss(self, buckets) -> dict:
+    def dev_loss(self, buckets: dict[int, Bucket]) -> dict:
         """The losses of the averaged weights on held-out cells, always with the same noise."""
-        network = self.averaged()
         generator = torch.Generator().manual_seed(12345)
         total, atoms = np.zeros(3), 0
         for n, rows in every_batch(buckets, size=64):
-            losses = self.process.loss(
-                network, buckets[n].draw(rows, network, None), training_times(len(rows), generator), generator=generator
-            )
+            clean, times = buckets[n].draw(rows, self.averaged, None), training_times(len(rows), generator)
+            losses = self.process.loss(self.averaged, clean, times, generator=generator)
             total += np.array([loss.item() for loss in losses]) * len(rows) * n
             atoms += len(rows) * n
         return {f"dev_{name}": value for name, value in zip(Losses._fields, total / atoms)}
 
     def probe(self, truths: list[Crystal]) -> dict:
         """Match rate, RMSE and tight share of one crystal grown for each of `truths` (held-out ones) with the averaged weights."""
-        network = self.averaged()
-        model = Model("probe", network, self.process, {})
+        model = Model("probe", self.averaged, self.process, {})
         grown = sample_cells(model, [c.numbers.tolist() for c in truths], PROBE[type(self.process)])
         result = evaluate(zip((t.final for t in grown), truths))
         return {
@@ -192,7 +178,7 @@ def train(
     """Train until the budget is used up. `stop_after` (steps) ends early, as an interruption would.
 
     init: weights to start from instead of random ones; their units are kept out, the data's are fitted anew.
-    Raises ArrayFileError for unreadable data, WeightsError for unusable `init`.
+    Raises ArrayFileError for unreadable data, WeightsError for unusable `init`, CheckpointError for a run that cannot be resumed.
     """
     arrays = load_arrays(data)
     dev = arrays.dev
@@ -206,10 +192,10 @@ def train(
     fit_units(network, arrays)
     buckets = make_buckets(arrays, augment=config.augment)
     replacements = replacement_table(Library(arrays)) if config.exchange else None
-    run = Run(network, PROCESSES[model, method], config, replacements)
+    run = Run(network, PROCESSES[model, method], buckets, config, steps=steps, minutes=minutes, replacements=replacements)
     out.mkdir(parents=True, exist_ok=True)
-    if resume and (out / "state.pt").exists():
-        run.load(out)
+    if resume:
+        run.go_on(out)
     about = {
         "model": model,
         "method": method,
@@ -218,68 +204,37 @@ def train(
         "seed": config.seed,
         "atom_counts": sorted(buckets),
     }
-    loop(
-        run,
-        buckets,
-        held_out,
-        probes,
-        out,
-        about,
-        minutes=minutes,
-        steps=steps,
-        log_every=log_every,
-        save_every=save_every,
-        probe_every=probe_every,
-        stop_after=stop_after,
-    )
+    loop(run, held_out, probes, out, about, log_every=log_every, save_every=save_every, probe_every=probe_every, stop_after=stop_after)
     return run
 
 
-def loop(
-    run: Run, buckets, held_out, probes, out: Path, about: dict, *, minutes, steps, log_every, save_every, probe_every, stop_after
-) -> None:
-    """The training loop proper: batches of the current epoch from the current place on, logs, checkpoints."""
-    config = run.config
-    progress = lambda: run.seconds / (60 * minutes) if steps is None else run.step / steps  # noqa: E731
-    bar = tqdm(
-        total=100,
-        unit="%",
-        initial=round(100 * min(1.0, progress())),
-        bar_format="{percentage:3.0f}%|{bar}| {elapsed}<{remaining} {postfix}",
-    )
-    recent: list[list[float]] = []
+def loop(run: Run, held_out, probes, out: Path, about: dict, *, log_every, save_every, probe_every, stop_after) -> None:
+    """The training loop proper: logs and checkpoints after so many seconds of training each."""
     logged = saved = probed = run.seconds
-    while progress() < 1:
-        batches = epoch_batches(
-            buckets, atoms_per_batch=config.atoms_per_batch, max_batch=config.max_batch, seed=config.seed, epoch=run.epoch
-        )
-        while run.batch < len(batches) and progress() < 1:
-            started = time.perf_counter()
-            recent.append(run.train_step(buckets, *batches[run.batch], progress()))
-            run.batch += 1
-            run.seconds += time.perf_counter() - started
-            bar.n = min(100, round(100 * progress()))
+    with tqdm(
+        total=100, unit="%", initial=round(100 * run.done), bar_format="{percentage:3.0f}%|{bar}| {elapsed}<{remaining} {postfix}"
+    ) as bar:
+        for progress in run.run():
+            bar.n = round(100 * progress.done)
             if run.seconds - logged > log_every:
                 logged = run.seconds
                 due = run.seconds - probed > probe_every
-                write_log(run, held_out, probes if due else [], out, recent, bar)
-                recent, probed = [], run.seconds if due else probed
+                write_log(run, held_out, probes if due else [], out, bar)
+                probed = run.seconds if due else probed
             if run.seconds - saved > save_every:
                 saved = run.seconds
-                run.save(out, about)
+                run.write(out, about)
             if stop_after is not None and run.step >= stop_after:
-                run.save(out, about)
-                return
-        if run.batch >= len(batches):
-            run.epoch, run.batch = run.epoch + 1, 0
-    if recent:
-        write_log(run, held_out, probes, out, recent, bar)
-    run.save(out, about)
-    bar.close()
+                break
+        else:
+            if run.losses:
+                write_log(run, held_out, probes, out, bar)
+    run.write(out, about)
 
 
-def write_log(run: Run, held_out, probes, out: Path, recent, bar) -> None:
-    losses = dict(zip(Losses._fields, np.mean(recent, axis=0).tolist(), strict=True))
+def write_log(run: Run, held_out, probes, out: Path, bar) -> None:
+    losses = dict(zip(Losses._fields, np.mean(run.losses, axis=0).tolist(), strict=True))
+    run.losses.clear()
     entry = {
         "step": run.step,
         "epoch": run.epoch,
@@ -332,7 +287,7 @@ def main(arguments: list[str] | None = None) -> int:
             sizes=sizes,
             init=args.init,
         )
-    except (ArrayFileError, WeightsError) as error:
+    except (ArrayFileError, CheckpointError, WeightsError) as error:
         parser.exit(2, f"{error}\n")
     return 0
 

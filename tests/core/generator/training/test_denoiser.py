@@ -9,9 +9,10 @@ from core.generator.model.network import Denoiser, NetworkConfig
 from core.generator.training.data import epoch_batches, fit_units, make_buckets, training_times
 from core.generator.training.denoiser import TrainConfig, main, train
 from core.generator.weights import WeightsError, load_weights
+from core.numerics.training import CheckpointError
 from core.structures.arrays import load_arrays
 
-TINY = NetworkConfig(width=32, pair_width=16, depth=2, heads=4, max_atoms=20)
+TINY = NetworkConfig(width=32, pair_width=16, depth=2, heads=4, max_atoms=20, dropout=0.1)
 CONFIG = replace(TrainConfig(), warmup=5, atoms_per_batch=40)
 EXCHANGED = replace(CONFIG, exchange=0.5)
 
@@ -28,10 +29,10 @@ def test_interrupted_and_resumed_is_the_same_as_uninterrupted(pool, tmp_path, co
     run(pool, tmp_path / "parts", config=config, stop_after=13, method=method)
     resumed = run(pool, tmp_path / "parts", config=config, resume=True, method=method)
     assert (whole.step, resumed.step) == (30, 30) and whole.epoch == resumed.epoch > 1
-    for name, value in whole.average.items():
-        assert torch.equal(value, resumed.average[name]), name
+    for name, value in whole.averaged.state_dict().items():
+        assert torch.equal(value, resumed.averaged.state_dict()[name]), name
     other = run(pool, tmp_path / "other", config=replace(config, seed=1), method=method)
-    assert not torch.equal(other.average["coords.weight"], whole.average["coords.weight"])
+    assert not torch.equal(other.averaged.coords.weight, whole.averaged.coords.weight)
 
 
 @pytest.mark.parametrize("bf16", [False, True])
@@ -48,8 +49,16 @@ def test_learns(pool, tmp_path, bf16):
 
 def test_other_settings_do_not_resume(pool, tmp_path):
     run(pool, tmp_path, stop_after=2)
-    with pytest.raises(SystemExit, match="other settings"):
+    with pytest.raises(CheckpointError, match=r"other settings \(learning_rate\)"):
         run(pool, tmp_path, resume=True, config=replace(CONFIG, learning_rate=5e-4))
+
+
+def test_a_run_of_version_0_1_is_refused_in_words(pool, tmp_path, capsys):
+    run(pool, tmp_path, stop_after=2)
+    (tmp_path / "checkpoint.safetensors").rename(tmp_path / "state.pt")
+    with pytest.raises(CheckpointError, match=r"version 0\.1.*--init .*model\.safetensors"):
+        run(pool, tmp_path, resume=True)
+    run(pool, tmp_path / "anew", resume=True, init=tmp_path / "model.safetensors", stop_after=1)
 
 
 def test_starts_from_given_weights(pool, tmp_path):
@@ -61,7 +70,7 @@ def test_starts_from_given_weights(pool, tmp_path):
         init=tmp_path / "a" / "model.safetensors",
         config=replace(CONFIG, learning_rate=0.0, weight_decay=0.0),
     )
-    assert torch.allclose(second.average["coords.weight"], first.average["coords.weight"], atol=1e-6)
+    assert torch.allclose(second.averaged.coords.weight, first.averaged.coords.weight, atol=1e-6)
 
 
 def test_held_out_rows_are_never_drawn(pool):
