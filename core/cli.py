@@ -6,75 +6,51 @@ mistyped name are answered at once.
 
 from __future__ import annotations
 
-import difflib
-import importlib
 import os
 import sys
 from collections.abc import Sequence
 
 from core.commands.arguments import REFUSED, CommandError
+from core.commands.dispatch import dispatch
 from core.version import version
 
-COMMANDS = {  # name -> module of core/commands, what it does
+COMMANDS = {
     "run": ("run", "serve the app"),
-    "new-chapter": ("new_chapter", "write the files of a new chapter"),
+    "read": ("read", "what is in a crystal file: cell content, space group, nearest distance"),
+    "generate": ("generate", "crystals of given cell contents, or from nothing"),
+    "evaluate": ("evaluate", "score crystals against the true ones"),
+    "data": ("data", "prepare: benchmark files for training; elements, prototypes: tables of the app"),
+    "train": ("train", "the models of the app, one command each"),
+    "publish": ("publish", "measure trained weights and put them, with a card, where the app looks"),
     "weights": ("weights", "list the weight files, or compare them with those of the release"),
+    "new-chapter": ("new_chapter", "write the files of a new chapter"),
 }
+SUMMARY = "From Noise to Crystals: the app, and the crystal models without it."
+MORE = "n2c <command> --help explains a command and shows an example, as n2c run --help; n2c --version prints the version."
 INTERRUPTED, BROKEN_PIPE = 130, 141  # what a shell makes of the signals SIGINT and SIGPIPE
-
-USAGE = """usage: n2c <command> [options]
-
-From Noise to Crystals: {summary}
-
-{table}
-
-n2c <command> --help explains a command and shows an example; n2c --version prints the version.
-"""
-
-
-def usage() -> str:
-    """What `n2c --help` prints."""
-    width = max(map(len, COMMANDS))
-    table = "\n".join(f"  {name:{width}}  {line}" for name, (_, line) in COMMANDS.items())
-    return USAGE.format(summary="the app and the crystal models.", table=table)
-
-
-def _unknown(name: str) -> int:
-    near = difflib.get_close_matches(name, COMMANDS, 1)
-    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(COMMANDS)}."
-    print(f"n2c: there is no command {name!r}; {hint}", file=sys.stderr)
-    return REFUSED
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit code. 2: refused, with words on stderr; 130: interrupted; 141: nobody reads the output any more."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    match arguments[:1]:
-        case []:
-            print(usage(), end="", file=sys.stderr)
-            return REFUSED
-        case ["--help" | "-h" | "help"]:
-            print(usage(), end="")
-            return 0
-        case ["--version"]:
-            print(f"n2c {version()}")
-            return 0
-        case [name] if name not in COMMANDS:
-            return _unknown(name)
-    name, *rest = arguments
+    if arguments == ["--version"]:
+        print(f"n2c {version()}")
+        return 0
     try:
-        code = importlib.import_module(f"core.commands.{COMMANDS[name][0]}").main(rest)
+        code = dispatch("n2c", SUMMARY, COMMANDS, arguments, MORE)
         sys.stdout.flush()
         return code
-    except CommandError as error:
-        print(f"n2c {name}: {error}", file=sys.stderr)
-        return REFUSED
+    except SystemExit as end:  # argparse has shown the help, or said what is wrong
+        return end.code
     except KeyboardInterrupt:
-        print(f"n2c {name}: stopped", file=sys.stderr)
+        print(f"n2c {arguments[0]}: stopped", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left in the buffer goes nowhere
         return BROKEN_PIPE
+    except (CommandError, OSError) as error:
+        print(f"n2c {arguments[0]}: {error}", file=sys.stderr)
+        return REFUSED
 
 
 if __name__ == "__main__":

@@ -5,14 +5,18 @@ from __future__ import annotations
 import argparse
 import math
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 REFUSED = 2
 
 
-class CommandError(Exception):
-    """A command cannot do what was asked; the message tells the reader why. Exit code 2."""
+class CommandError(argparse.ArgumentTypeError):
+    """A command cannot do what was asked; the message tells the reader why. Exit code 2.
+
+    Raised while an argument is converted it becomes argparse's own message, which names the argument.
+    """
 
 
 def parser(name: str, description: str, example: str) -> argparse.ArgumentParser:
@@ -35,34 +39,49 @@ def whole(least: int, most: int | None = None) -> Callable[[str], int]:
         try:
             number = int(text)
         except ValueError:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+            raise CommandError(f"{text!r} is not a whole number") from None
         if number < least or most is not None and number > most:
-            raise argparse.ArgumentTypeError(f"{number} is not {wanted}")
+            raise CommandError(f"{number} is not {wanted}")
         return number
 
     return convert
 
 
-def non_negative(text: str) -> float:
-    """An argument type: a finite number that is not below zero."""
-    try:
-        number = float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
-    if not math.isfinite(number) or number < 0:
-        raise argparse.ArgumentTypeError(f"{text} is not a finite number from zero on")
-    return number
+def real(least: float = 0.0, most: float = math.inf, *, above: bool = False) -> Callable[[str], float]:
+    """An argument type: a finite number from `least` (or, `above`: greater than it) to `most`."""
+
+    def convert(text: str) -> float:
+        wanted = f"above {least:g}" if above else f"at least {least:g}"
+        try:
+            number = float(text)
+        except ValueError:
+            raise CommandError(f"{text!r} is not a number") from None
+        if not math.isfinite(number):
+            raise CommandError(f"{text} is not a finite number")
+        if number < least or number > most or above and number == least:
+            raise CommandError(f"{text} is not {wanted}" + (f" and at most {most:g}" if most < math.inf else ""))
+        return number
+
+    return convert
 
 
 def input_file(text: str) -> Path:
     """An argument type: a file that is there and can be read."""
     path = Path(text)
     if path.is_dir():
-        raise argparse.ArgumentTypeError(f"{text} is a folder, not a file")
+        raise CommandError(f"{text} is a folder, not a file")
     if not path.exists():
-        raise argparse.ArgumentTypeError(f"there is no file {text}")
+        raise CommandError(f"there is no file {text}")
     if not os.access(path, os.R_OK):
-        raise argparse.ArgumentTypeError(f"{text} may not be read")
+        raise CommandError(f"{text} may not be read")
+    return path
+
+
+def input_folder(text: str) -> Path:
+    """An argument type: a folder that is there."""
+    path = Path(text)
+    if not path.is_dir():
+        raise CommandError(f"{text} is a file, not a folder" if path.exists() else f"there is no folder {text}")
     return path
 
 
@@ -70,11 +89,11 @@ def output_file(text: str) -> Path:
     """An argument type: a file that can be written. Its folder must be there."""
     path = Path(text)
     if path.is_dir():
-        raise argparse.ArgumentTypeError(f"{text} is a folder, not a file")
+        raise CommandError(f"{text} is a folder, not a file")
     if not path.parent.is_dir():
-        raise argparse.ArgumentTypeError(f"there is no folder {path.parent} to write {path.name} into")
+        raise CommandError(f"there is no folder {path.parent} to write {path.name} into")
     if not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise argparse.ArgumentTypeError(f"{text} may not be written")
+        raise CommandError(f"{text} may not be written")
     return path
 
 
@@ -82,12 +101,12 @@ def output_folder(text: str) -> Path:
     """An argument type: a folder to write into, there already or to be made inside one that is."""
     path = Path(text)
     if path.exists() and not path.is_dir():
-        raise argparse.ArgumentTypeError(f"{text} is a file, not a folder")
+        raise CommandError(f"{text} is a file, not a folder")
     there = next(parent for parent in (path.absolute(), *path.absolute().parents) if parent.exists())
     if not there.is_dir():
-        raise argparse.ArgumentTypeError(f"{text} cannot be made: {there} is a file")
+        raise CommandError(f"{text} cannot be made: {there} is a file")
     if not os.access(there, os.W_OK | os.X_OK):
-        raise argparse.ArgumentTypeError(f"{text} may not be written")
+        raise CommandError(f"{text} may not be written")
     return path
 
 
@@ -96,3 +115,12 @@ def keep_inputs(output: Path, inputs: Iterable[Path | None]) -> None:
     for path in inputs:
         if path is not None and output.exists() and path.exists() and output.samefile(path):
             raise CommandError(f"{output} is read as input; write to another file")
+
+
+@contextmanager
+def refusing(*kinds: type[Exception]) -> Iterator[None]:
+    """Errors of the library that mean a fault of what the reader gave become a CommandError with their words."""
+    try:
+        yield
+    except kinds as error:
+        raise CommandError(str(error)) from None

@@ -1,31 +1,11 @@
-"""Generate crystals for a list of cell contents, or from nothing.
-
-    python -m core.commands.generate --model mp20 --compositions FILE --samples K --seed S --out OUT.npz
-    python -m core.commands.generate --model mp20 --de-novo N --seed S --out OUT.npz
-
---method flow        the flow-matching model, from noise (the default)
-         diffusion   the diffusion model, from noise (--sampler ancestral, ddim or langevin)
-         prototype   the nearest known crystal of --library with the elements exchanged; no network
-         refine      structure types of --library, ranked by one small network and weighed against the flow's crystals by another;
-                     the flow model where that is trusted more or no type has the stoichiometry
---de-novo N          N crystals of whatever composition: the flow is given formulas that a composition model makes up,
-                     the diffusion model decides on species, places and cell together
---library FILE.npz   known crystals in the layout of core/structures/arrays.py (see core.structures.dataset); rows marked `dev` are never
-                     used. Without it: the AFLOW prototypes that pymatgen carries and the crystals built in code.
-
-FILE has one full cell content a line (`Na4 Cl4`, `Sr1 Ti1 O3`); empty lines and lines that begin with # are skipped.
-OUT.npz has the layout of core/structures/arrays.py: structures in the order of the file, the samples of one line next
-to each other, the atoms of a structure in the order of its line. Every line is checked before anything is
-generated; a bad one is named with its number, and nothing is written (exit code 2). An element that the model never saw
-is no mistake of the line: the most similar one that it saw stands in for it while the crystal grows, and this is said.
-Where a library has no crystal of the stoichiometry, the flow model answers alone.
-"""
+"""`n2c generate`: crystals of given cell contents, or from nothing."""
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
+from argparse import Namespace
+from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +13,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
+from core.commands.arguments import CommandError, input_file, input_folder, keep_inputs, output_file, parser, real, refusing, whole
 from core.generator.baselines.library import open_library
 from core.generator.cell_contents import cell_content, draw_sizes, with_species
 from core.generator.predict import answer_by_prototype, answer_by_refinement, load_ranker, load_selector
@@ -43,6 +24,30 @@ from core.structures.arrays import ArrayFileError, from_crystals
 from core.structures.crystal import Crystal, symbol
 from core.structures.formula import FormulaError
 
+DESCRIPTION = """Generate crystals for a list of cell contents, or from nothing.
+
+--method flow        the flow-matching model, from noise (the default)
+         diffusion   the diffusion model, from noise (--sampler ancestral, ddim or langevin)
+         prototype   the nearest known crystal of --library with the elements exchanged; no network
+         refine      structure types of --library, ranked by one small network and weighed against the flow's crystals by another;
+                     the flow model where that is trusted more or no type has the stoichiometry
+--de-novo N          N crystals of whatever composition: the flow is given formulas that a composition model makes up,
+                     the diffusion model decides on species, places and cell together
+--library FILE.npz   known crystals, as `n2c data prepare` writes them; rows marked `dev` are never used.
+                     Without it: the AFLOW prototypes that pymatgen carries and the crystals built in code.
+
+FILE has one full cell content a line (`Na4 Cl4`, `Sr1 Ti1 O3`); empty lines and lines that begin with # are skipped.
+OUT.npz has the layout of core/structures/arrays.py: structures in the order of the file, the samples of one line next
+to each other, the atoms of a structure in the order of its line. Every line is checked before anything is
+generated; a bad one is named with its number, and nothing is written (exit code 2). An element that the model never saw
+is no mistake of the line: the most similar one that it saw stands in for it while the crystal grows, and this is said.
+Where a library has no crystal of the stoichiometry, the flow model answers alone, with the settings of its published scores."""
+EXAMPLE = """
+n2c generate --model mp20 --compositions list.txt --samples 4 --seed 0 --out crystals.npz
+n2c generate --model mp20 --compositions list.txt --method refine --library train.npz --out crystals.npz
+n2c generate --model mp20 --de-novo 1000 --method diffusion --out new.npz
+"""
+FROM_NOISE = ("flow", "diffusion")  # the other methods answer from a library
 DE_NOVO = {"steps": 100, "eta": 1.0}  # of a diffusion model whose weights do not say with what they were measured
 
 
@@ -71,60 +76,80 @@ def read_compositions(path: Path, model: Model) -> list[tuple[int, ...]]:
     return cells
 
 
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m core.commands.generate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+def main(arguments: Sequence[str] | None = None) -> int:
+    args = _parse(arguments)
+    torch.set_num_threads(args.threads)
+    with refusing(ModelMissing, CompositionsError, FormulaError, ArrayFileError):
+        made = _de_novo(args) if args.de_novo else _answers(args)
+    from_crystals(made).save(args.out)
+    return 0
+
+
+def _parse(arguments: Sequence[str] | None) -> Namespace:
+    command = parser("generate", DESCRIPTION, EXAMPLE)
+    command.add_argument("--model", choices=sorted(MODELS), required=True)
+    wanted = command.add_mutually_exclusive_group(required=True)
+    wanted.add_argument("--compositions", type=input_file, metavar="FILE", help="one full cell content a line")
+    wanted.add_argument("--de-novo", type=whole(1, 1_000_000), metavar="N", help="N crystals from nothing, species included")
+    command.add_argument("--samples", type=whole(1, 100_000), help="crystals for each line (default: 1)")
+    command.add_argument("--seed", type=whole(-(2**63), 2**63 - 1), default=0)
+    command.add_argument("--steps", type=whole(1, 10_000), help="steps of the reverse process (default: those of the published scores)")
+    command.add_argument("--method", choices=(*FROM_NOISE, "prototype", "refine"), default="flow")
+    command.add_argument("--sampler", choices=sorted(set(METHODS) - {FLOW}), help="of the diffusion model")
+    command.add_argument("--library", type=input_file, metavar="FILE.npz", help="known crystals for prototype and refine")
+    command.add_argument(
+        "--candidates", type=whole(1, 1000), help="crystals grown for each answer, of which the model keeps one; 1 is quickest"
     )
-    parser.add_argument("--model", choices=sorted(MODELS), required=True)
-    wanted = parser.add_mutually_exclusive_group(required=True)
-    wanted.add_argument("--compositions", type=Path, help="one full cell content a line")
-    wanted.add_argument("--de-novo", type=_positive, metavar="N", help="N crystals from nothing, species included")
-    parser.add_argument("--samples", type=_positive, default=1, help="crystals for each line")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--steps", type=_positive, help="steps of the reverse process (default: those of the published scores)")
-    parser.add_argument("--method", choices=("flow", "diffusion", "prototype", "refine"), default="flow")
-    parser.add_argument("--sampler", choices=sorted(set(METHODS) - {FLOW}), help="of the diffusion model")
-    parser.add_argument("--library", type=Path, help="known crystals for prototype and refine")
-    parser.add_argument("--candidates", type=_positive, help="crystals grown for each answer, of which the model keeps one; 1 is quickest")
-    parser.add_argument("--rounds", type=_positive, help="in each after the first, the best candidate so far is blurred and grown again")
-    parser.add_argument("--temperature", type=float, default=None)
-    parser.add_argument("--threads", type=_positive, default=1, help="of each worker")
-    parser.add_argument(
+    command.add_argument(
+        "--rounds", type=whole(1, 1000), help="in each after the first, the best candidate so far is blurred and grown again"
+    )
+    command.add_argument("--temperature", type=real(0, 100), help="factor on the variance of the noise")
+    command.add_argument("--threads", type=whole(1, 1024), default=1, help="of each worker")
+    command.add_argument(
         "--precision",
         choices=PRECISIONS,
         default=PRECISIONS[0],
         help="of matrix products; auto: bfloat16 where the processor has units for it (nearly half again as fast)",
     )
-    parser.add_argument(
+    command.add_argument(
         "--workers",
-        type=_positive,
+        type=whole(1, 1024),
         default=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1,
         help="parts of a long list that are grown side by side",
     )
-    parser.add_argument("--models-folder", type=Path, default=FOLDER, help="where the weight files are")
-    parser.add_argument("--out", type=Path, required=True)
-    args = parser.parse_args(arguments)
-    torch.set_num_threads(args.threads)
-    try:
-        if not args.out.resolve().parent.is_dir():
-            raise CompositionsError(f"{args.out}: the folder does not exist")
-        if args.de_novo:
-            made = _de_novo(args)
-        else:
-            made = _answers(args)
-    except (ModelMissing, CompositionsError, FormulaError, ArrayFileError) as error:
-        print(error, file=sys.stderr)
-        return 2
-    from_crystals(made).save(args.out)
-    return 0
+    command.add_argument("--models-folder", type=input_folder, default=FOLDER, help="where the weight files are")
+    command.add_argument("--out", type=output_file, required=True, metavar="OUT.npz")
+    args = command.parse_args(arguments)
+    _refuse_what_has_no_effect(args)
+    keep_inputs(args.out, [args.compositions, args.library])
+    args.samples = args.samples or 1
+    return args
 
 
-def _model(args, kind: str) -> Model:
+def _refuse_what_has_no_effect(args: Namespace) -> None:
+    """Raises CommandError for arguments that mean nothing together."""
+    if args.sampler and args.method != "diffusion":
+        raise CommandError(f"--sampler {args.sampler} belongs to --method diffusion; with --method {args.method} it has no effect")
+    if args.samples and args.de_novo:
+        raise CommandError("--samples counts crystals for each line of --compositions; with --de-novo the number stands there")
+    if args.method in FROM_NOISE:
+        if args.library:
+            raise CommandError(f"--library is for the methods prototype and refine; with --method {args.method} it has no effect")
+        return
+    if args.de_novo:
+        raise CommandError(f"--method {args.method} needs --compositions: without a formula there is no prototype to look for")
+    if given := [name for name in ("steps", "candidates", "rounds", "temperature") if getattr(args, name) is not None]:
+        raise CommandError(
+            f"--{given[0]} is for crystals grown from noise (--method flow or diffusion); with --method {args.method} it has no effect"
+        )
+
+
+def _model(args: Namespace, kind: str) -> Model:
     """The model asked for, in the precision asked for."""
     return in_precision(load_model(args.model, args.models_folder, kind=kind), args.precision)
 
 
-def _settings(args, default: SamplerConfig) -> SamplerConfig:
+def _settings(args: Namespace, default: SamplerConfig) -> SamplerConfig:
     """`default`, or the sampler named, with what else was asked for."""
     chosen = {name: value for name in ("steps", "candidates", "temperature") if (value := getattr(args, name)) is not None}
     if args.rounds is not None:
@@ -132,13 +157,13 @@ def _settings(args, default: SamplerConfig) -> SamplerConfig:
     return replace(METHODS[args.sampler] if args.sampler else default, **chosen)
 
 
-def _answers(args) -> list[Crystal]:
+def _answers(args: Namespace) -> list[Crystal]:
     """The crystals for every line, by the method asked for."""
     model = _model(args, "diffusion" if args.method == "diffusion" else "flow")
     cells = [cell for cell in read_compositions(args.compositions, model) for _ in range(args.samples)]
     stand_ins = [tuple(model.stand_in(z) for z in cell) for cell in cells]
     with _bar() as show:
-        if args.method in ("flow", "diffusion"):
+        if args.method in FROM_NOISE:
             made = sample_in_parallel(
                 model, stand_ins, _settings(args, published_config(model.about)), workers=args.workers, seed=args.seed, progress=show
             )
@@ -164,10 +189,8 @@ def _answers(args) -> list[Crystal]:
     return [Crystal(cell, one.frac_coords, one.lattice) for cell, one in zip(cells, made, strict=True)]
 
 
-def _de_novo(args) -> list[Crystal]:
+def _de_novo(args: Namespace) -> list[Crystal]:
     """Flow: a formula by its composition model, then a crystal of it. Diffusion: species, places and cell together."""
-    if args.method not in ("flow", "diffusion"):
-        raise CompositionsError(f"--method {args.method} needs --compositions: without a formula there is no prototype to look for")
     model = _model(args, args.method)
     settings = _settings(args, published_config(model.about) if args.method == "flow" else from_stored(model.about.get("de_novo", DE_NOVO)))
     cells = with_species(model, [cell_content(model, n) for n in draw_sizes(model, args.de_novo, seed=args.seed)], seed=args.seed)
@@ -185,14 +208,3 @@ def _bar():
             bar.update(done - bar.n)
 
         yield show
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return value
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -102,7 +102,7 @@ def load_model(name: str, folder: Path = FOLDER, *, kind: str = "diffusion") -> 
         reason = f"cannot be read ({str(error).removeprefix(f'{path}: ')})"
     raise ModelMissing(
         f"The weight file {place(path)} {reason}. {_back(path, ', or train') or 'Train'} one: "
-        f"`python -m core.generator.training.denoiser --data POOL.npz --model {name} --method {kind} --minutes 10 --out runs/{name}` "
+        f"`n2c train {kind} --data POOL.npz --model {name} --minutes 10 --out runs/{name}` "
         f"and copy runs/{name}/model.safetensors there."
     )
 

@@ -296,5 +296,5 @@ def load_model(path: Path = WEIGHTS) -> FormulaModel:
         network = FormulaDenoiser(**config)
         network.load_state_dict({name: tensor.float() for name, tensor in load_file(str(path)).items()})
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise unusable(path, error, "python -m core.learning.train_formulas POOL.npz") from error
+        raise unusable(path, error, "n2c train formulas POOL.npz") from error
     return FormulaModel(network.eval().requires_grad_(False), about)

@@ -158,7 +158,7 @@ def load_networks(folder: Path = FOLDER) -> dict[str, nn.Module]:
             net.load_state_dict(own)
             net.eval().requires_grad_(False)
     except (OSError, SafetensorError, RuntimeError, KeyError, ValueError) as error:
-        raise unusable(path, error, "python -m core.learning.train_latent") from error
+        raise unusable(path, error, "n2c train latent") from error
     return made
 
 

@@ -1,23 +1,22 @@
-"""Train the six families on a named data set: python -m core.learning.train_families --dataset "two moons".
+"""Train the six families on a named data set (`n2c train families`).
 
-Seeded; every family has its own seed and budget, so that one can be trained again (--family) without the others.
+Seeded; every family has its own seed and budget, so that one can be trained again without the others.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from core.learning.families import MODELS, Model
-from core.numerics.densities import DATASETS, get_dataset
+from core.numerics.densities import get_dataset
 from core.numerics.manifest import check
 from core.numerics.networks import MODELS as FOLDER
 from core.numerics.networks import slug, unusable
@@ -77,7 +76,7 @@ def load_families(dataset: str, folder: Path = FOLDER) -> dict[str, Model]:
             loaded[name].load_state_dict(part)
             loaded[name].eval().requires_grad_(False)
     except (OSError, SafetensorError, RuntimeError, KeyError, ValueError) as error:
-        raise unusable(path, error, f'python -m core.learning.train_families --dataset "{dataset}"') from error
+        raise unusable(path, error, f'n2c train families --dataset "{dataset}"') from error
     return loaded
 
 
@@ -112,7 +111,7 @@ Data: `core.numerics.densities.DATASETS["{dataset}"]`, drawn afresh in every ste
 
 Adam with cosine decay, averaged weights (decay 0.998), seed 0. Reproduce all of it, or one family (`--family GAN`), with
 
-    python -m core.learning.train_families --dataset "{dataset}"
+    n2c train families --dataset "{dataset}"
 
 The page measures the distance to the data, its floor and the cost per sample live; the tests hold them to what the page says.
 
@@ -120,32 +119,20 @@ Limits: two dimensions, this one data set, budgets of seconds; no family is show
 """
 
 
-def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m core.learning.train_families", description=__doc__.splitlines()[0])
-    parser.add_argument("--dataset", required=True, choices=list(DATASETS))
-    parser.add_argument("--family", action="append", choices=list(MODELS), help="only these; the others in the file are kept")
-    parser.add_argument("--out", type=Path, help="weights file (default: assets/models/families_NAME.safetensors)")
-    parser.add_argument("--steps", type=int, help="instead of the family's own budget")
-    parser.add_argument("--seed", type=int, default=0)
-    args = parser.parse_args(argv)
-    if args.steps is not None and args.steps < 1:
-        parser.error("--steps must be at least 1")
-    torch.set_num_threads(1)
-    out = args.out or weights_path(args.dataset)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    for name in args.family or MODELS:
-        run, start = trainer(name, args.dataset, steps=args.steps, seed=args.seed), time.process_time()
+def train(dataset: str, out: Path, *, families: Sequence[str] = (), steps: int | None = None, seed: int = 0) -> dict[str, float]:
+    """Write the weights `out` and the card beside them; returns the processor seconds of every family in the file.
+
+    families: only these (default: all), others in the file are kept. steps: instead of the family's own budget.
+    """
+    for name in families or MODELS:
+        run, start = trainer(name, dataset, steps=steps, seed=seed), time.process_time()
         run.run_aloud(name)
         tensors, seconds = _kept(out)
         tensors |= {f"{name}/{key}": value.detach() for key, value in run.averaged.state_dict().items()}
         seconds[name] = round(time.process_time() - start, 1)
         seconds = {key: seconds[key] for key in MODELS if key in seconds}
         halves = {key: value.half().contiguous() for key, value in tensors.items()}
-        save_file(halves, str(out), {"seconds": json.dumps(seconds), "seed": str(args.seed)})
+        save_file(halves, str(out), {"seconds": json.dumps(seconds), "seed": str(seed)})
         weights = {key: sum(v.numel() for k, v in tensors.items() if k.startswith(f"{key}/")) for key in seconds}
-        out.with_suffix(".md").write_text(model_card(args.dataset, seconds, weights))
-        print(f"wrote {name} to {out.name}: {seconds[name]:.0f} s of processor time", flush=True)
-
-
-if __name__ == "__main__":
-    main()
+        out.with_suffix(".md").write_text(model_card(dataset, seconds, weights))
+    return seconds

@@ -1,12 +1,11 @@
-"""Train the formula denoiser: python -m core.learning.train_formulas POOL.npz
+"""Train the formula denoiser (`n2c train formulas`).
 
-POOL.npz holds `numbers`, `num_atoms` and `dev`, as `python -m core.structures.dataset prepare` writes them; rows marked `dev` are
-never trained on. Only reduced formulas are used, each once. Seeded; a run stopped half-way goes on from its checkpoint.
+The pool is one that `n2c data prepare` has written; rows marked `dev` are never trained on. Only reduced formulas are used, each once.
+Seeded; a run stopped half-way goes on from its checkpoint.
 """
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections import Counter
 from pathlib import Path
@@ -20,7 +19,6 @@ from core.learning.formulas import (
     ELEMENTS,
     FAMILIES,
     SLOTS,
-    WEIGHTS,
     FormulaDenoiser,
     FormulaModel,
     Formulas,
@@ -33,7 +31,8 @@ from core.learning.formulas import (
 )
 from core.numerics.categorical import draw
 from core.numerics.randomness import seeded
-from core.numerics.training import CheckpointError, Trainer, TrainingPlan
+from core.numerics.training import Trainer, TrainingPlan
+from core.structures.arrays import ArrayFileError, load_arrays
 from core.structures.formula import reduced
 
 T = 50
@@ -41,19 +40,23 @@ MASKED_SHARES = (0.2, 0.5, 0.8)
 
 
 def read_formulas(path: Path) -> tuple[list[list[tuple[str, int]]], list[list[tuple[str, int]]]]:
-    """Distinct reduced formulas (training, kept aside), slots by electronegativity. A formula of both is kept aside only."""
+    """Distinct reduced formulas (training, kept aside), slots by electronegativity. A formula of both is kept aside only.
+
+    Raises ArrayFileError for an unreadable file and where either of the two has no formula.
+    """
     from pymatgen.core import Element
 
-    data, order = np.load(path, allow_pickle=False), electronegativity()
-    starts = np.concatenate([[0], np.cumsum(data["num_atoms"])])
-    dev = data["dev"] if "dev" in data else np.zeros(len(data["num_atoms"]), dtype=bool)
+    data, order = load_arrays(path), electronegativity()
+    starts = data.offset
     found: tuple[dict, dict] = ({}, {})
-    for i, aside in enumerate(dev):
-        slots = [(Element.from_Z(z).symbol, n) for z, n in reduced(data["numbers"][starts[i] : starts[i + 1]])]
+    for i, aside in enumerate(data.dev):
+        slots = [(Element.from_Z(z).symbol, n) for z, n in reduced(data.numbers[starts[i] : starts[i + 1]])]
         if len(slots) > SLOTS or any(s not in ELEMENTS or n not in COUNTS for s, n in slots):
             continue
         found[bool(aside)][tuple(sorted(slots, key=lambda slot: order[slot[0]]))] = True
     train, kept = found
+    if not kept or train.keys() <= kept.keys():
+        raise ArrayFileError(f"{path}: formulas are needed to learn from and others, marked dev, to measure on")
     return [list(f) for f in train if f not in kept], [list(f) for f in kept]
 
 
@@ -178,52 +181,44 @@ Limits: reduced formulas of at most {SLOTS} elements, counts up to {COUNTS[-1]};
 """
 
 
-def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m core.learning.train_formulas", description=__doc__.splitlines()[0])
-    parser.add_argument("pool", type=Path)
-    parser.add_argument("--out", type=Path, default=WEIGHTS)
-    parser.add_argument("--steps", type=int, default=6000)
-    parser.add_argument("--batch", type=int, default=256)
-    parser.add_argument("--width", type=int, default=96)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--checkpoint", type=Path, default=Path("runs") / "formulas.checkpoint.safetensors")
-    parser.add_argument("--every", type=int, default=200, help="steps between checkpoints")
-    args = parser.parse_args(argv)
-    if min(args.steps, args.batch, args.every, args.width) < 1:
-        parser.error("--steps, --batch, --width and --every must be at least 1")
-    train, aside = read_formulas(args.pool)
-    plan = TrainingPlan(n_steps=args.steps, learning_rate=1.5e-3, seed=args.seed)
-    run = trainer(Formulas.of(train), plan, batch=args.batch, width=args.width)
-    if args.checkpoint.exists():
-        try:
-            run.resume(args.checkpoint)
-        except CheckpointError as error:
-            parser.exit(2, f"{error}\n")
+def train(
+    pool: Path,
+    out: Path,
+    checkpoint: Path,
+    *,
+    steps: int = 6000,
+    batch: int = 256,
+    width: int = 96,
+    seed: int = 0,
+    every: int = 200,
+) -> None:
+    """Write the weights `out` and the card beside them. `checkpoint` is written `every` so many steps, and gone on from if it is there.
+
+    Raises ArrayFileError for a pool that cannot be used, CheckpointError for a checkpoint of another run.
+    """
+    learnt, aside = read_formulas(pool)
+    run = trainer(Formulas.of(learnt), TrainingPlan(n_steps=steps, learning_rate=1.5e-3, seed=seed), batch=batch, width=width)
+    if checkpoint.exists():
+        run.resume(checkpoint)
         print(f"resuming at step {run.step}")
     start = time.process_time()
-    run.run_with_bar(args.checkpoint, every=args.every)
+    run.run_with_bar(checkpoint, every=every)
     seconds = time.process_time() - start
-    frequency = {"elements": Counter(s for f in train for s, _ in f), "counts": Counter(n for f in train for _, n in f)}
+    frequency = {"elements": Counter(s for f in learnt for s, _ in f), "counts": Counter(n for f in learnt for _, n in f)}
     about = {
-        "training_formulas": len(train),
+        "training_formulas": len(learnt),
         "dev_formulas": len(aside),
-        "steps": args.steps,
-        "batch": args.batch,
-        "seed": args.seed,
+        "steps": steps,
+        "batch": batch,
+        "seed": seed,
         "cpu_seconds": seconds,
-        "sizes": [sum(len(f) == n for f in train) for n in range(SLOTS + 1)],
+        "sizes": [sum(len(f) == n for f in learnt) for n in range(SLOTS + 1)],
         "frequency": {"elements": [frequency["elements"][s] for s in ELEMENTS], "counts": [frequency["counts"][n] for n in COUNTS]},
     }
     model = FormulaModel(run.averaged.eval().requires_grad_(False), about)
     about["recovery"] = recovery(model, Formulas.of(aside))
-    about["samples"] = evaluate(model, train, aside)
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    save_model(model, args.out)
-    command = f"python -m core.learning.train_formulas POOL.npz --steps {args.steps} --batch {args.batch} --seed {args.seed}"
-    args.out.with_suffix(".md").write_text(model_card(model, command))
-    args.checkpoint.unlink(missing_ok=True)
-    print(f"wrote {args.out} and {args.out.with_suffix('.md').name}")
-
-
-if __name__ == "__main__":
-    main()
+    about["samples"] = evaluate(model, learnt, aside)
+    save_model(model, out)
+    command = f"n2c train formulas POOL.npz --steps {steps} --batch {batch} --seed {seed}"
+    out.with_suffix(".md").write_text(model_card(model, command))
+    checkpoint.unlink(missing_ok=True)

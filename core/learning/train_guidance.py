@@ -1,19 +1,18 @@
-"""Train the networks of the guidance chapter: python -m core.learning.train_guidance [--dataset "island"].
+"""Train the networks of the guidance chapter (`n2c train guidance`).
 
 For each labelled data set: one conditional score network with conditioning dropout, one classifier of noised points. Seeded.
 """
 
 from __future__ import annotations
 
-import argparse
 import time
 from pathlib import Path
 
 import torch
 
-from core.learning.labelled import LABELLED, Labelled, get_labelled
+from core.learning.labelled import Labelled, get_labelled
 from core.numerics.conditional import LabelledScoreNetwork, NoisedClassifier, classifier_loss, dropout_loss, save
-from core.numerics.networks import MODELS, slug
+from core.numerics.networks import slug
 from core.numerics.randomness import seeded
 from core.numerics.schedules import Linear
 from core.numerics.training import Trainer, TrainingPlan
@@ -77,7 +76,7 @@ Training: {plan.n_steps:,} steps of {BATCH} points each, the label dropped in {D
 {plan.learning_rate:g} with cosine decay, averaged weights (decay {plan.ema:g}), seed {plan.seed}; {seconds:.0f} s of processor time.
 Reproduce:
 
-    python -m core.learning.train_guidance --dataset "{dataset}" --steps {plan.n_steps} --seed {plan.seed}
+    n2c train guidance --dataset "{dataset}" --steps {plan.n_steps} --seed {plan.seed}
 
 Measured against the exact answers: E|score - exact|^2 / E|exact|^2 over p_t, without a label and with one (mean over labels), and the
 classifier's mean relative entropy to the exact p(y | x_t):
@@ -90,27 +89,16 @@ Limits: two dimensions, this one data set; strong guidance asks for the score wh
 """
 
 
-def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m core.learning.train_guidance", description=__doc__.splitlines()[0])
-    parser.add_argument("--dataset", choices=list(LABELLED), help="default: all")
-    parser.add_argument("--steps", type=int, default=3000)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=MODELS)
-    args = parser.parse_args(argv)
-    torch.set_num_threads(1)
-    for dataset in [args.dataset] if args.dataset else list(LABELLED):
-        data, plan = get_labelled(dataset), TrainingPlan(n_steps=args.steps, ema=0.998, seed=args.seed)
-        start, made = time.process_time(), []
-        for kind, name in zip(("score", "classifier"), names(dataset), strict=True):
-            run = trainer(data, kind, plan)
-            for _ in run.run():
-                pass
-            made.append(run.averaged.eval().requires_grad_(False))
-            save(made[-1], args.out / f"{name}.safetensors", {"dataset": dataset, "steps": str(args.steps), "seed": str(args.seed)})
-        text = card(dataset, data, *made, plan, time.process_time() - start)
-        (args.out / f"{names(dataset)[0]}.md").write_text(text)
-        print(text)
-
-
-if __name__ == "__main__":
-    main()
+def train(dataset: str, out: Path, *, steps: int = 3000, seed: int = 0) -> str:
+    """Write both weights and the card into the folder `out`; returns the card."""
+    data, plan = get_labelled(dataset), TrainingPlan(n_steps=steps, ema=0.998, seed=seed)
+    start, made = time.process_time(), []
+    for kind, name in zip(("score", "classifier"), names(dataset), strict=True):
+        run = trainer(data, kind, plan)
+        for _ in run.run():
+            pass
+        made.append(run.averaged.eval().requires_grad_(False))
+        save(made[-1], out / f"{name}.safetensors", {"dataset": dataset, "steps": str(steps), "seed": str(seed)})
+    text = card(dataset, data, *made, plan, time.process_time() - start)
+    (out / f"{names(dataset)[0]}.md").write_text(text)
+    return text

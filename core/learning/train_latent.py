@@ -1,11 +1,10 @@
-"""Train the autoencoder, then the same denoiser in its latent space and in pixels: python -m core.learning.train_latent.
+"""Train the autoencoder, then the same denoiser in its latent space and in pixels (`n2c train latent`).
 
 Seeded; the pictures are POOL exact draws, made in two seconds at the start; nothing is downloaded.
 """
 
 from __future__ import annotations
 
-import argparse
 import time
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import torch
 from torch import nn
 
 from core.learning import lattice_images
-from core.learning.latent_networks import LATENT, PIXELS, labelled_loss, networks, save_networks, weights_path
+from core.learning.latent_networks import LATENT, PIXELS, labelled_loss, networks, save_networks
 from core.numerics.randomness import seeded
 from core.numerics.training import Trainer, TrainingPlan
 
@@ -60,7 +59,7 @@ Data: {POOL:,} pictures from `core.learning.lattice_images`, made at the start; 
 Adam, learning rate 0.002 with cosine decay, averaged weights (decay 0.998), seed 0; a fifth of the points come without their word.
 Reproduce:
 
-    python -m core.learning.train_latent
+    n2c train latent
 
 The page measures distance to the exact law, its floor, the answer to the word and the cost per picture live.
 
@@ -68,31 +67,18 @@ Limits: {lattice_images.SIDE} x {lattice_images.SIDE} pixels, one atom kind, fou
 """
 
 
-def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m core.learning.train_latent", description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, help="weights file (default: assets/models/latent_lattices.safetensors)")
-    parser.add_argument("--steps", type=int, help="for each network, instead of its own budget")
-    parser.add_argument("--seed", type=int, default=0)
-    args = parser.parse_args(argv)
-    if args.steps is not None and args.steps < 1:
-        parser.error("--steps must be at least 1")
-    torch.set_num_threads(1)
-    out = args.out or weights_path()
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with seeded(args.seed):
+def train(out: Path, *, steps: int | None = None, seed: int = 0) -> dict[str, float]:
+    """Write the weights `out` and the card beside them; returns the processor seconds of every network. steps: instead of STEPS."""
+    with seeded(seed):
         made = networks()
-    seconds, steps = {}, {name: args.steps or STEPS[name] for name in made}
+    seconds, budgets = {}, {name: steps or STEPS[name] for name in made}
     for name in made:
-        run, start = trainer(name, made, steps=steps[name], seed=args.seed), time.process_time()
+        run, start = trainer(name, made, steps=budgets[name], seed=seed), time.process_time()
         run.run_aloud(name)
         made[name] = run.averaged.eval()
         if name == "autoencoder":
-            made[name].to_unit(lattice_images.sample(4096, torch.Generator().manual_seed(args.seed + 1))[0])
+            made[name].to_unit(lattice_images.sample(4096, torch.Generator().manual_seed(seed + 1))[0])
         seconds[name] = round(time.process_time() - start, 1)
     save_networks(made, out, seconds)
-    out.with_suffix(".md").write_text(model_card(made, seconds, steps))
-    print(f"wrote {out.name}: {sum(seconds.values()):.0f} s of processor time")
-
-
-if __name__ == "__main__":
-    main()
+    out.with_suffix(".md").write_text(model_card(made, seconds, budgets))
+    return seconds

@@ -1,22 +1,21 @@
-"""Train the small score network on a named data set: python -m core.learning.train_score --dataset "two moons".
+"""Train the small score network on a named data set (`n2c train score`).
 
-Seeded; a run stopped half-way goes on from its checkpoint (--checkpoint) and ends on the same weights.
+Seeded; a run stopped half-way goes on from its checkpoint and ends on the same weights.
 """
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import torch
 
-from core.numerics.densities import DATASETS, get_dataset
+from core.numerics.densities import get_dataset
 from core.numerics.distances import Truth, energy_distance, measure
 from core.numerics.integrators import dpm_solver_pp_2m
-from core.numerics.networks import ScoreNetwork, noise_loss, save_network, slug, weights_path
+from core.numerics.networks import ScoreNetwork, noise_loss, save_network
 from core.numerics.randomness import seeded
 from core.numerics.schedules import Linear
-from core.numerics.training import CheckpointError, Trainer, TrainingPlan
+from core.numerics.training import Trainer, TrainingPlan
 
 LEVELS = (0.02, 0.1, 0.3, 1.0, 3.0, 10.0)
 
@@ -71,7 +70,7 @@ Data: `core.numerics.densities.DATASETS["{dataset}"]`, drawn afresh in every ste
 Training: denoising score matching, {plan.n_steps:,} steps of {batch:,} points, {seconds:.0f} s on one CPU core; Adam, learning rate
 {plan.learning_rate:g} with cosine decay, averaged weights (decay {plan.ema:g}), seed {plan.seed}. Reproduce:
 
-    python -m core.learning.train_score --dataset "{dataset}" --steps {plan.n_steps} --batch {batch} --seed {plan.seed}
+    n2c train score --dataset "{dataset}" --steps {plan.n_steps} --batch {batch} --seed {plan.seed}
 
 Measured against the exact score, E|score - exact|^2 / E|exact|^2 over p_t (0 perfect, 1 no score at all):
 
@@ -86,38 +85,28 @@ Limits: two dimensions, this one data set; far from the data at low noise the ne
 """
 
 
-def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m core.learning.train_score", description=__doc__.splitlines()[0])
-    parser.add_argument("--dataset", required=True, choices=list(DATASETS))
-    parser.add_argument("--out", type=Path, help="weights file (default: assets/models/score_NAME.safetensors)")
-    parser.add_argument("--steps", type=int, default=TrainingPlan.n_steps)
-    parser.add_argument("--batch", type=int, default=1024)
-    parser.add_argument("--width", type=int, default=96)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--checkpoint", type=Path, help="default: runs/score_NAME.checkpoint.safetensors")
-    parser.add_argument("--every", type=int, default=500, help="steps between checkpoints")
-    args = parser.parse_args(argv)
-    if args.steps < 1 or args.batch < 1 or args.every < 1:
-        parser.error("--steps, --batch and --every must be at least 1")
+def train(
+    dataset: str,
+    out: Path,
+    checkpoint: Path,
+    *,
+    steps: int = 6000,
+    batch: int = 1024,
+    width: int = 96,
+    seed: int = 0,
+    every: int = 500,
+) -> None:
+    """Write the weights `out` and the card beside them. `checkpoint` is written `every` so many steps, and gone on from if it is there.
 
-    out = args.out or weights_path(args.dataset)
-    checkpoint = args.checkpoint or Path("runs") / f"score_{slug(args.dataset)}.checkpoint.safetensors"
-    plan = TrainingPlan(n_steps=args.steps, seed=args.seed)
-    run = trainer(args.dataset, plan, batch=args.batch, width=args.width)
+    Raises CheckpointError for a checkpoint of another run.
+    """
+    plan = TrainingPlan(n_steps=steps, seed=seed)
+    run = trainer(dataset, plan, batch=batch, width=width)
     if checkpoint.exists():
-        try:
-            run.resume(checkpoint)
-        except CheckpointError as error:
-            parser.exit(2, f"{error}\n")
+        run.resume(checkpoint)
         print(f"resuming at step {run.step} from {checkpoint}")
-    run.run_with_bar(checkpoint, every=args.every)
-    out.parent.mkdir(parents=True, exist_ok=True)
+    run.run_with_bar(checkpoint, every=every)
     network = run.averaged.eval()
-    save_network(network, out, {"dataset": args.dataset, "steps": str(plan.n_steps), "seed": str(plan.seed)})
-    out.with_suffix(".md").write_text(model_card(args.dataset, network, plan, args.batch, run.seconds))
+    save_network(network, out, {"dataset": dataset, "steps": str(plan.n_steps), "seed": str(plan.seed)})
+    out.with_suffix(".md").write_text(model_card(dataset, network, plan, batch, run.seconds))
     checkpoint.unlink(missing_ok=True)
-    print(f"wrote {out} and {out.with_suffix('.md').name}")
-
-
-if __name__ == "__main__":
-    main()

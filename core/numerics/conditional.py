@@ -106,5 +106,5 @@ def load(kind: type[Network], name: str, folder: Path = MODELS) -> Network:
             network = kind(**json.loads(file.metadata()["config"]))
         network.load_state_dict(load_file(str(path)))
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise unusable(path, error, "python -m core.learning.train_guidance") from error
+        raise unusable(path, error, "n2c train guidance") from error
     return network.eval().requires_grad_(False)

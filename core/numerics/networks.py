@@ -156,7 +156,7 @@ def load_network(path: Path) -> ScoreNetwork:
         network = ScoreNetwork(**config)
         network.load_state_dict(load_file(str(path)))
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise unusable(path, error, f"python -m core.learning.train_score --dataset NAME --out {path}") from error
+        raise unusable(path, error, f"n2c train score --dataset NAME --out {path}") from error
     return network.eval().requires_grad_(False)
 
 
@@ -166,8 +166,7 @@ def load_score_network(dataset: str, folder: Path = MODELS) -> ScoreNetwork:
     if not path.exists():
         trained = ", ".join(trained_datasets(folder)) or "none"
         raise ModelMissing(
-            f"No network was trained for {dataset!r} (there are: {trained}). Make one with "
-            f"`python -m core.learning.train_score --dataset {dataset!r}`."
+            f"No network was trained for {dataset!r} (there are: {trained}). Make one with `n2c train score --dataset {dataset!r}`."
         )
     return load_network(path)
 

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from core import cli
+from core.commands import dispatch, train
 from core.commands.arguments import CommandError
 from core.version import version
 
@@ -17,12 +18,11 @@ SLOW = ("torch", "numpy", "pymatgen", "streamlit", "plotly")
 PROBE = f"""
 import sys
 from core import cli
-try:
-    code = cli.main(sys.argv[1:])
-except SystemExit as end:
-    code = end.code
+code = cli.main(sys.argv[1:])
 sys.exit(code if not set(sys.modules) & set({SLOW}) else "slow libraries were imported")
 """
+COMMANDS = [(name,) for name, (module, _) in cli.COMMANDS.items() if (ROOT / f"core/commands/{module}.py").exists()]
+COMMANDS += [("train", kind) for kind in train.KINDS]
 
 
 def quickly(*arguments):
@@ -34,7 +34,7 @@ def command(monkeypatch):
     """Put a function in the place of every command."""
 
     def put(function):
-        monkeypatch.setattr(cli.importlib, "import_module", lambda name: SimpleNamespace(main=function))
+        monkeypatch.setattr(dispatch.importlib, "import_module", lambda name: SimpleNamespace(main=function))
 
     return put
 
@@ -43,14 +43,15 @@ def test_help_names_every_command():
     ran = quickly("--help")
     assert (ran.returncode, ran.stderr) == (0, "")
     for name, (_, line) in cli.COMMANDS.items():
-        assert f"  {name} " in ran.stdout and line in ran.stdout
+        assert f"\n  {name} " in ran.stdout and line in ran.stdout
 
 
-@pytest.mark.parametrize("name", [name for name, (module, _) in cli.COMMANDS.items() if (ROOT / f"core/commands/{module}.py").exists()])
-def test_every_command_explains_itself_with_an_example_at_once(name):
-    ran = quickly(name, "--help")
-    assert (ran.returncode, ran.stderr) == (0, "")
-    assert ran.stdout.startswith(f"usage: n2c {name}") and re.search(rf"^ +n2c {name}", ran.stdout, re.MULTILINE)
+@pytest.mark.parametrize("names", COMMANDS, ids=" ".join)
+def test_every_command_explains_itself_with_an_example(names, capsys):
+    assert cli.main([*names, "--help"]) == 0
+    out, err = capsys.readouterr()
+    assert err == "" and out.startswith(f"usage: n2c {' '.join(names)}")
+    assert re.search(rf"^ +(\w+=\S+ )?n2c {' '.join(names)}", out, re.MULTILINE)
 
 
 @pytest.mark.parametrize(
@@ -60,6 +61,9 @@ def test_every_command_explains_itself_with_an_example_at_once(name):
         (("rnu",), "did you mean run?"),
         (("xyz",), "there are run, "),
         (("--port",), "there is no command"),
+        (("train",), "usage: n2c train"),
+        (("train", "flows"), "did you mean flow?"),
+        (("train", "flows", "--help"), "did you mean flow?"),
         (("run", "--port", "many"), "'many' is not a whole number"),
         (("run", "--port", "70000"), "from 1 to 65535"),
         (("run", "somewhere"), "'somewhere' is not an option"),
@@ -100,8 +104,8 @@ def test_an_interruption_ends_quietly(command, capsys):
 
 
 def test_a_reader_who_leaves_ends_it_quietly():
-    writer = "import sys; from core import cli; from types import SimpleNamespace as N\n"
-    writer += "cli.importlib.import_module = lambda name: N(main=lambda a: [print('x' * 99) for _ in range(9999)] and 0)\n"
+    writer = "import sys; from core import cli; from core.commands import dispatch; from types import SimpleNamespace as N\n"
+    writer += "dispatch.importlib.import_module = lambda name: N(main=lambda a: [print('x' * 99) for _ in range(9999)] and 0)\n"
     writer += "sys.exit(cli.main(['run']))"
     process = subprocess.Popen([sys.executable, "-c", writer], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     process.stdout.readline()

@@ -49,5 +49,5 @@ def test_pages_without_weights(damage, tmp_path):
     opened = json.loads(ran.stdout.splitlines()[-1])
     assert all(exceptions == [] for exceptions, _ in opened.values()), opened
     for page in ("home", "pages/crystals/generation.py"):
-        assert any("assets/models/" in words and "core.generator.training.denoiser" in words for words in opened[page][1]), opened[page]
+        assert any("assets/models/" in words and "n2c train" in words for words in opened[page][1]), opened[page]
     assert any("exact score is used instead" in words for words in opened["pages/learning/reverse_process.py"][1])

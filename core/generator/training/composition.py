@@ -1,14 +1,11 @@
-"""Train the composition model of formulas.
+"""Train the composition model of formulas (`n2c train composition`).
 
-    python -m core.generator.training.composition --data POOL.npz --model mp20 --out runs/composition [--epochs N]
-
-Rows marked `dev` are never trained on; the bound on their -log p is logged. Five minutes of one core. OUT/MODEL_composition.safetensors
+Rows marked `dev` are never trained on; the bound on their -log p is logged. Five minutes of one core. MODEL_composition.safetensors
 and .md belong beside the weights of the flow, which grows a crystal from each formula.
 """
 
 from __future__ import annotations
 
-import argparse
 import math
 import time
 from collections import Counter
@@ -24,11 +21,11 @@ from tqdm import tqdm
 from core.generator.baselines.element_exchange import exchange, replacement_table
 from core.generator.baselines.substitution import Library, by_count
 from core.generator.composition.composition_model import CompositionModel, draw_compositions, element_table, to_text
-from core.generator.registry import MODELS
+from core.generator.training.data import load_pool
 from core.generator.weights import n_parameters, save_module
 from core.metrics.validity import composition_valid
 from core.numerics.randomness import seeded
-from core.structures.arrays import ArrayFileError, CrystalArrays, load_arrays
+from core.structures.arrays import CrystalArrays
 from core.structures.elements import N_SPECIES
 
 SAMPLES = 2000  # formulas counted for the card
@@ -177,32 +174,20 @@ Stoichiometries are those of the training data ({n} of them); only the elements 
 """
 
 
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m core.generator.training.composition", description=__doc__.split("\n")[0])
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--model", choices=sorted(MODELS), required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--epochs", type=int, default=CompositionTrainConfig.epochs)
-    parser.add_argument("--seed", type=int, default=0)
-    args = parser.parse_args(arguments)
-    torch.set_num_threads(1)
-    args.out.mkdir(parents=True, exist_ok=True)
-    try:
-        arrays = load_arrays(args.data)
-    except ArrayFileError as error:
-        parser.exit(2, f"{error}\n")
+def train(data: Path, model: str, out: Path, *, epochs: int = CompositionTrainConfig.epochs, seed: int = 0) -> dict:
+    """Write out/<model>_composition.safetensors and its card. Returns what is noted about it there. Raises ArrayFileError."""
+    arrays = load_pool(data)
+    out.mkdir(parents=True, exist_ok=True)
     dev = arrays.dev
     learnt = arrays.select(~dev)
     known, held_out = formulas(learnt), formulas(arrays.select(dev if dev.any() else ~dev))
     started = time.process_time()
-    composition_model, history = fit(
-        known, replacement_table(Library(learnt)), CompositionTrainConfig(epochs=args.epochs, seed=args.seed), held_out
-    )
+    composition_model, history = fit(known, replacement_table(Library(learnt)), CompositionTrainConfig(epochs=epochs, seed=seed), held_out)
     about = {
-        "data": args.data.name,
+        "data": data.name,
         "questions": len(learnt),
-        "epochs": args.epochs,
-        "seed": args.seed,
+        "epochs": epochs,
+        "seed": seed,
         "history": history,
         "minutes": (time.process_time() - started) / 60,
         "dev": history[-1]["dev"],
@@ -210,14 +195,9 @@ def main(arguments: list[str] | None = None) -> int:
         "beside": "held-out data" if dev.any() else "training data",
         "stoichiometries": to_text(composition_model.stoichiometries),
     }
-    sizes = np.random.default_rng(args.seed).choice(learnt.num_atoms, SAMPLES).tolist()
-    drawn, old = draw_compositions(composition_model, sizes, range(args.seed, args.seed + SAMPLES)), cells_of(known)
+    sizes = np.random.default_rng(seed).choice(learnt.num_atoms, SAMPLES).tolist()
+    drawn, old = draw_compositions(composition_model, sizes, range(seed, seed + SAMPLES)), cells_of(known)
     about |= {"made": shares(drawn, old), "data_shares": shares(cells_of(held_out), old)}
-    save_module(args.out / f"{args.model}_composition.safetensors", composition_model, about)
-    (args.out / f"{args.model}_composition.md").write_text(card(composition_model, about | {"model": args.model}))
-    print({key: about[key] for key in ("dev", "by_frequency", "made")})
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
+    save_module(out / f"{model}_composition.safetensors", composition_model, about)
+    (out / f"{model}_composition.md").write_text(card(composition_model, about | {"model": model}))
+    return about

@@ -1,9 +1,10 @@
-"""Batches for training: cells of one size together, every draw fixed by (seed, epoch, step)."""
+"""The pool that is learned from, and its batches: cells of one size together, every draw fixed by (seed, epoch, step)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,12 +13,25 @@ from torch import Tensor
 from core.generator.model.network import Denoiser
 from core.generator.model.state import Cells
 from core.numerics.torus import wrap
-from core.structures.arrays import CrystalArrays
+from core.structures.arrays import ArrayFileError, CrystalArrays, load_arrays
 from core.structures.elements import N_SPECIES
 from core.structures.lattice import lattice_to_vector
 from core.structures.symmetry import cell_symmetries
 
 MIN_SPREAD = 0.05  # of the log metric: perovskite cells are all cubic, and noise of no size teaches nothing
+
+
+def load_pool(path: Path, max_atoms: int | None = None) -> CrystalArrays:
+    """Crystals to learn from, as `n2c data prepare` writes them; those in the column `dev` are kept aside.
+
+    Raises ArrayFileError for an unreadable file, when nothing is left to learn from, and for a cell of more than `max_atoms` atoms.
+    """
+    arrays = load_arrays(path)
+    if arrays.dev.all():
+        raise ArrayFileError(f"{path}: there is no structure to learn from" + (", all are marked dev" if len(arrays) else ""))
+    if max_atoms is not None and (largest := int(arrays.num_atoms.max())) > max_atoms:
+        raise ArrayFileError(f"{path}: it holds a cell of {largest} atoms; this network takes at most {max_atoms}")
+    return arrays
 
 
 @dataclass(frozen=True)

@@ -1,18 +1,15 @@
-"""Train the crystal model.
+"""Train the network of crystals, as a flow or as a diffusion model (`n2c train flow`, `n2c train diffusion`).
 
-    python -m core.generator.training.denoiser --data POOL.npz --model mp20 --method flow --minutes 90 --out runs/mp20 [--resume]
-
-Rows marked `dev` are never trained on; their loss is logged. RUN_DIR gets log.jsonl, checkpoint.safetensors (everything needed
-to go on, written whole or not at all) and model.safetensors (float32 moving average, the file the app loads).
-The learning rate follows the budget (`--minutes` of training time, or `--steps`), so a resumed run ends where an
-uninterrupted one would; with `--steps` it ends at the very same weights.
+Rows marked `dev` are never trained on; their loss is logged. The folder of the run gets log.jsonl, checkpoint.safetensors (everything
+needed to go on, written whole or not at all) and model.safetensors (float32 moving average, the file the app loads).
+The learning rate follows the budget (`minutes` of training time, or `steps`), so a resumed run ends where an
+uninterrupted one would; with `steps` it ends at the very same weights.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -29,12 +26,11 @@ from core.generator.model.state import Losses
 from core.generator.registry import Model
 from core.generator.sampling.best_of import sample_cells
 from core.generator.sampling.config import SamplerConfig
-from core.generator.training.data import Bucket, epoch_batches, every_batch, fit_units, make_buckets, training_times
-from core.generator.weights import WeightsError, load_weights, save_weights
+from core.generator.training.data import Bucket, epoch_batches, every_batch, fit_units, load_pool, make_buckets, training_times
+from core.generator.weights import load_weights, save_weights
 from core.metrics.evaluation import evaluate
 from core.numerics.randomness import seeded
 from core.numerics.training import CheckpointError, Trainer, TrainingPlan
-from core.structures.arrays import ArrayFileError, load_arrays
 from core.structures.crystal import Crystal
 
 
@@ -180,7 +176,7 @@ def train(
     init: weights to start from instead of random ones; their units are kept out, the data's are fitted anew.
     Raises ArrayFileError for unreadable data, WeightsError for unusable `init`, CheckpointError for a run that cannot be resumed.
     """
-    arrays = load_arrays(data)
+    arrays = load_pool(data, sizes.max_atoms)
     dev = arrays.dev
     with seeded(config.seed):
         network = Denoiser(sizes)
@@ -246,51 +242,3 @@ def write_log(run: Run, held_out, probes, out: Path, bar) -> None:
     with open(out / "log.jsonl", "a") as file:
         file.write(json.dumps({k: round(v, 5) if isinstance(v, float) else v for k, v in entry.items()}) + "\n")
     bar.set_postfix_str(f"epoch {run.epoch} " + " ".join(f"{k} {v:.3f}" for k, v in losses.items() if v))
-
-
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m core.generator.training.denoiser", description=__doc__.split("\n")[0])
-    parser.add_argument("--data", type=Path, required=True, help="prepared .npz (see core.structures.dataset)")
-    parser.add_argument("--model", choices=sorted(SIZES), required=True)
-    parser.add_argument("--method", choices=("diffusion", "flow"), default="diffusion")
-    budget = parser.add_mutually_exclusive_group(required=True)
-    budget.add_argument("--minutes", type=float)
-    budget.add_argument("--steps", type=int)
-    parser.add_argument("--out", type=Path, required=True, help="folder of this run")
-    parser.add_argument("--resume", action="store_true")
-    parser.add_argument("--probe", type=int, default=0, help="every ten minutes grow crystals for so many held-out formulas, log scores")
-    parser.add_argument("--init", type=Path, help="weights to start from")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--learning-rate", type=float, default=TrainConfig.learning_rate)
-    parser.add_argument("--augment", action="store_true", help="show each cell in all descriptions that its shape allows")
-    parser.add_argument("--exchange", type=float, default=0.0, help="share of cells in which elements make place for related ones")
-    parser.add_argument("--bf16", action="store_true", help="matrix products in bfloat16, a third faster where the processor has units")
-    parser.add_argument("--dropout", type=float, help="in the blocks; without it that of the model")
-    args = parser.parse_args(arguments)
-    torch.set_num_threads(args.threads)
-    config = replace(
-        TrainConfig(), seed=args.seed, learning_rate=args.learning_rate, augment=args.augment, exchange=args.exchange, bf16=args.bf16
-    )
-    sizes = SIZES[args.model] if args.dropout is None else replace(SIZES[args.model], dropout=args.dropout)
-    try:
-        train(
-            args.data,
-            args.model,
-            args.out,
-            method=args.method,
-            n_probe=args.probe,
-            minutes=args.minutes,
-            steps=args.steps,
-            resume=args.resume,
-            config=config,
-            sizes=sizes,
-            init=args.init,
-        )
-    except (ArrayFileError, CheckpointError, WeightsError) as error:
-        parser.exit(2, f"{error}\n")
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

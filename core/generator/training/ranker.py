@@ -1,6 +1,4 @@
-"""Train the ranker of structure types.
-
-    python -m core.generator.training.ranker --data POOL.npz --out runs/ranker [--workers W] [--targets N]
+"""Train the ranker of structure types (`n2c train ranker`).
 
 First the labels: every crystal of the pool that is not `dev` (and then every `dev` crystal) is asked with itself left out, and the
 benchmark's matcher says which of the nearest structure types are right (labels.npz, hours of one core for 10,000 crystals,
@@ -9,7 +7,6 @@ kept and resumed). Then minutes of training; the score on the last tenth of the 
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -20,6 +17,7 @@ from tqdm import tqdm
 
 from core.generator.baselines.ranker import MAX_SLOTS, Query, Ranker, loss, query_of, stack
 from core.generator.baselines.substitution import N_TYPES, Library, by_count
+from core.generator.training.data import load_pool
 from core.generator.weights import save_module
 from core.metrics.matching import found_rms
 from core.numerics.files import whole
@@ -142,27 +140,22 @@ At most {MAX_SLOTS} elements; it can only choose among types that the library ho
 """
 
 
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m core.generator.training.ranker", description=__doc__.split("\n")[0])
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--targets", type=int, help="ask only so many crystals")
-    parser.add_argument("--epochs", type=int, default=8)
-    parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--seed", type=int, default=0)
-    args = parser.parse_args(arguments)
-    torch.set_num_threads(1)
-    args.out.mkdir(parents=True, exist_ok=True)
-    arrays = load_arrays(args.data)
+def train(data: Path, out: Path, *, targets: int | None = None, epochs: int = 8, workers: int = 1, seed: int = 0) -> dict:
+    """Write out/ranker.safetensors and its card. Returns what is noted about it there; `dev` only for data with held-out rows.
+
+    targets: ask only so many crystals. Raises ArrayFileError for unreadable data.
+    """
+    arrays = load_pool(data)
+    out.mkdir(parents=True, exist_ok=True)
     library = Library(arrays)
     dev = arrays.dev
-    order = np.random.default_rng(1).permutation(int((~dev).sum()))[: args.targets]
-    train = [(int(np.flatnonzero(~dev)[k]), int(k)) for k in order]
+    order = np.random.default_rng(1).permutation(int((~dev).sum()))[:targets]
+    asked = [(int(np.flatnonzero(~dev)[k]), int(k)) for k in order]
     held_out = [(int(i), None) for i in np.flatnonzero(dev)]
-    marks = labels(args.data, args.out / "labels.npz", train + held_out, workers=args.workers)
-    query, rms = queries(arrays, library, train, marks)
-    ranker, history = fit(query, rms, epochs=args.epochs, seed=args.seed)
-    about = {"data": args.data.name, "questions": len(rms), "epochs": args.epochs, "seed": args.seed, "history": history}
+    marks = labels(data, out / "labels.npz", asked + held_out, workers=workers)
+    query, rms = queries(arrays, library, asked, marks)
+    ranker, history = fit(query, rms, epochs=epochs, seed=seed)
+    about = {"data": data.name, "questions": len(rms), "epochs": epochs, "seed": seed, "history": history}
     if held_out:
         query, rms = queries(arrays, library, held_out, marks)
         right = torch.isfinite(rms)
@@ -173,11 +166,6 @@ def main(arguments: list[str] | None = None) -> int:
             "first_by_ranker": top_share(ranker, query, right) * len(rms) / len(held_out),
             "any": right.any(1).sum().item() / len(held_out),
         }
-        print(about["dev"])
-    save_module(args.out / "ranker.safetensors", ranker, about)
-    (args.out / "ranker.md").write_text(card(ranker, about))
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
+    save_module(out / "ranker.safetensors", ranker, about)
+    (out / "ranker.md").write_text(card(ranker, about))
+    return about

@@ -1,17 +1,14 @@
-"""Train the reranker of a flow model's own crystals.
+"""Train the reranker of a flow model's own crystals (`n2c train reranker`).
 
-    python -m core.generator.training.reranker RUN_DIR/model.safetensors --data POOL.npz --out runs/reranker [--workers W] [--also DIR ...]
-
-First the labels: for compositions of the pool that are not `dev` the model grows --candidates crystals each, and the benchmark's matcher
-compares them with the truth (labels_*.npz in --out, a quarter of an hour of one core for 10,000 compositions, kept and resumed). Then
-minutes of training. Crystals that earlier weights grew for the same compositions can be judged too (--also, their --out folders): they
-are wrong more often, and the reranker learns more from them. OUT/model.safetensors holds the same network and its reranker; `publish`
+First the labels: for compositions of the pool that are not `dev` the model grows some candidates each, and the benchmark's matcher
+compares them with the truth (labels_*.npz in the folder of the run, a quarter of an hour of one core for 10,000 compositions, kept and
+resumed). Then minutes of training. Crystals that earlier weights grew for the same compositions can be judged too (`also`): they
+are wrong more often, and the reranker learns more from them. model.safetensors holds the same network and its reranker; `publish`
 measures both on the dev set.
 """
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -26,10 +23,11 @@ from core.generator.registry import Model, in_precision
 from core.generator.sampling.config import CANDIDATES, SamplerConfig
 from core.generator.sampling.parallel import sample_in_parallel
 from core.generator.selection.reranker import Reranker, features, fit
-from core.generator.weights import WeightsError, load_weights, save_weights
+from core.generator.training.data import load_pool
+from core.generator.weights import load_weights, save_weights
 from core.metrics.matching import found_rms
 from core.numerics.files import whole
-from core.structures.arrays import ArrayFileError, CrystalArrays, load_arrays
+from core.structures.arrays import ArrayFileError, CrystalArrays
 from core.structures.crystal import Crystal
 
 CHUNK = 1000  # compositions in one file of labels
@@ -95,53 +93,41 @@ def shares(reranker: Reranker, phi: Tensor, rms: Tensor) -> dict[str, float]:
     }
 
 
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m core.generator.training.reranker", description=__doc__.split("\n")[0])
-    parser.add_argument("weights", type=Path)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--also", type=Path, nargs="*", default=[], help="exams of earlier weights on the same compositions")
-    parser.add_argument("--compositions", type=int, help="examine only so many")
-    parser.add_argument("--candidates", type=int, default=2)
-    parser.add_argument("--epochs", type=int, default=40)
-    parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--seed", type=int, default=0)
-    args = parser.parse_args(arguments)
-    torch.set_num_threads(1)
-    args.out.mkdir(parents=True, exist_ok=True)
-    try:
-        arrays = load_arrays(args.data)
-        network, process, about = load_weights(args.weights)
-    except (ArrayFileError, WeightsError) as error:
-        parser.exit(2, f"{error}\n")
+def train(
+    weights: Path,
+    data: Path,
+    out: Path,
+    *,
+    also: Sequence[Path] = (),
+    compositions: int | None = None,
+    candidates: int = 2,
+    epochs: int = 40,
+    workers: int = 1,
+    seed: int = 0,
+) -> dict:
+    """Write out/model.safetensors: the network of `weights` with a reranker. Returns what is noted about it there.
+
+    also: folders of runs with earlier weights, on the same compositions. held_out in the answer: `shares` on a tenth kept aside.
+    Raises ArrayFileError for data or labels that cannot be used, WeightsError for the weights.
+    """
+    arrays = load_pool(data)
+    network, process, about = load_weights(weights)
     model = Model("reranked", network, process, about)
+    out.mkdir(parents=True, exist_ok=True)
     learnt = np.flatnonzero(~arrays.dev)
-    order = np.random.default_rng(args.seed).permutation(learnt)[: args.compositions]
+    order = np.random.default_rng(seed).permutation(learnt)[:compositions]
     phi, rms = [], []
-    try:
-        for k, rows in enumerate(tqdm([order[i : i + CHUNK] for i in range(0, len(order), CHUNK)], unit="chunk")):
-            path = args.out / f"labels_{k}.npz"
-            if not path.exists():
-                label_crystals(model, arrays, rows, path, n=args.candidates, settings=CANDIDATES, seed=args.seed, workers=args.workers)
-            seen, known = zip(
-                *(labelled_features(model, arrays, folder / path.name, rows) for folder in (*args.also, args.out)), strict=True
-            )
-            phi.append(torch.cat(seen, 1))
-            rms.append(torch.cat(known, 1))
-    except ArrayFileError as error:
-        parser.exit(2, f"{error}\n")
+    for k, rows in enumerate(tqdm([order[i : i + CHUNK] for i in range(0, len(order), CHUNK)], unit="chunk")):
+        path = out / f"labels_{k}.npz"
+        if not path.exists():
+            label_crystals(model, arrays, rows, path, n=candidates, settings=CANDIDATES, seed=seed, workers=workers)
+        seen, known = zip(*(labelled_features(model, arrays, folder / path.name, rows) for folder in (*also, out)), strict=True)
+        phi.append(torch.cat(seen, 1))
+        rms.append(torch.cat(known, 1))
     phi, rms = torch.cat(phi), torch.cat(rms)
     tenth = max(1, len(phi) // 10)
-    held_out = shares(fit(phi[tenth:], rms[tenth:], epochs=args.epochs, seed=args.seed), phi[:tenth], rms[:tenth])
-    print(
-        f"on {tenth} compositions kept aside: first crystal {held_out['first']:.1%}, reranker's choice {held_out['chosen']:.1%}, "
-        f"best of {rms.shape[1]} {held_out['any']:.1%}"
-    )
-    reranker = fit(phi, rms, epochs=args.epochs, seed=args.seed)
-    about = about | {"reranker": {"compositions": len(phi), "candidates": rms.shape[1], "epochs": args.epochs, "held_out": held_out}}
-    save_weights(args.out / "model.safetensors", network.config, process, network.state_dict(), about, reranker)
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
+    held_out = shares(fit(phi[tenth:], rms[tenth:], epochs=epochs, seed=seed), phi[:tenth], rms[:tenth])
+    reranker = fit(phi, rms, epochs=epochs, seed=seed)
+    learned = {"compositions": len(phi), "candidates": rms.shape[1], "epochs": epochs, "held_out": held_out}
+    save_weights(out / "model.safetensors", network.config, process, network.state_dict(), about | {"reranker": learned}, reranker)
+    return learned

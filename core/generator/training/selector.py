@@ -1,20 +1,17 @@
-"""Train the selector between a library's structure types and the flow's own crystals.
-
-    python -m core.generator.training.selector --data POOL.npz --out runs/selector [--workers W] [--compositions N] [--label-models DIR]
+"""Train the selector between a library's structure types and the flow's own crystals (`n2c train selector`).
 
 First the labels: compositions of the pool that are not `dev` are asked with their own entry left out of the library; the flow grows its
-crystals, the ranker proposes types, and the benchmark's matcher says which candidates are right (labels_*.npz in --out, a quarter of
-an hour of one core for 4,000 compositions, kept and resumed). Then a minute of training. OUT/selector.safetensors and selector.md belong
-beside the weights of the flow, the reranker and the ranker.
+crystals, the ranker proposes types, and the benchmark's matcher says which candidates are right (labels_*.npz in the folder of the run, a
+quarter of an hour of one core for 4,000 compositions, kept and resumed). Then a minute of training. selector.safetensors and selector.md
+belong beside the weights of the flow, the reranker and the ranker.
 
 The labels are about crystals that the flow has been trained on. A flow that knows them by heart is trusted too much: with weights that
 matched 74 % of them (64 % of held-out ones) the selector did a point worse on held-out crystals than with earlier weights that matched
-70 % (62 %). Hence --label-models: a folder with an earlier flow, its reranker and the ranker.
+70 % (62 %). Hence `label_models`: a folder with an earlier flow, its reranker and the ranker.
 """
 
 from __future__ import annotations
 
-import argparse
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -30,10 +27,11 @@ from core.generator.registry import FOLDER, ModelMissing, load_model
 from core.generator.sampling.best_of import sample_cells
 from core.generator.sampling.config import CANDIDATES
 from core.generator.selection.selector import GROWN, INPUTS, MARGIN, TYPES, Selector, evidence, fit
+from core.generator.training.data import load_pool
 from core.generator.weights import n_parameters, save_module
 from core.metrics.matching import TIGHT, found_rms
 from core.numerics.files import whole
-from core.structures.arrays import ArrayFileError, load_arrays
+from core.structures.arrays import load_arrays
 
 CHUNK = 100  # compositions in one file of labels
 _shared: dict = {}
@@ -115,7 +113,7 @@ def card(selector: Selector, about: dict) -> str:
     row = "| {words} | {match:.1%} | {rms:.4f} | {tight:.1%} |"
     lines = "\n".join(row.format(words=words, **about["dev"][name]) for name, words in ROWS.items()) if "dev" in about else ""
     earlier = (
-        "\n  The labels were made with an earlier flow, which knew these crystals less by heart (--label-models)."
+        "\n  The labels were made with an earlier flow, which knew these crystals less by heart (`--label-models`)."
         if about.get("earlier")
         else ""
     )
@@ -148,51 +146,37 @@ better than new ones, so that the selector trusts it a little too much.
 """
 
 
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m core.generator.training.selector", description=__doc__.split("\n")[0])
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--models-folder", type=Path, default=FOLDER, help="where flow, reranker and ranker are")
-    parser.add_argument("--label-models", type=Path, help="where those that make the labels are, if others")
-    parser.add_argument("--compositions", type=int, default=4000, help="examine only so many")
-    parser.add_argument("--epochs", type=int, default=60)
-    parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--seed", type=int, default=0)
-    args = parser.parse_args(arguments)
-    torch.set_num_threads(1)
-    args.out.mkdir(parents=True, exist_ok=True)
-    try:
-        arrays = load_arrays(args.data)
-        for folder in (args.models_folder, labelled_rows := args.label_models or args.models_folder):
-            load_ranker(folder)
-            if load_model("mp20", folder, kind="flow").reranker is None:
-                raise ModelMissing(f"the flow in {folder} has no reranker; train one first (core.generator.training.reranker)")
-    except (ArrayFileError, ModelMissing) as error:
-        parser.exit(2, f"{error}\n")
+def train(
+    data: Path,
+    out: Path,
+    *,
+    models_folder: Path = FOLDER,
+    label_models: Path | None = None,
+    compositions: int = 4000,
+    epochs: int = 60,
+    workers: int = 1,
+    seed: int = 0,
+) -> dict:
+    """Write out/selector.safetensors and its card. Returns what is noted about it there; `dev` only for data with held-out rows.
+
+    models_folder: where flow, reranker and ranker are; label_models: where those that make the labels are, if others.
+    Raises ArrayFileError for unreadable data, ModelMissing where one of these models is absent.
+    """
+    arrays = load_pool(data)
+    for folder in (models_folder, label_folder := label_models or models_folder):
+        load_ranker(folder)
+        if load_model("mp20", folder, kind="flow").reranker is None:
+            raise ModelMissing(f"the flow in {folder} has no reranker; train one first (n2c train reranker)")
+    out.mkdir(parents=True, exist_ok=True)
     dev = arrays.dev
-    order = np.random.default_rng(args.seed).permutation(int((~dev).sum()))[: args.compositions]
-    train = [(int(np.flatnonzero(~dev)[k]), int(k)) for k in order]
+    order = np.random.default_rng(seed).permutation(int((~dev).sum()))[:compositions]
+    asked = [(int(np.flatnonzero(~dev)[k]), int(k)) for k in order]
     held_out = [(int(i), None) for i in np.flatnonzero(dev)]
-    learnt = collect_labels(args.data, labelled_rows, args.out, "labels", train, workers=args.workers)
-    selector = fit(*learnt, epochs=args.epochs, seed=args.seed)
-    about = {
-        "data": args.data.name,
-        "questions": len(train),
-        "epochs": args.epochs,
-        "seed": args.seed,
-        "earlier": args.label_models is not None,
-    }
+    selector = fit(*collect_labels(data, label_folder, out, "labels", asked, workers=workers), epochs=epochs, seed=seed)
+    about = {"data": data.name, "questions": len(asked), "epochs": epochs, "seed": seed, "earlier": label_models is not None}
     if held_out:
-        about["dev"] = shares(selector, *collect_labels(args.data, args.models_folder, args.out, "dev", held_out, workers=args.workers))
+        about["dev"] = shares(selector, *collect_labels(data, models_folder, out, "dev", held_out, workers=workers))
         about["dev_questions"] = len(held_out)
-        print(
-            *(f"{ROWS[name]}: {one['match']:.1%}, rms {one['rms']:.4f}, {one['tight']:.1%} tight" for name, one in about["dev"].items()),
-            sep="\n",
-        )
-    save_module(args.out / "selector.safetensors", selector, about)
-    (args.out / "selector.md").write_text(card(selector, about))
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
+    save_module(out / "selector.safetensors", selector, about)
+    (out / "selector.md").write_text(card(selector, about))
+    return about

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from core.commands.generate import main
+from core.cli import main
 from core.crystals.generation import forward, sample, truth
 from core.generator.baselines.library import known_relative
 from core.generator.model.conversion import to_cells
@@ -103,7 +103,7 @@ def test_impossible_requests(model):
 
 
 def test_missing_and_broken_weights_say_how_to_get_them_back(models_folder, tmp_path):
-    with pytest.raises(ModelMissing, match="is not there.*core.generator.training.denoiser"):
+    with pytest.raises(ModelMissing, match="is not there.*n2c train"):
         load_model("mp20", tmp_path)
     with pytest.raises(ModelMissing, match="cannot be read"):
         load_model("perov5", models_folder)
@@ -159,6 +159,7 @@ def test_convergence_by_hand():
 def run_command(models_folder, path, out, *more):
     return main(
         [
+            "generate",
             "--model",
             "mp20",
             "--models-folder",
@@ -248,7 +249,7 @@ def test_command_without_files(models_folder, tmp_path, capsys):
     assert run_command(models_folder, tmp_path / "list.txt", tmp_path / "no" / "folder.npz") == 2
     assert run_command(tmp_path, tmp_path / "list.txt", tmp_path / "o.npz") == 2
     errors = capsys.readouterr().err
-    assert "absent.txt" in errors and "folder does not exist" in errors and "core.generator.training.denoiser" in errors
+    assert "absent.txt" in errors and "there is no folder" in errors and "n2c train flow" in errors
 
 
 def test_every_method_of_the_command(models_folder, tmp_path, capsys):
@@ -260,7 +261,8 @@ def test_every_method_of_the_command(models_folder, tmp_path, capsys):
     from_crystals([salt, wrong], dev=[False, True]).save(library)
     for method in ("flow", "diffusion", "prototype", "refine"):
         out = tmp_path / f"{method}.npz"
-        assert run_command(models_folder, path, out, "--method", method, "--library", str(library)) == 0
+        known = ["--library", str(library)] if method in ("prototype", "refine") else []
+        assert run_command(models_folder, path, out, "--method", method, *known) == 0
         arrays = load_arrays(out)
         assert arrays.numbers.tolist() == [17, 11, 38, 8, 8, 8, 22, 11, 11, 22]
         if method in ("prototype", "refine"):
@@ -274,8 +276,8 @@ def test_every_method_of_the_command(models_folder, tmp_path, capsys):
 
 def test_command_from_nothing(models_folder, tmp_path, capsys):
     out = tmp_path / "out.npz"
-    command = ["--model", "mp20", "--models-folder", str(models_folder), "--de-novo", "7", "--steps", "9", "--out", str(out)]
-    assert main([*command, "--method", "diffusion"]) == 0
+    command = ["generate", "--model", "mp20", "--models-folder", str(models_folder), "--de-novo", "7", "--out", str(out)]
+    assert main([*command, "--steps", "9", "--method", "diffusion"]) == 0
     arrays = load_arrays(out)
     assert len(arrays) == 7 and set(arrays.numbers.tolist()) <= {8, 11, 17, 22, 38}
     assert main([*command, "--method", "prototype"]) == 2

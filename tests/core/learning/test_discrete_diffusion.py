@@ -133,7 +133,7 @@ def test_masked_formulas_have_no_content():
 
 
 def test_missing_weights_are_named(tmp_path):
-    with pytest.raises(ModelMissing, match="train_formulas"):
+    with pytest.raises(ModelMissing, match="n2c train formulas"):
         f.load_model(tmp_path / "none.safetensors")
 
 

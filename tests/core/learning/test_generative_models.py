@@ -3,10 +3,11 @@ import math
 import pytest
 import torch
 
+from core.cli import main
 from core.learning import generative_models as gm
 from core.learning.families import EBM, MODELS, Flow, Model
 from core.learning.timeline import PAPERS, ROWS, paper
-from core.learning.train_families import load_families, main, trainer, weights_path
+from core.learning.train_families import load_families, trainer, weights_path
 from core.numerics.densities import GaussianMixture, get_dataset
 from core.numerics.networks import ModelMissing
 
@@ -161,9 +162,9 @@ def test_a_short_training_lowers_the_distance(family):
 
 def test_the_command_keeps_what_it_does_not_train(tmp_path):
     out = tmp_path / weights_path("ring").name
-    main(["--dataset", "ring", "--steps", "2", "--out", str(out)])
+    main(["train", "families", "--dataset", "ring", "--steps", "2", "--out", str(out)])
     before = load_families("ring", tmp_path)
-    main(["--dataset", "ring", "--steps", "3", "--family", "GAN", "--out", str(out)])
+    main(["train", "families", "--dataset", "ring", "--steps", "3", "--family", "GAN", "--out", str(out)])
     after = load_families("ring", tmp_path)
 
     def same(name):
@@ -174,7 +175,7 @@ def test_the_command_keeps_what_it_does_not_train(tmp_path):
 
 
 def test_missing_weights_name_the_command(tmp_path):
-    with pytest.raises(ModelMissing, match="core.learning.train_families"):
+    with pytest.raises(ModelMissing, match="n2c train families"):
         load_families("two moons", tmp_path)
 
 

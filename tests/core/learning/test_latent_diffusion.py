@@ -3,10 +3,11 @@ import math
 import pytest
 import torch
 
+from core.cli import main
 from core.learning import latent_diffusion as ld
 from core.learning import lattice_images as li
 from core.learning.latent_networks import ANY, LATENT, PIXELS, Given, LabelledNetwork, load_networks, networks, weights_path
-from core.learning.train_latent import main, trainer
+from core.learning.train_latent import trainer
 from core.numerics.distances import energy_distance
 from core.numerics.networks import ModelMissing
 
@@ -147,10 +148,10 @@ def test_the_denoiser_knows_the_word_only_through_its_vector():
 
 
 def test_training_is_a_function_of_the_seed(tmp_path):
-    main(["--steps", "2", "--out", str(tmp_path / "latent_lattices.safetensors")])
+    main(["train", "latent", "--steps", "2", "--out", str(tmp_path / "latent_lattices.safetensors")])
     made = load_networks(tmp_path)
     assert set(made) == {"autoencoder", *ld.SPACES}
-    assert "core.learning.train_latent" in (tmp_path / "latent_lattices.md").read_text()
+    assert "n2c train latent" in (tmp_path / "latent_lattices.md").read_text()
 
     def trained():
         with torch.random.fork_rng(devices=[]):
@@ -161,7 +162,7 @@ def test_training_is_a_function_of_the_seed(tmp_path):
         return losses
 
     assert trained() == trained()
-    with pytest.raises(ModelMissing, match="core.learning.train_latent"):
+    with pytest.raises(ModelMissing, match="n2c train latent"):
         load_networks(tmp_path / "nowhere")
     assert weights_path().name == "latent_lattices.safetensors"
 

@@ -1,8 +1,9 @@
 import torch
 from safetensors.torch import load_file
 
+from core.cli import main
 from core.learning import train_score
-from core.learning.train_score import main, score_errors, trainer
+from core.learning.train_score import score_errors, trainer
 from core.numerics.networks import load_network
 from core.numerics.training import TrainingPlan
 
@@ -20,6 +21,8 @@ def test_the_command_writes_weights_and_card_and_resumes(tmp_path, capsys):
     def command(out, steps, checkpoint):
         main(
             [
+                "train",
+                "score",
                 "--dataset",
                 "two moons",
                 "--out",

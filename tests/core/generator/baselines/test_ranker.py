@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 import torch
 
+from core.cli import main
 from core.generator.baselines.ranker import Ranker, loss, query_of, stack
 from core.generator.baselines.substitution import Library
 from core.generator.predict import Refinement, answer_by_prototype, answer_by_refinement, load_ranker, proposals
-from core.generator.training.ranker import candidates_rms, fit, labels, main, queries, top_share
+from core.generator.training.ranker import candidates_rms, fit, labels, queries, top_share
 from core.metrics.matching import match_rms
 from core.structures.arrays import from_crystals
 from core.structures.crystal import Crystal
@@ -82,7 +83,7 @@ def test_learns_the_law_and_answers_with_it(world, tmp_path, model, flow_model):
 
 def test_command_writes_weights_that_load_and_a_card_that_counts(world, tmp_path):
     path, arrays, library = world
-    assert main(["--data", str(path), "--out", str(tmp_path), "--epochs", "2"]) == 0
+    assert main(["train", "ranker", "--data", str(path), "--out", str(tmp_path), "--epochs", "2"]) == 0
     held_out = [arrays.crystal(i) for i in np.flatnonzero(arrays.columns["dev"])]
     ranker = load_ranker(tmp_path)
     first = [proposals(c.numbers, library, ranker)[0].crystal for c in held_out]

@@ -8,14 +8,14 @@ import pytest
 import torch
 from scipy.stats import chi2
 
-from core.commands.generate import main as generate_main
+from core.cli import main
 from core.crystals.generation import sample
 from core.generator.baselines.element_exchange import replacement_table
 from core.generator.baselines.substitution import Library
 from core.generator.composition.composition_model import CompositionModel, draw_compositions, element_table
 from core.generator.registry import FOLDER, ModelMissing, load_composition_model, load_model
 from core.generator.sampling.config import SamplerConfig
-from core.generator.training.composition import CompositionTrainConfig, bound, by_frequency, fit, formulas, main, shares
+from core.generator.training.composition import CompositionTrainConfig, bound, by_frequency, fit, formulas, shares
 from core.generator.weights import load_weights, save_weights
 from core.metrics.validity import composition_valid
 from core.structures.arrays import load_arrays
@@ -134,7 +134,7 @@ def test_shares_by_hand():
 
 
 def test_command_writes_a_composer_that_a_flow_can_use(pool, models_folder, tmp_path):
-    assert main(["--data", str(pool), "--model", "mp20", "--out", str(tmp_path), "--epochs", "2"]) == 0
+    assert main(["train", "composition", "--data", str(pool), "--model", "mp20", "--out", str(tmp_path), "--epochs", "2"]) == 0
     assert "accepted by SMACT" in (tmp_path / "mp20_composition.md").read_text()
     network, process, about = load_weights(models_folder / "mp20_flow.safetensors")
     save_weights(
@@ -151,10 +151,10 @@ def test_command_writes_a_composer_that_a_flow_can_use(pool, models_folder, tmp_
         one.final.numbers.tolist() for one in grown
     ]
     out = tmp_path / "out.npz"
-    command = ["--model", "mp20", "--models-folder", str(tmp_path), "--de-novo", "7", "--steps", "3", "--out", str(out)]
+    command = ["generate", "--model", "mp20", "--models-folder", str(tmp_path), "--de-novo", "7", "--steps", "3", "--out", str(out)]
     with pytest.raises(FormulaError, match="No crystal of the training data has 3 atoms"):
         sample(flow, [3], SamplerConfig(steps=2), kind="flow")
-    assert generate_main(command) == 0
+    assert main(command) == 0
     made = load_arrays(out)
     assert len(made) == 7 and set(made.num_atoms.tolist()) == {2, 5} and made.numbers.min() > 0
 

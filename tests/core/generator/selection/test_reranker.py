@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from core.cli import main
 from core.generator.model.conversion import to_cells
 from core.generator.registry import load_model
 from core.generator.sampling.batching import candidate_seeds, structure_seeds
@@ -15,7 +16,7 @@ from core.generator.sampling.best_of import sample_cells
 from core.generator.sampling.config import SamplerConfig
 from core.generator.sampling.loop import Noise
 from core.generator.selection.reranker import LEVELS, Reranker, features, fit, loss, n_features
-from core.generator.training.reranker import labelled_features, main, shares
+from core.generator.training.reranker import labelled_features, shares
 from core.generator.weights import WeightsError, load_reranker, load_weights, save_weights
 from core.structures.arrays import load_arrays
 from core.structures.crystal import Crystal
@@ -139,6 +140,8 @@ def test_weights_travel_with_their_reranker(flow_model, tmp_path):
 
 def test_command_labels_trains_and_goes_on(pool, models_folder, tmp_path, capsys):
     arguments = [
+        "train",
+        "reranker",
         str(models_folder / "mp20_flow.safetensors"),
         "--data",
         str(pool),
@@ -163,11 +166,9 @@ def test_command_labels_trains_and_goes_on(pool, models_folder, tmp_path, capsys
     assert phi.shape == (12, 2, n_features(model.network)) and rms.shape == (12, 2)
     network, _, about = load_weights(tmp_path / "model.safetensors")
     assert about["reranker"]["compositions"] == 12 and load_reranker(tmp_path / "model.safetensors", network) is not None
-    later = [*arguments[:3], "--out", str(tmp_path / "later"), *arguments[5:], "--also", str(tmp_path)]
+    later = [*arguments[:5], "--out", str(tmp_path / "later"), *arguments[7:], "--also", str(tmp_path)]
     assert main(later) == 0
     assert load_weights(tmp_path / "later" / "model.safetensors")[2]["reranker"]["candidates"] == 4
-    with pytest.raises(SystemExit):
-        main([*later, "--seed", "1"])
+    assert main([*later, "--seed", "1"]) == 2
     assert "labels of other compositions" in capsys.readouterr().err
-    with pytest.raises(SystemExit):
-        main([str(tmp_path / "nothing"), *arguments[1:]])
+    assert main([*arguments[:2], str(tmp_path / "nothing"), *arguments[3:]]) == 2

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from core.cli import main
 from core.generator.baselines.fingerprint import difference
 from core.generator.baselines.ranker import Ranker
 from core.generator.baselines.substitution import Library
@@ -17,7 +18,7 @@ from core.generator.sampling.best_of import sample_cells
 from core.generator.sampling.config import published_config
 from core.generator.selection.reranker import Reranker, n_features
 from core.generator.selection.selector import GROWN, INPUTS, MARGIN, TYPES, Selector, evidence, fit, loss, pictures
-from core.generator.training.selector import main, shares
+from core.generator.training.selector import shares
 from core.generator.weights import save_weights
 from core.metrics.matching import match_rms
 from core.structures.arrays import from_crystals, load_arrays
@@ -159,9 +160,9 @@ def test_command_labels_trains_and_goes_on(pool, models_folder, judged, tmp_path
     folder = tmp_path / "models"
     folder.mkdir()
     (folder / "ranker.safetensors").write_bytes((models_folder / "ranker.safetensors").read_bytes())
-    arguments = ["--data", str(pool), "--out", str(tmp_path), "--models-folder", str(folder), "--compositions", "20", "--epochs", "2"]
-    with pytest.raises(SystemExit):
-        main(arguments)  # no flow there yet
+    few = ["--compositions", "20", "--epochs", "2"]
+    arguments = ["train", "selector", "--data", str(pool), "--out", str(tmp_path), "--models-folder", str(folder), *few]
+    assert main(arguments) == 2 and "mp20_flow" in capsys.readouterr().err  # no flow there yet
     save_weights(
         folder / "mp20_flow.safetensors", judged.network.config, judged.process, judged.network.state_dict(), judged.about, judged.reranker
     )

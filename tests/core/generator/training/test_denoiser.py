@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 import torch
 
+from core.cli import main
 from core.generator.model.network import Denoiser, NetworkConfig
 from core.generator.training.data import epoch_batches, fit_units, make_buckets, training_times
-from core.generator.training.denoiser import TrainConfig, main, train
+from core.generator.training.denoiser import TrainConfig, train
 from core.generator.weights import WeightsError, load_weights
 from core.numerics.training import CheckpointError
 from core.structures.arrays import load_arrays
@@ -120,11 +121,14 @@ def test_times_have_the_stated_law():
 
 
 def test_command_and_broken_files(pool, tmp_path, capsys):
-    with pytest.raises(SystemExit) as stop:
-        main(["--data", str(tmp_path / "absent.npz"), "--model", "perov5", "--steps", "1", "--out", str(tmp_path)])
-    assert stop.value.code == 2 and "absent.npz" in capsys.readouterr().err
+    options = ["--model", "perov5", "--out", str(tmp_path / "run"), "--steps"]
+    assert main(["train", "flow", "--data", str(tmp_path / "absent.npz"), *options, "1"]) == 2
+    assert "absent.npz" in capsys.readouterr().err and not (tmp_path / "run").exists()
     (tmp_path / "broken.safetensors").write_bytes(b"nothing")
     with pytest.raises(WeightsError, match="broken.safetensors"):
         load_weights(tmp_path / "broken.safetensors")
-    assert main(["--data", str(pool), "--model", "perov5", "--steps", "2", "--out", str(tmp_path / "run")]) == 0
-    assert load_weights(tmp_path / "run" / "model.safetensors")[2]["steps"] == 2
+    assert main(["train", "diffusion", "--data", str(pool), *options, "2"]) == 0
+    about = load_weights(tmp_path / "run" / "model.safetensors")[2]
+    assert about["steps"] == 2 and about["method"] == "diffusion"
+    assert main(["train", "diffusion", "--data", str(pool), *options, "3", "--resume", "--seed", "1"]) == 2
+    assert "other settings" in capsys.readouterr().err
