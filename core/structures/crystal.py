@@ -5,7 +5,7 @@ stored but has no density and no pymatgen counterpart.
 
 | symbol | name | shape, unit |
 |---|---|---|
-| A, the types | numbers | (N,), atomic numbers 0..103 |
+| A, the types | numbers | (N,), atomic numbers from 0 (masked) to MAX_NUMBER |
 | F, fractional coordinates | frac_coords | (N, 3), the position is F @ L |
 | L, the cell | lattice | (3, 3), Å, rows are the vectors a, b, c |
 """

@@ -48,7 +48,7 @@ HEAVIER = frozenset("Rf Db Sg Bh Hs Mt Ds Rg Cn Nh Fl Mc Lv Ts Og".split())
 
 @cache
 def element_features() -> np.ndarray:
-    """(104, 13) float32: the columns of FEATURES, row = atomic number, standardised over the elements.
+    """(N_SPECIES, 13) float32: the columns of FEATURES, row = atomic number, standardised over the elements.
 
     Row 0 (the masked species) and quantities nobody has measured are zero, the mean. Source: pymatgen's Element.
     """

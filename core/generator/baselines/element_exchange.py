@@ -25,7 +25,7 @@ SHARPNESS = 3
 
 
 def replacement_counts(library: Library) -> tuple[np.ndarray, np.ndarray]:
-    """(104, 104) pairs of entries alike but for A in place of B, and how many of them share a structure type; symmetric."""
+    """(N_SPECIES, N_SPECIES) pairs of entries alike but for A in place of B, and how many of them share a structure type; symmetric."""
     size = N_SPECIES
     same, every = np.zeros((size, size)), np.zeros((size, size))
     for counts, (_, elements) in library.groups.items():
@@ -55,7 +55,7 @@ def _one_apart(counts: tuple[int, ...], elements: np.ndarray) -> dict[tuple, lis
 
 
 def replacement_table(library: Library) -> Tensor:
-    """(104, 104) float32: row A holds the chances of each B to take its place, A itself among them; rows sum to 1."""
+    """(N_SPECIES, N_SPECIES) float32: row A holds the chances of each B to take its place, A itself among them; rows sum to 1."""
     every, same = replacement_counts(library)
     table = (same / (every + DOUBT)) ** SHARPNESS
     np.fill_diagonal(table, 1.0)

@@ -41,7 +41,7 @@ WEIGHTS = {
 
 
 def element_distances() -> np.ndarray:
-    """(104, 104): D of two elements."""
+    """(N_SPECIES, N_SPECIES): D of two elements."""
     table = element_features().astype(np.float64)
     chosen = np.stack([table[:, FEATURES.index(name)] * weight for name, weight in WEIGHTS.items()], axis=-1)
     return np.linalg.norm(chosen[:, None] - chosen[None], axis=-1)
@@ -189,7 +189,7 @@ class Library:
 
     @cached_property
     def volumes(self) -> np.ndarray:
-        """(104,) Å^3: volume of an atom of each element, by least squares over the library (ridge towards the mean)."""
+        """(N_SPECIES,) Å^3: volume of an atom of each element, by least squares over the library (ridge towards the mean)."""
         counts = np.zeros((len(self), N_SPECIES))
         np.add.at(counts, (np.repeat(np.arange(len(self)), self.arrays.num_atoms), self.arrays.numbers.astype(int)), 1)
         volume = np.abs(np.linalg.det(self.arrays.lattice.astype(np.float64)))

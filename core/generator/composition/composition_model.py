@@ -30,7 +30,7 @@ Counts = tuple[int, ...]
 
 
 def element_table() -> np.ndarray:
-    """(104, 26) float32: `elements.element_features`, then a 1 for each oxidation state from -5 to 7 that is common or in the ICSD.
+    """(N_SPECIES, 26) float32: `elements.element_features`, then a 1 for each oxidation state from -5 to 7 that is common or in the ICSD.
 
     Source: pymatgen's Element. Row 0, the masked kind, is zero.
     """
@@ -47,8 +47,8 @@ def element_table() -> np.ndarray:
 class CompositionModel(nn.Module):
     """(kinds, counts) -> logits of every kind. Kinds of one formula have no order: attention without places.
 
-    stoichiometries: counts of the kinds, the most frequent first -> how often in training. The buffer `properties` (104, 26) is
-    `element_table`, `known` (104,) the elements of the training crystals.
+    stoichiometries: counts of the kinds, the most frequent first -> how often in training. The buffer `properties` (N_SPECIES, 26) is
+    `element_table`, `known` (N_SPECIES,) the elements of the training crystals.
     """
 
     def __init__(self, width: int = 128, depth: int = 3, heads: int = 4, dropout: float = 0.1):
@@ -69,7 +69,7 @@ class CompositionModel(nn.Module):
         self.bias = nn.Parameter(torch.zeros(N_SPECIES))
 
     def forward(self, kinds: Tensor, counts: Tensor) -> Tensor:
-        """kinds (B, S) atomic numbers, MASKED where undecided; counts (B, S) atoms of each -> (B, S, 104) logits.
+        """kinds (B, S) atomic numbers, MASKED where undecided; counts (B, S) atoms of each -> (B, S, N_SPECIES) logits.
 
         -inf for elements unknown to the training data and for those that the formula holds already.
         """

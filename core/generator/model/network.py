@@ -44,7 +44,7 @@ class NetworkConfig:
 
 
 class Prediction(NamedTuple):
-    """coords (B, N, 3) with zero mean over the atoms, lattice (B, 6), species (B, N, 104) logits."""
+    """coords (B, N, 3) with zero mean over the atoms, lattice (B, 6), species (B, N, N_SPECIES) logits."""
 
     coords: Tensor
     lattice: Tensor
@@ -141,9 +141,9 @@ class Block(nn.Module):
 class Denoiser(nn.Module):
     """(species, noised coordinates, noised cell, t) -> Prediction.
 
-    The buffers are the units of the data set: `volumes` (104,) the reference volume of each element in Å^3,
+    The buffers are the units of the data set: `volumes` (N_SPECIES,) the reference volume of each element in Å^3,
     `lattice_mean` and `lattice_std` (6,) of the cell vector after the reference volume has been taken out,
-    `known` (104,) the elements seen in training.
+    `known` (N_SPECIES,) the elements seen in training.
     bf16: multiply matrices of the blocks in bfloat16 (geometry and outputs stay float32): on processors with units for it 1.4 to 1.8
     times as fast, on others slower.
     """
