@@ -6,9 +6,10 @@ import numpy as np
 import torch
 from scipy.special import erf
 
-from core.figures.payload import Panel, grid_points, pack_player
+from core.figures.payload import Panel, pack_player
 from core.foundations.boltzmann import Landscape, Run
 from core.foundations.ensembles import Copies, exact
+from core.numerics.frames import cell_centres
 from core.numerics.trajectory import held_frames
 
 X = 4.0  # half the width of the view
@@ -37,7 +38,7 @@ def landscape_payload(run: Run) -> bytes:
     high = max(top + 0.6, float(np.quantile(total.numpy()[:: max(1, len(total) // 20)], 0.998)))
     bounds = (-X, X, low - 0.12 * (high - low), high)
     moments, held = (index.numpy() for index in held_frames(len(kT), MOMENTS if np.ptp(kT) else 1))
-    cells = grid_points(bounds, CELLS).reshape(*CELLS, 2)
+    cells = cell_centres(bounds, CELLS, dtype=torch.float64).numpy().reshape(*CELLS, 2)
     ground = cells[..., 1] < np.interp(cells[0, :, 0], landscape.x, landscape.energy)[None]
     p = np.stack([np.interp(cells[0, :, 0], landscape.x, landscape.density(t)) for t in kT[moments]])
     glow = 0.2 + 0.8 * p / p.max(1, keepdims=True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from core.figures.payload import Panel, grid_points, pack_player
+from core.figures.payload import Panel, pack_player
 from core.foundations.dimensions import ball_density, shell_density
+from core.numerics.frames import cell_centres
 from core.numerics.trajectory import Trajectory
 
 HALF, CELLS = 1.75, 90
@@ -14,7 +15,7 @@ HALF, CELLS = 1.75, 90
 def payload(ball: Trajectory, gauss: Trajectory) -> bytes:
     """Player payload; behind the points the exact density of distances, wrapped around the circle."""
     bounds = (-HALF, HALF, -HALF, HALF)
-    radius = torch.as_tensor(grid_points(bounds, (CELLS, CELLS))).norm(dim=1)
+    radius = cell_centres(bounds, CELLS, dtype=torch.float64).norm(dim=1)
     panels = []
     for title, name, run, density in (
         ("Ball: |x| / radius", "points", ball, ball_density),

@@ -6,7 +6,8 @@ import torch
 
 from core.crystals.equivariance import MOVES, Cell, as_crystal, movie
 from core.figures.crystal_payload import pack_crystals
-from core.figures.payload import Panel, grid_points, pack_player
+from core.figures.payload import Panel, pack_player
+from core.numerics.frames import cell_centres
 from core.numerics.rigid_molecule import ATOMS, SCHEDULE, density
 from core.numerics.trajectory import Trajectory, held_frames
 
@@ -29,7 +30,7 @@ def crystal_payload(cells: list[Cell], shares: torch.Tensor, move: str) -> bytes
 def molecule_payload(runs: dict[str, Trajectory]) -> bytes:
     """Player payload: molecules grown by each kernel over the exact density of a perfect model with that kernel."""
     times = next(iter(runs.values())).times
-    points = torch.as_tensor(grid_points(BOUNDS, (CELLS, CELLS)))
+    points = cell_centres(BOUNDS, CELLS, dtype=torch.float64)
     keys, held = held_frames(len(times), MOMENTS)
     panels = []
     for kernel, run in runs.items():

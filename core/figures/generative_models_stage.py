@@ -8,9 +8,10 @@ from functools import lru_cache
 import numpy as np
 import torch
 
-from core.figures.payload import Panel, grid_points, pack_player
+from core.figures.payload import Panel, pack_player
 from core.learning.generative_models import FAMILIES, belief, on_clock
 from core.numerics.densities import get_dataset
+from core.numerics.frames import cell_centres
 from core.numerics.trajectory import Trajectory
 
 HALF = 2.8
@@ -23,7 +24,7 @@ LABEL = {"own pace": "share of the way", "race": "network evaluations"}
 def _exact(dataset: str) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
     """Exact density (1, H, W) of the data and its marginals."""
     density = get_dataset(dataset)
-    grid = torch.tensor(grid_points(BOUNDS, (CELLS, CELLS)), dtype=torch.float32)
+    grid = cell_centres(BOUNDS, CELLS)
     line = torch.linspace(-HALF, HALF, 161)[:, None]
     marginals = tuple(density.marginal(axis).log_prob(line).exp()[None].numpy() for axis in (0, 1))
     return density.log_prob(grid).exp().reshape(1, CELLS, CELLS).numpy(), marginals
@@ -58,7 +59,7 @@ def payload_of_one(run: Trajectory, *, dataset: str, family: str, clock: str, se
     density, marginals = _exact(dataset)
     times = moments({family: run}, clock)
     data = get_dataset(dataset).sample(run.n_particles, torch.Generator().manual_seed(seed))
-    grid = torch.tensor(grid_points(BOUNDS, (48, 48)), dtype=torch.float32)
+    grid = cell_centres(BOUNDS, 48)
     own = belief(dataset=dataset, family=family, points=grid)
     label = FAMILIES[family].label
     beside = "It has no density" if own is None else "What it believes"

@@ -16,7 +16,7 @@ CELLS, ARROWS, MOMENTS = 56, 13, 24
 
 
 def _axis(n: int) -> torch.Tensor:
-    return cell_centres(BOUNDS, (n, 1))[:, 0]
+    return cell_centres(BOUNDS, (1, n))[:, 0]
 
 
 def _normalised(log_p: torch.Tensor) -> torch.Tensor:

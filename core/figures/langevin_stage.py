@@ -6,7 +6,8 @@ import math
 
 import torch
 
-from core.figures.payload import Panel, grid_points, pack_player
+from core.figures.payload import Panel, pack_player
+from core.numerics.frames import cell_centres
 from core.numerics.trajectory import Trajectory, held_frames
 from core.physics.langevin import Run, System, law, position_density
 
@@ -87,7 +88,7 @@ def phase_space(run: Run, system: System) -> bytes:
 
 
 def _phase_density(system: System, times: torch.Tensor, bounds: tuple[float, ...], size: tuple[int, int] = (72, 96)) -> torch.Tensor:
-    points = torch.as_tensor(grid_points(bounds, size))
+    points = cell_centres(bounds, size, dtype=torch.float64)
     if system.kind == "double well":
         energy = system.landscape.energy(points[:, :1]) + 0.5 * system.mass * points[:, 1].square()
         return torch.exp(-(energy - energy.min()) / system.kT).reshape(1, *size).float()
@@ -100,7 +101,7 @@ def _phase_density(system: System, times: torch.Tensor, bounds: tuple[float, ...
 
 
 def _drift(system: System, bounds: tuple[float, ...]) -> torch.Tensor:
-    points = torch.as_tensor(grid_points(bounds, ARROWS))
+    points = cell_centres(bounds, ARROWS, dtype=torch.float64)
     x, v = points[:, :1], points[:, 1:]
     push = system.landscape.force(x) / system.mass - system.friction * v
     wide, high = bounds[1] - bounds[0], bounds[3] - bounds[2]

@@ -7,8 +7,9 @@ import math
 import torch
 from torch import Tensor
 
-from core.figures.payload import Panel, grid_points, pack_player
+from core.figures.payload import Panel, pack_player
 from core.foundations.microstates import Throws, binomial, microstates, relative_width
+from core.numerics.frames import cell_centres
 
 FALL, REST = 0.4, 25  # share of the movie in which one dot falls; frames at the end in which all lie still
 FRAMES, CELLS = 110, (110, 260)
@@ -44,7 +45,7 @@ def _movie(tosses: Tensor, p: float, gap: float, top: float) -> Tensor:
 
 def _bars(law: Tensor, bounds: tuple[float, float, float, float], gap: float) -> Tensor:
     """(1, H, W): one below the exact share of each number of heads, zero above."""
-    points = torch.as_tensor(grid_points(bounds, CELLS)).reshape(*CELLS, 2)
+    points = cell_centres(bounds, CELLS, dtype=torch.float64).reshape(*CELLS, 2)
     n = points[..., 0].round().long()
     inside = (n >= 0) & (n < len(law)) & ((points[..., 0] - n).abs() <= gap / 2)
     return (inside & (points[..., 1] < law[n.clamp(0, len(law) - 1)])).float()[None]

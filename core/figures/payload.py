@@ -30,7 +30,7 @@ import numpy as np
 from core.figures.binary_buffers import BinaryBuffers, read_block, split
 from core.figures.player_panel import LOST, MARGIN, VIEW, Panel, as_numbers, pack_panel
 
-__all__ = ["Handles", "Panel", "Unpacked", "grid_points", "pack_player", "payload_id", "unpack"]
+__all__ = ["Handles", "Panel", "Unpacked", "pack_player", "payload_id", "unpack"]
 
 MAGIC, VERSION = b"N2CP", 1
 MAX_FRAMES, MAX_PANELS = 2048, 6
@@ -48,18 +48,6 @@ class Handles:
     limits: Sequence[tuple[float, float]]
     sigma: float = 0.0
     powers: Sequence[float] = ()
-
-
-def grid_points(bounds: Sequence[float], shape: tuple[int, int]) -> np.ndarray:
-    """(H*W, 2): centres of H x W cells over (x_low, x_high, y_low, y_high), row by row from the lowest y.
-
-    Evaluate a density here and reshape to (H, W).
-    """
-    x_low, x_high, y_low, y_high = _bounds(bounds, "2d")
-    height, width = shape
-    x = x_low + (np.arange(width) + 0.5) / width * (x_high - x_low)
-    y = y_low + (np.arange(height) + 0.5) / height * (y_high - y_low)
-    return np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
 
 
 def pack_player(

@@ -25,9 +25,9 @@ class Panel:
     title: above the panel; name: what the particles are in the legend ("walkers"), the role's name when empty.
     role: the colour's meaning, one of ROLES.
     labels: (N,) integers 0..255 with `label_names`; values: (N,) floats with `value_label`. Both only colour.
-    density: (T or 1, H, W) >= 0 at `grid_points` (row 0 = lowest y); in mode "1d" (T, H), row by time.
+    density: (T or 1, H, W) >= 0 at the cell centres (row 0 = lowest y); in mode "1d" (T, H), row by time.
     density_name, density_role: what the background is when it is not the exact density ("error"), and its colour's meaning.
-    arrows: (T or 1, h, w, 2) at `grid_points`; arrow_role: one of ARROWS, named in the legend.
+    arrows: (T or 1, h, w, 2) at the cell centres; arrow_role: one of ARROWS, named in the legend.
     marginals_exact: pair of (T or 1, M), the exact densities of x and of y at M evenly spaced points from edge to
     edge of the view, 1 / unit of the axis; in mode "1d" one such array. Either of the pair may be None.
     image: (T, H, W) numbers, row 0 lowest, NaN where the page shows through; image_range: (low, high) of its colours, what

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 import torch
 
-from core.figures.payload import Panel, grid_points, pack_player
+from core.figures.payload import Panel, pack_player
 from core.foundations.sampling import SAMPLERS, Run, exact, get_landscape
+from core.numerics.frames import cell_centres
 
 CELLS = (64, 80)
 POINTS = 120
@@ -16,7 +17,7 @@ POINTS = 120
 def _background(landscape: str, kT: float) -> dict:
     """Exact density on the view (1, H, W) and its marginals (1, M) each."""
     surface, law = get_landscape(landscape), exact(landscape, kT)
-    points = torch.as_tensor(grid_points(surface.view, CELLS))
+    points = cell_centres(surface.view, CELLS, dtype=torch.float64)
     energy = surface.potential.energy(points) / kT
     density = torch.exp(energy.min() - energy).reshape(1, *CELLS)
     marginals = []

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from core.figures.payload import Handles, Panel, grid_points, pack_player
+from core.figures.payload import Handles, Panel, pack_player
+from core.numerics.frames import cell_centres
 from core.numerics.trajectory import Trajectory
 from core.physics import score_fields
 
@@ -14,10 +15,6 @@ CELLS, ARROWS = 80, 17
 LIMITS = ((-HALF, HALF), (-HALF, HALF), score_fields.WEIGHTS, score_fields.WIDTHS)
 
 
-def _grid(n: int) -> torch.Tensor:
-    return torch.from_numpy(grid_points(BOUNDS, (n, n))).float()
-
-
 def _edges() -> torch.Tensor:
     return torch.linspace(-HALF, HALF, 129, dtype=torch.float64)
 
@@ -25,8 +22,8 @@ def _edges() -> torch.Tensor:
 def payload(greedy: Trajectory, thermal: Trajectory, *, kT: float, **spec) -> bytes:
     """Two panels from the same points: greedy ascent, and Langevin at kT over p^(1/kT). spec: as for score_fields.field."""
     density = score_fields.field(**spec)
-    force = density.score(_grid(ARROWS)).reshape(1, ARROWS, ARROWS, 2)
-    log_p = density.log_prob(_grid(CELLS)).double().reshape(1, CELLS, CELLS)
+    force = density.score(cell_centres(BOUNDS, ARROWS)).reshape(1, ARROWS, ARROWS, 2)
+    log_p = density.log_prob(cell_centres(BOUNDS, CELLS)).double().reshape(1, CELLS, CELLS)
     panels = []
     for run, title, temperature, arrows in (
         (greedy, "Greedy, no noise", 1.0, dict(arrows=force, arrow_role="force")),
@@ -68,7 +65,7 @@ def noise_payload(*, n: int = 600, **spec) -> bytes:
     clean = score_fields.exact_law(**spec | {"sigma": 0.0})
     generator = torch.Generator().manual_seed(5)
     x_0, eps = clean.sample(n, generator), torch.randn(n, 2, generator=generator)
-    cells, places = _grid(64), _grid(ARROWS)
+    cells, places = cell_centres(BOUNDS, 64), cell_centres(BOUNDS, ARROWS)
     density, arrows, points = [], [], []
     for sigma in levels.tolist():
         smooth = score_fields.field(**spec | {"sigma": sigma})

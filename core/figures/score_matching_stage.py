@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from core.figures.payload import Panel, grid_points, pack_player
+from core.figures.payload import Panel, pack_player
 from core.learning.score_matching import SCHEDULE, Snapshot, data, plane_errors
+from core.numerics.frames import cell_centres
 from core.numerics.trajectory import Trajectory, held_frames
 
 HALF = 3.0
@@ -13,16 +14,12 @@ BOUNDS = (-HALF, HALF, -HALF, HALF)
 CELLS, ARROWS, MOMENTS = 48, 13, 24
 
 
-def _points(n: int) -> torch.Tensor:
-    return torch.as_tensor(grid_points(BOUNDS, (n, n)), dtype=torch.float32)
-
-
 def exact_scene(dataset: str, times: torch.Tensor) -> dict:
     """Exact density, marginals and score at some moments, held in between; depends on no network: cache it."""
     keys, held = held_frames(len(times), MOMENTS)
     laws = [data(dataset).diffused(SCHEDULE, t) for t in times[keys].tolist()]
-    density = torch.stack([law.log_prob(_points(CELLS)).exp() for law in laws]).reshape(-1, CELLS, CELLS)
-    arrows = torch.stack([law.score(_points(ARROWS)) for law in laws]).reshape(-1, ARROWS, ARROWS, 2)
+    density = torch.stack([law.log_prob(cell_centres(BOUNDS, CELLS)).exp() for law in laws]).reshape(-1, CELLS, CELLS)
+    arrows = torch.stack([law.score(cell_centres(BOUNDS, ARROWS)) for law in laws]).reshape(-1, ARROWS, ARROWS, 2)
     cell = 2 * HALF / CELLS
     return {
         "density": density[held],
@@ -36,9 +33,9 @@ def payload(shot: Snapshot, exact: Trajectory, learned: Trajectory, scene: dict)
     dataset = shot.settings.dataset
     keys, held = held_frames(learned.n_frames, MOMENTS)
     moments = learned.times[keys]
-    error = plane_errors(shot.field, dataset, moments, _points(CELLS)).reshape(-1, CELLS, CELLS)
+    error = plane_errors(shot.field, dataset, moments, cell_centres(BOUNDS, CELLS)).reshape(-1, CELLS, CELLS)
     with torch.no_grad():
-        arrows = torch.stack([shot.field(_points(ARROWS), torch.full((1, 1), t)) for t in moments.tolist()])
+        arrows = torch.stack([shot.field(cell_centres(BOUNDS, ARROWS), torch.full((1, 1), t)) for t in moments.tolist()])
     arrows = arrows.reshape(-1, ARROWS, ARROWS, 2)
     name = f"network after {shot.step:,} steps" if shot.step else "untrained network"
     panels = [

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 
 from core.crystals.torus import get_sites, sigma_of
-from core.figures.payload import Panel, grid_points, pack_player
+from core.figures.payload import Panel, pack_player
+from core.numerics.frames import cell_centres
 from core.numerics.trajectory import Trajectory
 
 BOUNDS = (0.0, 1.0, 0.0, 1.0)
@@ -25,7 +26,7 @@ def payload(runs: list[tuple[str, Trajectory, int | None]], *, move: str, sites:
     law, times = get_sites(sites), runs[0][1].times
     sigmas = sigma_of(times, move=move, sigma_max=sigma_max).tolist()
     centres, edges = (torch.arange(CELLS) + 0.5) / CELLS, torch.linspace(0, 1, 97)
-    places = torch.as_tensor(grid_points(BOUNDS, (ARROWS, ARROWS))).float()
+    places = cell_centres(BOUNDS, ARROWS)
     levels = sigmas if len(set(sigmas)) > 1 else sigmas[:1]
     density = torch.stack([law.density((centres, centres), sigma) for sigma in levels])
     marginals = tuple(torch.stack([law.marginal(edges, d, sigma) for sigma in levels]) for d in (0, 1))

@@ -119,16 +119,16 @@ def exact_density_frames(
     schedule: str,
     times: Tensor,
     bounds: tuple[float, float, float, float],
-    size: int | tuple[int, int] = 96,
+    shape: int | tuple[int, int] = 96,
     *,
     variant: str | None = None,
     on_stage: bool = False,
 ) -> Tensor:
     """(T, H, W) float32: the exact p_t at the cell centres of a grid, row 0 at y_min.
 
-    bounds: (x_min, x_max, y_min, y_max); size: W = H, or (W, H). on_stage: the density of x_t / stage_scale.
+    bounds: (x_min, x_max, y_min, y_max); shape: (H, W), or H = W. on_stage: the density of x_t / stage_scale.
     """
-    return density_frames(get_dataset(dataset), get_schedule(schedule, variant), times, bounds, size, on_stage=on_stage)
+    return density_frames(get_dataset(dataset), get_schedule(schedule, variant), times, bounds, shape, on_stage=on_stage)
 
 
 def exact_score_frames(

@@ -16,24 +16,27 @@ def stage_scale(schedule: Schedule, times: Tensor) -> Tensor:
     return torch.sqrt(schedule.alpha(times) ** 2 + schedule.sigma(times) ** 2)
 
 
-def cell_centres(bounds: Bounds, size: int | tuple[int, int]) -> Tensor:
-    """(H*W, 2): centres of W x H cells over (x_min, x_max, y_min, y_max), row by row from y_min. size: W = H, or (W, H)."""
-    width, height = (size, size) if isinstance(size, int) else size
+def cell_centres(bounds: Bounds, shape: int | tuple[int, int], *, dtype: torch.dtype = torch.float32) -> Tensor:
+    """(H*W, 2): centres of H x W cells over (x_min, x_max, y_min, y_max), row by row from y_min. shape: (H, W), or H = W.
+
+    What is worked out here and reshaped to (H, W) is what the player draws.
+    """
+    height, width = (shape, shape) if isinstance(shape, int) else shape
     x_min, x_max, y_min, y_max = bounds
-    x = x_min + (torch.arange(width) + 0.5) * (x_max - x_min) / width
-    y = y_min + (torch.arange(height) + 0.5) * (y_max - y_min) / height
-    return torch.stack(torch.meshgrid(x, y, indexing="xy"), -1).reshape(-1, 2)
+    x = x_min + (torch.arange(width, dtype=torch.float64) + 0.5) * (x_max - x_min) / width
+    y = y_min + (torch.arange(height, dtype=torch.float64) + 0.5) * (y_max - y_min) / height
+    return torch.stack(torch.meshgrid(x, y, indexing="xy"), -1).reshape(-1, 2).to(dtype)
 
 
 def density_frames(
-    density: Density, path: Schedule, times: Tensor, bounds: Bounds, size: int | tuple[int, int] = 96, *, on_stage: bool = False
+    density: Density, path: Schedule, times: Tensor, bounds: Bounds, shape: int | tuple[int, int] = 96, *, on_stage: bool = False
 ) -> Tensor:
     """(T, H, W) float32: the exact p_t at the cell centres of a grid, row 0 at y_min.
 
     on_stage: the density of x_t / stage_scale.
     """
-    width, height = (size, size) if isinstance(size, int) else size
-    grid = cell_centres(bounds, size)
+    height, width = (shape, shape) if isinstance(shape, int) else shape
+    grid = cell_centres(bounds, shape)
     frames = []
     for t in times.tolist():
         scale = float(stage_scale(path, torch.tensor(t, dtype=torch.float64))) if on_stage else 1.0

@@ -9,7 +9,8 @@ import numpy as np
 import streamlit as st
 import torch
 
-from core.figures.payload import Panel, grid_points, pack_player
+from core.figures.payload import Panel, pack_player
+from core.numerics.frames import cell_centres
 from pages.kit.player import player
 
 torch.set_num_threads(1)
@@ -50,7 +51,7 @@ def melt(seed: int = 1):
         kept.append(x)
     alpha = np.exp(-rate / 2 * times.numpy())
     scale = np.sqrt(alpha**2 * 0.09 + (1 - alpha**2) * spread**2)
-    cells = grid_points(BOUNDS, (80, 80)).reshape(80, 80, 2)
+    cells = cell_centres(BOUNDS, 80).numpy().reshape(80, 80, 2)
     line = np.linspace(-4, 4, 129)
     mean = alpha[:, None, None] * MEANS.numpy()
     s = scale[:, None, None]
@@ -62,7 +63,7 @@ def melt(seed: int = 1):
         / 3
     )
     exact = [sum(bell(line[None], mean[:, k, a, None], scale[:, None]) for k in range(3)) / 3 for a in (0, 1)]
-    force = -np.broadcast_to(grid_points(BOUNDS, (14, 14)).reshape(1, 14, 14, 2), (1, 14, 14, 2)) / spread**2
+    force = -np.broadcast_to(cell_centres(BOUNDS, 14).numpy().reshape(1, 14, 14, 2), (1, 14, 14, 2)) / spread**2
     return times, torch.stack(kept), labels, density, exact, force
 
 

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from core.figures.payload import Handles, Panel, grid_points, pack_player, payload_id, unpack
+from core.figures.payload import Handles, Panel, pack_player, payload_id, unpack
 from core.figures.player_panel import VIEW
+from core.numerics.frames import cell_centres
 
 VIEW_2D = (-2.0, 4.0, -1.0, 1.0)
 TIMES = np.linspace(0, 1, 30)
@@ -43,11 +44,11 @@ def test_bytes_per_particle_and_frame():
     bounds = (-4, 4, -4, 4)
     bare = pack_player([Panel(walk)], times=times, bounds=bounds, alt="noise")
     assert len(bare) / walk[..., 0].size < 3.01
-    cells = grid_points(bounds, (96, 96)).reshape(96, 96, 2)
+    cells = cell_centres(bounds, 96).numpy().reshape(96, 96, 2)
     width = np.linspace(0.5, 2, 200)[:, None, None]
     density = np.exp(-(cells**2).sum(-1) / 2 / width**2)
     line = np.exp(-(np.linspace(-4, 4, 128) ** 2) / 2 / width[:, 0] ** 2)
-    arrows = -grid_points(bounds, (16, 16)).reshape(1, 16, 16, 2) / width[..., None] ** 2
+    arrows = -cell_centres(bounds, 16).numpy().reshape(1, 16, 16, 2) / width[..., None] ** 2
     everything = Panel(walk, density=density, arrows=arrows, marginals_exact=(line, line))
     full = pack_player([everything], times=times, bounds=bounds, alt="all")
     assert len(full) / walk[..., 0].size < 4
@@ -128,11 +129,6 @@ def test_density_of_paths_is_even_in_time_also_when_time_falls():
     assert picture.shape == (50, 256)
     peak = cells[picture.argmax(axis=0)]
     np.testing.assert_allclose(peak, np.linspace(1, 0, 256), atol=0.03)
-
-
-def test_grid_points_run_from_the_lowest_row():
-    points = grid_points((0, 4, 0, 3), (3, 4))
-    np.testing.assert_allclose(points[[0, 1, 4, -1]], [[0.5, 0.5], [1.5, 0.5], [0.5, 1.5], [3.5, 2.5]])
 
 
 def test_identity_follows_the_content(walk):
