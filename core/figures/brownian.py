@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 import torch
 
-from core.figures.theme import LIGHT, Palette, rgba, styled
+from core.figures.theme import LIGHT, Palette, band, density_bars, rgba, styled
 from core.numerics.steps import STEPS, clt_distance
 from core.numerics.trajectory import Trajectory
 from core.physics.brownian import Convergence, Grain, MeanSquare, Slope, heat_kernel
@@ -26,16 +26,7 @@ def mean_square_figure(
         t, value, exact, high, low = (v[1:] for v in (t, value, exact, high, np.maximum(low, exact[1] / 10)))
     figure = go.Figure()
     if np.isfinite(error).all():
-        figure.add_scatter(
-            x=np.concatenate([t, t[::-1]]),
-            y=np.concatenate([high, low[::-1]]),
-            fill="toself",
-            mode="lines",
-            line_width=0,
-            fillcolor=rgba(palette.sample, 0.25),
-            name="± 2 standard errors",
-            hoverinfo="skip",
-        )
+        band(figure, t, low, high, colour=palette.sample, name="± 2 standard errors")
     figure.add_scatter(x=t, y=value, mode="lines", line=dict(color=palette.sample, width=2.5), name="walkers")
     figure.add_scatter(x=t, y=exact, mode="lines", line=dict(color=palette.exact, width=2, dash="dash"), name="d σ² t")
     if fit is not None:
@@ -98,16 +89,7 @@ def convergence_figure(step: str, curve: Convergence | None = None, *, n_max: in
         )
     if curve is not None:
         low, high = curve.floor.mean - 2 * curve.floor.std, curve.floor.mean + 2 * curve.floor.std
-        figure.add_scatter(
-            x=[n[0], n[-1], n[-1], n[0]],
-            y=[low, low, high, high],
-            fill="toself",
-            mode="lines",
-            line_width=0,
-            fillcolor=rgba(palette.noise, 0.25),
-            name="sampling floor (95 %)",
-            hoverinfo="skip",
-        )
+        band(figure, [n[0], n[-1]], low, high, colour=palette.noise, name="sampling floor (95 %)")
         figure.add_scatter(
             x=curve.n_steps.numpy(), y=curve.distance.numpy(), mode="markers", name="walkers", marker=dict(color=palette.sample, size=8)
         )
@@ -142,20 +124,12 @@ def histogram_figure(
         width = lattice * max(1, round(width / lattice))
         first = x.min() - lattice / 2
         edges = np.arange(first - width * math.ceil((first + reach) / width), reach + width, width)
-    counts, edges = np.histogram(x, bins=edges)
     figure = go.Figure()
-    figure.add_bar(
-        x=edges[:-1] + width / 2,
-        y=counts / (len(x) * width),
-        width=width,
-        name="walkers",
-        marker=dict(color=rgba(palette.sample, 0.65), line_width=0),
-    )
+    outside = density_bars(figure, x, edges, name="walkers", palette=palette)
     grid = torch.linspace(-reach, reach, 301, dtype=torch.float64)
     figure.add_scatter(
         x=grid.numpy(), y=heat_kernel(grid, t, sigma).numpy(), mode="lines", name="N(0, σ² t)", line=dict(color=palette.exact, width=2.5)
     )
-    outside = 1 - counts.sum() / len(x)
     if outside > 0:
         figure.add_annotation(
             x=0.98, y=0.96, xref="paper", yref="paper", showarrow=False, xanchor="right", yanchor="top", text=f"{outside:.2%} outside"

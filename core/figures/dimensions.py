@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from core.figures.theme import LIGHT, Palette, rgba, styled
+from core.figures.theme import LIGHT, Palette, floor_band, styled
 from core.foundations import dimensions
 from core.foundations.dimensions import METHODS, Average, Census, Count, Progress
 from core.numerics.distances import Floor
@@ -131,18 +131,7 @@ def bought_figure(
 ) -> go.Figure:
     """Distance of |x| to its exact law after equally many looks, against the dimension, over the band that direct draws score in."""
     figure = go.Figure()
-    ends = [dims[0], dims[-1]]
-    low, high = max(floor.mean - 2 * floor.std, floor.mean / 4), floor.mean + 2 * floor.std
-    figure.add_scatter(
-        x=ends + ends[::-1],
-        y=[low, low, high, high],
-        mode="lines",
-        line_width=0,
-        fill="toself",
-        fillcolor=rgba(palette.exact, 0.2),
-        hoverinfo="skip",
-        name=f"{floor.n:,} exact draws (± 2 s.d.)",
-    )
+    low = floor_band(figure, floor, [dims[0], dims[-1]], name=f"{floor.n:,} exact draws", palette=palette)
     for name, values in curves.items():
         own = name == chosen
         colour = palette.sample if own else palette.muted

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import plotly.graph_objects as go
 
-from core.figures.theme import LIGHT, Palette, rgba, styled
+from core.figures.theme import LIGHT, Palette, density_bars, rgba, styled
 from core.numerics.trajectory import Trajectory
 from core.physics.fokker_planck import Solution, box_gap, current, decay, distance_to_data, washboard_diffusion
 
@@ -54,16 +54,8 @@ def profiles_figure(solution: Solution, walk: Trajectory, *, half: float | None 
     marginal = p if flat else p.sum(1) * box.widths[0]
     end = solution.end if flat else solution.end.sum(0) * box.widths[0]
     half = half or box.high[-1]
-    counts, edges = np.histogram(walk.final[:, 0].double().numpy(), bins=60, range=(-half, half))
-    width = edges[1] - edges[0]
     figure = go.Figure()
-    figure.add_bar(
-        x=edges[:-1] + width / 2,
-        y=counts / (walk.n_particles * width),
-        width=width,
-        name="particles at the end",
-        marker=dict(color=rgba(palette.sample, 0.55), line_width=0),
-    )
+    density_bars(figure, walk.final[:, 0].double().numpy(), np.linspace(-half, half, 61), name="particles at the end", palette=palette)
     for share, opacity in ((0.0, 0.35), (0.05, 0.5), (0.25, 0.7), (1.0, 1.0)):
         i = round(share * (len(p) - 1))
         figure.add_scatter(

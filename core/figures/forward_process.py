@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 import torch
 from plotly.subplots import make_subplots
 
-from core.figures.theme import LIGHT, Palette, rgba, styled
+from core.figures.theme import LIGHT, Palette, band, rgba, styled
 from core.learning.forward_process import CLOCKS, Chain, Collapse, Price, chain_moments, clock
 from core.numerics.trajectory import Trajectory
 
@@ -162,16 +162,7 @@ def price_figure(price: Price, *, t_end: float = 1.0, palette: Palette = LIGHT) 
     x = price.t_end.numpy()
     low, high = max(0.0, price.floor.mean - 2 * price.floor.std), price.floor.mean + 2 * price.floor.std
     figure = go.Figure()
-    figure.add_scatter(
-        x=[x[0], x[-1], x[-1], x[0]],
-        y=[low, low, high, high],
-        fill="toself",
-        mode="lines",
-        line_width=0,
-        hoverinfo="skip",
-        fillcolor=rgba(palette.exact, 0.18),
-        name=f"exact draws, {price.n:,} (± 2 s.d.)",
-    )
+    band(figure, x[[0, -1]], low, high, colour=palette.exact, name=f"exact draws, {price.n:,} (± 2 s.d.)")
     curves = (
         (price.gap, "x<sub>T</sub> to the Gaussian", palette.noise, "dash"),
         (price.back, "way back to the data", palette.sample, "solid"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import plotly.graph_objects as go
 
-from core.figures.theme import LIGHT, Palette, rgba, styled
+from core.figures.theme import LIGHT, Palette, floor_band, styled
 from core.learning.generative_models import FAMILIES, Curves, Divergence
 from core.learning.timeline import PAPERS, ROWS, paper
 from core.numerics.distances import Truth
@@ -16,19 +16,9 @@ ROW_NAMES = {"energy": "energies<br>and scores", "variational": "VAE", "adversar
 def error_figure(curves: Curves, *, focus: str, palette: Palette = LIGHT) -> go.Figure:
     """Distance to the data against network evaluations per sample, log-log, over the band of exact samples; `focus` is drawn thick."""
     figure = go.Figure()
-    low, high = max(curves.floor.mean - 2 * curves.floor.std, curves.floor.mean / 4), curves.floor.mean + 2 * curves.floor.std
     everything = sorted({n for evaluations in curves.evaluations.values() for n in evaluations})
     ends = [everything[0] / 1.3, everything[-1] * 1.3]
-    figure.add_scatter(
-        x=ends + ends[::-1],
-        y=[low, low, high, high],
-        mode="lines",
-        line_width=0,
-        fill="toself",
-        fillcolor=rgba(palette.exact, 0.18),
-        hoverinfo="skip",
-        name=f"exact sampler, {curves.n_particles} particles (± 2 s.d.)",
-    )
+    floor_band(figure, curves.floor, ends, name=f"exact sampler, {curves.n_particles} particles", palette=palette)
     for name in sorted(curves.evaluations, key=lambda name: name == focus):
         here = name == focus
         colour = palette.sample if here else palette.muted

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import plotly.graph_objects as go
 
-from core.figures.theme import LIGHT, Palette, rgba, styled
+from core.figures.theme import LIGHT, Palette, band, styled
 from core.learning.guidance import PATH, Gap, Sweep
 
 MOST_NINES = 4.5
@@ -18,16 +18,7 @@ def distance_figure(found: Sweep, *, gamma: float, palette: Palette = LIGHT) -> 
     low = [max(f.mean - 2 * f.std, 1e-4) for f in found.floors]
     high = [f.mean + 2 * f.std for f in found.floors]
     figure = go.Figure()
-    figure.add_scatter(
-        x=found.gammas + found.gammas[::-1],
-        y=low + high[::-1],
-        fill="toself",
-        mode="lines",
-        line_width=0,
-        hoverinfo="skip",
-        fillcolor=rgba(palette.exact, 0.2),
-        name=f"exact draws, {found.floors[0].n:,} (± 2 s.d.)",
-    )
+    band(figure, found.gammas, low, high, colour=palette.exact, name=f"exact draws, {found.floors[0].n:,} (± 2 s.d.)")
     figure.add_scatter(
         x=found.gammas,
         y=found.distances,

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import torch
 
 from core.figures.brownian import plus_minus
-from core.figures.theme import LIGHT, Palette, rgba, styled
+from core.figures.theme import LIGHT, Palette, band, density_bars, rgba, styled
 from core.numerics.kinetic import bias, stability_limit
 from core.physics.langevin import (
     METHODS,
@@ -25,19 +25,6 @@ from core.physics.langevin import (
     slow_rate,
     transition_state,
 )
-
-
-def _band(figure: go.Figure, t, low, high, colour: str) -> None:
-    figure.add_scatter(
-        x=np.concatenate([t, t[::-1]]),
-        y=np.concatenate([high, low[::-1]]),
-        fill="toself",
-        mode="lines",
-        line_width=0,
-        fillcolor=rgba(colour, 0.25),
-        name="± 2 standard errors",
-        hoverinfo="skip",
-    )
 
 
 def _mark(figure: go.Figure, at: float, text: str, axis: np.ndarray, palette: Palette) -> None:
@@ -61,7 +48,7 @@ def spread_figure(curve: Curve, system: System, *, palette: Palette = LIGHT) -> 
     slow, fast = diffusive(system, line), ballistic(system, line)
     figure = go.Figure()
     if len(t):
-        _band(figure, t, np.maximum(value - 2 * error, value / 10), value + 2 * error, palette.sample)
+        band(figure, t, np.maximum(value - 2 * error, value / 10), value + 2 * error, colour=palette.sample, name="± 2 standard errors")
         figure.add_scatter(x=t, y=value, mode="lines", line=dict(color=palette.sample, width=2.5), name="particles")
     if curve.exact is not None:
         figure.add_scatter(
@@ -91,7 +78,7 @@ def memory_figure(curve: Curve, system: System, *, palette: Palette = LIGHT) -> 
     t, value, error = (part.numpy()[keep] for part in (curve.times, curve.value, curve.error))
     figure = go.Figure()
     if len(t):
-        _band(figure, t, value - 2 * error, value + 2 * error, palette.sample)
+        band(figure, t, value - 2 * error, value + 2 * error, colour=palette.sample, name="± 2 standard errors")
         figure.add_scatter(x=t, y=value, mode="lines", line=dict(color=palette.sample, width=2.5), name="particles")
     if curve.exact is not None:
         figure.add_scatter(
@@ -115,16 +102,8 @@ def velocity_figure(run: Run, system: System, *, method: str, dt: float, n_bins:
     s = system.speed
     v = run.v[-1].double().numpy()
     edges = np.linspace(-4.2 * s, 4.2 * s, n_bins + 1)
-    width = edges[1] - edges[0]
-    counts, _ = np.histogram(v[np.isfinite(v)], bins=edges)
     figure = go.Figure()
-    figure.add_bar(
-        x=edges[:-1] + width / 2,
-        y=counts / (len(v) * width),
-        width=width,
-        name="particles",
-        marker=dict(color=rgba(palette.sample, 0.65), line_width=0),
-    )
+    outside = density_bars(figure, v, edges, name="particles", palette=palette)
     x = np.linspace(edges[0], edges[-1], 241)
     figure.add_scatter(
         x=x,
@@ -143,7 +122,6 @@ def velocity_figure(run: Run, system: System, *, method: str, dt: float, n_bins:
             name=f"{method} at this step",
             line=dict(color=palette.accent, width=2, dash="dash"),
         )
-    outside = 1 - counts.sum() / len(v)
     if outside > 0.002:
         figure.add_annotation(x=0.98, y=0.96, xref="paper", yref="paper", showarrow=False, xanchor="right", text=f"{outside:.1%} outside")
     figure.update_layout(bargap=0)

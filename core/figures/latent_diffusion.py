@@ -5,7 +5,7 @@ from __future__ import annotations
 import plotly.graph_objects as go
 from torch import Tensor
 
-from core.figures.theme import LIGHT, Palette, rgba, styled
+from core.figures.theme import LIGHT, Palette, floor_band, styled
 from core.learning.latent_diffusion import Curves, Reading, multiplications, networks
 from core.learning.latent_networks import LATENT, PIXELS
 from core.learning.lattice_images import KINDS
@@ -19,17 +19,7 @@ def work_figure(curves: Curves, *, palette: Palette = LIGHT) -> go.Figure:
     """Distance to the exact law against multiplications per picture, log-log, over the floor and the autoencoder's ceiling."""
     figure = go.Figure()
     ends = [min(w[0] for w in curves.work.values()) / 1.5, max(w[-1] for w in curves.work.values()) * 1.5]
-    low, high = max(curves.floor.mean - 2 * curves.floor.std, curves.floor.mean / 4), curves.floor.mean + 2 * curves.floor.std
-    figure.add_scatter(
-        x=ends + ends[::-1],
-        y=[low, low, high, high],
-        mode="lines",
-        line_width=0,
-        fill="toself",
-        fillcolor=rgba(palette.exact, 0.18),
-        hoverinfo="skip",
-        name=f"exact pictures, {curves.floor.n} of them (± 2 s.d.)",
-    )
+    floor_band(figure, curves.floor, ends, name=f"exact pictures, {curves.floor.n} of them", palette=palette)
     figure.add_scatter(
         x=ends,
         y=[curves.ceiling] * 2,

@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 import torch
 
-from core.figures.theme import LIGHT, Palette, rgba, styled
+from core.figures.theme import LIGHT, Palette, floor_band, styled
 from core.learning.reverse_process import METHODS, ErrorCurves, Likelihoods
 from core.numerics.schedules import Schedule
 
@@ -25,19 +25,8 @@ def error_figure(curves: ErrorCurves, *, chosen: str | None = None, versus: str 
     """
     figure = go.Figure()
     everything = sorted({n for evaluations in curves.evaluations.values() for n in evaluations})
-    low = max(curves.floor.mean - 2 * curves.floor.std, curves.floor.mean / 4)
-    high = curves.floor.mean + 2 * curves.floor.std
     ends = [everything[0], everything[-1]]
-    figure.add_scatter(
-        x=ends + ends[::-1],
-        y=[low, low, high, high],
-        mode="lines",
-        line_width=0,
-        fill="toself",
-        fillcolor=rgba(palette.exact, 0.18),
-        hoverinfo="skip",
-        name=f"exact sampler, {curves.n_particles:,} particles (± 2 s.d.)",
-    )
+    floor_band(figure, curves.floor, ends, name=f"exact sampler, {curves.n_particles:,} particles", palette=palette)
     figure.add_scatter(
         x=ends,
         y=[curves.floor.mean] * 2,

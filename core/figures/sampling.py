@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 from torch import Tensor
 
-from core.figures.theme import LIGHT, Palette, rgba, styled
+from core.figures.theme import LIGHT, Palette, floor_band, rgba, styled
 from core.foundations.sampling import SAMPLERS, Efficiency, Mean, Run, crossings, right_share
 from core.numerics.distances import Floor, Truth
 
@@ -35,17 +35,7 @@ def distance_figure(
     figure = go.Figure()
     last = max(float(times[-1]) for times, _ in curves.values())
     first = min(float(times[0]) for times, _ in curves.values())
-    low, high = max(floor.mean - 2 * floor.std, floor.mean / 4), floor.mean + 2 * floor.std
-    figure.add_scatter(
-        x=[first, last, last, first],
-        y=[low, low, high, high],
-        mode="lines",
-        line_width=0,
-        fill="toself",
-        fillcolor=rgba(palette.exact, 0.2),
-        hoverinfo="skip",
-        name=f"{floor.n:,} exact draws (± 2 s.d.)",
-    )
+    floor_band(figure, floor, [first, last], name=f"{floor.n:,} exact draws", palette=palette)
     for name, (times, values) in curves.items():
         y = [v if math.isfinite(v) else None for v in values.tolist()]
         figure.add_scatter(

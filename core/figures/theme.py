@@ -6,8 +6,14 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import numpy as np
 import plotly.graph_objects as go
+from numpy.typing import ArrayLike
+
+if TYPE_CHECKING:
+    from core.numerics.distances import Floor
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 
@@ -75,6 +81,47 @@ def styled(figure: go.Figure, palette: Palette = LIGHT, *, x_title: str, y_title
         if isinstance(part, dict):
             look[name] = over(figure.layout[name].to_plotly_json(), part)
     return figure.update_layout(look, overwrite=True)
+
+
+def band(figure: go.Figure, x: ArrayLike, low: ArrayLike, high: ArrayLike, *, colour: str, name: str) -> None:
+    """Shade between `low` and `high`, each one number or one for every of `x` (n,), without a line or a hover text."""
+    x = np.asarray(x)
+    low, high = (np.broadcast_to(edge, x.shape) for edge in (low, high))
+    figure.add_scatter(
+        x=np.concatenate([x, x[::-1]]),
+        y=np.concatenate([low, high[::-1]]),
+        fill="toself",
+        mode="lines",
+        line_width=0,
+        fillcolor=rgba(colour, 0.2),
+        hoverinfo="skip",
+        name=name,
+    )
+
+
+def floor_band(figure: go.Figure, floor: Floor, x: ArrayLike, *, name: str, palette: Palette = LIGHT) -> float:
+    """What exact draws score against each other, mean and two standard deviations either side, along `x`, for a logarithmic axis.
+
+    Returns the lower edge, never below a quarter of the mean.
+    """
+    low = max(floor.mean - 2 * floor.std, floor.mean / 4)
+    band(figure, x, low, floor.mean + 2 * floor.std, colour=palette.exact, name=f"{name} (± 2 s.d.)")
+    return low
+
+
+def density_bars(figure: go.Figure, values: ArrayLike, edges: np.ndarray, *, name: str, palette: Palette = LIGHT) -> float:
+    """Histogram of `values` (n,) as a density, bars between even `edges`. Returns the share of values outside, or not finite."""
+    values = np.asarray(values, dtype=float)
+    counts, _ = np.histogram(values[np.isfinite(values)], bins=edges)
+    width = edges[1] - edges[0]
+    figure.add_bar(
+        x=edges[:-1] + width / 2,
+        y=counts / (len(values) * width),
+        width=width,
+        name=name,
+        marker=dict(color=rgba(palette.sample, 0.65), line_width=0),
+    )
+    return 1 - counts.sum() / len(values)
 
 
 def enlarged(figure: go.Figure, by: float = 1.35) -> go.Figure:

@@ -22,7 +22,7 @@ def test_mean_square_figure_has_the_exact_line_and_a_band_around_the_walkers(pal
     exact, walkers, band = trace(figure, "d σ² t"), trace(figure, "walkers"), trace(figure, "± 2 standard errors")
     assert np.allclose(exact.y, 2 * 4 * np.asarray(exact.x)) and exact.line.color == palette.exact
     assert walkers.line.color == palette.sample
-    high, low = np.asarray(band.y[:50]), np.asarray(band.y[50:])[::-1]
+    low, high = np.asarray(band.y[:50]), np.asarray(band.y[50:])[::-1]
     assert np.allclose(high[1:] - low[1:], 4 * curve.error.numpy()[1:])
     assert (low <= np.asarray(walkers.y) + 1e-12).all() and (high >= np.asarray(walkers.y) - 1e-12).all()
     assert figure.layout.xaxis.title.text == "time t (s)" and "µm²" in figure.layout.yaxis.title.text

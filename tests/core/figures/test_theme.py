@@ -1,9 +1,12 @@
-"""The look that every figure shares."""
+"""What figures share: the look, bands, histograms."""
 
+import numpy as np
 import plotly.graph_objects as go
+import pytest
 from plotly.subplots import make_subplots
 
-from core.figures.theme import DARK, styled
+from core.figures.theme import DARK, LIGHT, band, density_bars, floor_band, rgba, styled
+from core.numerics.distances import Floor
 
 
 def test_every_axis_is_titled_and_what_the_figure_had_stays():
@@ -24,3 +27,31 @@ def test_every_axis_is_titled_and_what_the_figure_had_stays():
     assert layout.legend.orientation == "h" and layout.legend.title.text == "runs"
     assert layout.font.color == DARK.ink and layout.hoverlabel.font.color == DARK.ink and layout.hoverlabel.bgcolor == DARK.background
     assert layout.template == go.Figure().layout.template and layout.paper_bgcolor == layout.plot_bgcolor == "rgba(0,0,0,0)"
+
+
+def test_a_band_goes_out_along_the_lower_edge_and_back_along_the_upper():
+    figure = go.Figure()
+    band(figure, [1, 2, 4], 0.5, [1, 2, 3], colour=LIGHT.sample, name="between")
+    (shade,) = figure.data
+    assert np.asarray(shade.x).tolist() == [1, 2, 4, 4, 2, 1]
+    assert np.asarray(shade.y).tolist() == [0.5, 0.5, 0.5, 3, 2, 1]
+    assert shade.fill == "toself" and shade.fillcolor == rgba(LIGHT.sample, 0.2) and shade.hoverinfo == "skip"
+
+
+@pytest.mark.parametrize("palette", [LIGHT, DARK])
+@pytest.mark.parametrize("std, low", [(0.1, 0.8), (0.6, 0.25)])
+def test_a_floor_is_two_deviations_wide_and_stays_on_a_log_axis(palette, std, low):
+    figure = go.Figure()
+    assert floor_band(figure, Floor(1.0, std, 500), [10, 100], name="exact draws", palette=palette) == pytest.approx(low)
+    (shade,) = figure.data
+    assert np.asarray(shade.y) == pytest.approx([low, low, 1 + 2 * std, 1 + 2 * std])
+    assert shade.name == "exact draws (± 2 s.d.)" and shade.fillcolor == rgba(palette.exact, 0.2)
+
+
+def test_bars_are_a_density_of_all_values_and_the_rest_is_told():
+    figure = go.Figure()
+    outside = density_bars(figure, [0.1, 0.2, 0.6, 0.7, 0.8, 3.0, np.nan, np.inf], np.array([0, 0.5, 1.0]), name="walkers")
+    (bars,) = figure.data
+    assert np.asarray(bars.x).tolist() == [0.25, 0.75] and bars.width == 0.5
+    assert np.asarray(bars.y) == pytest.approx([2 / 8 / 0.5, 3 / 8 / 0.5])
+    assert outside == pytest.approx(3 / 8) and sum(bars.y) * 0.5 == pytest.approx(1 - outside)
