@@ -200,12 +200,49 @@ class Linear(Schedule):
         return 2 * total / (self.beta_min + root)
 
 
+class Clipped(Schedule):
+    """A clock whose rate grows without bound as t -> 1 and is held at beta_max from clip_time on, so that alpha never reaches 0.
+
+    Subclasses have the field beta_max and say clip_time, where their rate reaches it, and the three functions without the clip.
+    """
+
+    beta_max: float
+
+    @property
+    def clip_time(self) -> float:
+        raise NotImplementedError
+
+    def free_beta(self, t: Time) -> Time:
+        """beta(t) before clip_time."""
+        raise NotImplementedError
+
+    def free_integral(self, t: Time) -> Time:
+        """B(t) up to clip_time."""
+        raise NotImplementedError
+
+    def free_time(self, total: Time) -> Time:
+        """The t up to clip_time at which B(t) = total."""
+        raise NotImplementedError
+
+    def beta(self, t: Time) -> Time:
+        before = t < self.clip_time
+        return _where(before, self.free_beta(_where(before, t, 0 * t)), 0 * t + self.beta_max)
+
+    def integral(self, t: Time) -> Time:
+        inside = _where(t < self.clip_time, t, 0 * t + self.clip_time)
+        return self.free_integral(inside) + self.beta_max * (t - inside)
+
+    def time_of_integral(self, total: Time) -> Time:
+        at_clip = self.free_integral(self.clip_time)
+        inside = _where(total < at_clip, total, 0 * total + at_clip)
+        return self.free_time(inside) + (total - inside) / self.beta_max
+
+
 @dataclass(frozen=True)
-class Cosine(Schedule):
+class Cosine(Clipped):
     """alpha_bar ~ cos^2(pi/2 (t+s)/(1+s)), Nichol & Dhariwal 2021 (arXiv 2102.09672, eq. 17).
 
-    beta = pi/(1+s) tan(...) grows without bound as t -> 1 and is clipped at beta_max, as the paper clips its
-    beta_t; alpha_bar stays consistent with the clipped rate, so that it never reaches 0.
+    beta = pi/(1+s) tan(...) is clipped at beta_max, as the paper clips its beta_t; alpha_bar stays consistent with the clipped rate.
     """
 
     offset: float = 0.008
@@ -215,29 +252,20 @@ class Cosine(Schedule):
         return 0.5 * math.pi * (t + self.offset) / (1 + self.offset)
 
     @property
-    def _clip_time(self) -> float:
+    def clip_time(self) -> float:
         return 2 / math.pi * (1 + self.offset) * math.atan(self.beta_max * (1 + self.offset) / math.pi) - self.offset
 
-    def _integral_unclipped(self, t: Time) -> Time:
+    def free_beta(self, t: Time) -> Time:
+        return math.pi / (1 + self.offset) * _lib(t).tan(self._angle(t))
+
+    def free_integral(self, t: Time) -> Time:
         lib = _lib(t)
         return -2 * lib.log(lib.cos(self._angle(t)) / math.cos(self._angle(0.0)))
 
-    def beta(self, t: Time) -> Time:
-        inside = _lib(t).tan(self._angle(_where(t < self._clip_time, t, 0 * t)))
-        return _where(t < self._clip_time, math.pi / (1 + self.offset) * inside, 0 * t + self.beta_max)
-
-    def integral(self, t: Time) -> Time:
-        clip = self._clip_time
-        inside = _where(t < clip, t, 0 * t + clip)
-        return self._integral_unclipped(inside) + self.beta_max * (t - inside)
-
-    def time_of_integral(self, total: Time) -> Time:
-        clip, lib = self._clip_time, _lib(total)
-        at_clip = self._integral_unclipped(clip)
-        inside = _where(total < at_clip, total, 0 * total + at_clip)
-        cosine = math.cos(self._angle(0.0)) * lib.exp(-inside / 2)
-        unclipped = 2 / math.pi * (1 + self.offset) * lib.acos(cosine) - self.offset
-        return unclipped + (total - inside) / self.beta_max
+    def free_time(self, total: Time) -> Time:
+        lib = _lib(total)
+        cosine = math.cos(self._angle(0.0)) * lib.exp(-total / 2)
+        return 2 / math.pi * (1 + self.offset) * lib.acos(cosine) - self.offset
 
 
 @dataclass(frozen=True)
@@ -336,30 +364,23 @@ class Geometric(Schedule):
 
 
 @dataclass(frozen=True)
-class FiniteTime(Schedule):
-    """t = 1 - exp(-s): all of the infinite time s of dx = -x ds + sqrt(2) dB in one unit. beta = 2 ds/dt = 2 / (1 - t).
-
-    beta diverges at t = 1, where nothing of x_0 would be left, and is clipped at beta_max like the cosine's.
-    """
+class FiniteTime(Clipped):
+    """t = 1 - exp(-s): all of the infinite time s of dx = -x ds + sqrt(2) dB in one unit. beta = 2 ds/dt = 2 / (1 - t)."""
 
     beta_max: float = 1000.0
 
     @property
-    def _clip_time(self) -> float:
+    def clip_time(self) -> float:
         return 1 - 2 / self.beta_max
 
-    def beta(self, t: Time) -> Time:
-        inside = _where(t < self._clip_time, t, 0 * t)
-        return _where(t < self._clip_time, 2 / (1 - inside), 0 * t + self.beta_max)
+    def free_beta(self, t: Time) -> Time:
+        return 2 / (1 - t)
 
-    def integral(self, t: Time) -> Time:
-        inside = _where(t < self._clip_time, t, 0 * t + self._clip_time)
-        return -2 * _lib(t).log1p(-inside) + self.beta_max * (t - inside)
+    def free_integral(self, t: Time) -> Time:
+        return -2 * _lib(t).log1p(-t)
 
-    def time_of_integral(self, total: Time) -> Time:
-        at_clip = self.integral(self._clip_time)
-        inside = _where(total < at_clip, total, 0 * total + at_clip)
-        return -_lib(total).expm1(-inside / 2) + (total - inside) / self.beta_max
+    def free_time(self, total: Time) -> Time:
+        return -_lib(total).expm1(-total / 2)
 
 
 SCHEDULES: dict[str, Schedule] = {

@@ -18,6 +18,7 @@ Sources: Mardia & Jupp, Directional Statistics (2000), sec. 3.5.7; DiffCSP (Jiao
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, reduce
 
@@ -78,28 +79,12 @@ def wrapped_normal_score(delta: Tensor, sigma: Tensor | float, *, n_images: int 
     delta: displacement from the mean, any image, in fractions of the cell. sigma > 0: broadcast against delta.
     n_images: keep k = -n_images ... n_images around the nearest image and no more; 0 is `nearest_image_score`.
     """
-    delta, sigma = _prepare(delta, sigma)
-    if n_images is not None:
-        return _image_score(delta, sigma, n_images)
-    narrow = sigma <= CROSSOVER
-    if narrow.all():
-        return _image_score(delta, sigma)
-    if not narrow.any():
-        return _wave_score(delta, sigma)
-    return torch.where(narrow, _image_score(delta, sigma.clamp(max=CROSSOVER)), _wave_score(delta, sigma.clamp(min=CROSSOVER)))
+    return _by_width(_image_score, _wave_score, delta, sigma, n_images)
 
 
 def wrapped_normal_log_prob(delta: Tensor, sigma: Tensor | float, *, n_images: int | None = None) -> Tensor:
     """ln p(delta; sigma), coordinate by coordinate. n_images: force the sum over k = -n_images ... n_images alone."""
-    delta, sigma = _prepare(delta, sigma)
-    if n_images is not None:
-        return _image_log_prob(delta, sigma, n_images)
-    narrow = sigma <= CROSSOVER
-    if narrow.all():
-        return _image_log_prob(delta, sigma)
-    if not narrow.any():
-        return _wave_log_prob(delta, sigma)
-    return torch.where(narrow, _image_log_prob(delta, sigma.clamp(max=CROSSOVER)), _wave_log_prob(delta, sigma.clamp(min=CROSSOVER)))
+    return _by_width(_image_log_prob, _wave_log_prob, delta, sigma, n_images)
 
 
 def wrapped_normal_score_rms(sigma: Tensor | float) -> Tensor:
@@ -237,6 +222,21 @@ def _mass(sigma: float, n_images: int) -> Tensor:
 
 def _enough(sigma: Tensor) -> int:
     return 1 if sigma.numel() and sigma.max() <= FEW else IMAGES
+
+
+def _by_width(
+    images: Callable[..., Tensor], waves: Callable[[Tensor, Tensor], Tensor], delta: Tensor, sigma: Tensor | float, n_images: int | None
+) -> Tensor:
+    """`images` (delta, sigma, n_images) where sigma <= CROSSOVER or n_images is given, `waves` (delta, sigma) elsewhere."""
+    delta, sigma = _prepare(delta, sigma)
+    if n_images is not None:
+        return images(delta, sigma, n_images)
+    narrow = sigma <= CROSSOVER
+    if narrow.all():
+        return images(delta, sigma)
+    if not narrow.any():
+        return waves(delta, sigma)
+    return torch.where(narrow, images(delta, sigma.clamp(max=CROSSOVER)), waves(delta, sigma.clamp(min=CROSSOVER)))
 
 
 def _image_score(delta: Tensor, sigma: Tensor, n_images: int | None = None) -> Tensor:

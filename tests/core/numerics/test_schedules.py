@@ -128,7 +128,7 @@ def test_finite_time_is_the_slides_clock():
     assert close(path.alpha(-torch.expm1(-s)), torch.exp(-s))
     assert not close(path.alpha(-torch.expm1(-1.2 * s)), torch.exp(-s))
     assert close(path.beta(T), 2 / (1 - T)) and path.beta(1.0) == 1000 and 0 < path.alpha(1.0) < 1e-3
-    exact, error = quad(path.beta, 0, 1, points=[path._clip_time], epsabs=1e-10, limit=400)
+    exact, error = quad(path.beta, 0, 1, points=[path.clip_time], epsabs=1e-10, limit=400)
     assert abs(path.integral(1.0) - exact) < 1e-7 + 10 * error
 
 
