@@ -99,7 +99,7 @@ def map_figure(found: ErrorMap, *, height_on_map: float, palette: Palette = LIGH
     levels = np.log10(np.clip(found.error.numpy(), 1e-3, None))
     scale = [[0, rgba(palette.accent, 0.0)], [1, palette.accent]]
     bar = dict(title="error", tickvals=[-2, -1, 0], ticktext=["0.01", "0.1", "1"], thickness=12, outlinewidth=0)
-    told = np.stack([found.error.numpy(), np.broadcast_to(found.t.numpy()[:, None], found.error.shape)], -1)
+    hover = np.stack([found.error.numpy(), np.broadcast_to(found.t.numpy()[:, None], found.error.shape)], -1)
     figure.add_heatmap(
         x=x,
         y=ratio,
@@ -107,7 +107,7 @@ def map_figure(found: ErrorMap, *, height_on_map: float, palette: Palette = LIGH
         zmin=-2.3,
         zmax=0.5,
         colorscale=scale,
-        customdata=told,
+        customdata=hover,
         colorbar=bar,
         hovertemplate="x₁ = %{x:.2f}, t = %{customdata[1]:.2f}: error %{customdata[0]:.2f}<extra></extra>",
     )

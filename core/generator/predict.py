@@ -76,9 +76,9 @@ def proposals(
     taken = [bool(near.distances[place] < 1e-6) for place in places]
     hull = library.arrays.columns.get("e_above_hull", np.full(len(library), np.nan))
     if len(by_count(numbers)[0]) <= MAX_SLOTS:
-        asked = query_of(numbers, found, hull[near.rows], n_types=n_types)
-        logits = ranker(stack([asked]))[0, : len(places)].double()
-        places = nearest_members(ranker, asked, len(places))
+        query = query_of(numbers, found, hull[near.rows], n_types=n_types)
+        logits = ranker(stack([query]))[0, : len(places)].double()
+        places = nearest_members(ranker, query, len(places))
     else:
         logits = -torch.arange(len(places), dtype=torch.float64)
     shares = logits.softmax(0)
@@ -96,10 +96,10 @@ def proposals(
     ]
 
 
-def nearest_members(ranker: Ranker, asked: Query, n_types: int) -> list[int]:
+def nearest_members(ranker: Ranker, query: Query, n_types: int) -> list[int]:
     """The member of each type that the learned distance puts nearest."""
-    weight = ranker.weights(stack([asked]))[0]
-    return [int(torch.where(asked.member == k, weight, -torch.inf).argmax()) for k in range(n_types)]
+    weight = ranker.weights(stack([query]))[0]
+    return [int(torch.where(query.member == k, weight, -torch.inf).argmax()) for k in range(n_types)]
 
 
 def answer_by_prototype(
@@ -139,18 +139,18 @@ def answer_by_refinement(
     proposed = {cell: proposals(cell, library, ranker, n_types=settings.n_types) for cell in kinds}
     ranked: dict[tuple[int, ...], list[Crystal | None]] = {cell: [p.crystal for p in found] for cell, found in proposed.items()}
     if selector is not None:
-        asked = [cell for cell in kinds if proposed[cell]]
+        with_prototype = [cell for cell in kinds if proposed[cell]]
         grown = sample_in_parallel(
-            model, [kinds[cell] for cell in asked for _ in range(GROWN)], CANDIDATES, workers=workers, seed=seed, progress=progress
+            model, [kinds[cell] for cell in with_prototype for _ in range(GROWN)], CANDIDATES, workers=workers, seed=seed, progress=progress
         )
-        for i, cell in enumerate(asked):
+        for i, cell in enumerate(with_prototype):
             ranked[cell] = select_candidates(selector, model, cell, kinds[cell], grown[GROWN * i : GROWN * (i + 1)], proposed[cell])
-    asked_before: Counter = Counter()
+    earlier: Counter = Counter()
     chosen: list[Crystal | None] = []
     for cell in map(tuple, cells):
         order = ranked[cell] or [None]
-        chosen.append(order[asked_before[cell] % len(order)])
-        asked_before[cell] += 1
+        chosen.append(order[earlier[cell] % len(order)])
+        earlier[cell] += 1
     if settings.start > 0:
         rows = [i for i, crystal in enumerate(chosen) if crystal is not None]
         config = SamplerConfig(steps=settings.steps, start=settings.start)

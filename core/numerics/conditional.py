@@ -55,8 +55,8 @@ class LabelledScoreNetwork(ResidualNetwork):
 def dropout_loss(network: LabelledScoreNetwork, x0: Tensor, label: Tensor, generator: torch.Generator, dropout: float = 0.15) -> Tensor:
     """Denoising score matching; each label is replaced by “none” with probability `dropout`."""
     dropped = torch.rand(len(label), generator=generator) < dropout
-    told = torch.where(dropped, network.null, label)
-    return noise_loss(lambda u, level: network(u, level, told), x0, generator)
+    conditioning = torch.where(dropped, network.null, label)
+    return noise_loss(lambda u, level: network(u, level, conditioning), x0, generator)
 
 
 class NoisedClassifier(nn.Module):

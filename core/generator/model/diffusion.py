@@ -81,12 +81,12 @@ class Diffusion:
         sigma = self.sigma(t)
         error = (prediction.coords - target.coords).square().mean((1, 2))
         hidden = numbers != clean.numbers
-        unsaid = prediction.species[hidden].logsumexp(-1) - prediction.species[hidden].gather(-1, clean.numbers[hidden, None]).squeeze(-1)
+        nats = prediction.species[hidden].logsumexp(-1) - prediction.species[hidden].gather(-1, clean.numbers[hidden, None]).squeeze(-1)
         weight = (1 / self.masked(t).clamp(min=RARE)).unsqueeze(1).expand_as(numbers)[hidden]
         return Losses(
             (sigma * wrapped_normal_score_rms(sigma) * error).mean(),
             F.mse_loss(prediction.lattice, target.lattice),
-            (weight * unsaid).sum() / weight.sum().clamp(min=1),
+            (weight * nats).sum() / weight.sum().clamp(min=1),
         )
 
     def total(self, losses: Losses) -> Tensor:
