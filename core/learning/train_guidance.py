@@ -95,8 +95,7 @@ def train(dataset: str, out: Path, *, steps: int = 3000, seed: int = 0) -> str:
     start, made = time.process_time(), []
     for kind, name in zip(("score", "classifier"), names(dataset), strict=True):
         run = trainer(data, kind, plan)
-        for _ in run.run():
-            pass
+        run.finish()
         made.append(run.averaged.eval().requires_grad_(False))
         save(made[-1], out / f"{name}.safetensors", {"dataset": dataset, "steps": str(steps), "seed": str(seed)})
     text = card(dataset, data, *made, plan, time.process_time() - start)

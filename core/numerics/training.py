@@ -60,7 +60,7 @@ class TrainingPlan:
     clip_norm: float = 1.0
     seed: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         budgets = [budget for budget in (self.n_steps, self.seconds) if budget is not None]
         if len(budgets) != 1 or budgets[0] <= 0:
             raise ValueError("a training plan needs a budget, either steps or seconds, above 0")
@@ -69,7 +69,7 @@ class TrainingPlan:
 
     def done(self, step: int, seconds: float = 0.0) -> float:
         """Share of the budget used up after so many steps and seconds, 0 to 1."""
-        return min(1.0, seconds / self.seconds if self.n_steps is None else step / self.n_steps)
+        return min(1.0, step / self.n_steps if self.n_steps else seconds / self.seconds if self.seconds else 1.0)
 
     def rate(self, step: int, seconds: float = 0.0) -> float:
         """The learning rate of step number `step` = 0, 1, ..."""
@@ -95,7 +95,8 @@ class ExponentialAverage:
     def __init__(self, network: nn.Module, decay: float):
         self.mean = copy.deepcopy(network).eval().requires_grad_(False)
         self.decay = decay
-        self._means, self._weights = list(self.mean.parameters()), list(network.parameters())
+        self._means: list[Tensor] = list(self.mean.parameters())
+        self._weights: list[Tensor] = list(network.parameters())
 
     @torch.no_grad()
     def update(self, k: int) -> None:
@@ -164,6 +165,11 @@ class Trainer:
         if self.epoch != self._epoch:
             self._epoch, self._of_epoch = self.epoch, self.batches(self.epoch)
         return (self._of_epoch[self.step % len(self._of_epoch)],)
+
+    def finish(self) -> None:
+        """`run` to the end."""
+        for _ in self.run():
+            pass
 
     def epochs(self) -> Iterator[float]:
         """`run` to the end, yielding the mean loss of every epoch."""
@@ -249,6 +255,21 @@ def shuffled(rows: Tensor, size: int, *, seed: int) -> Batches:
 
     def batches(epoch: int) -> Sequence[Tensor]:
         return rows[torch.from_numpy(np.random.default_rng((seed, epoch)).permutation(len(rows)))].split(size)
+
+    return batches
+
+
+def grouped(groups: Mapping[int, int], size: Callable[[int], int], *, seed: int) -> Batches:
+    """Batches (group, rows) of one group each. groups: name -> number of its rows, all of which come once in every epoch; size: name
+    -> the most rows in a batch, batches of a group being as equal as possible. Order and rows are fixed by seed and epoch.
+    """
+
+    def batches(epoch: int) -> Sequence[tuple[int, np.ndarray]]:
+        rng = np.random.default_rng((seed, epoch))
+        parts = []
+        for group, n in sorted(groups.items()):
+            parts += [(group, rows) for rows in np.array_split(rng.permutation(n), -(-n // size(group)))]
+        return [parts[i] for i in rng.permutation(len(parts))]
 
     return batches
 

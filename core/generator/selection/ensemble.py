@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+
+from core.numerics.training import Trainer, TrainingPlan, shuffled
 
 
 class Ensemble(nn.Module):
@@ -34,18 +37,23 @@ class Ensemble(nn.Module):
         batch: int,
         learning_rate: float,
         decay: float,
+        seed: int,
     ) -> None:
         """Each member for itself on batches of the first axis of x; loss(logits, rows). `seen` (M, n): the rows that set the units."""
         self.mean.copy_(seen.mean(0))
         self.spread.copy_(seen.std(0) + 1e-3)
         scaled = self.scaled(x)
-        for member in self.members:
-            optimizer = torch.optim.AdamW(member.parameters(), lr=learning_rate, weight_decay=decay)
-            schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs)
-            for _ in range(epochs):
-                for rows in torch.randperm(len(x)).split(batch):
-                    optimizer.zero_grad()
-                    loss(member(scaled[rows]), rows).backward()
-                    optimizer.step()
-                schedule.step()
+        for k, member in enumerate(self.members):
+            own = len(self.members) * seed + k
+            batches = shuffled(torch.arange(len(x)), batch, seed=own)
+            plan = TrainingPlan(
+                n_steps=epochs * len(batches(0)),
+                learning_rate=learning_rate,
+                warmup=1,
+                weight_decay=decay,
+                ema=0.0,
+                clip_norm=math.inf,
+                seed=own,
+            )
+            Trainer(member, lambda network, _, rows: loss(network(scaled[rows]), rows), plan, batches).finish()
         self.eval().requires_grad_(False)

@@ -86,13 +86,14 @@ def fit(
     reached = torch.stack([rms <= level for level in LEVELS], -1).float()
     with seeded(seed):
         reranker = Reranker(phi.shape[-1])
-        reranker.learn(
-            phi,
-            phi.flatten(0, 1),
-            lambda logits, rows: loss(logits, reached[rows]),
-            epochs=epochs,
-            batch=batch,
-            learning_rate=learning_rate,
-            decay=decay,
-        )
+    reranker.learn(
+        phi,
+        phi.flatten(0, 1),
+        lambda logits, rows: loss(logits, reached[rows]),
+        epochs=epochs,
+        batch=batch,
+        learning_rate=learning_rate,
+        decay=decay,
+        seed=seed,
+    )
     return reranker

@@ -172,13 +172,14 @@ def fit(
     right = torch.stack([rms.isfinite(), rms < TIGHT], -1).float() * present.unsqueeze(-1)
     with seeded(seed):
         selector = Selector()
-        selector.learn(
-            x,
-            x[present],
-            lambda logits, rows: loss(logits, right[rows], present[rows]),
-            epochs=epochs,
-            batch=batch,
-            learning_rate=learning_rate,
-            decay=decay,
-        )
+    selector.learn(
+        x,
+        x[present],
+        lambda logits, rows: loss(logits, right[rows], present[rows]),
+        epochs=epochs,
+        batch=batch,
+        learning_rate=learning_rate,
+        decay=decay,
+        seed=seed,
+    )
     return selector

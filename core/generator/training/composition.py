@@ -6,7 +6,6 @@ and .md belong beside the weights of the flow, which grows a crystal from each f
 
 from __future__ import annotations
 
-import math
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -25,6 +24,7 @@ from core.generator.training.data import load_pool
 from core.generator.weights import n_parameters, save_module
 from core.metrics.validity import composition_valid
 from core.numerics.randomness import seeded
+from core.numerics.training import Trainer, TrainingPlan, grouped
 from core.structures.arrays import CrystalArrays
 from core.structures.elements import N_SPECIES
 
@@ -61,50 +61,40 @@ def fit(known: Formulas, table: Tensor, config: CompositionTrainConfig, held_out
     """The averaged weights after `config.epochs`, and the bound in nats, epoch by epoch. table: `exchange.replacement_table`."""
     with seeded(config.seed):
         composition_model = CompositionModel()
-        composition_model.properties.copy_(torch.from_numpy(element_table()))
-        composition_model.known.zero_()[torch.cat([kinds.flatten() for kinds, _ in known.values()])] = True
-        composition_model.stoichiometries = dict(Counter(tuple(row) for _, counts in known.values() for row in counts.tolist()))
-        average = torch.optim.swa_utils.AveragedModel(
-            composition_model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(config.ema)
-        )
-        optimizer = torch.optim.AdamW(
-            composition_model.parameters(), lr=config.learning_rate, betas=(0.9, 0.99), weight_decay=config.weight_decay
-        )
-        generator = torch.Generator().manual_seed(config.seed)
-        batches = [(size, rows) for size, (kinds, _) in known.items() for rows in torch.arange(len(kinds)).split(config.batch)]
-        total, history = config.epochs * len(batches), []
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer,
-            lambda step: min(1, (step + 1) / config.warmup) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1, step / total)))),
-        )
-        bar = tqdm(range(config.epochs), unit="epoch")
-        for epoch in bar:
-            composition_model.train()
-            orders = {size: torch.randperm(len(kinds), generator=generator) for size, (kinds, _) in known.items()}
-            losses = []
-            for k in torch.randperm(len(batches), generator=generator).tolist():
-                size, rows = batches[k]
-                kinds, counts = (part[orders[size][rows]] for part in known[size])
-                loss = composition_model.loss(exchange(kinds, table, config.exchange, generator), counts, generator=generator).mean()
-                optimizer.zero_grad()
-                loss.backward()
-                torch.nn.utils.clip_grad_norm_(composition_model.parameters(), config.clip)
-                optimizer.step()
-                schedule.step()
-                average.update_parameters(composition_model)
-                losses.append(loss.item())
-            history.append({"epoch": epoch + 1, "loss": float(np.mean(losses))})
-            if epoch % 10 == 9 or epoch == config.epochs - 1:
-                history[-1]["dev"] = bound(average.module, held_out)
+    composition_model.properties.copy_(torch.from_numpy(element_table()))
+    composition_model.known.zero_()[torch.cat([kinds.flatten() for kinds, _ in known.values()])] = True
+    composition_model.stoichiometries = dict(Counter(tuple(row) for _, counts in known.values() for row in counts.tolist()))
+    batches = grouped({size: len(kinds) for size, (kinds, _) in known.items()}, lambda _: config.batch, seed=config.seed)
+    plan = TrainingPlan(
+        n_steps=config.epochs * len(batches(0)),
+        learning_rate=config.learning_rate,
+        warmup=config.warmup,
+        floor=0.01,
+        betas=(0.9, 0.99),
+        weight_decay=config.weight_decay,
+        ema=config.ema,
+        clip_norm=config.clip,
+        seed=config.seed,
+    )
+
+    def objective(network: CompositionModel, generator: torch.Generator, batch: tuple[int, np.ndarray]) -> Tensor:
+        size, rows = batch
+        kinds, counts = (part[rows] for part in known[size])
+        return network.loss(exchange(kinds, table, config.exchange, generator), counts, generator=generator).mean()
+
+    run, history = Trainer(composition_model, objective, plan, batches), []
+    with tqdm(run.epochs(), total=config.epochs, unit="epoch") as bar:
+        for epoch, mean in enumerate(bar, start=1):
+            history.append({"epoch": epoch, "loss": mean})
+            if epoch % 10 == 0 or epoch == config.epochs:
+                history[-1]["dev"] = bound(run.averaged, held_out)
             bar.set_postfix(history[-1])
-        trained = average.module
-        return trained.eval().requires_grad_(False), history
+    return run.averaged, history
 
 
 @torch.no_grad()
 def bound(composition_model: CompositionModel, asked: Formulas) -> float:
-    """The bound on -log p(kinds | counts) in nats, mean over formulas; always the same draws."""
-    composition_model.eval()
+    """The bound on -log p(kinds | counts) in nats, mean over formulas; always the same draws. composition_model: in eval mode."""
     generator = torch.Generator().manual_seed(12345)
     return (
         torch.cat([composition_model.loss(kinds, counts, generator=generator) for kinds, counts in asked.values() for _ in range(REPEATS)])

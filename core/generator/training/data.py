@@ -13,6 +13,7 @@ from torch import Tensor
 from core.generator.model.network import Denoiser
 from core.generator.model.state import Cells
 from core.numerics.torus import wrap
+from core.numerics.training import Batches, grouped
 from core.structures.arrays import ArrayFileError, CrystalArrays, load_arrays
 from core.structures.elements import N_SPECIES
 from core.structures.lattice import lattice_to_vector
@@ -75,17 +76,10 @@ def make_buckets(arrays: CrystalArrays, augment: bool = True) -> dict[int, Bucke
     return buckets
 
 
-def epoch_batches(
-    buckets: dict[int, Bucket], *, atoms_per_batch: int, max_batch: int, seed: int, epoch: int
-) -> list[tuple[int, np.ndarray]]:
-    """(number of atoms, rows) of every batch of an epoch, in random order, each structure once."""
-    rng = np.random.default_rng((seed, epoch))
-    batches = []
-    for n, bucket in sorted(buckets.items()):
-        rows = rng.permutation(len(bucket.numbers))
-        size = max(1, min(max_batch, atoms_per_batch // n))
-        batches += [(n, chunk) for chunk in np.array_split(rows, -(-len(rows) // size))]
-    return [batches[i] for i in rng.permutation(len(batches))]
+def batches_of(buckets: dict[int, Bucket], *, atoms_per_batch: int, max_batch: int, seed: int) -> Batches:
+    """Epoch -> (number of atoms, rows) of every batch, in random order, each structure once."""
+    sizes = {n: len(bucket.numbers) for n, bucket in buckets.items()}
+    return grouped(sizes, lambda n: max(1, min(max_batch, atoms_per_batch // n)), seed=seed)
 
 
 def training_times(n: int, generator: torch.Generator) -> Tensor:

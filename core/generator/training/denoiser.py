@@ -26,7 +26,7 @@ from core.generator.model.state import Losses
 from core.generator.registry import Model
 from core.generator.sampling.best_of import sample_cells
 from core.generator.sampling.config import SamplerConfig
-from core.generator.training.data import Bucket, epoch_batches, every_batch, fit_units, load_pool, make_buckets, training_times
+from core.generator.training.data import Bucket, batches_of, every_batch, fit_units, load_pool, make_buckets, training_times
 from core.generator.weights import load_weights, save_weights
 from core.metrics.evaluation import evaluate
 from core.numerics.randomness import seeded
@@ -95,10 +95,7 @@ class Run(Trainer):
             clip_norm=config.clip,
             seed=config.seed,
         )
-
-        def batches(epoch: int) -> list[tuple[int, np.ndarray]]:
-            return epoch_batches(buckets, atoms_per_batch=config.atoms_per_batch, max_batch=config.max_batch, seed=config.seed, epoch=epoch)
-
+        batches = batches_of(buckets, atoms_per_batch=config.atoms_per_batch, max_batch=config.max_batch, seed=config.seed)
         super().__init__(network, self.objective, plan, batches, asdict(config) | {"sizes": asdict(network.config)})
         network.bf16 = config.bf16
 

@@ -7,6 +7,7 @@ kept and resumed). Then minutes of training; the score on the last tenth of the 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -22,6 +23,7 @@ from core.generator.weights import save_module
 from core.metrics.matching import found_rms
 from core.numerics.files import whole
 from core.numerics.randomness import seeded
+from core.numerics.training import Trainer, TrainingPlan, shuffled
 from core.structures.arrays import CrystalArrays, load_arrays
 from core.structures.crystal import Crystal
 
@@ -80,29 +82,31 @@ def fit(
     query: Query, rms: torch.Tensor, *, epochs: int, seed: int = 0, learning_rate: float = 3e-3, decay: float = 0.01, batch: int = 64
 ) -> tuple[Ranker, list[float]]:
     """The ranker after `epochs` over the questions that have an answer, and its top-1 share on the last tenth, epoch by epoch."""
+    right = torch.isfinite(rms)
+    cut = len(rms) - len(rms) // 10
+    batches = shuffled(torch.arange(cut)[right.any(1)[:cut]], batch, seed=seed)
+    plan = TrainingPlan(
+        n_steps=epochs * len(batches(0)),
+        learning_rate=learning_rate,
+        warmup=1,
+        decay="linear",
+        floor=0.01,
+        weight_decay=decay,
+        ema=0.0,
+        clip_norm=math.inf,
+        seed=seed,
+    )
     with seeded(seed):
         ranker = Ranker()
-        optimizer = torch.optim.AdamW(ranker.parameters(), lr=learning_rate, weight_decay=decay)
-        right = torch.isfinite(rms)
-        cut = len(rms) - len(rms) // 10
-        answerable = torch.arange(cut)[right.any(1)[:cut]]
-        schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.01, epochs * -(-len(answerable) // batch))
-        history = []
-        for _ in tqdm(range(epochs), unit="epoch"):
-            ranker.train()
-            for rows in answerable[torch.randperm(len(answerable))].split(batch):
-                optimizer.zero_grad()
-                loss(ranker(Query(*(part[rows] for part in query))), right[rows]).backward()
-                optimizer.step()
-                schedule.step()
-            history.append(top_share(ranker, Query(*(part[cut:] for part in query)), right[cut:]))
-        return ranker.eval(), history
+    run = Trainer(ranker, lambda network, _, rows: loss(network(Query(*(part[rows] for part in query))), right[rows]), plan, batches)
+    last = Query(*(part[cut:] for part in query))
+    history = [top_share(run.averaged, last, right[cut:]) for _ in tqdm(run.epochs(), total=epochs, unit="epoch")]
+    return run.averaged, history
 
 
 @torch.no_grad()
 def top_share(ranker: Ranker, query: Query, right: torch.Tensor) -> float:
     """Share of questions whose first choice is right."""
-    ranker.eval()
     first = torch.cat([ranker(Query(*(part[rows] for part in query))).argmax(1) for rows in torch.arange(len(right)).split(256)])
     return right.gather(1, first[:, None]).float().mean().item()
 

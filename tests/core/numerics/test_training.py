@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from core.numerics.training import CheckpointError, ExponentialAverage, Trainer, TrainingPlan, shuffled
+from core.numerics.training import CheckpointError, ExponentialAverage, Trainer, TrainingPlan, grouped, shuffled
 
 
 def regression(seed=0, network=None, batches=None, settings=None, **plan):
@@ -171,6 +171,17 @@ def test_every_epoch_shows_each_row_once_in_a_new_order():
     trainer = Trainer(nn.Linear(1, 1), lambda net, _, rows: seen.append(rows) or net.weight.sum(), plan, batches)
     assert len(list(trainer.epochs())) == 2 and trainer.epoch == 2
     assert torch.equal(torch.cat(seen), torch.cat([first, second]))
+
+
+def test_batches_of_groups_hold_one_group_each_and_every_row_once():
+    batches = grouped({5: 24, 2: 7}, lambda group: 20 // group, seed=0)
+    first, second = batches(0), batches(1)
+    assert [len(rows) for group, rows in sorted(first, key=lambda b: b[0])] == [7] + 6 * [4]
+    for epoch in (first, second):
+        for group, n in ((5, 24), (2, 7)):
+            assert sorted(row for m, rows in epoch if m == group for row in rows.tolist()) == list(range(n))
+    assert [group for group, _ in first] != [group for group, _ in second]
+    assert all(a == b and (x == y).all() for (a, x), (b, y) in zip(first, batches(0), strict=True))
 
 
 @pytest.mark.parametrize(

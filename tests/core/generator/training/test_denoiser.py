@@ -7,7 +7,7 @@ import torch
 
 from core.cli import main
 from core.generator.model.network import Denoiser, NetworkConfig
-from core.generator.training.data import epoch_batches, fit_units, make_buckets, training_times
+from core.generator.training.data import batches_of, fit_units, make_buckets, training_times
 from core.generator.training.denoiser import TrainConfig, train
 from core.generator.weights import WeightsError, load_weights
 from core.numerics.training import CheckpointError
@@ -77,10 +77,9 @@ def test_starts_from_given_weights(pool, tmp_path):
 def test_held_out_rows_are_never_drawn(pool):
     arrays = load_arrays(pool)
     buckets = make_buckets(arrays.select(~arrays.columns["dev"]))
-    seen = {
-        n: np.concatenate([rows for m, rows in epoch_batches(buckets, atoms_per_batch=20, max_batch=8, seed=0, epoch=3) if m == n])
-        for n in buckets
-    }
+    batches = batches_of(buckets, atoms_per_batch=20, max_batch=8, seed=0)(3)
+    assert {n: max(len(rows) for m, rows in batches if m == n) for n in buckets} == {2: 7, 5: 4}
+    seen = {n: np.concatenate([rows for m, rows in batches if m == n]) for n in buckets}
     assert {n: sorted(rows) for n, rows in seen.items()} == {n: list(range(len(b.numbers))) for n, b in buckets.items()}
     assert sum(len(b.numbers) for b in buckets.values()) == (~arrays.columns["dev"]).sum()
 
