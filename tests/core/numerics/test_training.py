@@ -180,7 +180,7 @@ def test_batches_of_groups_hold_one_group_each_and_every_row_once():
     for epoch in (first, second):
         for group, n in ((5, 24), (2, 7)):
             assert sorted(row for m, rows in epoch if m == group for row in rows.tolist()) == list(range(n))
-    assert [group for group, _ in first] != [group for group, _ in second]
+    assert [(group, rows.tolist()) for group, rows in first] != [(group, rows.tolist()) for group, rows in second]
     assert all(a == b and (x == y).all() for (a, x), (b, y) in zip(first, batches(0), strict=True))
 
 
