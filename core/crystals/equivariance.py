@@ -183,10 +183,16 @@ def answer(network: Network, cells: list[Cell]) -> Tensor:
         return network(batch[0], batch[1].float(), batch[2].float()).double()
 
 
-def error(before: Tensor, after: Tensor, told: Described) -> float:
+def error(before: Tensor, after: Tensor, description: Described) -> float:
     """|| f(g x) - g f(x) || / || f(x) || for one cell: before, after (N, 3)."""
-    wanted = before[told.order] @ told.turn
+    wanted = before[description.order] @ description.turn
     return float((after - wanted).norm() / before.norm())
+
+
+def _errors(network: Network, before: Tensor, descriptions: list[Described]) -> Tensor:
+    """(len(descriptions),): `error` of the answers to all of them, `before` (N, 3) being the answer to the cell as it was."""
+    answers = answer(network, [one.cell for one in descriptions])
+    return torch.tensor([error(before, after, one) for after, one in zip(answers, descriptions, strict=True)])
 
 
 def errors(
@@ -201,12 +207,7 @@ def errors(
         described[name] = [move.at(cell, 1.0 if name != "rotation" else float(torch.rand((), generator=g)), g) for _ in range(n_draws)]
     for label, network in networks(len(cell.numbers), flaw=flaw, noise=noise, seed=seed, generator=generator).items():
         before = answer(network, [cell])[0]
-        found[label] = {
-            name: torch.tensor(
-                [error(before, after, one) for after, one in zip(answer(network, [one.cell for one in told]), told, strict=True)]
-            )
-            for name, told in described.items()
-        }
+        found[label] = {name: _errors(network, before, descriptions) for name, descriptions in described.items()}
     return found
 
 
@@ -228,14 +229,12 @@ def along(
         raise ValueError(f"move {move!r} is none of {', '.join(MOVES)}")
     cell = example(crystal, noise=noise, seed=seed)
     shares = torch.linspace(0, 1, n_points, dtype=torch.float64)
-    told = [MOVES[move].at(cell, float(share), torch.Generator().manual_seed(seed)) for share in shares]
+    descriptions = [MOVES[move].at(cell, float(share), torch.Generator().manual_seed(seed)) for share in shares]
     curves = {}
     for label, network in networks(len(cell.numbers), flaw=flaw, noise=noise, seed=seed, generator=generator).items():
         before = answer(network, [cell])[0]
-        curves[label] = torch.tensor(
-            [error(before, after, one) for after, one in zip(answer(network, [one.cell for one in told]), told, strict=True)]
-        )
-    return shares, curves, [one.cell for one in told]
+        curves[label] = _errors(network, before, descriptions)
+    return shares, curves, [one.cell for one in descriptions]
 
 
 def round_off(*, crystal: str = "perovskite SrTiO3", noise: float = 0.05, seed: int = 0) -> float:
@@ -279,9 +278,9 @@ def _built(name: str) -> Crystal:
 
 
 def _as(cell: Cell, *, numbers=None, frac=None, lattice=None, order=None, turn=None) -> Described:
-    told = Cell(*(old if new is None else new for old, new in ((cell.numbers, numbers), (cell.frac, frac), (cell.lattice, lattice))))
+    described = Cell(*(old if new is None else new for old, new in ((cell.numbers, numbers), (cell.frac, frac), (cell.lattice, lattice))))
     return Described(
-        told, torch.arange(len(cell.numbers)) if order is None else order, torch.eye(3, dtype=torch.float64) if turn is None else turn
+        described, torch.arange(len(cell.numbers)) if order is None else order, torch.eye(3, dtype=torch.float64) if turn is None else turn
     )
 
 

@@ -46,7 +46,7 @@ class Story:
     """
 
     written: Crystal
-    told: Crystal
+    described: Crystal
     path: CrystalTrajectory
     atoms: np.ndarray
 
@@ -194,8 +194,8 @@ def sample(
     path = CrystalTrajectory(
         times, np.stack([s.numbers for s in states]), np.stack([s.frac_coords for s in states]), np.stack([s.lattice for s in states])
     )
-    told = states[-1]
-    return Story(written, Crystal(told.numbers, told.frac_coords % 1.0, told.lattice), path, atoms)
+    described = states[-1]
+    return Story(written, Crystal(described.numbers, described.frac_coords % 1.0, described.lattice), path, atoms)
 
 
 def pair_histogram(crystal: Crystal, *, r_max: float = R_MAX, smear: float = SMEAR, n: int = 1401) -> tuple[np.ndarray, np.ndarray]:
@@ -249,8 +249,8 @@ def truth(story: Story, *, seed: int = 1, n_repeats: int = 3) -> Sameness:
         turn = rotation_matrix(rng.standard_normal(3), rng.uniform(0, math.pi))
         again = Crystal(story.written.numbers, story.written.frac_coords + rng.random(3), story.written.lattice @ turn.T)
         worst = max(worst, pair_difference(story.written, again))
-    difference = max(pair_difference(story.written, story.told), float(np.finfo(float).eps))
-    return Sameness(difference, worst, match_rms(story.told, story.written))
+    difference = max(pair_difference(story.written, story.described), float(np.finfo(float).eps))
+    return Sameness(difference, worst, match_rms(story.described, story.written))
 
 
 @dataclass(frozen=True)
@@ -361,7 +361,8 @@ def changed_numbers(story: Story) -> tuple[int, int]:
     When the number of atoms differs, everything beyond the shorter list counts as changed.
     """
     old, new = (
-        np.concatenate([c.lattice.ravel(), np.column_stack([c.numbers, c.frac_coords % 1.0]).ravel()]) for c in (story.written, story.told)
+        np.concatenate([c.lattice.ravel(), np.column_stack([c.numbers, c.frac_coords % 1.0]).ravel()])
+        for c in (story.written, story.described)
     )
     common = min(len(old), len(new))
     return int((np.abs(old[:common] - new[:common]) > 1e-6).sum()) + len(new) - common, len(new)

@@ -21,10 +21,10 @@ from core.figures.theme import LIGHT, Palette, rgba, styled
 def distance_figure(story: Story, *, palette: Palette = LIGHT) -> go.Figure:
     """Neighbours per atom and Å against distance: new description (filled), as written (line on top)."""
     figure = go.Figure()
-    r, told = pair_histogram(story.told, n=701)
+    r, described = pair_histogram(story.described, n=701)
     figure.add_scatter(
         x=r,
-        y=told,
+        y=described,
         name="as told to the model",
         mode="lines",
         line=dict(color=palette.sample, width=0),
@@ -76,7 +76,7 @@ def ladder_figure(
 
 def change_table(story: Story, before: Symmetry, after: Symmetry, same: Sameness) -> list[dict[str, str]]:
     """Rows for the page: what was written down, then what nature knows of."""
-    old, new = story.written, story.told
+    old, new = story.written, story.described
     n_old, n_new = 9 + 4 * old.n_atoms, 9 + 4 * new.n_atoms
     changed, _ = changed_numbers(story)
     matcher = "no match" if same.rms is None else f"match, rms {same.rms:.3f}"

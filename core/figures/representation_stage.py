@@ -9,7 +9,7 @@ from core.figures.crystal_payload import pack_crystals
 def payload(story: Story, before: Symmetry, after: Symmetry, *, lit: int | None = None) -> bytes:
     """Crystal-player payload; lit: number of the orbit that is lit at first, counted round again after the last one."""
     crystals = [story.written, story.path]
-    groups = [orbit_labels(before, story.written.n_atoms), orbit_labels(after, story.told.n_atoms)]
+    groups = [orbit_labels(before, story.written.n_atoms), orbit_labels(after, story.described.n_atoms)]
     names = [[f"{orbit.name}, {len(orbit.atoms)} in this cell" for orbit in found.orbits] for found in (before, after)]
     return pack_crystals(
         crystals,

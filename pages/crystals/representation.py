@@ -93,19 +93,19 @@ SCENES = [
 @st.cache_data(max_entries=64, max_size="64MB", show_spinner=False)
 def tell(**params):
     story = representation.sample(**params)
-    return story, representation.pair_difference(story.written, story.told)
+    return story, representation.pair_difference(story.written, story.described)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def groups(params, tolerance):
     story, _ = tell(**params)
-    return (representation.symmetry(story.written, tolerance), representation.symmetry(story.told, tolerance, keys=story.atoms))
+    return (representation.symmetry(story.written, tolerance), representation.symmetry(story.described, tolerance, keys=story.atoms))
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def judge(params):
     story, _ = tell(**params)
-    return representation.truth(story), representation.ladder(story.written), representation.ladder(story.told)
+    return representation.truth(story), representation.ladder(story.written), representation.ladder(story.described)
 
 
 stage, side = st.columns([2.5, 1], gap="medium")
@@ -128,10 +128,10 @@ with stage:
     page.exports(params | {"tolerance": values["tolerance"]})
     before, after = groups(params, values["tolerance"])
     deformed = any((values["a"], values["b"], values["c"], values["gamma"], values["jitter"], params["site"] and params["move"]))
-    volume = story.told.n_atoms / story.written.n_atoms
+    volume = story.described.n_atoms / story.written.n_atoms
     page.equation(
         {
-            "n": str(story.told.n_atoms),
+            "n": str(story.described.n_atoms),
             "permutation": "P" if values["shuffle"] else "1",
             "origin": number(values["origin"]),
             "rotation": rf"R_{{{number(values['rotation'])}^\circ}}",
@@ -164,7 +164,7 @@ with stage:
             name="change of the pair distances",
         )
     with files:
-        downloads(story.told)
+        downloads(story.described)
 
 kit.below_the_stage()
 changes, sites = st.columns([1.25, 1])

@@ -56,13 +56,13 @@ def test_wyckoff_positions_and_free_numbers(name):
 def test_a_description_changes_numbers_and_no_physics(name, cell):
     story = sample(structure=name, cell=cell, origin=0.37, rotation=51.0, shuffle=True, seed=3, n_frames=2)
     assert changed_numbers(story)[0] > 0
-    assert pair_difference(story.written, story.told) < ROUND_OFF
-    np.testing.assert_allclose(niggli_parameters(story.told), niggli_parameters(story.written), atol=1e-5)
-    before, after = symmetry(story.written), symmetry(story.told)
+    assert pair_difference(story.written, story.described) < ROUND_OFF
+    np.testing.assert_allclose(niggli_parameters(story.described), niggli_parameters(story.written), atol=1e-5)
+    before, after = symmetry(story.written), symmetry(story.described)
     assert (before.number, before.n_operations, before.free) == (after.number, after.n_operations, after.free)
     assert orbits(before) == orbits(after)
-    assert story.told.nearest_distance == pytest.approx(story.written.nearest_distance, abs=1e-9)
-    assert np.array_equal(story.told.numbers, story.written.numbers[story.atoms])
+    assert story.described.nearest_distance == pytest.approx(story.written.nearest_distance, abs=1e-9)
+    assert np.array_equal(story.described.numbers, story.written.numbers[story.atoms])
 
 
 def test_the_path_starts_as_written_and_keeps_the_crystal_while_it_turns():
@@ -111,9 +111,9 @@ def test_a_moved_atom_has_the_rms_that_arithmetic_gives():
 
 def test_jitter_makes_p1_and_a_tolerance_brings_the_group_back():
     story = sample(structure="perovskite SrTiO3", jitter=0.03, seed=5, n_frames=2)
-    steps = {tolerance: number for tolerance, number, _ in ladder(story.told)}
+    steps = {tolerance: number for tolerance, number, _ in ladder(story.described)}
     assert steps[0.001] == 1 and steps[0.3] == 221
-    assert symmetry(story.told, 0.001).free == 6 + 3 * 5
+    assert symmetry(story.described, 0.001).free == 6 + 3 * 5
     assert [number for _, number, _ in ladder(story.written)][:6] == [221] * 6
 
 
@@ -158,4 +158,4 @@ def test_every_built_in_crystal_can_be_told_in_every_cell():
     for name in STRUCTURES:
         for cell in CELLS[:4]:
             story = sample(structure=name, cell=cell, origin=0.1, n_frames=2)
-            assert pair_difference(story.written, story.told) < ROUND_OFF, (name, cell)
+            assert pair_difference(story.written, story.described) < ROUND_OFF, (name, cell)
