@@ -6,6 +6,7 @@ mistyped name are answered at once.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -33,6 +34,8 @@ INTERRUPTED, BROKEN_PIPE = 130, 141  # what a shell makes of the signals SIGINT 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit code. 2: refused, with words on stderr; 130: interrupted; 141: nobody reads the output any more."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal without Å gets a question mark, no error
     if arguments == ["--version"]:
         print(f"n2c {version()}")
         return 0

@@ -53,7 +53,7 @@ class Story:
 
 def load(structure: str) -> Crystal:
     """A built-in crystal by name, or the crystal of a CIF file by its text. Raises CrystalFileError, or KeyError for a name."""
-    return read_cif(structure) if "\n" in structure else STRUCTURES[structure]()
+    return read_cif(structure).crystal if "\n" in structure else STRUCTURES[structure]()
 
 
 def deform(

@@ -1,28 +1,17 @@
-"""Score predicted crystals against the true ones, by the protocol of DiffCSP.
-
-    python -m core.metrics.evaluation PRED.npz TRUTH.npz [--reference REF.npz] [--workers W] [--dev] [--limit N] [--json FILE]
-    python -m core.metrics.evaluation PRED.npz --reference REF.npz          (crystals made from nothing: there is no truth)
-
-Both files have the layout of core/structures/arrays.py. PRED holds K structures for each of TRUTH's, samples of one
-truth next to each other (as `core.commands.generate` writes them); every sample is scored and averaged.
+"""Predicted crystals against the true ones, by the protocol of DiffCSP, and crystals from nothing by themselves (`n2c evaluate`).
 
 A pair counts as matched when StructureMatcher(stol=0.5, angle_tol=10, ltol=0.3) finds a map; "filtered" also asks
 both sides to be valid (SMACT composition, distances of at least 0.5 Å, volume of at least 0.1 Å^3). The rate divides
-by all pairs, RMSE averages over the matches alone, so read the two together with the share of tight matches
-(rms < 0.15) and cRMSE, where a miss counts 0.5. Uniqueness is the share of predictions that no earlier prediction is the same
-as, novelty (with --reference, say the training data) the share that no crystal of the reference is the same as, by the same matcher.
+by all pairs, RMSE averages over the matches alone. Uniqueness is the share of predictions that no earlier prediction is the same
+as, novelty the share that no crystal of a reference is the same as, by the same matcher.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -31,7 +20,7 @@ from tqdm import tqdm
 from core.metrics.matching import first_of_kind, same
 from core.metrics.report import Report, Score, report, score
 from core.metrics.validity import composition_valid, structure_valid
-from core.structures.arrays import ArrayFileError, CrystalArrays, load_arrays
+from core.structures.arrays import ArrayFileError, CrystalArrays
 from core.structures.crystal import Crystal
 from core.structures.formula import reduced
 
@@ -157,42 +146,3 @@ def table(result: Report) -> str:
         ("true structures that are valid: ceiling of the filtered rate", f"{100 * result.truth_validity:.1f} %"),
     )
     return "\n".join(["| measure | value |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])
-
-
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m core.metrics.evaluation", description=__doc__.split("\n")[0])
-    parser.add_argument("predictions", type=Path)
-    parser.add_argument("truth", type=Path, nargs="?", help="the true crystals; absent for crystals made from nothing")
-    parser.add_argument("--reference", type=Path, help="known crystals: novelty is counted against them")
-    parser.add_argument("--dev", action="store_true", help="only the true structures marked dev")
-    parser.add_argument("--limit", type=int, help="only the first so many true structures")
-    parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--json", type=Path, help="also write the numbers here")
-    args = parser.parse_args(arguments)
-    try:
-        predictions = load_arrays(args.predictions)
-        made = [predictions.crystal(i) for i in range(len(predictions))]
-        found: dict[str, object] = {}
-        if args.truth:
-            truths = load_arrays(args.truth)
-            if args.dev:
-                if "dev" not in truths.columns:
-                    raise ArrayFileError(f"{args.truth}: no column named dev")
-                truths = truths.select(truths.columns["dev"].astype(bool))
-            truths = truths.select(np.arange(len(truths))[: args.limit])
-            result = evaluate(pairs(predictions, truths), workers=args.workers, progress=True)
-            print(table(result), end="\n\n")
-            found |= asdict(result)
-        reference = load_arrays(args.reference) if args.reference else None
-        counted = census(made, reference, workers=args.workers, progress=True)
-    except ValueError as error:  # ArrayFileError, or a structure that is none
-        print(error, file=sys.stderr)
-        return 2
-    print(census_table(counted))
-    if args.json:
-        args.json.write_text(json.dumps(found | asdict(counted), indent=1) + "\n")
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

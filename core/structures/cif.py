@@ -1,8 +1,12 @@
-"""Reading crystal files that strangers upload: bounded in size and work, and plain about what is wrong."""
+"""Reading crystal files that strangers have: bounded in size and work, and plain about what is wrong.
+
+One way in for everybody, the uploads of the pages and `n2c read`.
+"""
 
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from core.structures.crystal import Crystal
@@ -10,12 +14,38 @@ from core.structures.crystal import Crystal
 if TYPE_CHECKING:
     from pymatgen.io.cif import CifFile, CifParser
 
+MAX_BYTES = 1_000_000
+
 
 class CrystalFileError(ValueError):
     """The file cannot be used; the message says why in words meant for its owner."""
 
 
-def read_cif(text: str, *, max_atoms: int = 200, max_bytes: int = 1_000_000) -> Crystal:
+@dataclass(frozen=True)
+class CrystalReading:
+    """What a file says. notes: sentences for its owner about what was assumed or left out; empty when nothing was."""
+
+    crystal: Crystal
+    notes: tuple[str, ...] = ()
+
+
+def read_crystal(content: bytes) -> CrystalReading:
+    """The crystal of a file, from its bytes: a CIF file in UTF-8, with or without a byte order mark, or else in Latin-1.
+
+    Raises CrystalFileError for what is no text, and as `read_cif` does.
+    """
+    if len(content) > MAX_BYTES:
+        raise CrystalFileError(f"The file is larger than {MAX_BYTES / 1e6:g} MB.")
+    if b"\0" in content:
+        raise CrystalFileError("This is not a text file.")
+    try:
+        return read_cif(content.decode("utf-8-sig"))
+    except UnicodeDecodeError:
+        reading = read_cif(content.decode("latin-1"))
+        return CrystalReading(reading.crystal, (*reading.notes, "The text is not UTF-8; it was read as Latin-1."))
+
+
+def read_cif(text: str, *, max_atoms: int = 200, max_bytes: int = MAX_BYTES) -> CrystalReading:
     """The first structure of a CIF file, its cell as written in the file.
 
     Work is bounded before any symmetry is applied: size of the text, number of listed sites, and sites times
@@ -50,7 +80,7 @@ def read_cif(text: str, *, max_atoms: int = 200, max_bytes: int = 1_000_000) -> 
                 "several elements. Only fully ordered crystals can be shown."
             )
     try:
-        return Crystal.from_pymatgen(structure)
+        return CrystalReading(Crystal.from_pymatgen(structure))
     except (ValueError, AttributeError) as error:
         raise CrystalFileError(f"The crystal in this file cannot be used: {error}.") from error
 

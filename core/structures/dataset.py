@@ -1,21 +1,17 @@
-"""Prepare the benchmark's own files for training and scoring.
-
-    python -m core.structures.dataset prepare CSV OUT.npz [--dev N] [--workers W] [--primitive]
+"""Prepare the benchmark's own files for training and scoring (`n2c data prepare`).
 
 The splits of MP-20, Perov-5 and others are CSV files with the columns `material_id`, `cif` and some properties. They
 are published with CDVAE (https://github.com/txie-93/cdvae/tree/main/data: mp_20, perov_5, carbon_24) and with DiffCSP
 (https://github.com/jiaor17/DiffCSP/tree/main/data: also mpts_52), as train.csv, val.csv and test.csv of each.
 
 Each CIF becomes its Niggli-reduced cell in pymatgen's orientation (c along z, a in the xz plane), exactly as these
-codes prepare it. They keep the number of atoms of the file, and so does this command, unless `--primitive` is given.
+codes prepare it. They keep the number of atoms of the file, and so does this module, unless `primitive` is asked for.
 A row that cannot be read is named and left out.
 """
 
 from __future__ import annotations
 
-import argparse
 import csv
-import sys
 import warnings
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
@@ -81,8 +77,13 @@ def read_rows(path: Path) -> list[dict[str, str]]:
 def prepare(
     path: Path, out: Path, *, dev: int = 0, seed: int = 0, workers: int = 1, primitive: bool = False, progress: bool = True
 ) -> list[str]:
-    """Write OUT.npz; returns one line for each row that was left out. Raises CsvError, or when no row is good."""
+    """Write OUT.npz; returns one line for each row that was left out. dev: so many random rows are marked as held out.
+
+    Raises CsvError for a file that is none, when no row is good, or for more held-out rows than there are.
+    """
     rows = read_rows(path)
+    if dev >= max(len(rows), 1):
+        raise CsvError(f"{path}: {dev} of its {len(rows)} rows cannot be kept aside: nothing would be left to learn from")
     work = partial(_prepare_row, primitive=primitive)
     bar = partial(tqdm, total=len(rows), unit="crystal", disable=not progress)
     if workers > 1:
@@ -122,33 +123,3 @@ def _numbers(values: Iterable[str | None]) -> np.ndarray:
             return np.nan
 
     return np.array([number(text) for text in values], dtype=np.float32)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m core.structures.dataset",
-        description=__doc__.split("\n")[0],
-        epilog="Where the files are published: see the top of core/structures/dataset.py (the CDVAE and DiffCSP repositories on GitHub).",
-    )
-    commands = parser.add_subparsers(dest="command", required=True)
-    command = commands.add_parser("prepare", help="benchmark CSV -> OUT.npz")
-    command.add_argument("csv", type=Path)
-    command.add_argument("out", type=Path)
-    command.add_argument("--dev", type=int, default=0, help="mark so many random rows as held out")
-    command.add_argument("--seed", type=int, default=0, help="of the choice of held-out rows")
-    command.add_argument("--workers", type=int, default=1)
-    command.add_argument("--primitive", action="store_true", help="reduce each cell to its primitive one first")
-    args = parser.parse_args(arguments)
-    try:
-        bad = prepare(args.csv, args.out, dev=args.dev, seed=args.seed, workers=args.workers, primitive=args.primitive)
-    except (CsvError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 2
-    for line in bad:
-        print(f"left out: {line}", file=sys.stderr)
-    print(f"{args.out} written; {len(bad)} rows left out")
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

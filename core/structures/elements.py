@@ -1,7 +1,6 @@
 """Names of the elements, and fixed numbers about them, fed to the network so that little data goes a long way.
 
-    python -m core.structures.elements        writes assets/elements.npz anew from the installed pymatgen
-
+`n2c data elements` writes assets/elements.npz anew from the installed pymatgen.
 The table is an asset, so that a server or a worker that only draws and grows crystals need not load pymatgen.
 """
 
@@ -13,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from core.numerics.files import whole
 
 if TYPE_CHECKING:
     from pymatgen.core import Element
@@ -104,5 +105,7 @@ def _number(value: float | None) -> float:
     return float("nan") if value is None else float(value)
 
 
-if __name__ == "__main__":
-    np.savez_compressed(ASSET, features=build())
+def save(path: Path) -> None:
+    """Write the table; `path` is never half a file."""
+    with whole(path) as part, open(part, "wb") as file:
+        np.savez_compressed(file, features=build())

@@ -10,7 +10,7 @@ import streamlit as st
 from core.figures.theme import typeset
 from core.metrics.comparison import Comparison
 from core.metrics.matching import MISS, TIGHT
-from core.structures.cif import CrystalFileError, read_cif
+from core.structures.cif import CrystalFileError, read_crystal
 from core.structures.crystal import Crystal, CrystalTrajectory
 
 
@@ -75,7 +75,10 @@ def own_crystal(title: str = "Compare with your own crystal", label: str = "A CI
     if not file:
         return {}
     try:
-        return {"your crystal": read_cif(file.getvalue().decode("utf-8", "replace"))}
+        reading = read_crystal(file.getvalue())
     except CrystalFileError as error:
         st.error(f"{file.name}: {error}", icon=":material/error:")
         return {}
+    for note in reading.notes:
+        st.info(f"{file.name}: {note}", icon=":material/info:")
+    return {"your crystal": reading.crystal}

@@ -1,6 +1,6 @@
 """The prototypes that need no download: AFLOW's, which pymatgen carries, and the crystals built in code.
 
-    python -m core.generator.baselines.library        writes assets/models/prototypes.npz anew from the installed pymatgen
+`n2c data prototypes` writes assets/models/prototypes.npz anew from the installed pymatgen.
 
 Source: Mehl et al. 2017, The AFLOW Library of Crystallographic Prototypes (J. Mater. Res. 136, S1), through
 `pymatgen.analysis.prototypes`. Each enters as its primitive cell and, where that is another number of atoms, as the cell
@@ -98,7 +98,3 @@ def build() -> CrystalArrays:
 def _name(tags: dict[str, str]) -> str:
     """The mineral, else the Strukturbericht symbol, else AFLOW's own label; pymatgen writes an absent one as "None"."""
     return next(tags[key] for key in ("mineral", "strukturbericht", "aflow") if tags[key] not in (None, "None"))
-
-
-if __name__ == "__main__":
-    build().save(ASSET)

@@ -31,6 +31,7 @@ from core.generator.weights import load_weights, save_weights
 from core.metrics.evaluation import evaluate
 from core.numerics.randomness import seeded
 from core.numerics.training import CheckpointError, Trainer, TrainingPlan
+from core.structures.arrays import ArrayFileError
 from core.structures.crystal import Crystal
 
 
@@ -175,6 +176,8 @@ def train(
     """
     arrays = load_pool(data, sizes.max_atoms)
     dev = arrays.dev
+    if n_probe and not dev.any():
+        raise ArrayFileError(f"{data}: no row is marked dev, and a probe grows such crystals")
     with seeded(config.seed):
         network = Denoiser(sizes)
     if init is not None:

@@ -1,6 +1,4 @@
-"""Measure trained weights on the held-out crystals and put them, with a model card, where the app looks.
-
-    python -m core.generator.training.publish RUN_DIR/model.safetensors --data POOL.npz --model mp20 [--steps N ...] [--de-novo N]
+"""Measure trained weights on the held-out crystals and put them, with a model card, where the app looks (`n2c publish`).
 
 One sample for each crystal marked `dev` (never trained on), scored by core/metrics/evaluation.py. The numbers go into
 the header of assets/models/<model>_<kind>.safetensors, from which the page reads them, and into <model>_<kind>.md.
@@ -8,26 +6,29 @@ the header of assets/models/<model>_<kind>.safetensors, from which the page read
 
 from __future__ import annotations
 
-import argparse
 import platform
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
-import torch
 from tqdm import tqdm
 
 from core.generator.cell_contents import cell_content, draw_sizes, with_species
-from core.generator.registry import FOLDER, KINDS, MODELS, Model, load_composition_model
+from core.generator.registry import KINDS, MODELS, Model, load_composition_model
 from core.generator.sampling.best_of import sample_cells
 from core.generator.sampling.config import METHODS, SamplerConfig
+from core.generator.training.data import load_pool
 from core.generator.weights import load_reranker, load_weights, n_parameters, save_weights
 from core.metrics.evaluation import census, evaluate, table
 from core.metrics.report import Report
 from core.metrics.validity import read_out
-from core.structures.arrays import CrystalArrays, load_arrays
+from core.structures.arrays import CrystalArrays
 from core.structures.crystal import Crystal
+
+
+class PublishError(ValueError):
+    """Weights, data and settings that cannot be measured together; the message says why."""
 
 
 def measure(model: Model, truths: list[Crystal], *, settings: SamplerConfig, seed: int, workers: int) -> tuple[Report, dict]:
@@ -153,63 +154,64 @@ def _rounded(result: Report) -> dict:
     return {name: round(value, 4) if isinstance(value, float) else value for name, value in asdict(result).items()}
 
 
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m core.generator.training.publish", description=__doc__.split("\n")[0])
-    parser.add_argument("weights", type=Path)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--model", choices=sorted(MODELS), required=True)
-    parser.add_argument("--limit", type=int, help="only the first so many held-out crystals")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--workers", type=int, default=1)
-    for name, kind in SamplerConfig.__annotations__.items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=float if kind == "float" else int)
-    parser.add_argument("--de-novo", type=int, help="also make so many crystals from nothing and judge them")
-    parser.add_argument("--data-note", default="", help="where the data come from, for the card")
-    parser.add_argument("--training-note", default="", help="on what machine it was trained, for the card")
-    parser.add_argument("--folder", type=Path, default=FOLDER)
-    args = parser.parse_args(arguments)
-    torch.set_num_threads(1)
-    arrays = load_arrays(args.data)
-    dev = arrays.columns["dev"].astype(bool)
-    held_out = np.flatnonzero(dev)[: args.limit]
-    network, process, about = load_weights(args.weights)
-    chosen = {name: getattr(args, name) for name in SamplerConfig.__annotations__ if getattr(args, name) is not None}
-    settings = SamplerConfig(**chosen)
+def publish(
+    weights: Path,
+    data: Path,
+    model_name: str,
+    folder: Path,
+    *,
+    settings: SamplerConfig,
+    limit: int | None = None,
+    seed: int = 0,
+    workers: int = 1,
+    de_novo: int | None = None,
+    data_note: str = "",
+    training_note: str = "",
+) -> tuple[Report, Path]:
+    """Write the weights with their numbers, and the card, into `folder`; the report, and the path of the weights.
+
+    limit: only the first so many held-out crystals. de_novo: also make so many from nothing and judge them. The notes are for the card.
+    Raises ArrayFileError, WeightsError and ModelMissing for files that cannot be read, PublishError for what cannot be measured.
+    """
+    arrays = load_pool(data)
+    dev = arrays.dev
+    if not dev.any():
+        raise PublishError(f"{data}: no row is marked dev, and only such crystals can be measured on")
+    held_out = [arrays.crystal(i) for i in np.flatnonzero(dev)[:limit]]
+    network, process, about = load_weights(weights)
     about |= {
         "scoring": asdict(settings),
         "known": network.known.nonzero().flatten().tolist(),
         "atom_counts": (sizes := np.unique(arrays.num_atoms[~dev], return_counts=True))[0].tolist(),
         "size_shares": (sizes[1] / sizes[1].sum()).round(5).tolist(),
-        "data_note": args.data_note,
-        "training_note": args.training_note,
+        "data_note": data_note,
+        "training_note": training_note,
         "machine": platform.machine(),
     }
-    model = Model(args.model, network, process, about, load_reranker(args.weights, network))
+    model = Model(model_name, network, process, about, load_reranker(weights, network))
     if model.kind == "flow":
-        model = replace(model, composition_model=load_composition_model(args.model))
-    result, extra = measure(model, [arrays.crystal(i) for i in held_out], settings=settings, seed=args.seed, workers=args.workers)
-    default = replace(settings, candidates=1, rounds=1) if model.kind == "flow" else METHODS["ancestral"]
-    plain, plain_extra = measure(model, [arrays.crystal(i) for i in held_out], settings=default, seed=args.seed, workers=args.workers)
+        if settings.eta or settings.corrector:
+            raise PublishError("a flow has no fresh noise and no Langevin corrector: eta and corrector are of diffusion models")
+        model = replace(model, composition_model=load_composition_model(model_name))
+    if de_novo and not model.de_novo:
+        raise PublishError(f"the {KINDS[model.kind]} model {model_name} needs a formula: it cannot make crystals from nothing")
+    result, extra = measure(model, held_out, settings=settings, seed=seed, workers=workers)
+    default = replace(settings, candidates=1, n_refinements=0) if model.kind == "flow" else METHODS["ancestral"]
+    plain, plain_extra = measure(model, held_out, settings=default, seed=seed, workers=workers)
     about |= {
         "dev": _rounded(result) | extra,
         "plain": _rounded(plain) | plain_extra | {"steps": default.steps},
         "reference": reference_histograms(arrays.select(~dev)),
     }
-    if args.de_novo:
+    if de_novo:
         about["de_novo"] = asdict(
             settings if model.kind == "flow" else replace(METHODS["ancestral"], steps=100, species_temperature=settings.species_temperature)
         )
-        cells = with_species(model, [cell_content(model, n) for n in draw_sizes(model, args.de_novo, seed=args.seed)], seed=args.seed)
-        made = sample_cells(model, cells, SamplerConfig(**about["de_novo"]), seed=args.seed)
-        about["de_novo_census"] = asdict(census([path.final for path in made], arrays.select(~dev), workers=args.workers, progress=True))
-    args.folder.mkdir(parents=True, exist_ok=True)
-    save_weights(
-        args.folder / f"{args.model}_{model.kind}.safetensors", network.config, process, network.state_dict(), about, model.reranker
-    )
-    (args.folder / f"{args.model}_{model.kind}.md").write_text(card(model, result))
-    print(table(result))
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
+        cells = with_species(model, [cell_content(model, n) for n in draw_sizes(model, de_novo, seed=seed)], seed=seed)
+        made = sample_cells(model, cells, SamplerConfig(**about["de_novo"]), seed=seed)
+        about["de_novo_census"] = asdict(census([path.final for path in made], arrays.select(~dev), workers=workers, progress=True))
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{model_name}_{model.kind}.safetensors"
+    save_weights(path, network.config, process, network.state_dict(), about, model.reranker)
+    path.with_suffix(".md").write_text(card(model, result))
+    return result, path

@@ -3,7 +3,8 @@ import pytest
 from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Lattice, Structure
 
-from core.metrics.evaluation import census, evaluate, main, pairs
+from core.cli import main
+from core.metrics.evaluation import census, evaluate, pairs
 from core.metrics.matching import first_of_kind, match_rms
 from core.metrics.report import Score, report, score
 from core.metrics.validity import composition_valid, structure_valid
@@ -131,11 +132,11 @@ def test_evaluate_command(tmp_path, capsys):
     truth, prediction = tmp_path / "t.npz", tmp_path / "p.npz"
     from_crystals([PEROVSKITE, rocksalt()], dev=[False, True]).save(truth)
     from_crystals([moved(PEROVSKITE, 4, [0.05, 0, 0]), PEROVSKITE, rocksalt(), rocksalt()]).save(prediction)
-    assert main([str(prediction), str(truth), "--workers", "2", "--json", str(tmp_path / "r.json")]) == 0
+    assert main(["evaluate", str(prediction), str(truth), "--workers", "2", "--json", str(tmp_path / "r.json")]) == 0
     printed = capsys.readouterr().out
     assert "| match rate, filtered | 100.0 % |" in printed and "| pairs | 4 |" in printed
     assert (tmp_path / "r.json").exists()
-    assert main([str(prediction), str(truth), "--dev"]) == 2
+    assert main(["evaluate", str(prediction), str(truth), "--dev"]) == 2
     assert "same order" in capsys.readouterr().err
 
 
@@ -157,7 +158,9 @@ def test_census_by_hand(tmp_path, capsys):
     assert result.valid_unique_novel == 0.25 and np.isnan(census(made).novelty)
     from_crystals(made).save(tmp_path / "made.npz")
     from_crystals([again]).save(tmp_path / "known.npz")
-    assert main([str(tmp_path / "made.npz"), "--reference", str(tmp_path / "known.npz"), "--json", str(tmp_path / "r.json")]) == 0
+    assert (
+        main(["evaluate", str(tmp_path / "made.npz"), "--reference", str(tmp_path / "known.npz"), "--json", str(tmp_path / "r.json")]) == 0
+    )
     assert "| unique | 75.0 % |" in capsys.readouterr().out
     with pytest.raises(ArrayFileError, match="no structures"):
         census([])

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from pymatgen.core import Lattice, Structure
 
+from core.cli import main
 from core.metrics.matching import match_rms
 from core.structures.arrays import ArrayFileError, CrystalArrays, from_crystals, load_arrays
 from core.structures.crystal import Crystal
-from core.structures.dataset import CsvError, main, prepare
+from core.structures.dataset import CsvError, prepare
 
 ROCKSALT = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.64), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
 PEROVSKITE = Structure(
@@ -57,16 +58,16 @@ def test_cells_are_reduced_and_canonical(benchmark_csv, tmp_path):
 
 
 def test_primitive_on_request(benchmark_csv, tmp_path):
-    assert main(["prepare", str(benchmark_csv), str(tmp_path / "p.npz"), "--primitive"]) == 0
+    assert main(["data", "prepare", str(benchmark_csv), str(tmp_path / "p.npz"), "--primitive"]) == 0
     assert load_arrays(tmp_path / "p.npz").num_atoms.tolist() == [2, 5, 2]
 
 
 def test_command_names_what_is_wrong(tmp_path, capsys):
     wrong = tmp_path / "wrong.csv"
     wrong.write_text("material_id,structure\n1,x\n")
-    assert main(["prepare", str(wrong), str(tmp_path / "o.npz")]) == 2
+    assert main(["data", "prepare", str(wrong), str(tmp_path / "o.npz")]) == 2
     assert "no column named cif" in capsys.readouterr().err
-    assert main(["prepare", str(tmp_path / "absent.csv"), str(tmp_path / "o.npz")]) == 2
+    assert main(["data", "prepare", str(tmp_path / "absent.csv"), str(tmp_path / "o.npz")]) == 2
     wrong.write_text("material_id,cif\n1,nonsense\n")
     with pytest.raises(CsvError, match="none of its 1 rows"):
         prepare(wrong, tmp_path / "o.npz", progress=False)
