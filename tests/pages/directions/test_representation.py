@@ -29,3 +29,14 @@ def test_representation_a_good_file_is_shown():
     visit.app.file_uploader(key="upload").set_value(("mine.cif", STRUCTURES["rutile TiO2"]().to_cif().encode(), "text/plain")).run()
     assert visit.failures == [] and not visit.app.error
     assert any("P4_2/mnm" in str(table.value.to_numpy()) for table in visit.app.table)
+    assert not any("mine.cif" in note.value for note in visit.app.info)
+
+
+def test_representation_says_how_an_odd_file_was_read():
+    """The notes of `n2c read` are those of the page."""
+    from core.structures.builtin import STRUCTURES
+
+    visit = Visit(find("representation"))
+    file = ("müller.cif", ("# Müller\n" + STRUCTURES["rutile TiO2"]().to_cif()).encode("latin-1"), "text/plain")
+    visit.app.file_uploader(key="upload").set_value(file).run()
+    assert visit.failures == [] and any("müller.cif: " in note.value and "Latin-1" in note.value for note in visit.app.info)
