@@ -27,7 +27,7 @@ lint: $(VENV)/.test
 wheel: $(VENV)/.app $(VENDOR)
 	@test -s $(VENDOR) || { echo "the 3-D engine is missing: npm fetches it, then run make wheel again"; exit 1; }
 	rm -rf build dist
-	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
+	$(BIN)/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
 
 $(VENV)/.app: requirements.txt pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info < (3, 13), "Python 3.11 or 3.12 is needed: make PYTHON=python3.11"'

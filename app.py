@@ -1,6 +1,6 @@
 """From Noise to Crystals: entry point. Run it with `make run`, `n2c run` or `streamlit run app.py`.
 
-Streamlit imports this file once, as the module `app`, when the server starts, and runs it as `__main__` for every reader.
+Streamlit imports this file once, when the server starts, because of the `app` at its end, and runs it as `__main__` for every reader.
 """
 
 from pathlib import Path
@@ -31,8 +31,8 @@ def show() -> None:
     page.run()
 
 
-if __name__ == "app":
+if __name__ == "__main__":
+    show()
+else:
     server.prepare()
     app = st.App(__file__)
-else:
-    show()

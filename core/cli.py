@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except SystemExit as end:  # argparse has shown the help, or said what is wrong
-        return end.code
+        return end.code if isinstance(end.code, int) else REFUSED
     except KeyboardInterrupt:
         print(f"n2c {arguments[0]}: stopped", file=sys.stderr)
         return INTERRUPTED

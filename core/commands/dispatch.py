@@ -24,18 +24,17 @@ def dispatch(prog: str, summary: str, table: Table, arguments: Sequence[str], mo
 
     more: what the help says below the table.
     """
-    match list(arguments):
-        case []:
-            print(usage(prog, summary, table, more), end="", file=sys.stderr)
-            return REFUSED
-        case ["--help" | "-h" | "help", *_]:
-            print(usage(prog, summary, table, more), end="")
-            return 0
-        case [name, *_] if name not in table:
-            near = difflib.get_close_matches(name, table, 1)
-            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(table)}."
-            print(f"{prog}: there is no command {name!r}; {hint}", file=sys.stderr)
-            return REFUSED
-        case [name, *rest]:
-            module, _, function = table[name][0].partition(":")
-            return getattr(importlib.import_module(f"core.commands.{module}"), function or "main")(rest)
+    if not arguments:
+        print(usage(prog, summary, table, more), end="", file=sys.stderr)
+        return REFUSED
+    name, *rest = arguments
+    if name in ("--help", "-h", "help"):
+        print(usage(prog, summary, table, more), end="")
+        return 0
+    if name not in table:
+        near = difflib.get_close_matches(name, table, 1)
+        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(table)}."
+        print(f"{prog}: there is no command {name!r}; {hint}", file=sys.stderr)
+        return REFUSED
+    module, _, function = table[name][0].partition(":")
+    return getattr(importlib.import_module(f"core.commands.{module}"), function or "main")(rest)

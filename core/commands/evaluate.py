@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise CommandError(f"{'--dev' if args.dev else '--limit'} chooses among the true structures, and none are given")
     if args.json:
         keep_inputs(args.json, [args.predictions, args.truth, args.reference])
-    found = {}
+    found: dict[str, float] = {}
     with refusing(ValueError):  # ArrayFileError, or a structure that is none
         predictions = load_arrays(args.predictions)
         made = [predictions.crystal(i) for i in range(len(predictions))]

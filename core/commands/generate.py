@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from tqdm import tqdm
 
@@ -18,6 +19,7 @@ from core.generator.baselines.library import open_library
 from core.generator.cell_contents import cell_content, draw_sizes, with_species
 from core.generator.predict import answer_by_prototype, answer_by_refinement, load_ranker, load_selector
 from core.generator.registry import FOLDER, MODELS, PRECISIONS, Model, ModelMissing, in_precision, load_model
+from core.generator.sampling.best_of import Progress
 from core.generator.sampling.config import FLOW, METHODS, SamplerConfig, from_stored, published_config
 from core.generator.sampling.parallel import sample_in_parallel
 from core.structures.arrays import ArrayFileError, from_crystals
@@ -186,7 +188,7 @@ def _answers(args: Namespace) -> list[Crystal]:
                 )
     for z in sorted({z for cell in cells for z in cell} - model.known):
         print(f"{symbol(z)} was not in the training data: {symbol(model.stand_in(z))} stood in for it.", file=sys.stderr)
-    return [Crystal(cell, one.frac_coords, one.lattice) for cell, one in zip(cells, made, strict=True)]
+    return [Crystal(np.array(cell), one.frac_coords, one.lattice) for cell, one in zip(cells, made, strict=True)]
 
 
 def _de_novo(args: Namespace) -> list[Crystal]:
@@ -199,7 +201,7 @@ def _de_novo(args: Namespace) -> list[Crystal]:
 
 
 @contextmanager
-def _bar():
+def _bar() -> Iterator[Progress]:
     """A progress function that draws a bar."""
     with tqdm(unit="step") as bar:
 

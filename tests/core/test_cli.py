@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from core import cli
-from core.commands import dispatch, train
+from core.commands import data, dispatch, train
 from core.commands.arguments import CommandError
 from core.version import version
 
@@ -21,8 +21,7 @@ from core import cli
 code = cli.main(sys.argv[1:])
 sys.exit(code if not set(sys.modules) & set({SLOW}) else "slow libraries were imported")
 """
-COMMANDS = [(name,) for name, (module, _) in cli.COMMANDS.items() if (ROOT / f"core/commands/{module}.py").exists()]
-COMMANDS += [("train", kind) for kind in train.KINDS]
+COMMANDS = [(name,) for name in cli.COMMANDS] + [("train", kind) for kind in train.KINDS] + [("data", kind) for kind in data.TABLES]
 
 
 def quickly(*arguments):
