@@ -66,7 +66,7 @@ class Job:
 def _die_with_parent(parent: int) -> None:
     """In a worker: leave when the server that started it is gone, however it went."""
 
-    def watch():
+    def watch() -> None:
         while os.getppid() == parent:
             time.sleep(1.0)
         os._exit(1)

@@ -27,7 +27,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import torch
@@ -165,11 +165,11 @@ def networks(n_atoms: int, *, flaw: str = "none", noise: float = 0.05, seed: int
     """
     small = reference_networks.build(n_atoms, flaw=flaw, seed=seed)
     if not generator:
-        return small
+        return dict(small)
     model = load_model(MODEL)
     t = min(max(math.log(noise / SIGMAS[0]) / math.log(SIGMAS[1] / SIGMAS[0]), 0.0), 1.0)
 
-    def denoiser(numbers, frac, lattice):
+    def denoiser(numbers: Tensor, frac: Tensor, lattice: Tensor) -> Tensor:
         cell = model.network.to_cell(numbers, lattice_to_vector(lattice.double())).to(frac)
         return model.network(numbers, frac, cell, torch.full((len(frac),), t)).coords @ lattice
 
@@ -251,8 +251,10 @@ def sample(
     *, prior_kind: str = "round", centred: bool = True, eta: float = 1.0, n_steps: int = 50, n_molecules: int = 1000, seed: int = 0
 ) -> dict[str, Trajectory]:
     """kernel -> molecules grown by it, both from the same noise; arguments and errors as in `rigid_molecule.sample`."""
-    settings = dict(prior_kind=prior_kind, centred=centred, eta=eta, n_steps=n_steps, n_molecules=n_molecules, seed=seed)
-    return {kernel: rigid_molecule.sample(kernel=kernel, **settings) for kernel in rigid_molecule.KERNELS}
+    run = partial(
+        rigid_molecule.sample, prior_kind=prior_kind, centred=centred, eta=eta, n_steps=n_steps, n_molecules=n_molecules, seed=seed
+    )
+    return {kernel: run(kernel=kernel) for kernel in rigid_molecule.KERNELS}
 
 
 def truth(trajectory: Trajectory) -> Truth:
@@ -277,7 +279,15 @@ def _built(name: str) -> Crystal:
     return STRUCTURES[name]()
 
 
-def _as(cell: Cell, *, numbers=None, frac=None, lattice=None, order=None, turn=None) -> Described:
+def _as(
+    cell: Cell,
+    *,
+    numbers: Tensor | None = None,
+    frac: Tensor | None = None,
+    lattice: Tensor | None = None,
+    order: Tensor | None = None,
+    turn: Tensor | None = None,
+) -> Described:
     described = Cell(*(old if new is None else new for old, new in ((cell.numbers, numbers), (cell.frac, frac), (cell.lattice, lattice))))
     return Described(
         described, torch.arange(len(cell.numbers)) if order is None else order, torch.eye(3, dtype=torch.float64) if turn is None else turn

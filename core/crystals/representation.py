@@ -16,7 +16,9 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypedDict, TypeVar
 
 import numpy as np
 
@@ -34,6 +36,9 @@ R_MAX, SMEAR = 7.0, 0.05  # Å: reach and width of the pair-distance histogram
 TOLERANCES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)  # Å, spglib's symprec
 
 
+Result = TypeVar("Result")
+
+
 class TooLarge(ValueError):
     """The cell asked for holds more atoms than can be drawn; the message says how many."""
 
@@ -49,6 +54,18 @@ class Story:
     described: Crystal
     path: CrystalTrajectory
     atoms: np.ndarray
+
+
+class Change(TypedDict):
+    """What `deform` does to a crystal."""
+
+    stretch: tuple[float, float, float]
+    gamma: float
+    site: int
+    move: float
+    direction: str
+    jitter: float
+    seed: int
 
 
 def load(structure: str) -> Crystal:
@@ -90,12 +107,14 @@ def cell_matrix(crystal: Crystal, cell: str, *, symprec: float = 0.01) -> np.nda
     "primitive" and "Niggli" ask spglib for the smallest cell that repeats within symprec; Niggli then reduces it.
     """
     if cell in ("primitive", "Niggli"):
-        found = _spglib("standardize_cell", crystal, symprec, to_primitive=True, no_idealize=True)
-        lattice = crystal.lattice if found is None else found[0]
-        if cell == "Niggli":
-            import spglib
+        import spglib
 
-            lattice = spglib.niggli_reduce(lattice)
+        found = _found(spglib.standardize_cell, crystal, symprec, to_primitive=True, no_idealize=True)
+        lattice = crystal.lattice if found is None else np.asarray(found[0])
+        if cell == "Niggli":
+            reduced = spglib.niggli_reduce(lattice)
+            assert reduced is not None, "a cell with a volume has a reduced one"
+            lattice = reduced
         matrix = lattice @ np.linalg.inv(crystal.lattice)
         denominator = max(1, round(1 / abs(np.linalg.det(matrix))))
         return np.round(matrix * denominator) / denominator
@@ -112,7 +131,8 @@ def choose_atoms(crystal: Crystal, matrix: np.ndarray) -> tuple[np.ndarray, np.n
     corners = np.array(np.meshgrid([0, 1], [0, 1], [0, 1])).reshape(3, -1).T @ matrix
     low, high = np.floor(corners.min(0)).astype(int) - 1, np.ceil(corners.max(0)).astype(int) + 1
     shifts = np.stack(np.meshgrid(*(np.arange(a, b + 1) for a, b in zip(low, high, strict=True)), indexing="ij"), -1).reshape(-1, 3)
-    chosen, places = [], np.empty((0, 3))
+    chosen: list[tuple[int, np.ndarray]] = []
+    places = np.empty((0, 3))
     home = crystal.frac_coords % 1.0
     whole = np.round(home - crystal.frac_coords).astype(int)
     tolerance = 0.1 / np.linalg.norm(matrix @ crystal.lattice, axis=1)  # of the new cell, 0.1 Å
@@ -158,7 +178,7 @@ def sample(
     if cell not in CELLS:
         raise ValueError(f"unknown cell {cell!r}; choose one of {', '.join(CELLS)}")
     written = load(structure)
-    change = dict(stretch=(a, b, c), gamma=gamma, site=site, move=move, direction=direction, jitter=jitter, seed=seed)
+    change: Change = dict(stretch=(a, b, c), gamma=gamma, site=site, move=move, direction=direction, jitter=jitter, seed=seed)
     final = deform(written, **change)
     matrix = cell_matrix(final, cell)
     n_atoms = round(written.n_atoms * abs(np.linalg.det(matrix)))
@@ -171,9 +191,9 @@ def sample(
     inverse, axis = np.linalg.inv(matrix), np.ones(3)
 
     def at(turned: float, shifted: float, deformed: float) -> Crystal:
-        part = {
+        part: Change = {
             **change,
-            "stretch": tuple(deformed * x for x in (a, b, c)),
+            "stretch": (deformed * a, deformed * b, deformed * c),
             "gamma": deformed * gamma,
             "move": deformed * move,
             "jitter": deformed * jitter,
@@ -244,7 +264,7 @@ class Sameness:
 
 def truth(story: Story, *, seed: int = 1, n_repeats: int = 3) -> Sameness:
     """Is it still the crystal as written? By its pair distances, and by the judge of the benchmarks."""
-    rng, worst = np.random.default_rng(seed), np.finfo(float).eps
+    rng, worst = np.random.default_rng(seed), float(np.finfo(float).eps)
     for _ in range(n_repeats):
         turn = rotation_matrix(rng.standard_normal(3), rng.uniform(0, math.pi))
         again = Crystal(story.written.numbers, story.written.frac_coords + rng.random(3), story.written.lattice @ turn.T)
@@ -295,17 +315,19 @@ def symmetry(crystal: Crystal, symprec: float = 0.01, *, keys: np.ndarray | None
     keys (N,): orbits come in the order of their smallest key (default: the place in the list of atoms).
     Everything is read off the standardised cell, so that a supercell or a slanted cell has the symmetry of its crystal.
     """
-    found = _spglib("get_symmetry_dataset", crystal, symprec)
-    keys = np.arange(crystal.n_atoms) if keys is None else np.asarray(keys)
-    if found is None:
-        orbits = tuple(Orbit(name, "a", 1, "1", (i,), 3, tuple(crystal.frac_coords[i] % 1.0)) for i, name in enumerate(crystal.symbols))
-        return Symmetry(1, "P1", 1, orbits, 6)
     import spglib
 
+    found = _found(spglib.get_symmetry_dataset, crystal, symprec)
+    keys = np.arange(crystal.n_atoms) if keys is None else np.asarray(keys)
+    if found is None:
+        alone = tuple(Orbit(name, "a", 1, "1", (i,), 3, tuple(crystal.frac_coords[i] % 1.0)) for i, name in enumerate(crystal.symbols))
+        return Symmetry(1, "P1", 1, alone, 6)
     group = spglib.get_symmetry_from_database(found.hall_number)
+    assert group is not None, f"spglib found setting {found.hall_number} but does not know it"
     rotations, translations = group["rotations"], group["translations"]
     places = dict(zip(found.std_mapping_to_primitive.tolist(), found.std_positions, strict=True))
-    names, orbits = crystal.symbols, []
+    names = crystal.symbols
+    orbits: list[Orbit] = []
     for first in dict.fromkeys(found.crystallographic_orbits.tolist()):
         atoms = np.flatnonzero(found.crystallographic_orbits == first)
         standard = places[int(found.mapping_to_primitive[atoms[0]])]
@@ -340,10 +362,12 @@ def free_lattice_numbers(rotations: np.ndarray) -> int:
 
 def ladder(crystal: Crystal) -> list[tuple[float, int, str]]:
     """(tolerance, number, name) of the space group found at each of TOLERANCES."""
+    import spglib
+
     return [
         (tolerance, found.number, found.international) if found is not None else (tolerance, 1, "P1")
         for tolerance in TOLERANCES
-        for found in [_spglib("get_symmetry_dataset", crystal, tolerance)]
+        for found in [_found(spglib.get_symmetry_dataset, crystal, tolerance)]
     ]
 
 
@@ -372,14 +396,12 @@ def _ease(share: float) -> float:
     return 0.5 - 0.5 * math.cos(math.pi * share)
 
 
-def _spglib(function: str, crystal: Crystal, symprec: float, **options):
-    """Call spglib; None when it finds nothing, whatever way it says so."""
-    import spglib
-
+def _found(function: Callable[..., Result | None], crystal: Crystal, symprec: float, **options: bool) -> Result | None:
+    """Call spglib's `function`; None when it finds nothing, whatever way it says so."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return getattr(spglib, function)((crystal.lattice, crystal.frac_coords % 1.0, crystal.numbers), symprec=symprec, **options)
+            return function((crystal.lattice, crystal.frac_coords % 1.0, crystal.numbers), symprec=symprec, **options)
         except Exception:  # its error types changed between versions
             return None
 

@@ -145,7 +145,7 @@ def freeze(
     2); the first corrects the prior as well but leaves the last state as predicted.
     """
 
-    def corrected(x, sigma):
+    def corrected(x: Tensor, sigma: float) -> Tensor:
         return langevin(x, sites.score(x, sigma, n_images=n_images), sigma, torch.randn(x.shape, generator=generator), size=size)
 
     yield x
@@ -275,7 +275,8 @@ def same_law(*, sites: str, sigma: float, n_particles: int = 2000, seed: int = 0
     site = torch.multinomial(law.shares, n_particles, replacement=True, generator=generator)
     wrapped = wrap(law.means[site] + sigma * torch.randn(n_particles, 2, generator=generator))
     numbers = law.uniforms(n_particles, generator)
-    return tuple(two_sample(wrapped, law.draw(*numbers, sigma, n_images=n_images)) for n_images in (None, 0))
+    whole, cut = (two_sample(wrapped, law.draw(*numbers, sigma, n_images=n_images)) for n_images in (None, 0))
+    return whole, cut
 
 
 def jump(sigma: float, n_images: int) -> float:

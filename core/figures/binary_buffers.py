@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import struct
 import zlib
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -12,10 +13,11 @@ import numpy as np
 class BinaryBuffers:
     """Collects arrays and remembers where each begins."""
 
-    def __init__(self):
-        self._parts, self._size = [], 0
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self._size = 0
 
-    def add(self, array: np.ndarray, *, deflate: bool = False, pack: str = "", shape=None) -> dict:
+    def add(self, array: np.ndarray, *, deflate: bool = False, pack: str = "", shape: Sequence[int] | None = None) -> dict:
         raw = np.ascontiguousarray(array).tobytes()
         raw = zlib.compress(raw, 1) if deflate else raw
         spec = {"at": self._size, "bytes": len(raw), "type": pack or array.dtype.str[1:], "shape": list(shape or array.shape)}
@@ -41,9 +43,8 @@ class BinaryBuffers:
 
 def read_block(body: memoryview, spec: dict) -> np.ndarray:
     """The array that `Blocks.add` or `add_pairs` described with `spec`."""
-    raw = body[spec["at"] : spec["at"] + spec["bytes"]]
-    if spec.get("deflate"):
-        raw = zlib.decompress(raw)
+    packed = body[spec["at"] : spec["at"] + spec["bytes"]]
+    raw = zlib.decompress(packed) if spec.get("deflate") else packed
     if spec["type"] == "xy12":
         three = np.frombuffer(raw, "u1").reshape(-1, 3).astype("u2")
         codes = np.stack([three[:, 0] | ((three[:, 1] & 15) << 8), (three[:, 1] >> 4) | (three[:, 2] << 4)], axis=-1)

@@ -279,7 +279,7 @@ def matched(copies: Copies) -> tuple[Exact, Exact]:
     demons = [exact(levels, Ensemble("NVE", n=n, total=total)) for total in range(low, high + 1)]
     demon = min(demons, key=lambda e: abs(e.U - sums.U))
 
-    def gap(log_kT):
+    def gap(log_kT: float) -> float:
         return exact(levels, Ensemble("NVT", n=n, kT=math.exp(log_kT))).U - demon.U
 
     ends = math.log(0.02), math.log(1e4)

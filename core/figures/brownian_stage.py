@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 
 from core.figures.payload import Panel, pack_player
@@ -30,9 +32,9 @@ def payload(trajectory: Trajectory, *, sigma: float, length: str = "", time: str
     half = WIDTHS * float(variance(times[-1], sigma)) ** 0.5
     x_label, y_label, t_label = (f"{name} / {unit}" if unit else name for name, unit in (("x", length), ("y", length), ("t", time)))
     edge_to_edge = _exact(torch.linspace(-half, half, 129), times, sigma).float()
-    common = dict(title=title, name="walkers", role="sample")
+    walkers = partial(Panel, trajectory.positions, title=title, name="walkers", role="sample")
     if trajectory.dim == 1:
-        panel = Panel(trajectory.positions, density=_exact(_cells(half, 160), times, sigma).float(), marginals_exact=edge_to_edge, **common)
+        panel = walkers(density=_exact(_cells(half, 160), times, sigma).float(), marginals_exact=edge_to_edge)
         return pack_player(
             [panel],
             times=times,
@@ -44,9 +46,7 @@ def payload(trajectory: Trajectory, *, sigma: float, length: str = "", time: str
             alt=f"{trajectory.n_particles} walkers start at zero and fan out; their histogram turns into a bell.",
         )
     cells = _exact(_cells(half, 56), times, sigma).float()
-    panel = Panel(
-        trajectory.positions, density=cells[:, :, None] * cells[:, None, :], marginals_exact=(edge_to_edge, edge_to_edge), **common
-    )
+    panel = walkers(density=cells[:, :, None] * cells[:, None, :], marginals_exact=(edge_to_edge, edge_to_edge))
     return pack_player(
         [panel],
         times=times,

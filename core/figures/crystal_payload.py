@@ -167,7 +167,7 @@ def unpack_crystals(payload: bytes) -> UnpackedCrystals:
         numbers = read(spec["numbers"], "u1", (spec["numbers_frames"], n))
         crystals.append(
             CrystalTrajectory(
-                clock[:frames] if frames > 1 else [0.0],
+                clock[:frames] if frames > 1 else np.zeros(1),
                 np.broadcast_to(numbers, (frames, n)),
                 read(spec["coords"], "<u2", (frames, n, 3)) / LEVELS,
                 read(spec["lattice"], "<f4", (frames, 3, 3)),

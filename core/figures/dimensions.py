@@ -104,7 +104,7 @@ def cost_figure(found: Census, *, d: int, per_axis: int, wide: float, palette: P
 def place_figure(found: Census, *, d: int, eps: float, n_points: int, palette: Palette = LIGHT) -> go.Figure:
     """Peel of a ball, nearest over farthest, width of the Gaussian's shell: exact lines with what was counted."""
     figure = go.Figure()
-    curves = (
+    curves: tuple[tuple[str, str, np.ndarray, Sequence[Count | Average], str], ...] = (
         (f"volume in the outer {eps:.0%}", "solid", dimensions.peel_share(LINE, eps), found.peel, "circle"),
         (f"nearest / farthest of {n_points:,}", "dash", dimensions.nearest_share(LINE, n_points), found.nearest, "diamond"),
         ("shell width / radius", "dot", dimensions.shell_width(LINE), found.shell, "square"),

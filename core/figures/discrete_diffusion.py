@@ -139,10 +139,10 @@ def words_figure(
         name=f"exact, one step: {100 * one_step:.2g} %",
         marker=dict(color=palette.exact, size=13, symbol="diamond-open", line_width=2.5),
     )
-    share = {steps: share for steps, share, _ in curves[chosen[0]]}[chosen[1]]
+    height = {steps: share for steps, share, _ in curves[chosen[0]]}[chosen[1]]
     figure.add_scatter(
         x=[chosen[1]],
-        y=[100 * share],
+        y=[100 * height],
         mode="markers",
         showlegend=False,
         hoverinfo="skip",

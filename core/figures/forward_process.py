@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import TypedDict
+
 import numpy as np
 import plotly.graph_objects as go
 import torch
@@ -15,11 +18,19 @@ SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "star")
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 
 
-def _lines(chosen: str, palette: Palette):
+class Line(TypedDict):
+    """How Plotly draws a curve."""
+
+    color: str
+    width: float
+    dash: str
+
+
+def _lines(chosen: str, palette: Palette) -> Iterator[tuple[str, Line]]:
     """(name, line) of every clock: the chosen one thick and last, so that it lies on top."""
     for i, name in sorted(enumerate(CLOCKS), key=lambda pair: pair[1] == chosen):
         here = name == chosen
-        yield name, dict(color=palette.noise if not here else palette.accent, width=3.2 if here else 1.4, dash=DASHES[i])
+        yield name, Line(color=palette.noise if not here else palette.accent, width=3.2 if here else 1.4, dash=DASHES[i])
 
 
 def clock_key(chosen: str, *, palette: Palette = LIGHT) -> list[tuple[str, str, str, float]]:
@@ -56,7 +67,7 @@ def schedule_figures(chosen: str, variant: str, *, t_end: float = 1.0, palette: 
 
 def collapse_figures(result: Collapse, chosen: str, variant: str, *, palette: Palette = LIGHT) -> list[go.Figure]:
     """Relative entropy to the Gaussian: against t a bundle of curves, against log-SNR one curve, with the largest deviation."""
-    drawn = []
+    drawn: list[go.Figure] = []
     for x, curves, title in (
         (result.times, result.in_time, "time t: six speeds"),
         (result.log_snr, result.on_path, f"log-SNR: one {variant} path"),

@@ -26,8 +26,8 @@ def _exact(dataset: str) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
     density = get_dataset(dataset)
     grid = cell_centres(BOUNDS, CELLS)
     line = torch.linspace(-HALF, HALF, 161)[:, None]
-    marginals = tuple(density.marginal(axis).log_prob(line).exp()[None].numpy() for axis in (0, 1))
-    return density.log_prob(grid).exp().reshape(1, CELLS, CELLS).numpy(), marginals
+    of_x, of_y = (density.marginal(axis).log_prob(line).exp()[None].numpy() for axis in (0, 1))
+    return density.log_prob(grid).exp().reshape(1, CELLS, CELLS).numpy(), (of_x, of_y)
 
 
 def moments(runs: Mapping[str, Trajectory], clock: str) -> torch.Tensor:

@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from core.figures.theme import LIGHT, Palette, band, styled
-from core.learning.guidance import PATH, Gap, Sweep
+from core.learning.guidance import PATH, Gap, Quality, Sweep
 
 MOST_NINES = 4.5
 
@@ -37,7 +37,7 @@ def tradeoff_figure(found: Sweep, *, palette: Palette = LIGHT) -> go.Figure:
     Fidelity is drawn by the number of its nines, -log10(1 - fidelity), held at MOST_NINES.
     """
 
-    def nines(q):
+    def nines(q: Quality) -> float:
         return min(-math.log10(max(1 - q.fidelity, 1e-300)), MOST_NINES)
 
     figure = go.Figure()
@@ -90,6 +90,6 @@ def gap_figure(found: Gap, *, guide: str, palette: Palette = LIGHT) -> go.Figure
     times = [0.01, 0.03, 0.1, 0.3, 1.0]
     styled(figure, palette, x_title="time t (0 data, 1 noise)", y_title="r.m.s., in units of 1/σ")
     figure.update_xaxes(type="log", tickvals=[PATH.noise_ratio(t) for t in times], ticktext=[f"{t:g}" for t in times])
-    top = float(max(found.gap.max(), found.source.abs().max(), 0.1))
+    top = max(float(found.gap.max()), float(found.source.abs().max()), 0.1)
     figure.update_yaxes(range=[min(1.1 * float(np.minimum(found.source.numpy(), 0).min()), -0.02 * top), 1.08 * top])
     return figure

@@ -31,16 +31,16 @@ def payload(dataset: str, label: int, gamma: float, guide: str, guided: Trajecto
     data, tilt = guidance.get_labelled(dataset), guidance.tilt(dataset, label, gamma)
     field = guidance.field(dataset, label, gamma, guide)
     cells, places = cell_centres(BOUNDS, CELLS), cell_centres(BOUNDS, ARROWS)
-    left, right, fields, wanted = [], [], [], []
+    lefts, rights, fields, wanted = [], [], [], []
     for t in times[keys].tolist():
         law, noised = data.density.diffused(PATH, t), tilt.diffused(PATH, t)
-        left.append(_normalised(law.log_prob(cells) + gamma * data.log_class(cells, label, law)))
-        right.append(noised.fields(*[_axis(CELLS)] * 2)[0].float())
+        lefts.append(_normalised(law.log_prob(cells) + gamma * data.log_class(cells, label, law)))
+        rights.append(noised.fields(*[_axis(CELLS)] * 2)[0].float())
         fields.append(field(places, t))
         p, px, py = noised.fields(*[_axis(ARROWS)] * 2)
         wanted.append(torch.stack([px, py], -1).div(p.clamp_min(1e-300)[..., None]).float())
-    left, right = (torch.stack(rows).reshape(-1, CELLS, CELLS)[held] for rows in (left, right))
-    fields, wanted = (torch.stack(rows).reshape(-1, ARROWS, ARROWS, 2)[held] for rows in (fields, wanted))
+    left, right = (torch.stack(rows).reshape(-1, CELLS, CELLS)[held] for rows in (lefts, rights))
+    walked, promise = (torch.stack(rows).reshape(-1, ARROWS, ARROWS, 2)[held] for rows in (fields, wanted))
     cell = 2 * HALF / CELLS
     marginals = right.sum(1) * cell, right.sum(2) * cell
     panels = [
@@ -50,7 +50,7 @@ def payload(dataset: str, label: int, gamma: float, guide: str, guided: Trajecto
             name="guided particles",
             role="sample",
             density=left,
-            arrows=fields,
+            arrows=walked,
             density_name="density with the guided score",
             density_role="force",
             arrow_role="score",
@@ -63,7 +63,7 @@ def payload(dataset: str, label: int, gamma: float, guide: str, guided: Trajecto
             role="data",
             density=right,
             density_name="tilt, noised",
-            arrows=wanted,
+            arrows=promise,
             arrow_role="score",
             marginals_exact=marginals,
         ),

@@ -245,7 +245,7 @@ def table(system: System, *, method: str, dt: float, gap: Gap | None) -> list[tu
     limit = stability_limit(method, omega=system.omega, friction=system.friction)
     known = bias(method, dt=dt, omega=system.omega, friction=system.friction)
 
-    def percent(ratio):
+    def percent(ratio: float) -> str:
         return "unstable" if not math.isfinite(ratio) else "none" if ratio == 1 else f"{100 * (ratio - 1):+.2g} %"
 
     rows = [("Memory of the velocity 1/γ", f"{1 / system.friction:.3g}")]

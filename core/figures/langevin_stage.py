@@ -7,7 +7,7 @@ import math
 import torch
 
 from core.figures.payload import Panel, pack_player
-from core.numerics.frames import cell_centres
+from core.numerics.frames import Bounds, cell_centres
 from core.numerics.trajectory import Trajectory, held_frames
 from core.physics.langevin import Run, System, law, position_density
 
@@ -87,7 +87,7 @@ def phase_space(run: Run, system: System) -> bytes:
     )
 
 
-def _phase_density(system: System, times: torch.Tensor, bounds: tuple[float, ...], size: tuple[int, int] = (72, 96)) -> torch.Tensor:
+def _phase_density(system: System, times: torch.Tensor, bounds: Bounds, size: tuple[int, int] = (72, 96)) -> torch.Tensor:
     points = cell_centres(bounds, size, dtype=torch.float64)
     if system.kind == "double well":
         energy = system.landscape.energy(points[:, :1]) + 0.5 * system.mass * points[:, 1].square()
@@ -100,7 +100,7 @@ def _phase_density(system: System, times: torch.Tensor, bounds: tuple[float, ...
     return weight.reshape(-1, *size).float()[held]
 
 
-def _drift(system: System, bounds: tuple[float, ...]) -> torch.Tensor:
+def _drift(system: System, bounds: Bounds) -> torch.Tensor:
     points = cell_centres(bounds, ARROWS, dtype=torch.float64)
     x, v = points[:, :1], points[:, 1:]
     push = system.landscape.force(x) / system.mass - system.friction * v

@@ -81,10 +81,10 @@ def side_by_side(
     *,
     word: str,
     n_steps: int,
-) -> list[tuple[str, str, str]]:
-    """Rows with the two spaces in columns. seconds, decode: processor time of the walk and of decoding, all pictures together."""
+) -> list[tuple[str, ...]]:
+    """Rows (what, latent, pixel). seconds, decode: processor time of the walk and of decoding, all pictures together."""
     made, n = networks(), truths["latent"].n
-    rows = [
+    rows: list[tuple[str, ...]] = [
         ("numbers that diffuse", f"{LATENT}", f"{PIXELS}"),
         ("weights of the denoiser", *(f"{sum(p.numel() for p in made[space].parameters()):,}" for space in NAMES)),
         ("multiplications a picture", *(f"{multiplications(space, n_steps) / 1e6:.2f} million" for space in NAMES)),

@@ -10,7 +10,6 @@ from core.learning import latent_diffusion, lattice_images
 from core.learning.lattice_images import SIDE
 
 COLUMNS, SHOWN = 4, 16
-COLOURS = dict(image_range=(0.0, 1.0), image_label="density")
 
 
 def mosaic(frames: torch.Tensor, columns: int = COLUMNS, gutter: int = 2) -> np.ndarray:
@@ -29,6 +28,11 @@ def _still(x: torch.Tensor, n_frames: int) -> torch.Tensor:
     return x[None].expand(n_frames, -1, -1)
 
 
+def _panel(title: str, frames: torch.Tensor, role: str = "sample") -> Panel:
+    """Pictures (T, N, SIDE^2) in model units as one movie."""
+    return Panel(title=title, role=role, image=mosaic(frames), image_range=(0.0, 1.0), image_label="density")
+
+
 def payload(*, word: str, n_steps: int, seed: int, walk: str) -> bytes:
     """Exact pictures beside what comes out of the latent space and out of pixel space, noise to data."""
     kind = None if word == "any" else word
@@ -40,9 +44,9 @@ def payload(*, word: str, n_steps: int, seed: int, walk: str) -> bytes:
     exact, _ = lattice_images.sample(SHOWN, torch.Generator().manual_seed(seed), kind)
     decoded = latent_diffusion.pictures(runs["latent"].positions, "latent")
     panels = [
-        Panel(title="exact pictures", role="data", image=mosaic(_still(exact, len(times))), **COLOURS),
-        Panel(title="8 latent numbers, decoded", image=mosaic(decoded), **COLOURS),
-        Panel(title="576 pixels", image=mosaic(runs["pixel"].positions), **COLOURS),
+        _panel("exact pictures", _still(exact, len(times)), role="data"),
+        _panel("8 latent numbers, decoded", decoded),
+        _panel("576 pixels", runs["pixel"].positions),
     ]
     return pack_player(
         panels,
@@ -58,8 +62,8 @@ def payload_of_blend(*, seed: int) -> bytes:
     """One picture turning into another: mixed as latents, mixed as pixels."""
     share, as_latents, as_pixels = latent_diffusion.blend(n_images=SHOWN, seed=seed)
     panels = [
-        Panel(title="mixed as latents, then decoded", image=mosaic(as_latents), **COLOURS),
-        Panel(title="mixed as pixels", image=mosaic(as_pixels), **COLOURS),
+        _panel("mixed as latents, then decoded", as_latents),
+        _panel("mixed as pixels", as_pixels),
     ]
     return pack_player(
         panels,

@@ -164,7 +164,7 @@ def unpack(payload: bytes) -> Unpacked:
     """
     header, body = _header(payload)
 
-    def block(spec):
+    def block(spec: dict) -> np.ndarray:
         return read_block(body, spec)
 
     bounds = np.array(header["bounds"]).reshape(-1, 2)

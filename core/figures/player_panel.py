@@ -157,7 +157,7 @@ def _pack_image(panel: Panel, where: str, n_frames: int, view: list[float], bloc
     }
 
 
-def _pack_density(density: Any, where: str, clock: np.ndarray, mode: str, blocks) -> dict:
+def _pack_density(density: Any, where: str, clock: np.ndarray, mode: str, blocks: BinaryBuffers) -> dict:
     n_frames = len(clock)
     grid = as_numbers(density, f"{where}: density", 3 if mode == "2d" else 2)
     if len(grid) not in ((1, n_frames) if mode == "2d" else (n_frames,)) or 0 in grid.shape:
@@ -184,7 +184,7 @@ def _pack_density(density: Any, where: str, clock: np.ndarray, mode: str, blocks
     return {"density": blocks.add(np.rint(levels * 255).astype("u1"), deflate=True), "density_keys": keys.tolist()}
 
 
-def _pack_arrows(panel: Panel, where: str, n_frames: int, mode: str, blocks) -> dict:
+def _pack_arrows(panel: Panel, where: str, n_frames: int, mode: str, blocks: BinaryBuffers) -> dict:
     if mode == "1d":
         raise ValueError(f"{where}: arrows need mode '2d'")
     arrows = as_numbers(panel.arrows, f"{where}: arrows", 4)
@@ -207,7 +207,7 @@ def _pack_arrows(panel: Panel, where: str, n_frames: int, mode: str, blocks) -> 
     }
 
 
-def _pack_marginals(marginals: Any, where: str, n_frames: int, mode: str, blocks) -> dict:
+def _pack_marginals(marginals: Any, where: str, n_frames: int, mode: str, blocks: BinaryBuffers) -> dict:
     if mode == "1d" and not isinstance(marginals, tuple | list):
         marginals = (marginals,)
     axes = ("x", "y") if mode == "2d" else ("x",)

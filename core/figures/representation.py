@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import plotly.graph_objects as go
@@ -16,6 +16,7 @@ from core.crystals.representation import (
     pair_histogram,
 )
 from core.figures.theme import LIGHT, Palette, rgba, styled
+from core.structures.crystal import Crystal
 
 
 def distance_figure(story: Story, *, palette: Palette = LIGHT) -> go.Figure:
@@ -109,10 +110,10 @@ def wyckoff_table(found: Symmetry) -> list[dict[str, str]]:
     ]
 
 
-def _triple(values, digits: int) -> str:
+def _triple(values: Iterable[float], digits: int) -> str:
     return ", ".join(f"{value:.{digits}f}" for value in values)
 
 
-def _niggli(crystal) -> str:
+def _niggli(crystal: Crystal) -> str:
     p = niggli_parameters(crystal)
     return f"{_triple(p[:3], 3)}; {_triple(p[3:], 1)}"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from core.crystals.representation import Story, Symmetry, orbit_labels
 from core.figures.crystal_payload import pack_crystals
+from core.structures.crystal import Crystal, CrystalTrajectory
 
 
 def payload(story: Story, before: Symmetry, after: Symmetry, *, lit: int | None = None) -> bytes:
     """Crystal-player payload; lit: number of the orbit that is lit at first, counted round again after the last one."""
-    crystals = [story.written, story.path]
-    groups = [orbit_labels(before, story.written.n_atoms), orbit_labels(after, story.described.n_atoms)]
+    crystals: list[Crystal | CrystalTrajectory] = [story.written, story.path]
+    groups = [orbit_labels(before, story.written.n_atoms).tolist(), orbit_labels(after, story.described.n_atoms).tolist()]
     names = [[f"{orbit.name}, {len(orbit.atoms)} in this cell" for orbit in found.orbits] for found in (before, after)]
     return pack_crystals(
         crystals,

@@ -141,7 +141,7 @@ def comparison(
 
     A dash where there is nothing to say: no proposal, or chains that are no longer numbers.
     """
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for name, run in runs.items():
         scan, i = scans[name], scans[name].at(step)
         tau, error = float(scan.tau[i]), float(scan.tau_error[i])
@@ -172,10 +172,13 @@ def thermometer(runs: Mapping[str, Run], *, kT: float, step: float) -> list[tupl
     rows = [("kT asked for", f"{kT:.2f}")]
     expected = {"baoab": (1 - step**2 / 4) * kT if step < 2 else None, "nve": kT / 2 if step < 2 else None}
     for name, value in expected.items():
-        mean = Mean(sum(t.value for t in runs[name].temperature) / 2, math.hypot(*(t.error for t in runs[name].temperature)) / 2)
+        along = runs[name].temperature
+        assert along is not None, f"{name} has velocities"
+        mean = Mean(sum(t.value for t in along) / 2, math.hypot(*(t.error for t in along)) / 2)
         rows.append((f"{SAMPLERS[name].label}, kinetic temperature", _text(mean) if math.isfinite(mean.value) else "not a number"))
         rows.append(("… in a spring, exactly", "unstable" if value is None else f"{value:.3f}"))
     change = runs["nve"].energy_change
+    assert change is not None, "nve has velocities"
     return [*rows, ("NVE, its energy wanders by", f"{change:.2g}" if change < 1e6 else "diverges")]
 
 

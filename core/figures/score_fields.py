@@ -7,6 +7,7 @@ import math
 import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
+from torch import Tensor
 
 from core.figures.theme import LIGHT, Palette, rgba, styled, typeset
 from core.numerics.trajectory import Trajectory
@@ -25,7 +26,7 @@ def mode_figure(basins: Basins, greedy: Trajectory, thermal: Trajectory, *, pale
     places = [f"({x:.1f}, {y:.1f})".replace("-", "−") for x, y in basins.peaks.tolist()]
     labels = [f"{name}<br>{place}" for name, place in zip(names, places)] if len(names) < 6 else [f"{i + 1}" for i in range(len(names))]
 
-    def grouped(shares):
+    def grouped(shares: Tensor) -> list[float]:
         head, rest = shares[:MOST].tolist(), float(shares[MOST:].sum())
         return head + ([rest] if len(shares) > MOST else [])
 

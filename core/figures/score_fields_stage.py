@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Unpack
+
 import torch
 
 from core.figures.payload import Handles, Panel, pack_player
@@ -19,15 +21,15 @@ def _edges() -> torch.Tensor:
     return torch.linspace(-HALF, HALF, 129, dtype=torch.float64)
 
 
-def payload(greedy: Trajectory, thermal: Trajectory, *, kT: float, **spec) -> bytes:
+def payload(greedy: Trajectory, thermal: Trajectory, *, kT: float, **spec: Unpack[score_fields.FieldSpec]) -> bytes:
     """Two panels from the same points: greedy ascent, and Langevin at kT over p^(1/kT). spec: as for score_fields.field."""
     density = score_fields.field(**spec)
     force = density.score(cell_centres(BOUNDS, ARROWS)).reshape(1, ARROWS, ARROWS, 2)
     log_p = density.log_prob(cell_centres(BOUNDS, CELLS)).double().reshape(1, CELLS, CELLS)
     panels = []
-    for run, title, temperature, arrows in (
-        (greedy, "Greedy, no noise", 1.0, dict(arrows=force, arrow_role="force")),
-        (thermal, f"Langevin, kT = {kT:g}", kT, dict(arrows=force / kT, arrow_role="score")),
+    for run, title, temperature, arrow_role in (
+        (greedy, "Greedy, no noise", 1.0, "force"),
+        (thermal, f"Langevin, kT = {kT:g}", kT, "score"),
     ):
         law = score_fields.exact_law(kT=temperature, **spec)
         marginals = tuple(law.marginal(axis, _edges())[None] for axis in (0, 1))
@@ -38,7 +40,8 @@ def payload(greedy: Trajectory, thermal: Trajectory, *, kT: float, **spec) -> by
                 name="walkers",
                 density=(log_p / temperature - law.log_z).exp(),
                 marginals_exact=marginals,
-                **arrows,
+                arrows=force / temperature,
+                arrow_role=arrow_role,
             )
         )
     handles = None
@@ -58,7 +61,7 @@ def payload(greedy: Trajectory, thermal: Trajectory, *, kT: float, **spec) -> by
     )
 
 
-def noise_payload(*, n: int = 600, **spec) -> bytes:
+def noise_payload(*, n: int = 600, **spec: Unpack[score_fields.FieldSpec]) -> bytes:
     """The density, its score and n points of it while the noise level sigma, the clock of this movie, rises."""
     source = spec.get("source", "by hand")
     levels = score_fields.noise_levels(source)

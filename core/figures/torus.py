@@ -58,7 +58,7 @@ def truncation_figure(sigma: float, n_images: int, *, palette: Palette = LIGHT) 
     d = torch.linspace(-0.5, 0.5, 401, dtype=torch.float64)
     kept = list(range(7))
 
-    def worst(s):
+    def worst(s: float) -> list[float]:
         exact = wrapped_normal_log_prob(d, s).exp()
         return [max(float((exact - wrapped_normal_log_prob(d, s, n_images=k).exp()).abs().max()), ROUND_OFF) for k in kept]
 

@@ -161,11 +161,11 @@ class ChiSquare:
 
 def chi_square(counted: Tensor, law: Tensor) -> ChiSquare:
     """Counted tokens against their exact law. Something counted where nothing can be gives p = 0."""
-    counted, expected = counted.double().numpy(), law.numpy() / float(law.sum()) * float(counted.sum())
-    if counted[expected == 0].sum() > 0:
+    measured, expected = counted.double().numpy(), law.numpy() / float(law.sum()) * float(counted.sum())
+    if measured[expected == 0].sum() > 0:
         return ChiSquare(float("inf"), 0, 0.0)
     large = expected >= 5
-    seen, wanted = [np.append(a[large], a[~large].sum()) for a in (counted, expected)]
+    seen, wanted = [np.append(a[large], a[~large].sum()) for a in (measured, expected)]
     seen, wanted = seen[wanted > 0], wanted[wanted > 0]
     dof = len(wanted) - 1
     value = float(((seen - wanted) ** 2 / wanted).sum())

@@ -78,7 +78,7 @@ class EBM(Model):
         super().__init__()
         self.net = Perceptron(2, 1, width)
         self.time_steps, self.width = time_steps, 1.5
-        self.chains: Tensor | None = torch.zeros(n_chains, 0)
+        self.chains = torch.zeros(n_chains, 0)
 
     def energy(self, x: Tensor) -> Tensor:
         return x.square().sum(1) / (2 * self.width**2) + self.net(x)[:, 0]
@@ -123,7 +123,7 @@ class EBM(Model):
         real, dreamt = self.energy(x), self.energy(fantasy)
         return real.mean() - dreamt.mean() + 5e-3 * (real.square().mean() + dreamt.square().mean())
 
-    def walk(self, z, n_steps, generator):
+    def walk(self, z: Tensor, n_steps: int, generator: torch.Generator) -> Walk:
         yield 0, z
         yield from enumerate(self.langevin(z, n_steps, generator), 1)
 
@@ -132,7 +132,7 @@ class EBM(Model):
         line = (torch.arange(size) + 0.5) / size * 2 * HALF - HALF
         return float((-self.energy(torch.cartesian_prod(line, line))).logsumexp(0) + 2 * math.log(2 * HALF / size))
 
-    def log_prob(self, x):
+    def log_prob(self, x: Tensor) -> Tensor:
         return -self.energy(x) - self.log_normaliser()
 
 
@@ -145,7 +145,7 @@ class VAE(Model):
         self.decoder = Perceptron(2, 2, width, scale=0.25)
         self.log_scale = nn.Parameter(torch.tensor(-1.0))
 
-    def loss(self, x, generator):
+    def loss(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """Minus the evidence lower bound: a reconstruction term and KL(encoder || N(0, I)) in closed form."""
         mean, log_d = self.encoder(x).chunk(2, 1)
         log_d = log_d.clamp(-6, 3)
@@ -153,12 +153,12 @@ class VAE(Model):
         kl = 0.5 * (mean.square() + (2 * log_d).exp() - 1 - 2 * log_d).sum(1)
         return (kl - log_normal(x - self.decoder(z), self.log_scale.exp())).mean()
 
-    def walk(self, z, n_steps, generator):
+    def walk(self, z: Tensor, n_steps: int, generator: torch.Generator) -> Walk:
         yield 0, z
         mean = self.decoder(z)
         yield 1, mean + self.log_scale.exp() * torch.randn(mean.shape, generator=generator)
 
-    def log_prob(self, x, side: int = 96):
+    def log_prob(self, x: Tensor, side: int = 96) -> Tensor:
         """log of int N(x; mu(z), s^2) N(z) dz over side^2 equally likely z: possible because z has two dimensions."""
         quantiles = torch.special.ndtri((torch.arange(side) + 0.5) / side)
         means = self.decoder(torch.cartesian_prod(quantiles, quantiles))
@@ -176,7 +176,7 @@ class GAN(Model):
         self.discriminator = Perceptron(2, 1, width, scale=0.35)
         self.gamma = gamma
 
-    def loss(self, x, generator):
+    def loss(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """Both players' losses added, each blind to the other's weights (non-saturating; R1 penalty on real data)."""
         made = self.generator(torch.randn(x.shape, generator=generator))
         x = x.detach().requires_grad_(True)
@@ -188,7 +188,7 @@ class GAN(Model):
         forger = softplus(-torch.func.functional_call(self.discriminator, frozen, (made,))).mean()
         return judge + forger
 
-    def walk(self, z, n_steps, generator):
+    def walk(self, z: Tensor, n_steps: int, generator: torch.Generator) -> Walk:
         yield 0, z
         yield 1, self.generator(z)
 
@@ -198,17 +198,18 @@ class Flow(Model):
 
     def __init__(self, width: int = 40, n_layers: int = 10, cap: float = 2.0):
         super().__init__()
-        self.layers = nn.ModuleList(Perceptron(1, 2, width, depth=2, n_space=10, scale=0.3, seed=k) for k in range(n_layers))
-        for layer in self.layers:
+        layers = [Perceptron(1, 2, width, depth=2, n_space=10, scale=0.3, seed=k) for k in range(n_layers)]
+        for layer in layers:
             nn.init.zeros_(layer.out.weight)
             nn.init.zeros_(layer.out.bias)
+        self.layers = nn.ModuleList(layers)
         self.cap = cap
 
     def _coupling(self, k: int, kept: Tensor) -> tuple[Tensor, Tensor]:
         raw, shift = self.layers[k](kept).chunk(2, 1)
         return self.cap * torch.tanh(raw / self.cap), shift
 
-    def walk(self, z, n_steps, generator):
+    def walk(self, z: Tensor, n_steps: int, generator: torch.Generator) -> Walk:
         x = z
         yield 0, x
         for k in range(len(self.layers)):
@@ -218,9 +219,9 @@ class Flow(Model):
             x = torch.cat([kept, moved] if k % 2 else [moved, kept], 1)
             yield (k + 1) / len(self.layers), x
 
-    def log_prob(self, x):
+    def log_prob(self, x: Tensor) -> Tensor:
         """log N(z) - sum of the log-stretches: change of variables, exact."""
-        gained = 0.0
+        gained = x.new_zeros(len(x))
         for k in reversed(range(len(self.layers))):
             kept, moved = (x[:, :1], x[:, 1:]) if k % 2 else (x[:, 1:], x[:, :1])
             log_stretch, shift = self._coupling(k, kept)
@@ -229,7 +230,7 @@ class Flow(Model):
             gained = gained - log_stretch[:, 0]
         return log_normal(x) + gained
 
-    def loss(self, x, generator):
+    def loss(self, x: Tensor, generator: torch.Generator) -> Tensor:
         return -self.log_prob(x).mean()
 
 
@@ -242,14 +243,14 @@ class Diffusion(Model):
         super().__init__()
         self.net = ScoreNetwork(width=width)
 
-    def loss(self, x, generator):
+    def loss(self, x: Tensor, generator: torch.Generator) -> Tensor:
         return noise_loss(self.net, x, generator)
 
-    def walk(self, z, n_steps, generator):
+    def walk(self, z: Tensor, n_steps: int, generator: torch.Generator) -> Walk:
         score = self.net.as_score(self.schedule)
         yield from enumerate(ancestral(score, self.schedule, z, self.schedule.time_grid(n_steps), eta=0.0))
 
-    def log_prob(self, x, n_steps: int = 40):
+    def log_prob(self, x: Tensor, n_steps: int = 40) -> Tensor:
         times = self.schedule.time_grid(n_steps, spacing="log-SNR").flip(0)
         return log_likelihood(self.net.as_score(self.schedule), self.schedule, x, times)
 
@@ -269,17 +270,17 @@ class FlowMatching(Model):
         with torch.set_grad_enabled(x.requires_grad):
             return self.net(x, self._level(x.new_full((1, 1), t)))
 
-    def loss(self, x, generator):
+    def loss(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """|v(x_t, t) - (z - x_0)|^2, half of the times bent towards the data, where the velocity is hardest."""
         t = torch.rand(len(x), 1, generator=generator)
         t[: len(x) // 2] = t[: len(x) // 2].square()
         z = torch.randn(x.shape, generator=generator)
         return (self.net((1 - t) * x + t * z, self._level(t)) - (z - x)).square().mean()
 
-    def walk(self, z, n_steps, generator):
+    def walk(self, z: Tensor, n_steps: int, generator: torch.Generator) -> Walk:
         yield from enumerate(euler_maruyama(SDE(self.velocity, no_noise), z, torch.linspace(1, 0, n_steps + 1)))
 
-    def log_prob(self, x, n_steps: int = 40):
+    def log_prob(self, x: Tensor, n_steps: int = 40) -> Tensor:
         return flow_log_likelihood(self.velocity, x, torch.linspace(0, 1, n_steps + 1), width=1.0)
 
 

@@ -84,7 +84,7 @@ class Formulas:
 
     def pairs(self) -> list[list[tuple[str, int]] | None]:
         """[(symbol, count), ...] of each formula, an element named twice counted together; None while a token is masked."""
-        result = []
+        result: list[list[tuple[str, int]] | None] = []
         for es, cs, ps in zip(self.elements.tolist(), self.counts.tolist(), self.present.tolist(), strict=True):
             slots = [(e, c) for e, c, p in zip(es, cs, ps, strict=True) if p]
             if any(e == len(ELEMENTS) or c == len(COUNTS) for e, c in slots):
@@ -128,7 +128,7 @@ def parse(text: str) -> Formulas:
     if len(set(named)) < len(named):
         raise ValueError(f"{max(named, key=named.count)} stands twice in {text[:30]!r}")
     if len(named) == len(slots):
-        slots.sort(key=lambda slot: electronegativity().get(slot[0], 0.0))
+        slots.sort(key=lambda slot: electronegativity().get(slot[0] or "", 0.0))
     return Formulas.of([slots])
 
 
@@ -213,7 +213,8 @@ class FormulaModel:
         n = len(x)
         logits = self.network(x.elements, x.counts, x.present, torch.full((n,), FAMILIES.index(family)), torch.full((n,), t))
         pad = (0, 1) if family == "absorbing" else (0, 0)
-        return tuple(nn.functional.pad(one.double().softmax(-1), pad) for one in logits)
+        elements, counts = (nn.functional.pad(one.double().softmax(-1), pad) for one in logits)
+        return elements, counts
 
 
 def corrupt(clean: Formulas, family: str, t: int, n_steps: int, *, generator: torch.Generator) -> Formulas:
@@ -224,7 +225,8 @@ def corrupt(clean: Formulas, family: str, t: int, n_steps: int, *, generator: to
         if (x0[clean.present] >= chain.n_categories).any():
             raise ValueError(f"the {family} chain has no mask: only the absorbing one knows an empty place")
         jumped.append(draw(chain.marginal(x0, t), generator))
-    return Formulas(*jumped, clean.present)
+    elements, counts = jumped
+    return Formulas(elements, counts, clean.present)
 
 
 def noise(n: int, sizes: Tensor, family: str, n_steps: int, *, generator: torch.Generator) -> Formulas:
@@ -235,7 +237,8 @@ def noise(n: int, sizes: Tensor, family: str, n_steps: int, *, generator: torch.
         k = chains(family, kind, n_steps).n_categories
         free = torch.randint(k, (n, SLOTS), generator=generator)
         tokens.append(torch.full_like(free, k - 1) if family == "absorbing" else free)
-    return Formulas(*tokens, present)
+    elements, counts = tokens
+    return Formulas(elements, counts, present)
 
 
 def restore(
@@ -260,7 +263,8 @@ def restore(
                 tokens.append(torch.where(hidden, draw(chain.reverse(masked, guess, step), generator), xt))
             else:
                 tokens.append(draw(chain.reverse(xt, guess, step), generator))
-        x = Formulas(*tokens, x.present)
+        elements, counts = tokens
+        x = Formulas(elements, counts, x.present)
         yield x
 
 
@@ -269,7 +273,7 @@ def write(model: FormulaModel, family: str, *, n_formulas: int, n_steps: int, se
     generator = torch.Generator().manual_seed(seed)
     sizes = draw(torch.tensor(model.about["sizes"], dtype=torch.float64).expand(n_formulas, -1), generator)
     *_, x = restore(model, noise(n_formulas, sizes, family, n_steps, generator=generator), family, n_steps, n_steps, generator=generator)
-    return x.pairs()
+    return [pairs for pairs in x.pairs() if pairs is not None]  # nothing is masked at the end
 
 
 def balance(formulas: Sequence[Sequence[tuple[str, int]]]) -> float:

@@ -24,9 +24,9 @@ import torch
 from torch import Tensor
 
 from core.numerics.densities import get_dataset
-from core.numerics.distances import Floor, Truth, floor, measure, sliced
+from core.numerics.distances import ExactSampler, Floor, Truth, floor, measure, sliced
 from core.numerics.frames import stage_scale
-from core.numerics.integrators import dpm_solver_pp_2m, euler_maruyama, steps
+from core.numerics.integrators import Times, dpm_solver_pp_2m, euler_maruyama, steps
 from core.numerics.mixture import LOG_2PI
 from core.numerics.parametrisation import exact_score
 from core.numerics.schedules import SCHEDULES, VARIANTS, FiniteTime, Schedule
@@ -47,7 +47,7 @@ def clock(schedule: str, variant: str = "VP") -> Schedule:
     return replace(CLOCKS[schedule], variant=variant)
 
 
-def transition(path: Schedule, x: Tensor, times, *, generator: torch.Generator) -> Iterator[Tensor]:
+def transition(path: Schedule, x: Tensor, times: Times, *, generator: torch.Generator) -> Iterator[Tensor]:
     """The Markov chain q(x_next | x) whose laws are exact at every one of the ascending `times`; DDPM's forward chain for VP."""
     yield x
     for t, t_next in steps(times):
@@ -57,7 +57,7 @@ def transition(path: Schedule, x: Tensor, times, *, generator: torch.Generator) 
         yield x
 
 
-def jump(path: Schedule, x_0: Tensor, times, *, generator: torch.Generator) -> Iterator[Tensor]:
+def jump(path: Schedule, x_0: Tensor, times: Tensor, *, generator: torch.Generator) -> Iterator[Tensor]:
     """alpha(t) x_0 + sigma(t) eps at each of `times`, one eps per particle: no step needs the one before."""
     eps = torch.randn(x_0.shape, generator=generator, dtype=x_0.dtype)
     for t in times.tolist():
@@ -171,7 +171,7 @@ def gaussian_gap(run: Trajectory, *, schedule: str = "linear", variant: str = "V
     return measure(sliced, run.final, prior, seed=19, name="distance of x_T to the Gaussian", known_floor=scaled)
 
 
-def _on_stage(dataset: str, schedule: str, variant: str, t: float):
+def _on_stage(dataset: str, schedule: str, variant: str, t: float) -> ExactSampler:
     path = clock(schedule, variant)
     density, scale = get_dataset(dataset).diffused(path, t), float(stage_scale(path, torch.tensor(t, dtype=torch.float64)))
     return lambda n, generator: density.sample(n, generator) / scale

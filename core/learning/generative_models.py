@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import torch
 from torch import Tensor
@@ -177,12 +177,12 @@ def error_against_evaluations(
     reference = get_dataset(dataset).sample(n_particles, torch.Generator().manual_seed(seed + 17))
     evaluations, distances = {}, {}
     for name, family in FAMILIES.items():
-        common = dict(family=name, dataset=dataset, n_particles=n_particles, seed=seed)
+        run = partial(sample, family=name, dataset=dataset, n_particles=n_particles, seed=seed)
         if name == "EBM":  # its chain does not depend on how long it will be: one walk serves every budget
-            walk = sample(n_steps=max(budgets), **common).positions
+            walk = run(n_steps=max(budgets)).positions
             ends = {n: walk[n] for n in budgets}
         else:
-            ends = {n: sample(n_steps=n, **common).final for n in (budgets if family.walks else (1,))}
+            ends = {n: run(n_steps=n).final for n in (budgets if family.walks else (1,))}
         evaluations[name] = list(ends)
         distances[name] = [sliced(x, reference) for x in ends.values()]
     return Curves(evaluations, distances, _floor(dataset, n_particles), n_particles)

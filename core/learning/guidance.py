@@ -97,7 +97,7 @@ def field(dataset: str, label: int, gamma: float, guide: str = "exact") -> Score
     return pushed(network.as_score(PATH), classifier.gradient(PATH, label), gamma)
 
 
-def reweighted(score: Score, guidance: Score, gamma: float, x: Tensor, times, *, generator: torch.Generator) -> Iterator[Tensor]:
+def reweighted(score: Score, guidance: Score, gamma: float, x: Tensor, times: Tensor, *, generator: torch.Generator) -> Iterator[Tensor]:
     """Guided ancestral sampling with the missing term as a weight: d log w = g^2/2 gamma (gamma - 1) |guidance|^2 |dt|.
 
     guidance: grad log p_t(y|x). When fewer than half of the particles count (1 / sum w^2), they are drawn anew by weight (systematic
@@ -105,7 +105,6 @@ def reweighted(score: Score, guidance: Score, gamma: float, x: Tensor, times, *,
     """
     log_w = torch.zeros(len(x))
     yield x
-    times = list(times.tolist())
     for k, (t, t_next) in enumerate(steps(times)):
         log_w = log_w + 0.5 * PATH.g2(t) * gamma * (gamma - 1) * guidance(x, t).square().sum(1) * (t - t_next)
         *_, x = ancestral(score, PATH, x, (t, t_next), generator=generator)
@@ -148,7 +147,7 @@ def sample(
         states = ancestral(score, PATH, x, times, generator=noise)
     elif walk == "corrected":
 
-        def predictor(y, t, t_next):
+        def predictor(y: Tensor, t: float, t_next: float) -> Tensor:
             *_, y = ancestral(score, PATH, y, (t, t_next), generator=noise)
             return y
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from core.numerics.densities import GaussianMixture, get_dataset
+from core.numerics.densities import GaussianMixture, get_mixture
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +56,7 @@ def island() -> Labelled:
 
 def moons() -> Labelled:
     """One moon, one class."""
-    density = get_dataset("two moons")
+    density = get_mixture("two moons")
     return Labelled(density, (torch.arange(len(density.means)) >= len(density.means) // 2).long(), ("A", "B"))
 
 

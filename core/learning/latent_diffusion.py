@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import torch
 from torch import Tensor, nn
 
 from core.learning import lattice_images
-from core.learning.latent_networks import ANY, LATENT, PIXELS, SPACES, Given, load_networks
+from core.learning.latent_networks import ANY, LATENT, PIXELS, SPACES, Given, autoencoder, denoiser, load_networks
 from core.numerics.distances import Floor, Truth, energy_distance, floor, measure
 from core.numerics.integrators import dpm_solver_pp_2m
 from core.numerics.schedules import Linear
@@ -61,21 +61,21 @@ def sample(
     if walk == "nothing":
         return collect([x] * len(times), times, n_frames=n_frames)
     label = torch.tensor([ANY if kind is None else lattice_images.KINDS.index(kind)])
-    score = Given(networks()[space], label).as_score(SCHEDULE)
+    score = Given(denoiser(networks(), space), label).as_score(SCHEDULE)
     return collect(dpm_solver_pp_2m(score, SCHEDULE, x, times), times, n_frames=n_frames)
 
 
 @torch.no_grad()
 def pictures(x: Tensor, space: str) -> Tensor:
     """(..., PIXELS) in model units: what latents (..., LATENT) decode to; pixels are pictures already."""
-    return networks()["autoencoder"].decode(x) if space == "latent" else x
+    return autoencoder(networks()).decode(x) if space == "latent" else x
 
 
 @torch.no_grad()
 def round_trip(x: Tensor) -> Tensor:
     """Pictures (N, PIXELS) through encoder and decoder: the best that a latent sampler could do."""
-    autoencoder = networks()["autoencoder"]
-    return autoencoder.decode(autoencoder.encode(x))
+    network = autoencoder(networks())
+    return network.decode(network.encode(x))
 
 
 @torch.no_grad()
@@ -84,7 +84,7 @@ def blend(*, n_images: int = 16, n_frames: int = 41, seed: int = 1) -> tuple[Ten
     generator = torch.Generator().manual_seed(seed)
     first, second = (lattice_images.sample(n_images, generator)[0] for _ in range(2))
     share = torch.linspace(0, 1, n_frames)
-    encode = networks()["autoencoder"].encode
+    encode = autoencoder(networks()).encode
     z = torch.lerp(encode(first)[None], encode(second)[None], share[:, None, None])
     return share, pictures(z, "latent"), torch.lerp(first[None], second[None], share[:, None, None])
 
@@ -151,7 +151,7 @@ def multiplications(space: str, n_steps: int) -> int:
     def size(net: nn.Module) -> int:
         return sum(p.numel() for p in net.parameters())
 
-    return n_steps * size(made[space]) + (size(made["autoencoder"].decoder) if space == "latent" else 0)
+    return n_steps * size(made[space]) + (size(autoencoder(made).decoder) if space == "latent" else 0)
 
 
 @dataclass(frozen=True)
@@ -169,15 +169,15 @@ def error_against_work(*, word: str = "any", budgets: tuple[int, ...] = BUDGETS,
     """Both spaces with every number of steps, judged against one exact sample; work in multiplications per picture."""
     reference, _ = lattice_images.sample(n_images, torch.Generator().manual_seed(seed + 23), _kind(word))
     work = {space: [multiplications(space, n) for n in budgets] for space in SPACES}
-    common = dict(word=word, n_images=n_images, seed=seed)
-    distances = {space: [energy_distance(final(space=space, n_steps=n, **common), reference) for n in budgets] for space in SPACES}
+    run = partial(final, word=word, n_images=n_images, seed=seed)
+    distances = {space: [energy_distance(run(space=space, n_steps=n), reference) for n in budgets] for space in SPACES}
     fresh, _ = lattice_images.sample(n_images, torch.Generator().manual_seed(seed + 5), _kind(word))
     return Curves(list(budgets), work, distances, energy_distance(round_trip(fresh), reference), _floor(word, n_images))
 
 
-def final(*, space: str, **params) -> Tensor:
+def final(*, space: str, word: str = "any", n_steps: int = 30, n_images: int = 16, seed: int = 1, walk: str = "diffusion") -> Tensor:
     """(N, PIXELS): the pictures at the end of `sample`."""
-    return pictures(sample(space=space, **params | {"n_frames": 1}).final, space)
+    return pictures(sample(space=space, word=word, n_steps=n_steps, n_images=n_images, seed=seed, walk=walk, n_frames=1).final, space)
 
 
 @torch.no_grad()
@@ -186,7 +186,7 @@ def latent_map(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Two principal axes of the latent space: exact pictures encoded (n, 2) with their kinds (n,), and sampled latents (n, 2)."""
     x, kinds = lattice_images.sample(n, torch.Generator().manual_seed(seed + 11))
-    z = networks()["autoencoder"].encode(x)
+    z = autoencoder(networks()).encode(x)
     _, _, axes = torch.linalg.svd(z - z.mean(0), full_matrices=False)
     made = sample(space="latent", word=word, n_steps=n_steps, n_images=n, seed=seed, walk=walk, n_frames=1).final
     return z @ axes[:2].T, kinds, made @ axes[:2].T

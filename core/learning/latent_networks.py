@@ -135,6 +135,20 @@ def networks() -> dict[str, nn.Module]:
     return {"autoencoder": Autoencoder(), "latent": LabelledNetwork(LATENT, 96), "pixel": LabelledNetwork(PIXELS, 192)}
 
 
+def autoencoder(made: dict[str, nn.Module]) -> Autoencoder:
+    """The one among `networks`."""
+    network = made["autoencoder"]
+    assert isinstance(network, Autoencoder)
+    return network
+
+
+def denoiser(made: dict[str, nn.Module], space: str) -> LabelledNetwork:
+    """The one of SPACES among `networks`."""
+    network = made[space]
+    assert isinstance(network, LabelledNetwork)
+    return network
+
+
 def weights_path(folder: Path = FOLDER) -> Path:
     return Path(folder) / "latent_lattices.safetensors"
 

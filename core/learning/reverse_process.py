@@ -11,7 +11,7 @@ from torch import Tensor
 from core.numerics.densities import Density, GaussianMixture, get_dataset
 from core.numerics.distances import Distance, Floor, Truth, floor, measure, sliced
 from core.numerics.frames import cell_centres, density_frames, stage_scale
-from core.numerics.likelihood import log_likelihood
+from core.numerics.likelihood import Divergence, log_likelihood
 from core.numerics.methods import METHODS, SamplerOptions, SamplingProblem
 from core.numerics.networks import load_score_network
 from core.numerics.parametrisation import clipped, exact_score, scaled
@@ -178,11 +178,10 @@ def error_against_evaluations(
     n_particles: int = 600,
     seed: int = 0,
     distance: Distance = sliced,
-    **options,
 ) -> ErrorCurves:
     """Run every method with each budget of score evaluations and measure how far it lands from the exact law.
 
-    All runs share x_1; a method with two evaluations a step takes half the steps. knobs: as for `sample`.
+    All runs share x_1; a method with two evaluations a step takes half the steps.
     """
     exact = target(dataset, schedule, variant)
     reference = exact.sample(n_particles, torch.Generator().manual_seed(seed + 17))
@@ -201,7 +200,6 @@ def error_against_evaluations(
                 n_particles=n_particles,
                 seed=seed,
                 n_frames=1,
-                **options,
             ).final
             evaluations[name].append(n_steps * METHODS[name].evaluations)
             distances[name].append(distance(final, reference))
@@ -239,9 +237,9 @@ def likelihood(
     x = exact.sample(n_points, torch.Generator().manual_seed(seed))
     model = score_model(dataset, path, score, torch.float64)
     times = path.time_grid(n_steps, spacing="log-SNR").flip(0)
-    closed = score == "exact" and isinstance(law, GaussianMixture)
+    divergence = _divergence(law, path) if score == "exact" and isinstance(law, GaussianMixture) else None
+    return Likelihoods(x, log_likelihood(model, path, x, times, divergence=divergence), exact.log_prob(x))
 
-    def divergence(here: Tensor, t: float) -> Tensor:
-        return law.diffused(path, t).score_divergence(here)
 
-    return Likelihoods(x, log_likelihood(model, path, x, times, divergence=divergence if closed else None), exact.log_prob(x))
+def _divergence(law: GaussianMixture, path: Schedule) -> Divergence:
+    return lambda x, t: law.diffused(path, t).score_divergence(x)

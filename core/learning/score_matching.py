@@ -18,12 +18,14 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import lru_cache
+from typing import TypedDict, Unpack
 
+import numpy as np
 import torch
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from core.numerics.densities import GaussianMixture, get_dataset
+from core.numerics.densities import GaussianMixture, get_mixture
 from core.numerics.distances import Floor, Truth, floor, measure, sliced
 from core.numerics.integrators import dpm_solver_pp_2m
 from core.numerics.networks import ScoreNetwork
@@ -106,13 +108,13 @@ class Snapshot:
 
 
 def data(dataset: str) -> GaussianMixture:
-    return get_dataset(dataset)
+    return get_mixture(dataset)
 
 
-def _trainer(settings: Settings) -> Trainer:
+def _trainer(settings: Settings) -> Trainer[ScoreField]:
     density = data(settings.dataset)
 
-    def objective(network, generator):
+    def objective(network: ScoreField, generator: torch.Generator) -> Tensor:
         batch = draw(density, SCHEDULE, BATCH, generator, T_MIN)
         return loss(settings.objective, settings.weighting, network, batch, SCHEDULE)
 
@@ -142,11 +144,29 @@ def _as_bytes(settings: Settings) -> Tensor:
     return torch.tensor(list(json.dumps(asdict(settings)).encode()), dtype=torch.uint8)
 
 
-def _silent(*_) -> None:
+def _silent(done: int, total: int, so_far: bytes) -> None:
     pass
 
 
-def fit(*, so_far: bytes | None = None, progress: Callable = _silent, cancelled: Callable[[], bool] = lambda: False, **settings) -> bytes:
+class Choices(TypedDict, total=False):
+    """The fields of `Settings`."""
+
+    dataset: str
+    objective: str
+    clock: bool
+    weighting: str
+    output: str
+    n_steps: int
+    seed: int
+
+
+def fit(
+    *,
+    so_far: bytes | None = None,
+    progress: Callable[[int, int, bytes], None] = _silent,
+    cancelled: Callable[[], bool] = lambda: False,
+    **settings: Unpack[Choices],
+) -> bytes:
     """Train one network from `Settings(**settings)`; read the answer with `snapshot`.
 
     A job (core.jobs): reports what it has every WINDOW steps, goes on from `so_far`, stops when `cancelled`. Stopped and continued
@@ -157,6 +177,7 @@ def fit(*, so_far: bytes | None = None, progress: Callable = _silent, cancelled:
         progress(snapshot_step(state), wanted.n_steps, state)
         if cancelled():
             break
+    assert state is not None, "a run has at least one step"
     return state
 
 
@@ -187,7 +208,7 @@ def _test_points(dataset: str) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 
 @torch.no_grad()
-def relative_error(field: Callable, dataset: str) -> float:
+def relative_error(field: Callable[[Tensor, Tensor], Tensor], dataset: str) -> float:
     """E sigma^2 |s - exact|^2 / E sigma^2 |exact|^2 over t uniform and x ~ p_t; 0 perfect, 1 as good as no score."""
     x, t, sigma, exact = _test_points(dataset)
     return float((sigma * (field(x, t) - exact)).square().sum() / (sigma * exact).square().sum())
@@ -223,7 +244,11 @@ def levels(dataset: str, n_levels: int = 20, n_grid: int = 112, half: float = 4.
     grid = torch.cartesian_prod(axis, axis)
     cell = float(axis[1] - axis[0]) ** 2
     density, fisher = data(dataset), []
-    sums = {(name, output): [0.0, 0.0, 0.0] for name in WEIGHTINGS for output in OUTPUTS}
+    sums = {
+        (name, output): [torch.zeros(len(grid)), torch.zeros_like(grid), torch.zeros(len(grid))]
+        for name in WEIGHTINGS
+        for output in OUTPUTS
+    }
     for t_now, w_now in zip(t.tolist(), w.tolist(), strict=True):
         law, sigma = density.diffused(SCHEDULE, t_now), SCHEDULE.sigma(t_now)
         p, s = law.log_prob(grid).exp() * cell, law.score(grid)
@@ -242,9 +267,7 @@ def levels(dataset: str, n_levels: int = 20, n_grid: int = 112, half: float = 4.
     return Levels(t, w, torch.tensor(fisher, dtype=torch.float64), clockless)
 
 
-def _legendre(n: int):
-    import numpy as np
-
+def _legendre(n: int) -> np.ndarray:
     return np.stack(np.polynomial.legendre.leggauss(n))
 
 
@@ -297,7 +320,9 @@ class WhereItIsWrong:
 @torch.no_grad()
 def where_it_is_wrong(field: ScoreField, dataset: str, *, n: int = 2000, n_t: int = 20, half: float = 3.0, seed: int = 5) -> WhereItIsWrong:
     """off_path: uniform in the square of the stage, kept where p_t is below a hundredth of a uniform density."""
-    generator, on, off, times = torch.Generator().manual_seed(seed), [], [], _log_snr_times(n_t - 1).flip(0)
+    generator, times = torch.Generator().manual_seed(seed), _log_snr_times(n_t - 1).flip(0)
+    on: list[float] = []
+    off: list[float] = []
     uniform = half * (2 * torch.rand(n, 2, generator=generator) - 1)
     for t in times.tolist():
         law = data(dataset).diffused(SCHEDULE, t)
@@ -344,7 +369,7 @@ def _log_snr_times(n_steps: int) -> Tensor:
 def sample(field: ScoreField | None, dataset: str, *, n_steps: int = 50, n_particles: int = 1000, seed: int = 0) -> Trajectory:
     """Noise to data with the learned score, or the exact one for None: DPM-Solver++(2M) to T_MIN. Same seed, same start."""
 
-    def exact(x, t):
+    def exact(x: Tensor, t: float) -> Tensor:
         return data(dataset).diffused(SCHEDULE, t).score(x)
 
     times = _log_snr_times(n_steps)

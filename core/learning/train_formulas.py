@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -60,14 +61,14 @@ def read_formulas(path: Path) -> tuple[list[list[tuple[str, int]]], list[list[tu
     return [list(f) for f in train if f not in kept], [list(f) for f in kept]
 
 
-def loss_of(data: Formulas, batch: int):
+def loss_of(data: Formulas, batch: int) -> Callable[[FormulaDenoiser, torch.Generator], Tensor]:
     """Cross-entropy of the clean tokens at a uniform time of a random family (Austin et al. 2021, the auxiliary term of eq. 5).
 
     A batch holds formulas of one size, drawn as often as it occurs, so that no work goes into empty slots.
     """
     sizes = data.present.sum(1)
 
-    def loss(network: nn.Module, generator: torch.Generator) -> Tensor:
+    def loss(network: FormulaDenoiser, generator: torch.Generator) -> Tensor:
         n = int(sizes[torch.randint(len(data), (1,), generator=generator)])
         same = (sizes == n).nonzero().squeeze(1)
         rows = same[torch.randint(len(same), (batch,), generator=generator)]
@@ -90,7 +91,7 @@ def loss_of(data: Formulas, batch: int):
     return loss
 
 
-def trainer(data: Formulas, plan: TrainingPlan, *, batch: int = 256, width: int = 96) -> Trainer:
+def trainer(data: Formulas, plan: TrainingPlan, *, batch: int = 256, width: int = 96) -> Trainer[FormulaDenoiser]:
     """A trainer of the denoiser on `data`."""
     with seeded(plan.seed):
         network = FormulaDenoiser(width=width)
@@ -204,7 +205,7 @@ def train(
     start = time.process_time()
     run.run_with_bar(checkpoint, every=every)
     seconds = time.process_time() - start
-    frequency = {"elements": Counter(s for f in learnt for s, _ in f), "counts": Counter(n for f in learnt for _, n in f)}
+    elements, counts = Counter(s for f in learnt for s, _ in f), Counter(n for f in learnt for _, n in f)
     about = {
         "training_formulas": len(learnt),
         "dev_formulas": len(aside),
@@ -213,7 +214,7 @@ def train(
         "seed": seed,
         "cpu_seconds": seconds,
         "sizes": [sum(len(f) == n for f in learnt) for n in range(SLOTS + 1)],
-        "frequency": {"elements": [frequency["elements"][s] for s in ELEMENTS], "counts": [frequency["counts"][n] for n in COUNTS]},
+        "frequency": {"elements": [elements[s] for s in ELEMENTS], "counts": [counts[n] for n in COUNTS]},
     }
     model = FormulaModel(run.averaged.eval().requires_grad_(False), about)
     about["recovery"] = recovery(model, Formulas.of(aside))

@@ -9,13 +9,14 @@ import time
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from core.learning.labelled import Labelled, get_labelled
 from core.numerics.conditional import LabelledScoreNetwork, NoisedClassifier, classifier_loss, dropout_loss, save
 from core.numerics.networks import slug
 from core.numerics.randomness import seeded
 from core.numerics.schedules import Linear
-from core.numerics.training import Trainer, TrainingPlan
+from core.numerics.training import Network, Trainer, TrainingPlan
 
 SCHEDULE, BATCH, DROPOUT = Linear(), 512, 0.15
 LEVELS = (0.05, 0.1, 0.3, 1.0, 3.0)
@@ -26,16 +27,31 @@ def names(dataset: str) -> tuple[str, str]:
     return f"guide_score_{slug(dataset)}", f"guide_classifier_{slug(dataset)}"
 
 
-def trainer(data: Labelled, kind: str, plan: TrainingPlan) -> Trainer:
-    """kind: "score" (conditioning dropout) or "classifier". Draws fresh labelled points in every step."""
+def score_trainer(data: Labelled, plan: TrainingPlan) -> Trainer[LabelledScoreNetwork]:
+    """With conditioning dropout; draws fresh labelled points in every step."""
     with seeded(plan.seed):
-        network = (LabelledScoreNetwork if kind == "score" else NoisedClassifier)(len(data.names))
+        network = LabelledScoreNetwork(len(data.names))
 
-    def loss(net, generator):
-        x0, label = data.sample(BATCH, generator)
-        return dropout_loss(net, x0, label, generator, DROPOUT) if kind == "score" else classifier_loss(net, x0, label, generator)
+    def loss(net: LabelledScoreNetwork, generator: torch.Generator) -> Tensor:
+        return dropout_loss(net, *data.sample(BATCH, generator), generator, DROPOUT)
 
     return Trainer(network, loss, plan)
+
+
+def classifier_trainer(data: Labelled, plan: TrainingPlan) -> Trainer[NoisedClassifier]:
+    """Of noised points, fresh ones in every step."""
+    with seeded(plan.seed):
+        network = NoisedClassifier(len(data.names))
+
+    def loss(net: NoisedClassifier, generator: torch.Generator) -> Tensor:
+        return classifier_loss(net, *data.sample(BATCH, generator), generator)
+
+    return Trainer(network, loss, plan)
+
+
+def _trained(run: Trainer[Network]) -> Network:
+    run.finish()
+    return run.averaged.eval().requires_grad_(False)
 
 
 @torch.no_grad()
@@ -59,7 +75,9 @@ def errors(data: Labelled, score: LabelledScoreNetwork, classifier: NoisedClassi
     return found
 
 
-def card(dataset: str, data: Labelled, score, classifier, plan: TrainingPlan, seconds: float) -> str:
+def card(
+    dataset: str, data: Labelled, score: LabelledScoreNetwork, classifier: NoisedClassifier, plan: TrainingPlan, seconds: float
+) -> str:
     """Markdown: data, training, measured error."""
     rows = "\n".join(
         f"| {ratio:g} | {free:.4f} | {told:.4f} | {nats:.5f} |" for ratio, (free, told, nats) in errors(data, score, classifier).items()
@@ -92,12 +110,10 @@ Limits: two dimensions, this one data set; strong guidance asks for the score wh
 def train(dataset: str, out: Path, *, steps: int = 3000, seed: int = 0) -> str:
     """Write both weights and the card into the folder `out`; returns the card."""
     data, plan = get_labelled(dataset), TrainingPlan(n_steps=steps, ema=0.998, seed=seed)
-    start, made = time.process_time(), []
-    for kind, name in zip(("score", "classifier"), names(dataset), strict=True):
-        run = trainer(data, kind, plan)
-        run.finish()
-        made.append(run.averaged.eval().requires_grad_(False))
-        save(made[-1], out / f"{name}.safetensors", {"dataset": dataset, "steps": str(steps), "seed": str(seed)})
-    text = card(dataset, data, *made, plan, time.process_time() - start)
+    start = time.process_time()
+    score, classifier = _trained(score_trainer(data, plan)), _trained(classifier_trainer(data, plan))
+    for network, name in zip((score, classifier), names(dataset), strict=True):
+        save(network, out / f"{name}.safetensors", {"dataset": dataset, "steps": str(steps), "seed": str(seed)})
+    text = card(dataset, data, score, classifier, plan, time.process_time() - start)
     (out / f"{names(dataset)[0]}.md").write_text(text)
     return text

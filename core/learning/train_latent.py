@@ -9,10 +9,19 @@ import time
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from core.learning import lattice_images
-from core.learning.latent_networks import LATENT, PIXELS, labelled_loss, networks, save_networks
+from core.learning.latent_networks import (
+    LATENT,
+    PIXELS,
+    Autoencoder,
+    LabelledNetwork,
+    autoencoder,
+    labelled_loss,
+    networks,
+    save_networks,
+)
 from core.numerics.randomness import seeded
 from core.numerics.training import Trainer, TrainingPlan
 
@@ -24,20 +33,20 @@ STEPS = {"autoencoder": 1500, "latent": 2500, "pixel": 2500}
 def trainer(name: str, made: dict[str, nn.Module], *, steps: int, batch: int = BATCH, pool: int = POOL, seed: int = 0) -> Trainer:
     """A trainer of one of the networks; "latent" needs a trained autoencoder in `made`."""
     pictures, kinds = lattice_images.sample(pool, torch.Generator().manual_seed(seed))
-    seen = made["autoencoder"].encode(pictures) if name == "latent" else pictures
+    seen = autoencoder(made).encode(pictures) if name == "latent" else pictures
 
-    def some(generator):
+    def some(generator: torch.Generator) -> Tensor:
         return torch.randint(pool, (batch,), generator=generator)
 
-    def autoencoder(net, generator):
+    def of_autoencoder(net: Autoencoder, generator: torch.Generator) -> Tensor:
         return net.loss(seen[some(generator)], generator)
 
-    def denoiser(net, generator):
+    def of_denoiser(net: LabelledNetwork, generator: torch.Generator) -> Tensor:
         at = some(generator)
         return labelled_loss(net, seen[at], kinds[at], generator)
 
     plan = TrainingPlan(n_steps=steps, learning_rate=2e-3, ema=0.998, seed=seed)
-    return Trainer(made[name], autoencoder if name == "autoencoder" else denoiser, plan)
+    return Trainer(made[name], of_autoencoder if name == "autoencoder" else of_denoiser, plan)
 
 
 def model_card(made: dict[str, nn.Module], seconds: dict[str, float], steps: dict[str, int]) -> str:
@@ -77,7 +86,7 @@ def train(out: Path, *, steps: int | None = None, seed: int = 0) -> dict[str, fl
         run.run_aloud(name)
         made[name] = run.averaged.eval()
         if name == "autoencoder":
-            made[name].to_unit(lattice_images.sample(4096, torch.Generator().manual_seed(seed + 1))[0])
+            autoencoder(made).to_unit(lattice_images.sample(4096, torch.Generator().manual_seed(seed + 1))[0])
         seconds[name] = round(time.process_time() - start, 1)
     save_networks(made, out, seconds)
     out.with_suffix(".md").write_text(model_card(made, seconds, budgets))

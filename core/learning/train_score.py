@@ -20,13 +20,13 @@ from core.numerics.training import Trainer, TrainingPlan
 LEVELS = (0.02, 0.1, 0.3, 1.0, 3.0, 10.0)
 
 
-def trainer(dataset: str, plan: TrainingPlan, *, batch: int = 1024, width: int = 96) -> Trainer:
+def trainer(dataset: str, plan: TrainingPlan, *, batch: int = 1024, width: int = 96) -> Trainer[ScoreNetwork]:
     """A trainer that draws fresh exact samples of `dataset` in every step."""
     density = get_dataset(dataset)
     with seeded(plan.seed):
         network = ScoreNetwork(dim=density.dim, width=width)
 
-    def loss(net, generator):
+    def loss(net: ScoreNetwork, generator: torch.Generator) -> torch.Tensor:
         return noise_loss(net, density.sample(batch, generator), generator)
 
     return Trainer(network, loss, plan, settings={"dataset": dataset, "batch": batch})

@@ -14,7 +14,7 @@ from core.numerics.checks import one_of
 from core.numerics.histogram import Histogram
 from core.numerics.mixture import Density, GaussianMixture
 
-__all__ = ["Density", "GaussianMixture", "Histogram", "DATASETS", "get_dataset"]
+__all__ = ["Density", "GaussianMixture", "Histogram", "DATASETS", "get_dataset", "get_mixture"]
 
 
 def _unit(points: torch.Tensor, scale: float) -> GaussianMixture:
@@ -81,3 +81,11 @@ def get_dataset(name: str) -> GaussianMixture | Histogram:
     """The data set called `name`; ValueError if there is none."""
     one_of("data set", name, DATASETS)
     return DATASETS[name]()
+
+
+def get_mixture(name: str) -> GaussianMixture:
+    """The same for those that are Gaussian mixtures; ValueError for another."""
+    density = get_dataset(name)
+    if not isinstance(density, GaussianMixture):
+        raise ValueError(f"data set {name!r} is not a Gaussian mixture")
+    return density

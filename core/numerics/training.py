@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import numpy as np
 import torch
@@ -33,6 +34,7 @@ DECAYS: dict[str, Callable[[float], float]] = {
     "linear": lambda done: 1 - done,
 }
 BUDGET = ("n_steps", "seconds")
+Network = TypeVar("Network", bound=nn.Module)
 
 
 class CheckpointError(ValueError):
@@ -86,13 +88,13 @@ class Progress:
     loss: float
 
 
-class ExponentialAverage:
+class ExponentialAverage(Generic[Network]):
     """`mean`: a copy of the network, in evaluation mode, whose weights follow its own: mean <- d mean + (1 - d) theta.
 
     d = min(decay, (1 + k) / (10 + k)) after k earlier updates, so that the random start is forgotten at once.
     """
 
-    def __init__(self, network: nn.Module, decay: float):
+    def __init__(self, network: Network, decay: float):
         self.mean = copy.deepcopy(network).eval().requires_grad_(False)
         self.decay = decay
         self._means: list[Tensor] = list(self.mean.parameters())
@@ -104,7 +106,7 @@ class ExponentialAverage:
         torch._foreach_lerp_(self._means, self._weights, 1 - min(self.decay, (1 + k) / (10 + k)))
 
 
-class Trainer:
+class Trainer(Generic[Network]):
     """State of one training run: weights, moving average, optimiser, generator, step, seconds of training.
 
     loss: (network, generator) -> scalar; draws its data from the generator. With `batches` it is (network, generator, batch) and the
@@ -113,7 +115,7 @@ class Trainer:
     checkpoint of other settings is not resumed.
     """
 
-    def __init__(self, network: nn.Module, loss: Loss, plan: TrainingPlan, batches: Batches | None = None, settings: Mapping | None = None):
+    def __init__(self, network: Network, loss: Loss, plan: TrainingPlan, batches: Batches | None = None, settings: Mapping | None = None):
         self.network, self.loss, self.plan, self.batches, self.settings = network, loss, plan, batches, settings or {}
         self.average = ExponentialAverage(network, plan.ema)
         self.optimiser = torch.optim.AdamW(
@@ -124,7 +126,7 @@ class Trainer:
         self._epoch, self._of_epoch = 0, batches(0) if batches else ()
 
     @property
-    def averaged(self) -> nn.Module:
+    def averaged(self) -> Network:
         """The network with the averaged weights, in evaluation mode, without gradients."""
         return self.average.mean
 
