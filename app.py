@@ -13,21 +13,26 @@ from pages.kit import libraries, server, shell
 
 def entry(page):
     """Its line in the side bar. The page where the app opens has no address of its own: Streamlit gives it the bare one."""
-    return st.Page(page.page, title=page.title, icon=f":material/{page.icon}:", url_path=page.slug, default=page is HOME)
+    return st.Page(page.page, title=page.label, icon=f":material/{page.icon}:", url_path=page.slug, default=page is HOME)
 
 
 def show() -> None:
     """One run of one reader's page."""
-    st.set_page_config(page_title="From Noise to Crystals", page_icon=Path(__file__).parent / "assets" / "icon.png", layout="wide")
     home, *beside = map(entry, SIDE_PAGES)
     sections = {"": [home, *beside]}
     for part, heading in PARTS.items():
         if pages := [entry(chapter) for chapter in CHAPTERS if chapter.part == part]:
             sections[heading] = pages
     page = st.navigation(sections, expanded=True)
+    name = "From Noise to Crystals" if page is home else page.title
+    st.set_page_config(page_title=name, page_icon=Path(__file__).parent / "assets" / "icon.png", layout="wide")
+    words = st.empty()
     if page is not home:
+        if not libraries.loaded():
+            words.caption("The server has just started and is loading its libraries: a few seconds, once …")
         libraries.load()
-    shell.frame()
+        words.empty()
+    shell.frame(page.url_path)
     page.run()
 
 

@@ -38,6 +38,11 @@ class Chapter:
         return CHAPTERS.index(self) + 1
 
     @property
+    def label(self) -> str:
+        """Number and title, as in every list of pages. Raises ValueError for a chapter that is not among CHAPTERS."""
+        return f"{self.number} · {self.title}"
+
+    @property
     def page(self) -> str:
         """Path of the page's script, relative to the folder of app.py."""
         return f"pages/{self.part}/{self.slug}.py"
@@ -50,6 +55,11 @@ class SidePage:
     slug: str
     title: str
     icon: str
+
+    @property
+    def label(self) -> str:
+        """Its title, as in every list of pages."""
+        return self.title
 
     @property
     def page(self) -> str:

@@ -4,6 +4,7 @@ import streamlit as st
 
 from core import home
 from core.chapters import CHAPTERS, PARTS
+from pages.kit import link
 from pages.kit.colophon import colophon
 from pages.kit.crystal_player import crystal_player
 from pages.kit.player import player
@@ -59,11 +60,12 @@ for column, (title, (icon, words, chapter, query)) in zip(st.columns(3), WAYS_IN
     with column, st.container(border=True, height="stretch"):
         st.markdown(f"**:material/{icon}: {title}**")
         st.markdown(words)
-        st.page_link(chapter.page, label=f"Start with {chapter.title}", icon=":material/arrow_forward:", query_params=query)
+        st.page_link(chapter.page, label=f"Start with chapter {chapter.label}", icon=":material/arrow_forward:", query_params=query)
 
 st.markdown("##### The chapters")
 for chapter in CHAPTERS:
     with st.container(horizontal=True, vertical_alignment="center", key=f"home_{chapter.slug}"):
-        st.page_link(chapter.page, label=f"**{chapter.title}**", icon=f":material/{chapter.icon}:")
+        st.page_link(chapter.page, label=f"**{chapter.label}**", icon=f":material/{chapter.icon}:")
         st.caption(f"{PARTS[chapter.part]} · {chapter.question}")
 colophon()
+link.show_if_asked(st.context.url or "/")

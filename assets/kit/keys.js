@@ -3,6 +3,7 @@
 const PRESS = {
   l: '.st-key-mode button[aria-checked="false"]',
   "?": ".st-key-show_keys button",
+  q: ".st-key-show_link button",
   n: ".st-key-nav_next a",
   p: ".st-key-nav_previous a",
 };

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 
 @dataclass(frozen=True)
@@ -244,10 +245,11 @@ def _notices(slug: str, declared: Sequence[Control]) -> list[str]:
     return store.get(slug, [])
 
 
-def controls(slug: str, declared: Sequence[Control], *, more_label: str = "More") -> dict[str, Any]:
+def controls(slug: str, declared: Sequence[Control], notice: DeltaGenerator, *, more_label: str = "More") -> dict[str, Any]:
     """Draw the controls of a chapter and return their values by key.
 
-    Also notes which control moved last (for the live equation) and says kindly which values of a link were unusable.
+    Also notes which control moved last (for the live equation) and says kindly, in the place `notice` (an `st.empty()`), which
+    values of a link were unusable.
     """
     _start_afresh(slug, declared)
     notices = _notices(slug, declared)
@@ -271,8 +273,10 @@ def controls(slug: str, declared: Sequence[Control], *, more_label: str = "More"
         notices = []
     state["values"] = values
     state["declared"] = declared
-    for notice in notices:
-        st.warning(notice, icon=":material/link_off:")
+    if notices:
+        with notice.container():
+            for words in notices:
+                st.warning(words, icon=":material/link_off:")
     return values
 
 

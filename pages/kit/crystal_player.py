@@ -16,6 +16,7 @@ import streamlit as st
 from streamlit.components.v1 import declare_component
 
 from core.figures.crystal_payload import payload_header
+from pages.kit import waiting
 from pages.kit.player import ASSETS, assemble, envelope, ignore
 
 PARTS = ("crystal_frame.js", "crystal_cell.js", "crystal_view.js", "crystal_hands.js", "crystal.js")  # in this order
@@ -55,6 +56,7 @@ def crystal_player(payload: bytes, *, key: str, height: int = 520, report: bool 
     folder = declare_component("crystal_files", path=str(ASSETS / "player"))  # serves the files; never shown itself
     component = _component(f"component/{folder.name}/{LIBRARY}")
     result = component(key=key, data=envelope(payload, height, report), on_moment_change=ignore)
+    waiting.over()
     moment = result.get("moment") or {}
     if moment.get("payload") != payload_header(payload)["id"]:
         return CrystalState()

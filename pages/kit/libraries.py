@@ -50,6 +50,11 @@ def load(names: tuple[str, ...] = SLOW) -> None:
             _frozen = len(sys.modules)
 
 
+def loaded() -> bool:
+    """Are all of them there, so that `load` returns at once?"""
+    return not _lock.locked() and all(name in sys.modules for name in SLOW)
+
+
 def load_soon() -> None:
     """Import them all in the background, shortly."""
     timer = threading.Timer(AFTER, load)

@@ -9,22 +9,25 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core import export
 from core.chapters import HOME, PARTS, Chapter, find, neighbours
 from pages.kit import controls as kit_controls
-from pages.kit import shell, text
+from pages.kit import link as kit_link
+from pages.kit import shell, text, waiting
 from pages.kit.colophon import colophon
 from pages.kit.equation import equation
 
 
 @dataclass(frozen=True)
 class Page:
-    """A chapter while it is drawn: its registry entry, its text, its controls."""
+    """A chapter while it is drawn: its registry entry, its text, its controls, and the place for what its link asks in vain."""
 
     chapter: Chapter
     text: Mapping[str, str]
     declared: Sequence[kit_controls.Control]
+    notice: DeltaGenerator
 
     def prose(self, heading: str, *, expanded: bool | None = None) -> None:
         """A section of the chapter's text; folded under its heading when `expanded` is given. Hidden in lecture mode."""
@@ -43,7 +46,7 @@ class Page:
 
     def controls(self) -> dict[str, Any]:
         """Draw the controls; values by key."""
-        values = kit_controls.controls(self.chapter.slug, self.declared)
+        values = kit_controls.controls(self.chapter.slug, self.declared, self.notice)
         st.button("Reset", key="reset", icon=":material/restart_alt:", on_click=kit_controls.reset, args=(self.declared,))
         return values
 
@@ -56,13 +59,16 @@ class Page:
         kit_controls.scenes(self.chapter.slug, listed, self.declared)
 
     def link(self, values: Mapping[str, Any]) -> str:
-        """The address that opens this very picture."""
+        """The address that opens this very picture, for an audience if it is shown to one: then it also plays at once."""
         shown = {c.key: c.url(values[c.key]) for c in self.declared if c.key in values}
+        if shell.lecture():
+            shown |= {"mode": "lecture", "autoplay": "1"}
         parts = urlsplit(st.context.url or f"/{self.chapter.slug}")
         return urlunsplit((parts.scheme, parts.netloc, parts.path, urlencode(shown), ""))
 
     def footer(self, function: Callable, values: Mapping[str, Any]) -> None:
         """In the lecture, code, downloads, link, previous and next, version. `function` is the core function behind the stage."""
+        waiting.over()
         self.prose("In the lecture", expanded=False)
         link = self.link(values)
         with st.container(key="prose_take_away"), st.expander("Take it with you: code, notebook, link"):
@@ -91,24 +97,30 @@ class Page:
             where.caption("Both reproduce this figure with these settings and this seed, wherever the project is installed.")
             st.markdown("This link restores everything on the page:")
             st.code(link, language=None, wrap_lines=True)
+            copy, code, _ = st.columns(3)
+            with copy:
+                kit_link.copy_button(link, "copy_link")
+            code.button("QR code", key="show_qr_code", icon=":material/qr_code_2:", width="stretch", on_click=shell.ask_for_link)
             st.markdown(f"The sampler on this page, `{function.__module__}.{function.__qualname__}`:")
             st.code(inspect.getsource(function), language="python")
         before, after = (neighbour or HOME for neighbour in neighbours(self.chapter))
         with st.container(horizontal=True, horizontal_alignment="distribute", key="nav"):
             with st.container(key="nav_previous", width="content"):
-                st.page_link(before.page, label=before.title, icon=":material/arrow_back:")
+                st.page_link(before.page, label=before.label, icon=":material/arrow_back:")
             with st.container(key="nav_next", width="content"):
-                st.page_link(after.page, label=after.title, icon=":material/arrow_forward:", icon_position="right")
+                st.page_link(after.page, label=after.label, icon=":material/arrow_forward:", icon_position="right")
         colophon()
+        kit_link.show_if_asked(link)
 
 
 def chapter(slug: str, declared: Sequence[kit_controls.Control]) -> Page:
     """Open a chapter: title, question and lead."""
     entry = find(slug)
-    page = Page(entry, text.sections(entry), declared)
     with st.container(key="head"):
         st.caption(f"{PARTS[entry.part]} · chapter {entry.number}")
         st.title(entry.title, anchor=False)
         st.markdown(f"#### {entry.question}")
+    page = Page(entry, text.sections(entry), declared, notice=st.empty())
     page.prose("Lead")
+    waiting.begin()
     return page

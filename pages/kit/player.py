@@ -16,6 +16,7 @@ from typing import Any
 import streamlit as st
 
 from core.figures.payload import payload_id
+from pages.kit import waiting
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 SHARED = ("theme.js", "bytes.js", "controls.js", "keys.js", "clock.js")  # of every player; first in its script
@@ -75,6 +76,7 @@ def player(
 
     heard = {"on_edit_change": edited} if on_edit else {}
     result = _component()(key=key, data=envelope(payload, height, report), on_moment_change=ignore, **heard)
+    waiting.over()
     moment = result.get("moment") or {}
     if moment.get("payload") != payload_id(payload):
         return PlayerState()

@@ -21,6 +21,7 @@ KEYS = """
 | `1` … `9` | scene of this chapter |
 | `n` `p` | next, previous chapter |
 | `l` | lecture mode on or off |
+| `q` | link and QR code of what is shown |
 | `?` | this list |
 """
 
@@ -64,9 +65,20 @@ def _role_colours() -> None:
     st.html(f"<style>:root {{ --n2c-exact: {palette().exact}; --n2c-sample: {palette().sample}; }}</style>")
 
 
-def frame() -> None:
-    """Everything that is the same on all pages; called once a run, before the page."""
+def here() -> str:
+    """Path of the page that is shown: the slug of a chapter, nothing for Home."""
+    return st.session_state.get("_here", "")
+
+
+def ask_for_link() -> None:
+    """The page shows its link and QR code when it has drawn itself; for use in a callback."""
+    st.session_state["_link_asked"] = True
+
+
+def frame(path: str) -> None:
+    """Everything that is the same on all pages; called once a run, before the page, with the page's path."""
     torch.set_num_threads(1)
+    st.session_state["_here"] = path
     style("kit.css")
     _role_colours()
     with st.sidebar, st.container(key="shell"):
@@ -79,8 +91,10 @@ def frame() -> None:
             bind="query-params",
             help="Lecture: large type, no prose, no side bar. Press l to come back.",
         )
-        if st.button("Keys", key="show_keys", icon=":material/keyboard:"):
-            _keys()
+        with st.container(horizontal=True):
+            if st.button("Keys", key="show_keys", icon=":material/keyboard:"):
+                _keys()
+            st.button("Link, QR", key="show_link", icon=":material/qr_code_2:", on_click=ask_for_link)
     if lecture():
         style("lecture.css")
     _key_listener((ASSETS / "kit" / "keys.js").read_text(encoding="utf-8"))(key="n2c_keys")

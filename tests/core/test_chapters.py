@@ -92,6 +92,7 @@ def test_a_chapter_put_in_moves_the_numbers_behind_it(place, monkeypatch):
     seen = 0
     for number, chapter in enumerate(registry, start=1):
         assert chapter.number == number
+        assert chapter.label == f"{number} · {chapter.title}"
         assert neighbours(chapter)[1] is (registry[number] if number < len(registry) else None)
         assert f"From Noise to Crystals, chapter {number}.\n" in export.script(chapter, "```python\nfigure = 1\n```", {}) + "\n"
         if chapter is not DUMMY:

@@ -22,10 +22,16 @@ def test_a_chapter_put_in_is_counted_on_the_pages(tmp_path, monkeypatch):
     for visit, place in ((before, PLACE), (after, PLACE + 2)):
         assert visit.failures == []
         assert any(caption.value.endswith(f"· chapter {place}") for caption in visit.app.caption)
-    assert [link.proto.label for link in before.app.get("page_link")] == [CHAPTERS[PLACE - 2].title, "A dummy"]
-    assert [link.proto.label for link in after.app.get("page_link")] == ["A dummy", CHAPTERS[PLACE + 1].title]
+    assert [link.proto.label for link in before.app.get("page_link")] == [
+        f"{PLACE - 1} · {CHAPTERS[PLACE - 2].title}",
+        f"{PLACE + 1} · A dummy",
+    ]
+    assert [link.proto.label for link in after.app.get("page_link")] == [
+        f"{PLACE + 1} · A dummy",
+        f"{PLACE + 3} · {CHAPTERS[PLACE + 1].title}",
+    ]
     prose = " ".join(markdown.value for markdown in after.app.markdown)
     assert f"[chapter {PLACE}, Brownian motion](brownian)" in prose
     assert [title.value for title in Visit(dummy).app.title] == ["A dummy"]
     home = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120).run()
-    assert "**A dummy**" in [link.proto.label for link in home.get("page_link")]
+    assert f"**{PLACE + 1} · A dummy**" in [link.proto.label for link in home.get("page_link")]
