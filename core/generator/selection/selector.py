@@ -150,10 +150,10 @@ def loss(logits: Tensor, right: Tensor, present: Tensor) -> Tensor:
     """
     total = F.binary_cross_entropy_with_logits(logits[present], right[present]) * 2
     logits = logits.masked_fill(~present.unsqueeze(-1), -1e9)
-    told = logits.log_softmax(1).masked_fill(right == 0, -torch.inf).logsumexp(1)  # (Q, 2)
-    for told_one, any_right in zip(told.T, right.any(1).T, strict=True):
+    log_share = logits.log_softmax(1).masked_fill(right == 0, -torch.inf).logsumexp(1)  # (Q, 2)
+    for log_right, any_right in zip(log_share.T, right.any(1).T, strict=True):
         if any_right.any():
-            total = total - told_one[any_right].mean()
+            total = total - log_right[any_right].mean()
     return total
 
 

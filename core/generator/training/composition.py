@@ -93,26 +93,28 @@ def fit(known: Formulas, table: Tensor, config: CompositionTrainConfig, held_out
 
 
 @torch.no_grad()
-def bound(composition_model: CompositionModel, asked: Formulas) -> float:
+def bound(composition_model: CompositionModel, held_out: Formulas) -> float:
     """The bound on -log p(kinds | counts) in nats, mean over formulas; always the same draws. composition_model: in eval mode."""
     generator = torch.Generator().manual_seed(12345)
     return (
-        torch.cat([composition_model.loss(kinds, counts, generator=generator) for kinds, counts in asked.values() for _ in range(REPEATS)])
+        torch.cat(
+            [composition_model.loss(kinds, counts, generator=generator) for kinds, counts in held_out.values() for _ in range(REPEATS)]
+        )
         .mean()
         .item()
     )
 
 
-def by_frequency(known: Formulas, asked: Formulas) -> float:
+def by_frequency(known: Formulas, held_out: Formulas) -> float:
     """The same for elements drawn by how often they occur, whatever the others are: what knowing no chemistry costs, in nats."""
     often = np.bincount(torch.cat([kinds.flatten() for kinds, _ in known.values()]).numpy(), minlength=N_SPECIES) + 0.5
     cost = -np.log(often / often.sum())
-    return float(np.concatenate([cost[kinds.numpy()].sum(1) for kinds, _ in asked.values()]).mean())
+    return float(np.concatenate([cost[kinds.numpy()].sum(1) for kinds, _ in held_out.values()]).mean())
 
 
-def cells_of(asked: Formulas) -> list[tuple[int, ...]]:
+def cells_of(known: Formulas) -> list[tuple[int, ...]]:
     """Atomic numbers of every formula."""
-    return [tuple(np.repeat(*row).tolist()) for kinds, counts in asked.values() for row in zip(kinds.numpy(), counts.numpy(), strict=True)]
+    return [tuple(np.repeat(*row).tolist()) for kinds, counts in known.values() for row in zip(kinds.numpy(), counts.numpy(), strict=True)]
 
 
 def shares(cells: Sequence[tuple[int, ...]], known: Sequence[tuple[int, ...]]) -> dict:
