@@ -57,11 +57,20 @@ def read_registry(source: str) -> Registry:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
             given[node.targets[0].id] = node.value
     try:
-        parts, calls = ast.literal_eval(given["PARTS"]), given["CHAPTERS"].elts
+        parts, calls = ast.literal_eval(given["PARTS"]), _calls(given["CHAPTERS"])
         chapters = tuple(Chapter(*(ast.literal_eval(argument) for argument in call.args)) for call in calls)
-        return Registry(parts, chapters, tuple(call.end_lineno for call in calls))
-    except (KeyError, AttributeError, TypeError, ValueError) as error:
+        return Registry(parts, chapters, tuple(call.end_lineno or call.lineno for call in calls))
+    except (KeyError, TypeError, ValueError) as error:
         raise CommandError(f"{REGISTRY} cannot be read ({error}): PARTS and CHAPTERS must be plain values there") from None
+
+
+def _calls(node: ast.expr) -> list[ast.Call]:
+    """The entries of a list or tuple of calls; TypeError where it is none."""
+    entries = node.elts if isinstance(node, ast.List | ast.Tuple) else [node]
+    calls = [entry for entry in entries if isinstance(entry, ast.Call)]
+    if len(calls) < len(entries):
+        raise TypeError("not every entry is a Chapter(...)")
+    return calls
 
 
 def place_of(chapter: Chapter, registry: Registry, after: str | None) -> int:
@@ -112,7 +121,7 @@ def check(chapter: Chapter, registry: Registry, templates: dict[str, str]) -> No
         )
     if len(slug) > MAX_SLUG:
         raise CommandError(f"'{slug}' has {len(slug)} letters; a slug has at most {MAX_SLUG}")
-    if slug in {page.slug for page in (*registry.chapters, *SIDE_PAGES)}:
+    if slug in {chapter.slug for chapter in registry.chapters} | {page.slug for page in SIDE_PAGES}:
         raise CommandError(f"there is a page '{slug}' already")
     python = "\n".join(text for path, text in templates.items() if path.endswith(".py")).replace("@slug@", "_").replace("@part@", "_")
     used = {token.string for token in tokenize.generate_tokens(io.StringIO(python).readline) if token.type == tokenize.NAME}

@@ -16,9 +16,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
+from torch import nn
 
 from core.generator.baselines.ranker import MAX_SLOTS, Query, Ranker, query_of, stack
 from core.generator.baselines.substitution import N_TYPES, Library, Proposal, by_count, prototype
@@ -29,6 +31,8 @@ from core.generator.sampling.parallel import sample_in_parallel
 from core.generator.selection.selector import GROWN, MARGIN, TYPES, Selector, evidence
 from core.generator.weights import WeightsError, load_module
 from core.structures.crystal import Crystal
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -46,17 +50,25 @@ class Refinement:
 
 def load_ranker(folder: Path = FOLDER) -> Ranker:
     """Raises ModelMissing."""
-    return _load(Path(folder) / "ranker.safetensors", Ranker)
+    return _ranker(Path(folder) / "ranker.safetensors")
 
 
 def load_selector(folder: Path = FOLDER) -> Selector:
     """Raises ModelMissing."""
-    return _load(Path(folder) / "selector.safetensors", Selector)
+    return _selector(Path(folder) / "selector.safetensors")
 
 
-@lru_cache(maxsize=4)
-def _load(path: Path, make: type[Ranker] | type[Selector]) -> Ranker | Selector:
-    module = make()
+@lru_cache(maxsize=2)
+def _ranker(path: Path) -> Ranker:
+    return _loaded(Ranker(), path)
+
+
+@lru_cache(maxsize=2)
+def _selector(path: Path) -> Selector:
+    return _loaded(Selector(), path)
+
+
+def _loaded(module: Network, path: Path) -> Network:
     try:
         load_module(path, module)
     except WeightsError as error:
@@ -72,7 +84,7 @@ def proposals(
     found = library.types(numbers, n_types=n_types, without=without)
     if found is None:
         return []
-    places, near = found.first, found.neighbours
+    places, near = found.first.tolist(), found.neighbours
     taken = [bool(near.distances[place] < 1e-6) for place in places]
     hull = library.arrays.columns.get("e_above_hull", np.full(len(library), np.nan))
     if len(by_count(numbers)[0]) <= MAX_SLOTS:
@@ -152,10 +164,10 @@ def answer_by_refinement(
         chosen.append(order[earlier[cell] % len(order)])
         earlier[cell] += 1
     if settings.start > 0:
-        rows = [i for i, crystal in enumerate(chosen) if crystal is not None]
+        found = {i: crystal for i, crystal in enumerate(chosen) if crystal is not None}
         config = SamplerConfig(steps=settings.steps, start=settings.start)
-        first = [Crystal(stand_ins[i], chosen[i].frac_coords, chosen[i].lattice) for i in rows]
-        for i, path in zip(rows, sample_cells(model, [stand_ins[i] for i in rows], config, seed=seed, initial=first), strict=True):
+        first = [Crystal(np.array(stand_ins[i]), crystal.frac_coords, crystal.lattice) for i, crystal in found.items()]
+        for i, path in zip(found, sample_cells(model, [stand_ins[i] for i in found], config, seed=seed, initial=first), strict=True):
             chosen[i] = path.final
     return _fill(chosen, stand_ins, model, seed, progress, workers)
 
@@ -164,6 +176,7 @@ def select_candidates(
     selector: Selector, model: Model, cell: Sequence[int], stand_in: Sequence[int], grown: Sequence[Crystal], proposed: Sequence[Proposal]
 ) -> list[Crystal | None]:
     """Proposals in the selector's order, and None for "let the flow grow it" in its place: it must be better by MARGIN."""
+    assert model.reranker is not None, "a selector reads the opinion of the flow's reranker"
     few, rest = proposed[:TYPES], [p.crystal for p in proposed[TYPES:]]
     trust = selector.trust(evidence(model.network, model.reranker, cell, stand_in, grown, few)[0])
     trust[0] -= MARGIN
@@ -182,4 +195,4 @@ def _fill(
         )
         for i, crystal in zip(missing, grown, strict=True):
             answers[i] = crystal
-    return answers
+    return [answer for answer in answers if answer is not None]

@@ -16,6 +16,7 @@ Neighbourhood component analysis (Goldberger et al. 2005) is the ancestor of the
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -50,7 +51,7 @@ class Query(NamedTuple):
     size: Tensor
 
 
-def query_of(numbers, types: Types, hull: np.ndarray, *, n_neighbours: int = 128, n_types: int = N_TYPES) -> Query:
+def query_of(numbers: Iterable[int], types: Types, hull: np.ndarray, *, n_neighbours: int = 128, n_types: int = N_TYPES) -> Query:
     """One unpadded-to-batch row. hull (M,): energy above hull of the neighbours in eV/atom, NaN where the library has none.
 
     Raises ValueError for more than MAX_SLOTS elements.
@@ -86,6 +87,8 @@ def stack(queries: list[Query]) -> Query:
 class Ranker(nn.Module):
     """Question -> logits (B, T), -inf where there is no type."""
 
+    properties: Tensor
+
     def __init__(self, width: int = 12, hidden: int = 48, dropout: float = 0.2):
         super().__init__()
         self.register_buffer("properties", torch.from_numpy(element_features()))
@@ -95,9 +98,9 @@ class Ranker(nn.Module):
         nn.init.normal_(self.own.weight, std=0.05)
         self.bias = nn.Linear(2, 1, bias=False)
         self.ends = nn.Linear(len(FEATURES) + width, hidden)
-        self.potential = nn.Sequential(nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU(), nn.Linear(hidden, BINS))
-        self.circumstances = nn.Sequential(nn.Linear(10, 24), nn.SiLU(), nn.Linear(24, 1))
-        for last in (self.bias, self.potential[-1], self.circumstances[-1]):
+        self.potential = nn.Sequential(nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU(), to_potential := nn.Linear(hidden, BINS))
+        self.circumstances = nn.Sequential(nn.Linear(10, 24), nn.SiLU(), to_logit := nn.Linear(24, 1))
+        for last in (self.bias, to_potential, to_logit):
             nn.init.zeros_(last.weight)
         self.dropout = nn.Dropout(dropout)
         self.mix = nn.Parameter(torch.tensor([1.0, 0.3, 1.0]))  # votes, nearest distance, potential

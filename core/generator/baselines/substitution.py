@@ -13,7 +13,7 @@ D is the distance of two elements in group, row, electronegativity, radii and Me
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import permutations, product
@@ -47,7 +47,7 @@ def element_distances() -> np.ndarray:
     return np.linalg.norm(chosen[:, None] - chosen[None], axis=-1)
 
 
-def by_count(numbers: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def by_count(numbers: Iterable[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """(elements, counts) of a cell, the most frequent first, equal counts by atomic number."""
     pairs = sorted(Counter(int(z) for z in numbers).items(), key=lambda pair: (-pair[1], pair[0]))
     return tuple(z for z, _ in pairs), tuple(n for _, n in pairs)
@@ -158,7 +158,8 @@ class Library:
         at = np.searchsorted(rows, found.rows)
         places = (elements[at][:, None, :] == found.elements[:, :, None]).argmax(-1)  # (M, m)
         pictures = self.pictures(counts)[at[:, None, None], places[:, :, None], places[:, None, :]]  # (M, m, m, BINS)
-        member, firsts = np.full(len(at), -1), []
+        member = np.full(len(at), -1)
+        firsts: list[int] = []
         for i, picture in enumerate(pictures):
             if firsts:
                 gaps = difference(pictures[firsts], picture)
@@ -205,11 +206,11 @@ class Library:
         wanted, _ = by_count(numbers)
         new = dict(zip((int(z) for z in elements), wanted, strict=True))
         placed = np.array([new[int(z)] for z in template.numbers])
-        numbers = np.array([int(z) for z in numbers])
-        order = np.empty(len(numbers), int)
-        order[np.argsort(numbers, kind="stable")] = np.argsort(placed, kind="stable")
-        ratio = self.volumes[numbers].sum() / self.volumes[template.numbers].sum()
-        return Crystal(numbers, template.frac_coords[order], template.lattice * ratio ** (1 / 3))
+        content = np.array([int(z) for z in numbers])
+        order = np.empty(len(content), int)
+        order[np.argsort(content, kind="stable")] = np.argsort(placed, kind="stable")
+        ratio = self.volumes[content].sum() / self.volumes[template.numbers].sum()
+        return Crystal(content, template.frac_coords[order], template.lattice * ratio ** (1 / 3))
 
 
 def prototype(numbers: Sequence[int], library: Library, *, other: bool = False) -> Proposal | None:

@@ -3,10 +3,10 @@
 The counts n = (n_1, ..., n_S) of the kinds are drawn from those of the training crystals, as the number of atoms is elsewhere; then
 every kind is masked, and the network says what a masked kind may be, given the counts and the kinds decided already.
 
-equation                                                                          name
-q(a_t | a_0): every kind masked by itself with probability t                      Composer.loss   (Austin et al. 2021, D3PM)
--log p(a_0 | n) <= E_k E_{k decided} S / (S - k) sum_{masked i} -log p(a_i | decided)   Composer.loss   (Hoogeboom et al. 2022, sec. 3)
-the next kind to be unmasked is any of the masked ones: one call for each kind    Composer.draw   (Zheng et al. 2024, first-hitting sampler)
+equation                                                                          name (of CompositionModel)
+q(a_t | a_0): every kind masked by itself with probability t                      loss   (Austin et al. 2021, D3PM)
+-log p(a_0 | n) <= E_k E_{k decided} S / (S - k) sum_{masked i} -log p(a_i | decided)   loss   (Hoogeboom et al. 2022, sec. 3)
+the next kind to be unmasked is any of the masked ones: one call for each kind    draw   (Zheng et al. 2024, first-hitting sampler)
 
 All atoms of a kind are unmasked together, so a formula of four elements is four decisions, not twenty, and comes out even. The
 first-hitting sampler draws the random times at which kinds are unmasked exactly; there is no step whose size could be too large.
@@ -50,6 +50,9 @@ class CompositionModel(nn.Module):
     stoichiometries: counts of the kinds, the most frequent first -> how often in training. The buffer `properties` (N_SPECIES, 26) is
     `element_table`, `known` (N_SPECIES,) the elements of the training crystals.
     """
+
+    properties: Tensor
+    known: Tensor
 
     def __init__(self, width: int = 128, depth: int = 3, heads: int = 4, dropout: float = 0.1):
         super().__init__()

@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from core.generator.model.network import Denoiser, Prediction
-from core.generator.model.state import Cells, Losses
+from core.generator.model.state import Cells, Losses, Noise, StepSettings
 from core.numerics.schedules import Cosine, Geometric, ancestral_sigmas
 from core.numerics.torus import wrap, wrapped_normal_score, wrapped_normal_score_rms
 from core.structures.elements import MASKED
@@ -68,7 +68,7 @@ class Diffusion:
         noised = Cells(clean.numbers, wrap(clean.frac + sigma * eps), alpha * clean.cell + beta * eps_cell)
         return noised, Prediction(target, alpha * eps_cell - beta * clean.cell, torch.empty(0))
 
-    def loss(self, network: Denoiser, clean: Cells, t: Tensor, *, generator) -> Losses:
+    def loss(self, network: Denoiser, clean: Cells, t: Tensor, *, generator: torch.Generator) -> Losses:
         """Mean squared errors of coordinates and cell, each about 1 for a network that says nothing; nats per masked species.
 
         Coordinates are weighted by sigma rms(score): 1 while the normal is narrow, 0 where it has become uniform and
@@ -99,7 +99,7 @@ class Diffusion:
         hidden = torch.rand(numbers.shape, generator=generator) < self.masked(t)[:, None]
         return torch.where(hidden & ~kept, torch.full_like(numbers, MASKED), numbers)
 
-    def step(self, state: Cells, prediction: Prediction, t: Tensor, t_next: Tensor, *, config, noise) -> Cells:
+    def step(self, state: Cells, prediction: Prediction, t: Tensor, t_next: Tensor, *, config: StepSettings, noise: Noise) -> Cells:
         """x_t -> x_{t_next}. config.eta = 1 is the ancestral (DDPM) step, 0 the deterministic (DDIM) one.
 
         Both parts move to the denoised place and put noise back, part of it old (direction), part fresh (z).
@@ -122,7 +122,7 @@ class Diffusion:
             self.reveal(state.numbers, prediction.species, t, t_next, temperature=config.species_temperature, noise=noise), wrap(frac), cell
         )
 
-    def reveal(self, numbers: Tensor, logits: Tensor, t: Tensor, t_next: Tensor, *, temperature: float, noise) -> Tensor:
+    def reveal(self, numbers: Tensor, logits: Tensor, t: Tensor, t_next: Tensor, *, temperature: float, noise: Noise) -> Tensor:
         """Decide each masked species with probability (m_t - m_s) / m_t, by the network's softmax(logits / temperature)."""
         hidden = numbers == MASKED
         if not hidden.any():
@@ -132,18 +132,18 @@ class Diffusion:
         gumbel = -(-noise.uniform(*logits.shape[1:]).clamp(1e-20, 1 - 1e-7).log()).log()
         return torch.where(now, (logits / max(temperature, 1e-6) + gumbel).argmax(-1), numbers)
 
-    def start(self, clean: Cells, t: Tensor, *, noise) -> Cells:
+    def start(self, clean: Cells, t: Tensor, *, noise: Noise) -> Cells:
         """A known crystal blurred to the time t (a number): where a refinement begins."""
         return self.diffuse(clean, torch.zeros(()), t, noise=noise, first=True)
 
-    def path(self, clean: Cells, times: Tensor, *, noise) -> list[Cells]:
+    def path(self, clean: Cells, times: Tensor, *, noise: Noise) -> list[Cells]:
         """The states at ascending `times`, from 0, of one path of the forward SDE."""
         states = [clean]
         for i, (t, t_next) in enumerate(zip(times[:-1], times[1:], strict=True)):
             states.append(self.diffuse(states[-1], t, t_next, noise=noise, first=i == 0))
         return states
 
-    def langevin(self, state: Cells, prediction: Prediction, t: Tensor, *, size: float, temperature: float, noise) -> Cells:
+    def langevin(self, state: Cells, prediction: Prediction, t: Tensor, *, size: float, temperature: float, noise: Noise) -> Cells:
         """One step of overdamped Langevin dynamics of the coordinates at fixed t: dt = size sigma^2."""
         sigma = self.sigma(t)
         dt = size * sigma**2
@@ -151,7 +151,7 @@ class Diffusion:
         kick = (2 * dt * temperature).sqrt() * noise.normal(*state.frac.shape[1:])
         return Cells(state.numbers, wrap(state.frac + dt * score + kick), state.cell)
 
-    def diffuse(self, state: Cells, t: Tensor, t_next: Tensor, *, noise, first: bool = False) -> Cells:
+    def diffuse(self, state: Cells, t: Tensor, t_next: Tensor, *, noise: Noise, first: bool = False) -> Cells:
         """x_t -> x_{t_next} forward in time, a draw from q(x_{t_next} | x_t). `first`: x_t has no noise at all yet."""
         variance = self.sigma(t_next) ** 2 - (0 if first else self.sigma(t) ** 2)
         ratio = self.alpha(t_next) / self.alpha(t)

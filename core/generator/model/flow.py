@@ -18,7 +18,7 @@ matching, Klein et al. 2023, sec. 4; f_1 stays uniform up to these symmetries, w
 equation                                                       name
 pi, s = argmin sum_i |shortest(f_0i, f_1,pi(i) + s)|^2         pair: assignment and shift in turn
 x_{t - h} = x_t - h u(x_t, t)                                  Flow.step
-h = min((1 + sharpen (1 - t)) (t - t_next), t)                 anti-annealing of the coordinates, never past t = 0
+h = min((1 + anti_annealing (1 - t)) (t - t_next), t)          stride of the coordinates, never past t = 0
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from core.generator.model.network import Denoiser, Prediction
-from core.generator.model.state import Cells, Losses
+from core.generator.model.state import Cells, Losses, Noise, StepSettings
 from core.numerics.torus import shortest, wrap
 
 COORDS_SPREAD = 12**-0.5  # of a uniform displacement in [-1/2, 1/2)
@@ -81,7 +81,7 @@ class Flow:
         d = d - d.mean(1, keepdim=True)  # the density does not depend on the origin
         return state, Prediction(d / COORDS_SPREAD, (noise.cell - clean.cell) / CELL_SPREAD, torch.empty(0))
 
-    def loss(self, network: Denoiser, clean: Cells, t: Tensor, *, generator) -> Losses:
+    def loss(self, network: Denoiser, clean: Cells, t: Tensor, *, generator: torch.Generator) -> Losses:
         """Mean squared errors of coordinates and cell, each about 1 for a network that says nothing."""
         state, target = self.noise(clean, t, generator=generator)
         prediction = network(state.numbers, state.frac, state.cell, t)
@@ -91,20 +91,20 @@ class Flow:
         """What training makes small."""
         return losses.coords + self.lattice_weight * losses.lattice
 
-    def start(self, clean: Cells, t: Tensor, *, noise) -> Cells:
+    def start(self, clean: Cells, t: Tensor, *, noise: Noise) -> Cells:
         """A known crystal blurred to the time t (a number): where a refinement begins."""
         end = Cells(clean.numbers, noise.uniform(*clean.frac.shape[1:]), noise.normal(6))
         return self.between(clean, end, t.expand(len(clean.frac)))[0]
 
-    def step(self, state: Cells, prediction: Prediction, t: Tensor, t_next: Tensor, *, config, noise) -> Cells:
-        """x_t -> x_{t_next}: Euler along the velocity. `config.sharpen` speeds the coordinates up, see the table above."""
+    def step(self, state: Cells, prediction: Prediction, t: Tensor, t_next: Tensor, *, config: StepSettings, noise: Noise) -> Cells:
+        """x_t -> x_{t_next}: Euler along the velocity. `config.anti_annealing` speeds the coordinates up, see the table above."""
         h = t - t_next
         stride = torch.minimum((1 + config.anti_annealing * (1 - t)) * h, t)
         return Cells(
             state.numbers, wrap(state.frac - stride * COORDS_SPREAD * prediction.coords), state.cell - h * CELL_SPREAD * prediction.lattice
         )
 
-    def path(self, clean: Cells, times: Tensor, *, noise) -> list[Cells]:
+    def path(self, clean: Cells, times: Tensor, *, noise: Noise) -> list[Cells]:
         """The states at ascending `times` of one path that ends in a fresh draw of noise."""
         end = Cells(clean.numbers, noise.uniform(*clean.frac.shape[1:]), noise.normal(6))
         return [self.between(clean, end, t.expand(len(clean.frac)))[0] for t in times]

@@ -58,6 +58,10 @@ class PairFeatures(nn.Module):
     exp(-d^2 / 2 r^2) and of exp(-d^2 / 2 r^2) (f_j - f_i + n) / r. Smooth on the torus, no cut-off.
     """
 
+    images: Tensor
+    scales: Tensor
+    k: Tensor
+
     def __init__(self, frequencies: int):
         super().__init__()
         images = torch.cartesian_prod(*[torch.tensor([-1.0, 0.0, 1.0])] * 3)
@@ -149,6 +153,11 @@ class Denoiser(nn.Module):
     """
 
     bf16 = False
+    properties: Tensor
+    volumes: Tensor
+    lattice_mean: Tensor
+    lattice_std: Tensor
+    known: Tensor
 
     def __init__(self, config: NetworkConfig):
         super().__init__()

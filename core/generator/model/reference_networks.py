@@ -30,6 +30,8 @@ def _mlp(n_in: int, width: int, n_out: int) -> nn.Sequential:
 class MLP(nn.Module):
     """Everything in one row, everything out of it: no symmetry at all."""
 
+    properties: Tensor
+
     def __init__(self, n_atoms: int, width: int = 64):
         super().__init__()
         self.register_buffer("properties", torch.from_numpy(element_features()))
@@ -51,6 +53,8 @@ class EGNN(nn.Module):
 
     It knows nothing of the cell: an atom listed at the other wall is far away. flaw "absolute positions": h starts with x_i.
     """
+
+    properties: Tensor
 
     def __init__(self, width: int = 32, depth: int = 3, flaw: str = "none"):
         super().__init__()
@@ -80,6 +84,9 @@ class CSPNet(nn.Module):
 
     psi: sin and cos of 2 pi k (f_j - f_i). flaw "raw differences": f_j - f_i itself; "bare lattice": L in place of L L^T.
     """
+
+    properties: Tensor
+    k: Tensor
 
     def __init__(self, width: int = 32, depth: int = 3, frequencies: int = 4, flaw: str = "none"):
         super().__init__()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from torch import Tensor
 
@@ -13,6 +13,26 @@ class Cells(NamedTuple):
     numbers: Tensor
     frac: Tensor
     cell: Tensor
+
+
+class Noise(Protocol):
+    """Random numbers (B, *shape) for a batch, those of each structure from a source of its own."""
+
+    def normal(self, *shape: int) -> Tensor: ...
+    def uniform(self, *shape: int) -> Tensor: ...
+
+
+class StepSettings(Protocol):
+    """What a step of the reverse process is told; `core.generator.sampling.config.SamplerConfig` explains each."""
+
+    @property
+    def eta(self) -> float: ...
+    @property
+    def temperature(self) -> float: ...
+    @property
+    def anti_annealing(self) -> float: ...
+    @property
+    def species_temperature(self) -> float: ...
 
 
 class Losses(NamedTuple):

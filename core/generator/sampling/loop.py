@@ -59,6 +59,7 @@ def sample(
     yield state
     for t, t_next in zip(times[:-1], times[1:], strict=True):
         for _ in range(config.corrector):
+            assert isinstance(process, Diffusion)
             prediction = network(*state, t.expand(len(numbers)))
             state = process.langevin(state, prediction, t, size=config.corrector_size, noise=noise, temperature=config.temperature)
         prediction = network(*state, t.expand(len(numbers)))

@@ -14,6 +14,9 @@ from core.numerics.training import Trainer, TrainingPlan, shuffled
 class Ensemble(nn.Module):
     """`members` perceptrons from `make` on inputs (..., n); the buffers `mean` and `spread` (n,) are the units of the inputs."""
 
+    mean: Tensor
+    spread: Tensor
+
     def __init__(self, n: int, make: Callable[[], nn.Module], members: int):
         super().__init__()
         self.register_buffer("mean", torch.zeros(n))

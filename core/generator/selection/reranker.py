@@ -1,8 +1,8 @@
 """Which of several grown crystals is right? A small head on what the flow's own network sees in a finished crystal.
 
     phi(C) = [mean_i h_i, max_i h_i, ln |v_F|^2, ln |v_L|^2, ln max_i |v_i|^2] at t in TIMES, the cell, N        features
-    P(rms of C <= r | C) for r in LEVELS                                                                        Judge
-    quality(C) = sum_r P(rms <= r | C)                                                                          Judge.quality
+    P(rms of C <= r | C) for r in LEVELS                                                                        Reranker
+    quality(C) = sum_r P(rms <= r | C)                                                                          Reranker.quality
 
 h are the features of the network (it stays as it is) when it is shown C without any noise and told that the time is t; v are the
 velocities it answers. Trained on crystals grown for compositions of the *training* set, where the answer is known
@@ -82,7 +82,7 @@ def loss(logits: Tensor, reached: Tensor) -> Tensor:
 def fit(
     phi: Tensor, rms: Tensor, *, epochs: int = 40, batch: int = 128, learning_rate: float = 1e-3, decay: float = 0.1, seed: int = 0
 ) -> Reranker:
-    """phi (Q, K, n) of K crystals of each of Q compositions, rms (Q, K) against the truth (inf = no match) -> Judge, ready for use."""
+    """phi (Q, K, n) of K crystals of each of Q compositions, rms (Q, K) against the truth (inf = no match) -> Reranker, ready for use."""
     reached = torch.stack([rms <= level for level in LEVELS], -1).float()
     with seeded(seed):
         reranker = Reranker(phi.shape[-1])

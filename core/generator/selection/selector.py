@@ -6,7 +6,7 @@ composition, and where they agree they are seldom wrong.
     same(a, b)  = logistic((ALIKE - d(a, b)) / SOFT), d the difference of fingerprints        crystals a, b of one structure type?
     vote(c)     = mean_s same(s, c), and the same weighted by softmax_s 2 quality(s)          s: the crystals that the flow grew
     x_c         = votes, what the reranker makes of c, ln share of c by the ranker, ...          INPUTS, one row for each candidate c
-    P(c matches), P(c matches with rms < TIGHT)                                               Arbiter
+    P(c matches), P(c matches with rms < TIGHT)                                               Selector
 
 The candidates are the best crystal of the flow and the library's most trusted types. Trained on compositions of the training set with
 their own entry taken out of the library (core/generator/training/selector.py). Mixtures of experts whose gate is learned go back to Jacobs
@@ -85,7 +85,7 @@ def evidence(
     cell: atomic numbers; stand_in: the same with elements that the model knows. network: of the flow that grew them.
     """
     crystals = [*grown, *(p.crystal for p in proposed)]
-    phi = features(network, to_cells(network, [Crystal(stand_in, c.frac_coords, c.lattice) for c in crystals]))
+    phi = features(network, to_cells(network, [Crystal(np.array(stand_in), c.frac_coords, c.lattice) for c in crystals]))
     logits, n = reranker.logits(phi), len(grown)
     quality = logits[:n].sigmoid().sum(-1)
     best, weight = int(quality.argmax()), (2 * quality).softmax(0)

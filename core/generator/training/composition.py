@@ -54,7 +54,11 @@ def formulas(arrays: CrystalArrays) -> Formulas:
     for i in range(len(arrays)):
         kinds, counts = by_count(arrays.crystal(i).numbers)
         found.setdefault(len(kinds), []).append((kinds, counts))
-    return {size: tuple(torch.tensor(part) for part in zip(*rows, strict=True)) for size, rows in sorted(found.items())}
+    tensors: Formulas = {}
+    for size, rows in sorted(found.items()):
+        of_kinds, of_counts = zip(*rows, strict=True)
+        tensors[size] = torch.tensor(of_kinds), torch.tensor(of_counts)
+    return tensors
 
 
 def fit(known: Formulas, table: Tensor, config: CompositionTrainConfig, held_out: Formulas) -> tuple[CompositionModel, list[dict]]:

@@ -68,7 +68,7 @@ CHECKPOINT, WEIGHTS = "checkpoint.safetensors", "model.safetensors"  # in the fo
 OLD_CHECKPOINT = "state.pt"  # of version 0.1
 
 
-class Run(Trainer):
+class Run(Trainer[Denoiser]):
     """The training of a network along a process. losses: those of each step since the last entry of the log."""
 
     def __init__(
@@ -204,7 +204,18 @@ def train(
     return run
 
 
-def loop(run: Run, held_out, probes, out: Path, about: dict, *, log_every, save_every, probe_every, stop_after) -> None:
+def loop(
+    run: Run,
+    held_out: dict[int, Bucket],
+    probes: list[Crystal],
+    out: Path,
+    about: dict,
+    *,
+    log_every: float,
+    save_every: float,
+    probe_every: float,
+    stop_after: int | None,
+) -> None:
     """The training loop proper: logs and checkpoints after so many seconds of training each."""
     logged = saved = probed = run.seconds
     with tqdm(
@@ -228,7 +239,7 @@ def loop(run: Run, held_out, probes, out: Path, about: dict, *, log_every, save_
     run.write(out, about)
 
 
-def write_log(run: Run, held_out, probes, out: Path, bar) -> None:
+def write_log(run: Run, held_out: dict[int, Bucket], probes: list[Crystal], out: Path, bar: tqdm) -> None:
     losses = dict(zip(Losses._fields, np.mean(run.losses, axis=0).tolist(), strict=True))
     run.losses.clear()
     entry = {

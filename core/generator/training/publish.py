@@ -38,7 +38,7 @@ def measure(model: Model, truths: list[Crystal], *, settings: SamplerConfig, see
     """
     bar = tqdm(unit="step", desc="growing")
 
-    def show(done, total):
+    def show(done: int, total: int) -> None:
         bar.total = total
         bar.update(done - bar.n)
 

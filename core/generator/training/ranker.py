@@ -28,6 +28,7 @@ from core.structures.arrays import CrystalArrays, load_arrays
 from core.structures.crystal import Crystal
 
 CHUNK = 250
+Target = tuple[int, int | None]  # row of the pool, and its row of the library, to be left out
 _shared: dict = {}
 
 
@@ -35,7 +36,9 @@ def candidates_rms(numbers: Sequence[int], truth: Crystal, library: Library, wit
     """(N_TYPES,): rms of each type's nearest entry against the truth, inf where the matcher finds no map, NaN beyond the last type."""
     found = library.types(numbers, n_types=N_TYPES, without=without)
     rms = np.full(N_TYPES, np.nan)
-    for k, place in enumerate(found.first if found else ()):
+    if found is None:
+        return rms
+    for k, place in enumerate(found.first):
         matched = found_rms(library.substituted(numbers, found.neighbours.rows[place], found.neighbours.elements[place]), truth)
         rms[k] = np.inf if matched is None else matched
     return rms
@@ -46,12 +49,12 @@ def _start(data: Path) -> None:
     _shared["arrays"], _shared["library"] = arrays, Library(arrays)
 
 
-def _some(rows: list[tuple[int, int | None]]) -> list[np.ndarray]:
+def _some(rows: list[Target]) -> list[np.ndarray]:
     arrays, library = _shared["arrays"], _shared["library"]
     return [candidates_rms(arrays.crystal(i).numbers, arrays.crystal(i), library, without) for i, without in rows]
 
 
-def labels(data: Path, out: Path, targets: list[tuple[int, int | None]], *, workers: int) -> dict[int, np.ndarray]:
+def labels(data: Path, out: Path, targets: list[Target], *, workers: int) -> dict[int, np.ndarray]:
     """Row of the pool -> rms of its candidates. What `out` holds already is not done again."""
     done = {int(i): rms for i, rms in zip(*(np.load(out)[key] for key in ("row", "rms")))} if out.exists() else {}
     left = [target for target in targets if target[0] not in done]
@@ -65,12 +68,12 @@ def labels(data: Path, out: Path, targets: list[tuple[int, int | None]], *, work
     return done
 
 
-def queries(arrays: CrystalArrays, library: Library, targets, marks: dict[int, np.ndarray]) -> tuple[Query, torch.Tensor]:
+def queries(arrays: CrystalArrays, library: Library, targets: list[Target], marks: dict[int, np.ndarray]) -> tuple[Query, torch.Tensor]:
     """All questions that can be asked, and (B, N_TYPES) rms of their candidates."""
     hull = library.arrays.columns.get("e_above_hull", np.full(len(library), np.nan))
     query, rms = [], []
     for i, without in tqdm(targets, unit="question"):
-        numbers = arrays.crystal(i).numbers
+        numbers = arrays.crystal(i).numbers.tolist()
         found = library.types(numbers, n_types=N_TYPES, without=without)
         if found is not None and len(by_count(numbers)[0]) <= MAX_SLOTS:
             query.append(query_of(numbers, found, hull[found.neighbours.rows], n_types=N_TYPES))
@@ -154,8 +157,8 @@ def train(data: Path, out: Path, *, targets: int | None = None, epochs: int = 8,
     library = Library(arrays)
     dev = arrays.dev
     order = np.random.default_rng(1).permutation(int((~dev).sum()))[:targets]
-    asked = [(int(np.flatnonzero(~dev)[k]), int(k)) for k in order]
-    held_out = [(int(i), None) for i in np.flatnonzero(dev)]
+    asked: list[Target] = [(int(np.flatnonzero(~dev)[k]), int(k)) for k in order]
+    held_out: list[Target] = [(int(i), None) for i in np.flatnonzero(dev)]
     marks = labels(data, out / "labels.npz", asked + held_out, workers=workers)
     query, rms = queries(arrays, library, asked, marks)
     ranker, history = fit(query, rms, epochs=epochs, seed=seed)

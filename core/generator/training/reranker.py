@@ -74,12 +74,12 @@ def labelled_features(model: Model, arrays: CrystalArrays, path: Path, rows: np.
 
 def all_features(model: Model, crystals: Sequence[Crystal]) -> Tensor:
     """(M, n): features of crystals of any sizes."""
-    seen: list[Tensor | None] = [None] * len(crystals)
+    seen: dict[int, Tensor] = {}
     for n in sorted({c.n_atoms for c in crystals}):
         for rows in torch.tensor([i for i, c in enumerate(crystals) if c.n_atoms == n]).split(BATCH):
             for i, phi in zip(rows.tolist(), features(model.network, to_cells(model.network, [crystals[i] for i in rows])), strict=True):
                 seen[i] = phi
-    return torch.stack(seen)
+    return torch.stack([seen[i] for i in range(len(crystals))])
 
 
 def shares(reranker: Reranker, phi: Tensor, rms: Tensor) -> dict[str, float]:
@@ -116,15 +116,14 @@ def train(
     out.mkdir(parents=True, exist_ok=True)
     learnt = np.flatnonzero(~arrays.dev)
     order = np.random.default_rng(seed).permutation(learnt)[:compositions]
-    phi, rms = [], []
+    chunks: list[tuple[Tensor, Tensor]] = []
     for k, rows in enumerate(tqdm([order[i : i + CHUNK] for i in range(0, len(order), CHUNK)], unit="chunk")):
         path = out / f"labels_{k}.npz"
         if not path.exists():
             label_crystals(model, arrays, rows, path, n=candidates, settings=CANDIDATES, seed=seed, workers=workers)
         seen, known = zip(*(labelled_features(model, arrays, folder / path.name, rows) for folder in (*also, out)), strict=True)
-        phi.append(torch.cat(seen, 1))
-        rms.append(torch.cat(known, 1))
-    phi, rms = torch.cat(phi), torch.cat(rms)
+        chunks.append((torch.cat(seen, 1), torch.cat(known, 1)))
+    phi, rms = (torch.cat(parts) for parts in zip(*chunks, strict=True))
     tenth = max(1, len(phi) // 10)
     held_out = shares(fit(phi[tenth:], rms[tenth:], epochs=epochs, seed=seed), phi[:tenth], rms[:tenth])
     reranker = fit(phi, rms, epochs=epochs, seed=seed)

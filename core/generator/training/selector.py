@@ -34,6 +34,7 @@ from core.numerics.files import whole
 from core.structures.arrays import load_arrays
 
 CHUNK = 100  # compositions in one file of labels
+Target = tuple[int, int | None]  # row of the pool, and its row of the library, to be left out
 _shared: dict = {}
 
 
@@ -45,7 +46,7 @@ def _start(data: Path, models_folder: Path) -> None:
     )
 
 
-def label_chunk(path: Path, targets: list[tuple[int, int | None]]) -> Path:
+def label_chunk(path: Path, targets: list[Target]) -> Path:
     """Ask for `targets`, (row of the pool, row of the library to leave out), and write x, rms, present and row to `path`."""
     arrays, library, model = _shared["arrays"], _shared["library"], _shared["model"]
     truths = [arrays.crystal(row) for row, _ in targets]
@@ -67,7 +68,7 @@ def label_chunk(path: Path, targets: list[tuple[int, int | None]]) -> Path:
 
 
 def collect_labels(
-    data: Path, models_folder: Path, out: Path, name: str, targets: list[tuple[int, int | None]], *, workers: int
+    data: Path, models_folder: Path, out: Path, name: str, targets: list[Target], *, workers: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     """(Q, C, inputs), (Q, C) rms, (Q, C) present, of all `targets`; what `out` holds already is not asked again."""
     chunks = {out / f"{name}_{i // CHUNK}.npz": targets[i : i + CHUNK] for i in range(0, len(targets), CHUNK)}
@@ -76,7 +77,8 @@ def collect_labels(
         for _ in tqdm(pool.map(label_chunk, left.keys(), left.values()), total=len(left), unit="chunk", desc=name):
             pass
     files = [np.load(path) for path in chunks]
-    return tuple(torch.from_numpy(np.concatenate([file[key] for file in files])) for key in ("x", "rms", "present"))
+    x, rms, present = (torch.from_numpy(np.concatenate([file[key] for file in files])) for key in ("x", "rms", "present"))
+    return x, rms, present
 
 
 def shares(selector: Selector, x: Tensor, rms: Tensor, present: Tensor) -> dict[str, dict[str, float]]:
@@ -170,8 +172,8 @@ def train(
     out.mkdir(parents=True, exist_ok=True)
     dev = arrays.dev
     order = np.random.default_rng(seed).permutation(int((~dev).sum()))[:compositions]
-    asked = [(int(np.flatnonzero(~dev)[k]), int(k)) for k in order]
-    held_out = [(int(i), None) for i in np.flatnonzero(dev)]
+    asked: list[Target] = [(int(np.flatnonzero(~dev)[k]), int(k)) for k in order]
+    held_out: list[Target] = [(int(i), None) for i in np.flatnonzero(dev)]
     selector = fit(*collect_labels(data, label_folder, out, "labels", asked, workers=workers), epochs=epochs, seed=seed)
     about = {"data": data.name, "questions": len(asked), "epochs": epochs, "seed": seed, "earlier": label_models is not None}
     if held_out:
