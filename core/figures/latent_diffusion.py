@@ -10,6 +10,7 @@ from core.learning.latent_diffusion import Curves, Reading, multiplications, net
 from core.learning.latent_networks import LATENT, PIXELS
 from core.learning.lattice_images import KINDS
 from core.numerics.distances import Truth
+from core.numerics.networks import n_parameters
 
 NAMES = {"latent": "among 8 latents, decoded", "pixel": "among 576 pixels"}
 SYMBOLS = ("square", "diamond-tall", "hexagon", "triangle-up")
@@ -86,7 +87,7 @@ def side_by_side(
     made, n = networks(), truths["latent"].n
     rows: list[tuple[str, ...]] = [
         ("numbers that diffuse", f"{LATENT}", f"{PIXELS}"),
-        ("weights of the denoiser", *(f"{sum(p.numel() for p in made[space].parameters()):,}" for space in NAMES)),
+        ("weights of the denoiser", *(f"{n_parameters(made[space]):,}" for space in NAMES)),
         ("multiplications a picture", *(f"{multiplications(space, n_steps) / 1e6:.2f} million" for space in NAMES)),
         (
             "time a picture, measured",

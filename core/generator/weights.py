@@ -93,7 +93,3 @@ def load_reranker(path: Path, network: Denoiser) -> Reranker | None:
     except (OSError, SafetensorError, RuntimeError) as error:
         raise WeightsError(f"{path}: {str(error).splitlines()[0]}") from None
     return reranker.eval().requires_grad_(False)
-
-
-def n_parameters(network: torch.nn.Module) -> int:
-    return sum(p.numel() for p in network.parameters())

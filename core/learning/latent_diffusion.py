@@ -12,6 +12,7 @@ from core.learning import lattice_images
 from core.learning.latent_networks import ANY, LATENT, PIXELS, SPACES, Given, autoencoder, denoiser, load_networks
 from core.numerics.distances import Floor, Truth, energy_distance, floor, measure
 from core.numerics.integrators import dpm_solver_pp_2m
+from core.numerics.networks import n_parameters
 from core.numerics.schedules import Linear
 from core.numerics.trajectory import Trajectory, collect
 
@@ -147,11 +148,7 @@ def read_exact(word: str, n: int = N_JUDGED) -> Reading:
 def multiplications(space: str, n_steps: int) -> int:
     """Multiplications per picture: weights times evaluations, and the decoder once for latents."""
     made = networks()
-
-    def size(net: nn.Module) -> int:
-        return sum(p.numel() for p in net.parameters())
-
-    return n_steps * size(made[space]) + (size(autoencoder(made).decoder) if space == "latent" else 0)
+    return n_steps * n_parameters(made[space]) + (n_parameters(autoencoder(made).decoder) if space == "latent" else 0)
 
 
 @dataclass(frozen=True)

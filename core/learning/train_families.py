@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from core.learning.families import MODELS, Model
+from core.numerics.cards import Card, table
 from core.numerics.densities import get_dataset
 from core.numerics.manifest import check
 from core.numerics.networks import MODELS as FOLDER
@@ -93,30 +94,29 @@ def _kept(path: Path) -> tuple[dict[str, Tensor], dict[str, float]]:
         return load_file(str(path)), json.loads(file.metadata()["seconds"])
 
 
-def model_card(dataset: str, seconds: dict[str, float], weights: dict[str, int]) -> str:
+def model_card(dataset: str, seconds: dict[str, float], weights: dict[str, int], seed: int) -> str:
     """Markdown: what, from what, how."""
-    rows = "\n".join(
-        f"| {name} | {weights[name]:,} | {BUDGETS[name].steps:,} | {BUDGETS[name].rate:g} | {taken:.0f} |"
+    rows = [
+        (name, f"{weights[name]:,}", f"{BUDGETS[name].steps:,}", f"{BUDGETS[name].rate:g}", f"{taken:.0f}")
         for name, taken in seconds.items()
-    )
-    return f"""# Six families of generative models for "{dataset}"
-
-What it is: the networks of `core.learning.families`, one small one for each family, in one file.
-
-Data: `core.numerics.densities.DATASETS["{dataset}"]`, drawn afresh in every step; nothing downloaded.
-
-| family | weights | steps of {BATCH} points | learning rate | processor seconds |
-|---|---|---|---|---|
-{rows}
-
-Adam with cosine decay, averaged weights (decay 0.998), seed 0. Reproduce all of it, or one family (`--family GAN`), with
-
-    n2c train families --dataset "{dataset}"
-
-The page measures the distance to the data, its floor and the cost per sample live; the tests hold them to what the page says.
-
-Limits: two dimensions, this one data set, budgets of seconds; no family is shown at its best.
-"""
+    ]
+    return Card(
+        f'Six families of generative models for "{dataset}"',
+        "One small network for each family, in one file.",
+        {
+            "Network": "those of `core.learning.families`, stored in half precision.",
+            "Data": f'`core.numerics.densities.DATASETS["{dataset}"]`, drawn afresh in every step; nothing downloaded.',
+            "Training": f"Adam with cosine decay, averaged weights (decay 0.998), seed {seed}. One family is trained again with "
+            "`--family GAN`.",
+        },
+        "Two dimensions, this one data set, budgets of seconds; no family is shown at its best.",
+        networks=table(("family", "weights", f"steps of {BATCH} points", "learning rate", "processor seconds"), rows),
+        command=f'n2c train families --dataset "{dataset}"',
+        measured=(
+            "The page measures the distance to the data, its floor and the cost per sample live; the tests hold them to what the page "
+            "says.",
+        ),
+    ).markdown()
 
 
 def train(dataset: str, out: Path, *, families: Sequence[str] = (), steps: int | None = None, seed: int = 0) -> dict[str, float]:
@@ -134,5 +134,5 @@ def train(dataset: str, out: Path, *, families: Sequence[str] = (), steps: int |
         halves = {key: value.half().contiguous() for key, value in tensors.items()}
         save_file(halves, str(out), {"seconds": json.dumps(seconds), "seed": str(seed)})
         weights = {key: sum(v.numel() for k, v in tensors.items() if k.startswith(f"{key}/")) for key in seconds}
-        out.with_suffix(".md").write_text(model_card(dataset, seconds, weights))
+        out.with_suffix(".md").write_text(model_card(dataset, seconds, weights, seed))
     return seconds

@@ -30,7 +30,9 @@ from core.learning.formulas import (
     save_model,
     write,
 )
+from core.numerics.cards import Card, table
 from core.numerics.categorical import draw
+from core.numerics.networks import n_parameters
 from core.numerics.randomness import seeded
 from core.numerics.training import Trainer, TrainingPlan
 from core.structures.arrays import ArrayFileError, load_arrays
@@ -140,46 +142,37 @@ def evaluate(model: FormulaModel, train: list, aside: list, *, n: int = 1000, se
 
 
 def model_card(model: FormulaModel, command: str) -> str:
-    about, rows = model.about, model.about["samples"]
-    made = "\n".join(
-        f"| {name} | {row['balanced']:.1%} | " + " | ".join(f"{row[k]:.1%}" if k in row else "" for k in ("unique", "new")) + " |"
-        for name, row in rows.items()
-    )
-    hidden = "\n".join(
-        f"| {share} | {r['elements']:.1%} ({r['commonest elements']:.1%}) | {r['counts']:.1%} ({r['commonest counts']:.1%}) |"
-        for share, r in about["recovery"].items()
-    )
-    n_weights = sum(p.numel() for p in model.network.parameters())
-    return f"""# Formula denoiser
-
-What it is: `core.learning.formulas.FormulaDenoiser`, {n_weights:,} weights (stored in half precision), guesses the clean element
-and count of every slot of a corrupted formula. One network for the uniform, the absorbing and the discretised-Gaussian chain.
-
-Data: {about["training_formulas"]:,} distinct reduced formulas of the MP-20 validation split and small relatives (Materials Project,
-CC BY 4.0); {about["dev_formulas"]:,} others were kept aside and never trained on. The formulas themselves are not in the file, only how
-often each token occurs.
-
-Training: cross-entropy at a uniform time of a random family, {about["steps"]:,} steps of {about["batch"]:,} formulas, seed
-{about["seed"]}, {about["cpu_seconds"] / 60:.1f} CPU minutes on one core. Reproduce:
-
-    {command}
-
-Masked tokens of formulas kept aside, named by the first guess (in brackets: always the commonest token):
-
-| share masked | elements | counts |
-|---|---|---|
-{hidden}
-
-1,000 new formulas from noise, {T} steps:
-
-| from | pass SMACT | unique | not in the data |
-|---|---|---|---|
-{made}
-
-"shuffled" draws elements and counts by frequency, each on its own.
-
-Limits: reduced formulas of at most {SLOTS} elements, counts up to {COUNTS[-1]}; passing SMACT's test is not stability.
-"""
+    about = model.about
+    hidden = [
+        (share, *(f"{row[kind]:.1%} ({row[f'commonest {kind}']:.1%})" for kind in ("elements", "counts")))
+        for share, row in about["recovery"].items()
+    ]
+    made = [
+        (name, *(f"{row[key]:.1%}" if key in row else "" for key in ("balanced", "unique", "new")))
+        for name, row in about["samples"].items()
+    ]
+    return Card(
+        "Formula denoiser",
+        "Guesses the clean element and count of every slot of a corrupted formula. One network for the uniform, the absorbing and the "
+        "discretised-Gaussian chain.",
+        {
+            "Network": f"`core.learning.formulas.FormulaDenoiser`, {n_parameters(model.network):,} weights, stored in half precision.",
+            "Data": f"{about['training_formulas']:,} distinct reduced formulas of the MP-20 validation split and small relatives "
+            f"(Materials Project, CC BY 4.0); {about['dev_formulas']:,} others were kept aside and never trained on. The formulas "
+            "themselves are not in the file, only how often each token occurs.",
+            "Training": f"cross-entropy at a uniform time of a random family, {about['steps']:,} steps of {about['batch']:,} formulas, "
+            f"seed {about['seed']}, {about['cpu_seconds'] / 60:.1f} CPU minutes on one core.",
+        },
+        f"Reduced formulas of at most {SLOTS} elements, counts up to {COUNTS[-1]}; passing SMACT's test is not stability.",
+        command=command,
+        measured=(
+            "Masked tokens of formulas kept aside, named by the first guess (in brackets: always the commonest token):",
+            table(("share masked", "elements", "counts"), hidden),
+            f"1,000 new formulas from noise, {T} steps:",
+            table(("from", "pass SMACT", "unique", "not in the data"), made),
+            '"shuffled" draws elements and counts by frequency, each on its own.',
+        ),
+    ).markdown()
 
 
 def train(

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from core.learning.labelled import Labelled, get_labelled
+from core.numerics.cards import Card, table
 from core.numerics.conditional import LabelledScoreNetwork, NoisedClassifier, classifier_loss, dropout_loss, save
-from core.numerics.networks import slug
+from core.numerics.networks import n_parameters, slug
 from core.numerics.randomness import seeded
 from core.numerics.schedules import Linear
 from core.numerics.training import Network, Trainer, TrainingPlan
@@ -79,32 +80,27 @@ def card(
     dataset: str, data: Labelled, score: LabelledScoreNetwork, classifier: NoisedClassifier, plan: TrainingPlan, seconds: float
 ) -> str:
     """Markdown: data, training, measured error."""
-    rows = "\n".join(
-        f"| {ratio:g} | {free:.4f} | {told:.4f} | {nats:.5f} |" for ratio, (free, told, nats) in errors(data, score, classifier).items()
-    )
-    sizes = [sum(p.numel() for p in network.parameters()) for network in (score, classifier)]
-    return f"""# Guidance networks for "{dataset}"
-
-What they are: `core.numerics.conditional.LabelledScoreNetwork`, {sizes[0]:,} weights, the score with a label or without
-(this file's name), and `NoisedClassifier`, {sizes[1]:,} weights, p(y | x_t) at every noise level (`{names(dataset)[1]}`).
-
-Data: `core.learning.labelled.LABELLED["{dataset}"]`, drawn afresh in every step; nothing downloaded.
-
-Training: {plan.n_steps:,} steps of {BATCH} points each, the label dropped in {DROPOUT:.0%} of the points for the score; Adam, learning rate
-{plan.learning_rate:g} with cosine decay, averaged weights (decay {plan.ema:g}), seed {plan.seed}; {seconds:.0f} s of processor time.
-Reproduce:
-
-    n2c train guidance --dataset "{dataset}" --steps {plan.n_steps} --seed {plan.seed}
-
-Measured against the exact answers: E|score - exact|^2 / E|exact|^2 over p_t, without a label and with one (mean over labels), and the
-classifier's mean relative entropy to the exact p(y | x_t):
-
-| sigma/alpha | no label | label | classifier, nats |
-|---|---|---|---|
-{rows}
-
-Limits: two dimensions, this one data set; strong guidance asks for the score where no training point was.
-"""
+    rows = [
+        (f"{ratio:g}", f"{free:.4f}", f"{told:.4f}", f"{nats:.5f}") for ratio, (free, told, nats) in errors(data, score, classifier).items()
+    ]
+    return Card(
+        f'Guidance networks for "{dataset}"',
+        f"The score with a label or without (this file's name), and p(y | x_t) at every noise level (`{names(dataset)[1]}`).",
+        {
+            "Network": f"`core.numerics.conditional.LabelledScoreNetwork`, {n_parameters(score):,} weights, and `NoisedClassifier`, "
+            f"{n_parameters(classifier):,} weights.",
+            "Data": f'`core.learning.labelled.LABELLED["{dataset}"]`, drawn afresh in every step; nothing downloaded.',
+            "Training": f"{plan.n_steps:,} steps of {BATCH} points each, the label dropped in {DROPOUT:.0%} of the points for the score; "
+            f"{plan}; {seconds:.0f} s of processor time.",
+        },
+        "Two dimensions, this one data set; strong guidance asks for the score where no training point was.",
+        command=f'n2c train guidance --dataset "{dataset}" --steps {plan.n_steps} --seed {plan.seed}',
+        measured=(
+            "Against the exact answers: E|score - exact|^2 / E|exact|^2 over p_t, without a label and with one (mean over labels), and "
+            "the classifier's mean relative entropy to the exact p(y | x_t):",
+            table(("sigma/alpha", "no label", "label", "classifier, nats"), rows),
+        ),
+    ).markdown()
 
 
 def train(dataset: str, out: Path, *, steps: int = 3000, seed: int = 0) -> str:

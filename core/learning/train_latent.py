@@ -22,6 +22,8 @@ from core.learning.latent_networks import (
     networks,
     save_networks,
 )
+from core.numerics.cards import Card, table
+from core.numerics.networks import n_parameters
 from core.numerics.randomness import seeded
 from core.numerics.training import Trainer, TrainingPlan
 
@@ -49,31 +51,23 @@ def trainer(name: str, made: dict[str, nn.Module], *, steps: int, batch: int = B
     return Trainer(made[name], of_autoencoder if name == "autoencoder" else of_denoiser, plan)
 
 
-def model_card(made: dict[str, nn.Module], seconds: dict[str, float], steps: dict[str, int]) -> str:
+def model_card(made: dict[str, nn.Module], seconds: dict[str, float], steps: dict[str, int], seed: int) -> str:
     """Markdown: what, from what, how."""
-    rows = "\n".join(
-        f"| {name} | {sum(p.numel() for p in net.parameters()):,} | {steps[name]:,} | {seconds[name]:.0f} |" for name, net in made.items()
-    )
-    return f"""# Latent diffusion of lattice pictures
-
-What it is: an autoencoder ({PIXELS} pixels <-> {LATENT} numbers) and one denoiser shape trained twice, on its latents and on raw pixels
-(`core.learning.latent_networks`), stored in half precision.
-
-Data: {POOL:,} pictures from `core.learning.lattice_images`, made at the start; nothing downloaded.
-
-| network | weights | steps of {BATCH} pictures | processor seconds |
-|---|---|---|---|
-{rows}
-
-Adam, learning rate 0.002 with cosine decay, averaged weights (decay 0.998), seed 0; a fifth of the points come without their word.
-Reproduce:
-
-    n2c train latent
-
-The page measures distance to the exact law, its floor, the answer to the word and the cost per picture live.
-
-Limits: {lattice_images.SIDE} x {lattice_images.SIDE} pixels, one atom kind, four kinds of lattice.
-"""
+    rows = [(name, f"{n_parameters(net):,}", f"{steps[name]:,}", f"{seconds[name]:.0f}") for name, net in made.items()]
+    return Card(
+        "Latent diffusion of lattice pictures",
+        f"An autoencoder ({PIXELS} pixels <-> {LATENT} numbers) and one denoiser shape trained twice, on its latents and on raw pixels.",
+        {
+            "Network": "`core.learning.latent_networks`, stored in half precision.",
+            "Data": f"{POOL:,} pictures from `core.learning.lattice_images`, made at the start; nothing downloaded.",
+            "Training": f"Adam, learning rate 0.002 with cosine decay, averaged weights (decay 0.998), seed {seed}; a fifth of the points "
+            "come without their word.",
+        },
+        f"{lattice_images.SIDE} x {lattice_images.SIDE} pixels, one atom kind, four kinds of lattice.",
+        networks=table(("network", "weights", f"steps of {BATCH} pictures", "processor seconds"), rows),
+        command="n2c train latent",
+        measured=("The page measures distance to the exact law, its floor, the answer to the word and the cost per picture live.",),
+    ).markdown()
 
 
 def train(out: Path, *, steps: int | None = None, seed: int = 0) -> dict[str, float]:
@@ -89,5 +83,5 @@ def train(out: Path, *, steps: int | None = None, seed: int = 0) -> dict[str, fl
             autoencoder(made).to_unit(lattice_images.sample(4096, torch.Generator().manual_seed(seed + 1))[0])
         seconds[name] = round(time.process_time() - start, 1)
     save_networks(made, out, seconds)
-    out.with_suffix(".md").write_text(model_card(made, seconds, budgets))
+    out.with_suffix(".md").write_text(model_card(made, seconds, budgets, seed))
     return seconds

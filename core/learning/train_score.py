@@ -9,10 +9,11 @@ from pathlib import Path
 
 import torch
 
+from core.numerics.cards import Card, table
 from core.numerics.densities import get_dataset
 from core.numerics.distances import Truth, energy_distance, measure
 from core.numerics.integrators import dpm_solver_pp_2m
-from core.numerics.networks import ScoreNetwork, noise_loss, save_network
+from core.numerics.networks import ScoreNetwork, n_parameters, noise_loss, save_network
 from core.numerics.randomness import seeded
 from core.numerics.schedules import Linear
 from core.numerics.training import Trainer, TrainingPlan
@@ -57,32 +58,28 @@ def sample_quality(network: ScoreNetwork, dataset: str, *, n: int = 5000, seed: 
 
 def model_card(dataset: str, network: ScoreNetwork, plan: TrainingPlan, batch: int, seconds: float) -> str:
     """Markdown: data, training, measured error."""
-    n_weights = sum(p.numel() for p in network.parameters())
-    rows = "\n".join(f"| {ratio:g} | {error:.4f} |" for ratio, error in score_errors(network, dataset).items())
     quality = sample_quality(network, dataset)
-    return f"""# Score network for "{dataset}"
-
-What it is: `core.numerics.networks.ScoreNetwork`, {n_weights:,} weights, predicts the noise in a noised point.
-It is told sigma/alpha and not the schedule, so it serves every schedule and variant of the app.
-
-Data: `core.numerics.densities.DATASETS["{dataset}"]`, drawn afresh in every step; nothing downloaded.
-
-Training: denoising score matching, {plan.n_steps:,} steps of {batch:,} points, {seconds:.0f} s on one CPU core; Adam, learning rate
-{plan.learning_rate:g} with cosine decay, averaged weights (decay {plan.ema:g}), seed {plan.seed}. Reproduce:
-
-    n2c train score --dataset "{dataset}" --steps {plan.n_steps} --batch {batch} --seed {plan.seed}
-
-Measured against the exact score, E|score - exact|^2 / E|exact|^2 over p_t (0 perfect, 1 no score at all):
-
-| sigma/alpha | relative error |
-|---|---|
-{rows}
-
-Energy distance of {quality.n:,} samples (linear VP, DPM-Solver++(2M), 50 steps) to the data: {quality.value:.4f};
-exact samples score {quality.floor_mean:.4f} ± {quality.floor_std:.4f}.
-
-Limits: two dimensions, this one data set; far from the data at low noise the network extrapolates.
-"""
+    return Card(
+        f'Score network for "{dataset}"',
+        "Predicts the noise in a noised point. It is told sigma/alpha and not the schedule, so it serves every schedule and variant of "
+        "the app.",
+        {
+            "Network": f"`core.numerics.networks.ScoreNetwork`, {n_parameters(network):,} weights.",
+            "Data": f'`core.numerics.densities.DATASETS["{dataset}"]`, drawn afresh in every step; nothing downloaded.',
+            "Training": f"denoising score matching, {plan.n_steps:,} steps of {batch:,} points, {seconds:.0f} s on one CPU core; {plan}.",
+        },
+        "Two dimensions, this one data set; far from the data at low noise the network extrapolates.",
+        command=f'n2c train score --dataset "{dataset}" --steps {plan.n_steps} --batch {batch} --seed {plan.seed}',
+        measured=(
+            "Against the exact score, E|score - exact|^2 / E|exact|^2 over p_t (0 perfect, 1 no score at all):",
+            table(
+                ("sigma/alpha", "relative error"),
+                [(f"{ratio:g}", f"{error:.4f}") for ratio, error in score_errors(network, dataset).items()],
+            ),
+            f"Energy distance of {quality.n:,} samples (linear VP, DPM-Solver++(2M), 50 steps) to the data: {quality.value:.4f}; exact "
+            f"samples score {quality.floor_mean:.4f} ± {quality.floor_std:.4f}.",
+        ),
+    ).markdown()
 
 
 def train(

@@ -35,6 +35,11 @@ class ModelMissing(FileNotFoundError):
     """No readable weights; the message says which command makes them."""
 
 
+def n_parameters(network: nn.Module) -> int:
+    """How many numbers training sets."""
+    return sum(p.numel() for p in network.parameters())
+
+
 class FourierFeatures(nn.Module):
     """(N, in) -> (N, 2 n): cosines and sines at fixed random frequencies, drawn once from `seed`."""
 

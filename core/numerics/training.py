@@ -69,6 +69,12 @@ class TrainingPlan:
         if self.decay not in DECAYS:
             raise ValueError(f"decay {self.decay!r} is not one of {', '.join(DECAYS)}")
 
+    def __str__(self) -> str:
+        """For a model card."""
+        adam = f"AdamW (weight decay {self.weight_decay:g})" if self.weight_decay else "Adam"
+        average = f", averaged weights (decay {self.ema:g})" if self.ema else ""
+        return f"{adam}, learning rate {self.learning_rate:g} with {self.decay} decay{average}, seed {self.seed}"
+
     def done(self, step: int, seconds: float = 0.0) -> float:
         """Share of the budget used up after so many steps and seconds, 0 to 1."""
         return min(1.0, step / self.n_steps if self.n_steps else seconds / self.seconds if self.seconds else 1.0)

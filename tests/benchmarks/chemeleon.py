@@ -20,7 +20,7 @@ from core.generator.composition.composition_model import draw_compositions
 from core.generator.registry import in_precision, load_model
 from core.generator.sampling.config import published_config
 from core.generator.sampling.parallel import sample_in_parallel
-from core.generator.weights import n_parameters
+from core.numerics.networks import n_parameters
 from tests.benchmarks.report import write
 
 ATOMS, BATCH, THEIR_BATCH = 10, 64, 8

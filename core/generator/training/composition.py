@@ -21,8 +21,10 @@ from core.generator.baselines.element_exchange import exchange, replacement_tabl
 from core.generator.baselines.substitution import Library, by_count
 from core.generator.composition.composition_model import CompositionModel, draw_compositions, element_table, to_text
 from core.generator.training.data import load_pool
-from core.generator.weights import n_parameters, save_module
+from core.generator.weights import save_module
 from core.metrics.validity import composition_valid
+from core.numerics.cards import Card, table
+from core.numerics.networks import n_parameters
 from core.numerics.randomness import seeded
 from core.numerics.training import Trainer, TrainingPlan, grouped
 from core.structures.arrays import CrystalArrays
@@ -136,38 +138,34 @@ def shares(cells: Sequence[tuple[int, ...]], known: Sequence[tuple[int, ...]]) -
 def card(composition_model: CompositionModel, about: dict) -> str:
     """The model card, in Markdown."""
     made, data = about["made"], about["data_shares"]
-    n = len(composition_model.stoichiometries)
-    return f"""# {about["model"]}, composition model: which elements share a cell?
-
-The first half of a crystal from nothing. The counts of the kinds are drawn from those of the training crystals, then this
-network decides on the elements, one kind at a time in random order (absorbing diffusion, `core/generator/composition`). The flow grows
-the crystal.
-
-- **Network**: attention over the kinds of one formula, {n_parameters(composition_model):,} parameters, float32. It sees the properties and
-  oxidation states that pymatgen lists for each element (common ones and those of the ICSD), and must learn what they are good for.
-- **Data**: {about["questions"]:,} crystals of `{about["data"]}`. Rows marked `dev` took no part.
-- **Training**: {about["epochs"]} epochs, seed {about["seed"]}, {about["minutes"]:.0f} minutes of one thread of a shared AMD EPYC;
-  in a share of {CompositionTrainConfig.exchange:g} of the formulas elements make place for ones that crystallise alike
-  (`core/generator/baselines/element_exchange.py`).
-
-## Measured
-
-Bound on -log p of the elements of a formula ({about["beside"]}), given its counts: {about["dev"]:.2f} nats.
-Elements drawn by their frequency alone cost {about["by_frequency"]:.2f}.
-
-| {made["n"]:,} formulas | composition model | {about["beside"]} |
-|---|---|---|
-| accepted by SMACT | {made["valid"]:.1%} | {data["valid"]:.1%} |
-| not in the training data | {made["new"]:.1%} | {data["new"]:.1%} |
-| unlike every earlier one | {made["unique"]:.1%} | {data["unique"]:.1%} |
-| kinds of atoms | {made["kinds"]:.2f} | {data["kinds"]:.2f} |
-
-SMACT's verdict is measured here and nowhere used: no formula is rejected for it.
-
-## Limits
-
-Stoichiometries are those of the training data ({n} of them); only the elements are new. Nothing is known of stability.
-"""
+    shown = {"valid": "accepted by SMACT", "new": "not in the training data", "unique": "unlike every earlier one"}
+    rows = [(words, f"{made[name]:.1%}", f"{data[name]:.1%}") for name, words in shown.items()]
+    return Card(
+        f"{about['model']}, composition model: which elements share a cell?",
+        "The first half of a crystal from nothing. The counts of the kinds are drawn from those of the training crystals, then this "
+        "network decides on the elements, one kind at a time in random order (absorbing diffusion, "
+        "`core/generator/composition/composition_model.py`). The flow grows the crystal.",
+        {
+            "Network": f"attention over the kinds of one formula, {n_parameters(composition_model):,} parameters, float32. It sees the "
+            "elements' properties and the oxidation states that pymatgen lists for each (common ones and those of the ICSD), and must "
+            "learn by itself what they are good for.",
+            "Data": f"{about['questions']:,} crystals of `{about['data']}`. Rows marked `dev` took no part.",
+            "Training": f"{about['epochs']} epochs, seed {about['seed']}, {about['minutes']:.0f} minutes of one thread of a shared AMD "
+            f"EPYC; in a share of {CompositionTrainConfig.exchange:g} of the formulas elements make place for ones that crystallise alike "
+            "(`core/generator/baselines/element_exchange.py`).",
+        },
+        f"Stoichiometries are those of the training data ({len(composition_model.stoichiometries)} of them); only the elements are new. "
+        "Nothing is known of stability.",
+        measured=(
+            f"Bound on -log p of the elements of a formula ({about['beside']}), given its counts: {about['dev']:.2f} nats. Elements drawn "
+            f"by their frequency alone cost {about['by_frequency']:.2f}.",
+            table(
+                (f"{made['n']:,} formulas", "composition model", about["beside"]),
+                [*rows, ("kinds of atoms", f"{made['kinds']:.2f}", f"{data['kinds']:.2f}")],
+            ),
+            "SMACT's verdict is measured here and nowhere used: no formula is rejected for it.",
+        ),
+    ).markdown()
 
 
 def train(data: Path, model: str, out: Path, *, epochs: int = CompositionTrainConfig.epochs, seed: int = 0) -> dict:

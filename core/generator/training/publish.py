@@ -19,10 +19,11 @@ from core.generator.registry import KINDS, MODELS, Model, load_composition_model
 from core.generator.sampling.best_of import sample_cells
 from core.generator.sampling.config import METHODS, SamplerConfig
 from core.generator.training.data import load_pool
-from core.generator.weights import load_reranker, load_weights, n_parameters, save_weights
+from core.generator.weights import load_reranker, load_weights, save_weights
 from core.metrics.evaluation import census, evaluate, table
 from core.metrics.report import Report
 from core.metrics.validity import read_out
+from core.numerics.networks import n_parameters
 from core.structures.arrays import CrystalArrays
 from core.structures.crystal import Crystal
 

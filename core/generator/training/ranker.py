@@ -21,7 +21,9 @@ from core.generator.baselines.substitution import N_TYPES, Library, by_count
 from core.generator.training.data import load_pool
 from core.generator.weights import save_module
 from core.metrics.matching import found_rms
+from core.numerics.cards import Card, table
 from core.numerics.files import whole
+from core.numerics.networks import n_parameters
 from core.numerics.randomness import seeded
 from core.numerics.training import Trainer, TrainingPlan, shuffled
 from core.structures.arrays import CrystalArrays, load_arrays
@@ -116,35 +118,33 @@ def top_share(ranker: Ranker, query: Query, right: torch.Tensor) -> float:
 
 def card(ranker: Ranker, about: dict) -> str:
     """The model card, in Markdown."""
-    dev = about.get("dev")
-    measured = (
-        ""
-        if dev is None
-        else f"""
-## Measured on {dev["n"]:,} held-out crystals
-
-| first choice is mapped onto the truth by the benchmark's matcher | share |
-|---|---|
-| nearest prototype by the fixed distance of elements, no network | {dev["first_by_distance"]:.1%} |
-| first choice of the ranker | {dev["first_by_ranker"]:.1%} |
-| any of the {N_TYPES} types considered: the ceiling | {dev["any"]:.1%} |
-
-Not filtered by validity. {dev["n"] - dev["answerable"]} crystals have a stoichiometry that the library lacks and count as missed.
-"""
-    )
-    return f"""# ranker: which structure type will these elements take?
-
-The reranker of the method `refine`. It needs a library of known crystals, which does not ship with it.
-
-- **Network**: learned distance of elements, a learned potential on pair-distance histograms and a small perceptron on
-  circumstances (`core/generator/baselines/ranker.py`), {sum(p.numel() for p in ranker.parameters()):,} parameters, float32.
-- **Data**: {about["questions"]:,} crystals of `{about["data"]}`, each asked with itself left out. Rows marked `dev` took no part.
-- **Training**: {about["epochs"]} epochs, seed {about["seed"]}; a minute on one core, after hours of labelling by the matcher.
-{measured}
-## Limits
-
-At most {MAX_SLOTS} elements; it can only choose among types that the library holds. It does not know energies of what it proposes.
-"""
+    measured: tuple[str, ...] = ()
+    if dev := about.get("dev"):
+        rows = [
+            ("nearest prototype by the fixed distance of elements, no network", f"{dev['first_by_distance']:.1%}"),
+            ("first choice of the ranker", f"{dev['first_by_ranker']:.1%}"),
+            (f"any of the {N_TYPES} types considered: the ceiling", f"{dev['any']:.1%}"),
+        ]
+        measured = (
+            table(("first choice is mapped onto the truth by the benchmark's matcher", "share"), rows),
+            f"Not filtered by validity. {dev['n'] - dev['answerable']} crystals have a stoichiometry that the library lacks and count as "
+            "missed.",
+        )
+    return Card(
+        "ranker: which structure type will these elements take?",
+        "The prototype ranker of the method `refine`. It needs a library of known crystals, which does not ship with it.",
+        {
+            "Network": "learned distance of elements, a learned potential on pair-distance histograms and a small perceptron on "
+            f"circumstances (`core/generator/baselines/ranker.py`), {n_parameters(ranker):,} parameters, float32.",
+            "Data": f"{about['questions']:,} crystals of `{about['data']}`, each asked with itself left out. Rows marked `dev` took no "
+            "part.",
+            "Training": f"{about['epochs']} epochs, seed {about['seed']}; a minute on one core, after hours of labelling by the matcher.",
+        },
+        f"At most {MAX_SLOTS} elements; it can only choose among types that the library holds. It does not know energies of what it "
+        "proposes.",
+        measured=measured,
+        on=f"{dev['n']:,} held-out crystals" if dev else "",
+    ).markdown()
 
 
 def train(data: Path, out: Path, *, targets: int | None = None, epochs: int = 8, workers: int = 1, seed: int = 0) -> dict:

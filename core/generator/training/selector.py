@@ -28,9 +28,11 @@ from core.generator.sampling.best_of import sample_cells
 from core.generator.sampling.config import CANDIDATES
 from core.generator.selection.selector import GROWN, INPUTS, MARGIN, TYPES, Selector, evidence, fit
 from core.generator.training.data import load_pool
-from core.generator.weights import n_parameters, save_module
+from core.generator.weights import save_module
 from core.metrics.matching import TIGHT, found_rms
+from core.numerics.cards import Card, table
 from core.numerics.files import whole
+from core.numerics.networks import n_parameters
 from core.structures.arrays import load_arrays
 
 CHUNK = 100  # compositions in one file of labels
@@ -112,40 +114,29 @@ ROWS = {
 
 def card(selector: Selector, about: dict) -> str:
     """The model card, in Markdown."""
-    row = "| {words} | {match:.1%} | {rms:.4f} | {tight:.1%} |"
-    lines = "\n".join(row.format(words=words, **about["dev"][name]) for name, words in ROWS.items()) if "dev" in about else ""
-    earlier = (
-        "\n  The labels were made with an earlier flow, which knew these crystals less by heart (`--label-models`)."
-        if about.get("earlier")
-        else ""
-    )
-    measured = (
-        f"""
-## Measured on {about["dev_questions"]:,} held-out crystals, not filtered by validity
-
-| answer | match | rms of the matches | rms < {TIGHT:g} |
-|---|---|---|---|
-{lines}
-"""
-        if lines
-        else ""
-    )
-    return f"""# selector: a type of the library, or the flow's own crystal?
-
-Last word of the method `refine` on MP-20. It sees {TYPES} types that the ranker proposes and {GROWN} crystals that the flow grew, and how
-they agree. It needs a library of known crystals, which does not ship with it.
-
-- **Network**: {len(selector.members)} perceptrons on {len(INPUTS)} numbers for each candidate (`core/generator/selection/selector.py`),
-  {n_parameters(selector):,} parameters, float32.
-- **Data**: {about["questions"]:,} crystals of `{about["data"]}`, each asked with itself left out of the library. Rows marked `dev` took
-  no part, but margin and inputs were chosen on them.
-- **Training**: {about["epochs"]} epochs, seed {about["seed"]}; a minute on one core, after a quarter of an hour of growing.{earlier}
-{measured}
-## Limits
-
-Made for the flow, the reranker and the ranker beside it. The flow has seen the crystals of the labels in its training and answers them
-better than new ones, so that the selector trusts it a little too much.
-"""
+    measured: tuple[str, ...] = ()
+    if "dev" in about:
+        shown = {words: about["dev"][name] for name, words in ROWS.items()}
+        rows = [(words, f"{one['match']:.1%}", f"{one['rms']:.4f}", f"{one['tight']:.1%}") for words, one in shown.items()]
+        measured = (table(("answer", "match", "rms of the matches", f"rms < {TIGHT:g}"), rows),)
+    earlier = " The labels were made with an earlier flow, which knew these crystals less by heart (`--label-models`)."
+    return Card(
+        "selector: a type of the library, or the flow's own crystal?",
+        f"Last word of the method `refine` on MP-20. It sees {TYPES} types that the ranker proposes and {GROWN} crystals that the flow "
+        "grew, and how they agree. It needs a library of known crystals, which does not ship with it.",
+        {
+            "Network": f"{len(selector.members)} perceptrons on {len(INPUTS)} numbers for each candidate "
+            f"(`core/generator/selection/selector.py`), {n_parameters(selector):,} parameters, float32.",
+            "Data": f"{about['questions']:,} crystals of `{about['data']}`, each asked with itself left out of the library. Rows marked "
+            "`dev` took no part, but margin and inputs were chosen on them.",
+            "Training": f"{about['epochs']} epochs, seed {about['seed']}; a minute on one core, after a quarter of an hour of growing."
+            + (earlier if about.get("earlier") else ""),
+        },
+        "Made for the flow, the reranker and the ranker beside it. The flow has seen the crystals of the labels in its training and "
+        "answers them better than new ones, so that the selector trusts it a little too much.",
+        measured=measured,
+        on=f"{about['dev_questions']:,} held-out crystals, not filtered by validity" if measured else "",
+    ).markdown()
 
 
 def train(
