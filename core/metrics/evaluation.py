@@ -20,6 +20,7 @@ from tqdm import tqdm
 from core.metrics.matching import first_of_kind, same
 from core.metrics.report import Report, Score, report, score
 from core.metrics.validity import composition_valid, structure_valid
+from core.numerics.cards import table as markdown_table
 from core.structures.arrays import ArrayFileError, CrystalArrays
 from core.structures.crystal import Crystal
 from core.structures.formula import reduced
@@ -128,11 +129,11 @@ def census_table(result: Census) -> str:
         ("not in the reference", f"{100 * result.novelty:.1f} %"),
         ("valid, unique and not in the reference", f"{100 * result.valid_unique_novel:.1f} %"),
     )
-    return "\n".join(["| measure | value |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows if "nan" not in value)])
+    return markdown_table(("measure", "value"), [row for row in rows if "nan" not in row[1]])
 
 
-def table(result: Report) -> str:
-    """The report as a Markdown table."""
+def table(result: Report, *more: tuple[str, str]) -> str:
+    """The report as a Markdown table, with more rows (name, value) at its end."""
     rows = (
         ("pairs", f"{result.n}"),
         ("match rate, filtered", f"{100 * result.match_rate_filtered:.1f} %"),
@@ -145,4 +146,4 @@ def table(result: Report) -> str:
         ("valid compositions (SMACT)", f"{100 * result.composition_validity:.1f} %"),
         ("true structures that are valid: ceiling of the filtered rate", f"{100 * result.truth_validity:.1f} %"),
     )
-    return "\n".join(["| measure | value |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])
+    return markdown_table(("measure", "value"), [*rows, *more])

@@ -20,7 +20,7 @@ class Card:
     """Parts of a model card; texts are given without line breaks.
 
     summary: what it is for. facts: name ("Network", "Data", "Training", ...) -> text. networks: a `table` of them, where there are
-    several. command: trains it again. measured: paragraphs and tables, and what they were measured `on`.
+    several. command: trains it anew. measured: paragraphs and tables, and what they were measured `on`.
     """
 
     title: str
@@ -37,7 +37,7 @@ class Card:
         facts = "\n".join(_filled(f"- **{name}**: {text}", "  ") for name, text in self.facts.items())
         parts = [f"# {self.title}", self.summary, facts, self.networks]
         if self.command:
-            parts += ["Trained by", f"    {self.command}"]
+            parts += ["Reproduce with", f"    {self.command}"]
         if self.measured:
             parts += ["## Measured" + (f" on {self.on}" if self.on else ""), *self.measured]
         parts += ["## Limits", self.limits]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import platform
 import time
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +17,13 @@ from tqdm import tqdm
 from core.generator.cell_contents import cell_content, draw_sizes, with_species
 from core.generator.registry import KINDS, MODELS, Model, load_composition_model
 from core.generator.sampling.best_of import sample_cells
-from core.generator.sampling.config import METHODS, SamplerConfig
+from core.generator.sampling.config import METHODS, SamplerConfig, published_config
 from core.generator.training.data import load_pool
 from core.generator.weights import load_reranker, load_weights, save_weights
 from core.metrics.evaluation import census, evaluate, table
 from core.metrics.report import Report
 from core.metrics.validity import read_out
+from core.numerics.cards import Card
 from core.numerics.networks import n_parameters
 from core.structures.arrays import CrystalArrays
 from core.structures.crystal import Crystal
@@ -68,83 +69,83 @@ def reference_histograms(arrays: CrystalArrays, *, n: int = 2000, bins: int = 40
 
 
 PROCESS = {
-    "diffusion": """wrapped-normal noise on fractional coordinates, variance-preserving noise on the logarithm of the
-  metric (`core/generator/model/diffusion.py`).""",
-    "flow": """straight paths on the torus from uniform places to the crystal, straight paths of the logarithm of the metric
-  (`core/generator/model/flow.py`).""",
+    "diffusion": "wrapped-normal noise on fractional coordinates, variance-preserving noise on the logarithm of the metric "
+    "(`core/generator/model/diffusion.py`).",
+    "flow": "straight paths on the torus from uniform places to the crystal, straight paths of the logarithm of the metric "
+    "(`core/generator/model/flow.py`).",
 }
 
 
-def card(model: Model, result: Report) -> str:
-    """The model card, in Markdown."""
-    about, chance, plain = model.about, model.about["dev"]["chance"], model.about["plain"]
-    sizes = model.network.config
-    standard = asdict(SamplerConfig(steps=0))
-    settings = ", ".join(f"{k} {v:g}" for k, v in about["scoring"].items() if v != standard[k])
-    species = (
-        "The species are masked one by one and can be made too (absorbing D3PM)."
-        if model.kind == "diffusion" and model.de_novo
-        else "The species are given."
+def card(model: Model) -> str:
+    """The model card, in Markdown, from what is noted in the weights."""
+    about, chance, plain, sizes = model.about, model.about["dev"]["chance"], model.about["plain"], model.network.config
+    result = Report(**{field.name: about["dev"][field.name] for field in fields(Report)})
+    species = "masked one by one and can be made too (absorbing D3PM)" if model.kind == "diffusion" and model.de_novo else "given"
+    steps = f"{plain['steps']} {'ancestral ' if model.kind == 'diffusion' else ''}steps"
+    time_row = (
+        "time per structure, batches of up to 64, one thread",
+        f"{1000 * about['dev']['seconds_per_structure']:.0f} ms of processor time",
     )
-    ranked = about["scoring"]["candidates"] > 1
-    choice = (
-        ""
-        if not ranked
-        else (
-            "Of so many candidates the one that the reranker in the same file trusts most (`generator/selection/reranker.py`; trained on "
-            "crystals grown for training compositions; the truth plays no part here). "
-            if model.reranker
-            else "Of so many candidates the one that surprises the model itself least (`best_of.denoising_loss`; the truth plays no part). "
+    return Card(
+        f"{model.name}, {KINDS[model.kind]}: a generative model of crystals",
+        f"{MODELS[model.name]}. Given the content of a cell, it grows the cell and the places of the atoms from noise.",
+        {
+            "Network": "attention over the atoms of one cell with pair bias and pair messages (`core/generator/model/network.py`), "
+            f"width {sizes.width}, {sizes.depth} blocks, {n_parameters(model.network):,} parameters, float32. Invariant to origin, "
+            "orientation and order of the atoms by construction.",
+            "Process": f"{PROCESS[model.kind]} The species are {species}.",
+            "Data": f"{about['training_structures']:,} crystals. {about['data_note']} {len(about['known'])} elements, cells of "
+            f"{_span(about['atom_counts'])} atoms. The rows marked `dev` were never trained on.",
+            "Training": f"{about['steps']:,} steps in {about['training_seconds'] / 60:.0f} minutes by the clock. {about['training_note']}",
+            "Sampler of the numbers below": _sampler(model),
+        },
+        "The formula must be the full content of the cell. Volumes are not scored by the protocol. The model has seen few crystals for a "
+        "short time on a CPU: it is meant for teaching how such models work, not for predicting materials.",
+        measured=(
+            table(result, time_row),
+            f"Without candidates ({steps}, one crystal each): {100 * plain['match_rate']:.1f} % matched "
+            f"({100 * plain['match_rate_filtered']:.1f} % filtered), RMSE {plain['rmse']:.3f}, {100 * plain['tight_share']:.1f} % below "
+            f"0.15, {1000 * plain['seconds_per_structure']:.0f} ms per structure.",
+            _from_nothing(model),
+            f"Chance level, for scale: random places in the same generated cells are matched in {100 * chance['match_rate']:.1f} % of "
+            f"cases, at an RMSE of {chance['rmse']:.2f}, with {100 * chance['tight_share']:.1f} % below 0.15. The matcher's tolerance is "
+            "wide: read a match rate only together with its RMSE.",
+        ),
+        on=f"{result.n:,} held-out crystals",
+    ).markdown()
+
+
+def _sampler(model: Model) -> str:
+    """The settings that are not the usual ones, and how one of several crystals was chosen."""
+    config, standard = published_config(model.about), SamplerConfig(steps=0)
+    parts = [", ".join(f"{k} {v:g}" for k, v in asdict(config).items() if v != getattr(standard, k)) + ". One answer per composition."]
+    if config.candidates > 1 and model.reranker:
+        parts.append(
+            "Of so many candidates the one that the reranker in the same file trusts most (`core/generator/selection/reranker.py`; trained "
+            "on crystals grown for training compositions; the truth plays no part here)."
         )
-    )
-    if about["scoring"]["n_refinements"]:
-        choice += "The best so far is then noised and grown again (`sampling.config.SamplerConfig.n_refinements`). "
-    return f"""# {model.name}, {KINDS[model.kind]}: a generative model of crystals
-
-{MODELS[model.name]}. Given the content of a cell, it grows the cell and the places of the atoms from noise.
-
-- **Network**: attention over the atoms of one cell with pair bias and pair messages (`core/generator/model/network.py`),
-  width {sizes.width}, {sizes.depth} blocks, {n_parameters(model.network):,} parameters, float32. Invariant to origin,
-  orientation and order of the atoms by construction.
-- **Process**: {PROCESS[model.kind]} {species}
-- **Data**: {about["training_structures"]:,} crystals. {about["data_note"]}
-  {len(about["known"])} elements, cells of {_span(about["atom_counts"])} atoms. The rows marked `dev` were never trained on.
-- **Training**: {about["steps"]:,} steps in {about["training_seconds"] / 60:.0f} minutes by the clock. {about["training_note"]}
-- **Sampler of the numbers below**: {settings}. One answer per composition. {choice}These settings were chosen on some of
-  the same held-out crystals.
-
-## Measured on {result.n} held-out crystals
-
-{table(result)}
-| time per structure, batches of up to 64, one thread | {1000 * about["dev"]["seconds_per_structure"]:.0f} ms of processor time |
-
-Without candidates ({plain["steps"]} steps, one crystal each): {100 * plain["match_rate"]:.1f} % matched
-({100 * plain["match_rate_filtered"]:.1f} % filtered), RMSE {plain["rmse"]:.3f}, {100 * plain["tight_share"]:.1f} % below 0.15,
-{1000 * plain["seconds_per_structure"]:.0f} ms per structure.
-{_from_nothing(model)}
-Chance level, for scale: random places in the same generated cells are matched in {100 * chance["match_rate"]:.1f} % of
-cases, at an RMSE of {chance["rmse"]:.2f}, with {100 * chance["tight_share"]:.1f} % below 0.15.
-The matcher's tolerance is wide: read a match rate only together with its RMSE.
-
-## Limits
-
-The formula must be the full content of the cell. Volumes are not scored by the protocol. The model has seen few
-crystals for a short time on a CPU: it is meant for teaching how such models work, not for predicting materials.
-"""
+    elif config.candidates > 1:
+        parts.append(
+            "Of so many candidates the one with the least denoising loss by the model itself (`best_of.denoising_loss`; the truth plays "
+            "no part)."
+        )
+    if config.n_refinements:
+        parts.append("The best so far is then noised and grown again (`sampling.config.SamplerConfig.n_refinements`).")
+    return " ".join([*parts, "These settings were chosen on some of the same held-out crystals."])
 
 
 def _from_nothing(model: Model) -> str:
-    """The paragraph on crystals made without a formula."""
+    """The paragraph on crystals made without a formula, or none."""
     about = model.about
     if "de_novo_census" not in about:
         return ""
     c = about["de_novo_census"]
     formula = " of formulas that the composition model beside it made up" if model.composition_model else ""
-    return f"""
-From nothing ({c["n"]} crystals{formula}, {about["de_novo"]["steps"]} steps): {100 * c["structure_validity"]:.1f} % structurally valid,
-{100 * c["composition_validity"]:.1f} % with a composition that SMACT accepts, {100 * c["uniqueness"]:.1f} % unique,
-{100 * c["novelty"]:.1f} % not in the training data (same matcher).
-"""
+    return (
+        f"From nothing ({c['n']} crystals{formula}, {about['de_novo']['steps']} steps): {100 * c['structure_validity']:.1f} % structurally "
+        f"valid, {100 * c['composition_validity']:.1f} % with a composition that SMACT accepts, {100 * c['uniqueness']:.1f} % unique, "
+        f"{100 * c['novelty']:.1f} % not in the training data (same matcher)."
+    )
 
 
 def _span(counts: list[int]) -> str:
@@ -214,5 +215,5 @@ def publish(
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{model_name}_{model.kind}.safetensors"
     save_weights(path, network.config, process, network.state_dict(), about, model.reranker)
-    path.with_suffix(".md").write_text(card(model, result))
+    path.with_suffix(".md").write_text(card(model))
     return result, path

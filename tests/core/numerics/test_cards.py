@@ -24,7 +24,7 @@ Says yes.
 - **Network**: one weight, `core/x.py`.
 - **Data**: none.
 
-Trained by
+Reproduce with
 
     n2c train net --dataset "two moons"
 

@@ -84,7 +84,7 @@ def test_weights_survive_a_round_trip_and_damage_is_named(tmp_path):
     u, level = torch.randn(5, 2, generator=gen()), torch.tensor([[math.log(0.3)]])
     assert torch.equal(load_network(path)(u, level), network(u, level))
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(ModelMissing, match="train_score"):
+    with pytest.raises(ModelMissing, match="n2c train score"):
         load_network(path)
     save_file({"a": torch.zeros(1)}, str(path))
     with pytest.raises(ModelMissing):
@@ -99,4 +99,4 @@ def test_shipped_files_are_small_and_carry_a_card():
         path = weights_path(name)
         assert path.stat().st_size < 1_000_000
         card = path.with_suffix(".md").read_text()
-        assert "Measured against the exact score" in card and "Reproduce" in card
+        assert "Against the exact score" in card and "Reproduce" in card
