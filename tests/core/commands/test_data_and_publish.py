@@ -38,7 +38,7 @@ def published(pool, models_folder, tmp_path):
 
 
 def test_published_weights_carry_their_numbers(published, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("core.generator.training.publish.card", lambda model: f"{result.n} crystals")  # it needs a real training
+    monkeypatch.setattr("core.generator.training.publish.card", lambda model: f"{model.about['dev']['n']} crystals")  # of real ones
     assert published("flow", "--steps", "2", "--candidates", "2", "--n-refinements", "1") == 0
     assert "| pairs | 2 |" in capsys.readouterr().out
     about = load_model("mp20", tmp_path / "published", kind="flow").about
