@@ -27,7 +27,7 @@ def show() -> None:
     name = "From Noise to Crystals" if page is home else page.title
     st.set_page_config(page_title=name, page_icon=Path(__file__).parent / "assets" / "icon.png", layout="wide")
     words = st.empty()
-    if page is not home:
+    if page not in sections[""]:
         if not libraries.loaded():
             words.caption("The server has just started and is loading its libraries: a few seconds, once …")
         libraries.load()

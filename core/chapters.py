@@ -68,7 +68,8 @@ class SidePage:
 
 
 HOME = SidePage("home", "Home", "home")  # where the app opens
-SIDE_PAGES = (HOME,)
+SYMBOLS = SidePage("symbols", "Symbols", "function")  # what the letters of the equations mean
+SIDE_PAGES = (HOME, SYMBOLS)
 
 CHAPTERS = (
     Chapter("foundations", "microstates", "Counting microstates", "Why does chance, thrown often enough, look like a law?", "casino"),
@@ -147,6 +148,11 @@ def find(slug: str) -> Chapter:
         if chapter.slug == slug:
             return chapter
     raise KeyError(f"no chapter {slug!r}; there are {', '.join(c.slug for c in CHAPTERS)}")
+
+
+def find_page(slug: str) -> Chapter | SidePage:
+    """The chapter, or the page beside the chapters, with this slug. Raises KeyError naming the known ones."""
+    return next((page for page in SIDE_PAGES if page.slug == slug), None) or find(slug)
 
 
 def neighbours(chapter: Chapter) -> tuple[Chapter | None, Chapter | None]:

@@ -7,21 +7,22 @@ imported and nothing is run: what a page *does* is tested by tests/pages.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from core import chapters, export, texts
+from core import chapters, equations, export, glossary, texts
 from core.chapters import Chapter
 
 ROOT = Path(__file__).resolve().parents[1]
 
 SECTIONS = {  # section of a text -> what stands there
     "Lead": "two or three sentences under the title",
-    "Equation": "LaTeX with ${name} where the page puts the values in force",
+    "Equation": "LaTeX in symbols, with ${place} where the form depends on a choice (the page says the values beneath)",
     "What to look at": "what a reader should find on the stage and in the figures",
     "In the lecture": "the slide, its analogy and the sources",
     "Reproduce": "Python that draws the figure from `params`",
 }
+GLOSSARY = "assets/glossary.toml"
 MAIN = ("sample", "solve", "fit")
 PAGE_LINES = 260
 
@@ -58,6 +59,7 @@ def problems(chapter: Chapter, root: Path = ROOT, registry: Sequence[Chapter] | 
         ]
         if path.endswith(".md"):
             found += [f"{path} {problem}" for problem in _text(words, registry)]
+            found += _equations(path, texts.sections(words), chapter.slug, root)
             continue
         try:
             tree = ast.parse(words)
@@ -66,6 +68,7 @@ def problems(chapter: Chapter, root: Path = ROOT, registry: Sequence[Chapter] | 
             continue
         if path == chapter.page:
             found += [f"{path} {problem}" for problem in _page(tree, words, chapter)]
+            found += [f"{path} {problem}" for problem in _terms(tree, chapter, root)]
         elif path.startswith("core/") and "figures" not in path:
             found += [f"{path} {problem}" for problem in _science(tree)]
         elif path.startswith("tests/") and not any(
@@ -96,10 +99,63 @@ def _text(words: str, registry: Sequence[Chapter]) -> Iterator[str]:
         elif not sections[heading]:
             yield f"has nothing under '## {heading}': {holds} belong there."
     for slug, _ in texts.references(words):
-        if all(slug != chapter.slug for chapter in registry):
+        if all(slug != page.slug for page in (*registry, *chapters.SIDE_PAGES)):
             yield f"refers to '{slug}', and no chapter in core/chapters.py has that slug."
     if sections.get("Reproduce"):
         yield from (f"has a recipe (under '## Reproduce') {problem}" for problem in _recipe(sections["Reproduce"]))
+
+
+def _symbols(root: Path, slug: str) -> list[str]:
+    """LaTeX of the symbols that the glossary gives to a chapter. Raises ValueError, FileNotFoundError."""
+    return list(glossary.of(slug, glossary.load(root / GLOSSARY)))
+
+
+def _equations(path: str, sections: Mapping[str, str], slug: str, root: Path) -> Iterator[str]:
+    """What its equations hold that nobody explains, and what is explained and nowhere in them."""
+    try:
+        known = _symbols(root, slug)
+        written = {heading: equations.read(sections, heading) for heading in equations.headings(sections)}
+    except FileNotFoundError:
+        yield f"{GLOSSARY} does not exist: what every symbol of the equations means."
+        return
+    except ValueError as error:
+        yield f"{path} or {GLOSSARY} cannot be read: {error}."
+        return
+    for heading, equation in written.items():
+        for symbol in equation.unknown(known):
+            yield (
+                f"{path} has the symbol {symbol} under '## {heading}', and nothing says what it means: write an entry for it in "
+                f"{GLOSSARY}, or add '{slug}' to the chapters of the entry that means the same."
+            )
+    used = {symbol for equation in written.values() for symbol in equation.symbols(known)}
+    for symbol in known:
+        if written and symbol not in used:
+            yield f"{GLOSSARY} explains {symbol} for '{slug}', and none of the equations of {path} has it: take '{slug}' out there."
+    for place in equations.forms(sections):
+        if all(place not in equation.forms for equation in written.values()):
+            yield f"{path} has forms of '{place}' under '## Forms', and no equation has the place ${{{place}}}."
+
+
+def _terms(tree: ast.Module, chapter: Chapter, root: Path) -> Iterator[str]:
+    """What its controls say they change in the equation, and what its values are bound to, where it is written down."""
+    text = root / "assets" / "chapters" / chapter.part / f"{chapter.slug}.md"
+    if not (text.is_file() and (root / GLOSSARY).is_file()):
+        return
+    try:
+        known, places = _symbols(root, chapter.slug), equations.forms(texts.sections(text.read_text(encoding="utf-8")))
+    except ValueError:
+        return  # said where the text is read
+    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        for keyword in call.keywords:
+            for term in _strings(keyword.value) if keyword.arg == "term" else ():
+                if term not in places and (not equations.symbols(term, known) or equations.unknown(term, known)):
+                    yield f"line {call.lineno}: a control changes '{term}', which is neither a symbol of the equation nor a place in it."
+    for call in _calls(tree, "page", "equation"):
+        for node in ast.walk(call.args[0]) if call.args else ():
+            for name in node.keys if isinstance(node, ast.Dict) else [node.key] if isinstance(node, ast.DictComp) else ():
+                for latex in _strings(name):
+                    if not equations.symbols(latex, known) or equations.unknown(latex, known):
+                        yield f"line {name.lineno}: a value is given for '{latex}', which is not made of symbols of the equation."
 
 
 def _recipe(words: str) -> Iterator[str]:
@@ -200,6 +256,18 @@ def _calls(tree: ast.Module, owner: str, name: str) -> Iterator[ast.Call]:
         match node:
             case ast.Call(func=ast.Attribute(value=ast.Name(id=found), attr=attribute)) if (found, attribute) == (owner, name):
                 yield node
+
+
+def _strings(node: ast.expr) -> list[str]:
+    """The text of a literal, or of each in a tuple; what an f-string fills in is read as 0."""
+    match node:
+        case ast.Constant(value=str(text)):
+            return [text]
+        case ast.JoinedStr(values=parts):
+            return ["".join(part.value if isinstance(part, ast.Constant) else "0" for part in parts)]
+        case ast.Tuple(elts=elements):
+            return [text for element in elements for text in _strings(element)]
+    return []
 
 
 def _is(node: ast.expr, value: object) -> bool:

@@ -1,6 +1,7 @@
-"""Chapter texts: Markdown files cut at their second-level headings, and how a text speaks of another chapter.
+"""Chapter texts: Markdown files cut at their second-level headings, and how a text speaks of another page.
 
-`[[langevin]]` becomes a link that shows number and title, so that no text types a number. `[words](langevin)` shows words of its own.
+`[[langevin]]` becomes a link that shows number and title, so that no text types a number; `[[symbols]]`, a page beside the chapters,
+one that shows its title. `[words](langevin)` shows words of its own.
 Both take the query of a link: `[[langevin?gamma=1]]`, `[words](langevin?gamma=1)`.
 """
 
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from core.chapters import find
+from core.chapters import HOME, Chapter, find_page
 
 _CODE = r"```.*?```|`[^`\n]*`"  # nothing in code is a reference
 _NUMBERED = re.compile(rf"{_CODE}|\[\[([^\[\]?\n]*)(\?[^\[\]\n]*)?\]\]", re.DOTALL)
@@ -31,13 +32,17 @@ def references(markdown: str) -> list[tuple[str, str]]:
 
 
 def with_numbers(markdown: str) -> str:
-    """The text with each `[[slug]]` as a link whose words are number and title. Raises KeyError for an unknown slug."""
+    """The text with each `[[slug]]` as a link; its words are number and title of a chapter, the title of a page beside the chapters.
+
+    Raises KeyError for an unknown slug.
+    """
 
     def link(match: re.Match) -> str:
         if match[1] is None:
             return match[0]
-        chapter = find(match[1])
-        return f"[chapter {chapter.number}, {chapter.title}]({chapter.slug}{match[2] or ''})"
+        page = find_page(match[1])
+        words = f"chapter {page.number}, {page.title}" if isinstance(page, Chapter) else page.title
+        return f"[{words}]({'./' if page is HOME else page.slug}{match[2] or ''})"
 
     return _NUMBERED.sub(link, markdown)
 

@@ -24,6 +24,7 @@ n2c new-chapter ornstein_uhlenbeck --part physics --title "The Ornstein–Uhlenb
 """
 TEMPLATES = "assets/templates/chapter"
 REGISTRY = "core/chapters.py"
+SYMBOLS = "glossary.toml.template"  # entries for the end of the glossary
 README = "README.md"
 MAX_SLUG, MAX_TITLE, MAX_QUESTION = 30, 60, 110  # letters; longer ones break the lines of the templates
 QUESTION = "Which question does this chapter answer?"
@@ -151,6 +152,8 @@ def make(chapter: Chapter, root: Path, after: str | None = None) -> dict[str, st
     chapters = (*registry.chapters[:place], chapter, *registry.chapters[place:])
     changes = {path: rendered(template, chapter) for path, template in templates.items()}
     changes[REGISTRY] = with_entry(source, chapter, registry, place)
+    entries = (root / TEMPLATES / SYMBOLS).read_text(encoding="utf-8")
+    changes[contract.GLOSSARY] = (root / contract.GLOSSARY).read_text(encoding="utf-8") + rendered(entries, chapter)
     if (root / README).exists():
         changes[README] = with_row((root / README).read_text(encoding="utf-8"), chapter, chapters)
     return changes
@@ -197,7 +200,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 def report(chapter: Chapter, changes: dict[str, str], root: Path) -> str:
     """What was written, and what to do next."""
-    holds = contract.files(chapter) | {REGISTRY: "its entry; the order there gives all numbers", README: "its row in the table of chapters"}
+    holds = contract.files(chapter) | {
+        REGISTRY: "its entry; the order there gives all numbers",
+        README: "its row in the table of chapters",
+        contract.GLOSSARY: "what the symbols of its equation mean",
+    }
     width = max(map(len, changes))
     chapters = read_registry(changes[REGISTRY]).chapters
     lines = [

@@ -257,14 +257,14 @@ def ensemble_table(copies: Copies) -> list[tuple[str, str]]:
 
 
 def ensemble_terms(sums: Exact) -> dict[str, str]:
-    """LaTeX of the weight in force, of its sum over all states (as a logarithm) and of the thermodynamic potential."""
+    """Symbol -> LaTeX of its value: what is held fixed, the sum over all states (as a logarithm), the thermodynamic potential."""
     e = sums.ensemble
-    weight, name, potential, value = {
-        "NVE": (rf"[\,E \le {e.total}\,]", r"W_{\text{with demon}}", r"S", sums.S),
-        "NVT": (rf"e^{{-E/{e.kT:g}}}", "Z", r"F = -kT\ln Z", sums.potential),
-        "muVT": (rf"e^{{-(E - ({e.mu:g})\,N)/{e.kT:g}}}", r"\Xi", r"\Omega = -kT\ln\Xi", sums.potential),
+    held, name, potential, value = {
+        "NVE": ({"N": str(e.n), "E_0": str(e.total)}, r"\ln W", "S", sums.S),
+        "NVT": ({"N": str(e.n), "kT": f"{e.kT:g}"}, r"\ln Z", "F", sums.potential),
+        "muVT": ({"kT": f"{e.kT:g}", r"\mu": f"{e.mu:g}"}, r"\ln\Xi", r"\Omega", sums.potential),
     }[e.kind]
-    return {"weight": weight, "name": name, "sum": f"{sums.log_Z:z.3f}", "potential": potential, "value": f"{value:z.3f}"}
+    return held | {name: f"{sums.log_Z:z.3f}", potential: f"{value:z.3f}"}
 
 
 def matched(copies: Copies) -> tuple[Exact, Exact]:

@@ -91,13 +91,12 @@ def _sliced(model: Model, b: Batch) -> Tensor:
 
 @dataclass(frozen=True)
 class Objective:
-    """terms: (model, batch) -> (N,), before the weight lambda; formula: the same in LaTeX. needs: what it must know besides samples.
+    """terms: (model, batch) -> (N,), before the weight lambda. needs: what it must know besides samples.
 
     offset: (fisher, noise) -> what it exceeds J by, with fisher = E|score|^2 and noise = D / sigma^2 at one t.
     """
 
     label: str
-    formula: str
     needs: str
     terms: Callable[[Model, Batch], Tensor]
     offset: Callable[[Tensor, Tensor], Tensor]
@@ -110,31 +109,25 @@ def _below(fisher: Tensor, noise: Tensor) -> Tensor:
 OBJECTIVES: dict[str, Objective] = {
     "denoising": Objective(
         "denoising",
-        r"\tfrac12\left|s_\theta(x_t,t)+\epsilon/\sigma_t\right|^2",
         "the noise it added itself",
         _denoising,
         lambda fisher, noise: 0.5 * (noise - fisher),
     ),
     "explicit": Objective(
         "explicit",
-        r"\tfrac12\left|s_\theta(x_t,t)-\nabla\log p_t(x_t)\right|^2",
         "the exact score, which nobody has",
         _explicit,
         lambda fisher, noise: 0 * fisher,
     ),
-    "implicit": Objective(
-        "implicit, exact trace", r"\mathrm{tr}\,\nabla s_\theta+\tfrac12|s_\theta|^2", "D backward passes", _implicit, _below
-    ),
+    "implicit": Objective("implicit, exact trace", "D backward passes", _implicit, _below),
     "Hutchinson": Objective(
         "implicit, Hutchinson",
-        r"v^{\!\top}\nabla s_\theta\,v+\tfrac12|s_\theta|^2,\ v=\pm1",
         "one backward pass, a coin per coordinate",
         _hutchinson,
         _below,
     ),
     "sliced": Objective(
         "sliced",
-        r"v^{\!\top}\nabla s_\theta\,v+\tfrac12(v^{\!\top}s_\theta)^2,\ v\sim\mathcal N",
         "one backward pass, a Gaussian direction",
         _sliced,
         _below,

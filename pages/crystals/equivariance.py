@@ -114,16 +114,9 @@ params = {key: values[key] for key in ("crystal", "flaw", "noise", "seed")} | {"
 page.exports(params)
 shares, curves, cells = along(values["move"], **params)
 with stage:
-    worst = {name: number(float(curve.max()), 1) for name, curve in curves.items()}
     page.equation(
-        {
-            "mlp": worst["MLP"],
-            "egnn": worst["EGNN"],
-            "cspnet": worst["CSPNet"],
-            "denoiser": worst.get("Denoiser", r"\text{(no weights)}"),
-            "turned": number(turned()["equivariant"], 1),
-            "plain": number(turned()["plain"], 1),
-        }
+        {rf"\Delta_f(\text{{{name}}})": number(float(curve.max()), 1) for name, curve in curves.items()}
+        | {rf"\Delta_{{x_0}}(\text{{{kernel} kernel}})": number(turned()[kernel], 1) for kernel in rigid_molecule.KERNELS}
     )
     crystal_player(stages.crystal_payload(cells, shares, values["move"]), key="stage", height=430, report=False)
     page.scenes(SCENES)

@@ -15,7 +15,7 @@ from pages import kit
 from pages.kit import generation_controls
 from pages.kit.crystal_meter import downloads, own_crystal, verdict
 from pages.kit.crystal_player import crystal_player
-from pages.kit.equation import cell_content, motion, number
+from pages.kit.equation import cell_content, number
 from pages.kit.jobs import job
 from pages.kit.references import assess, beside_chance, beside_it, captions, ready
 
@@ -71,12 +71,14 @@ trajectory, known = None, {}
 with stage:
     page.equation(
         {
-            "motion": motion(method, values["temperature"], config.anti_annealing),
-            "n_steps": str(values["n_steps"]),
-            "power": number(values["power"]),
-            "begin": r"\text{noise}" if config.start == 1 else rf"\text{{a relative at }} t = {number(config.start)}",
-            "formula": cell_content(asked),
-        }
+            "A": cell_content(asked),
+            "t_0": number(config.start) + (r"\ \text{(noise)}" if config.start == 1 else r"\ \text{(a relative, blurred)}"),
+            "n": str(values["n_steps"]),
+            "p": number(values["power"]),
+            "s": number(config.anti_annealing),
+            r"\tau": number(values["temperature"]),
+        },
+        {"motion": method, "given": values["given"]},
     )
     if trouble:
         st.error(str(trouble), icon=":material/error:")

@@ -29,11 +29,11 @@ page = kit.chapter(
             "Cell",
             "as written",
             options=representation.CELLS,
-            term="matrix",
+            term="M",
             help="Skewed: another basis of the same lattice. Niggli: the smallest cell, reduced: one answer for everybody.",
         ),
-        kit.Slider("origin", "Shift of the origin, cell diagonals", 0.15, low=0.0, high=1.0, step=0.05),
-        kit.Slider("rotation", "Rotation / °", 40.0, low=0.0, high=180.0, step=5.0),
+        kit.Slider("origin", "Shift τ of the origin / cell diagonal", 0.15, low=0.0, high=1.0, step=0.05, term=r"\tau"),
+        kit.Slider("rotation", "Rotation φ / °", 40.0, low=0.0, high=180.0, step=5.0, term=r"\varphi"),
         kit.Slider("c", "Stretch c / %", 0.0, low=-20.0, high=20.0, step=1.0, term="deform", help="This one makes another crystal."),
         kit.Choice("site", "Move atom number", "none", options=SITES, term="deform", help="This one too."),
         kit.Slider("move", "Move by / Å", 0.3, low=0.0, high=2.0, step=0.05, when=moves, term="deform"),
@@ -46,7 +46,7 @@ page = kit.chapter(
             "jitter", "Jitter of every atom / Å", 0.0, options=[0.0, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2], more=True, term="deform"
         ),
         kit.Slider("tolerance", "Tolerance of the symmetry search / Å", 0.01, options=list(representation.TOLERANCES), more=True),
-        kit.Toggle("shuffle", "Shuffle the atoms", True, more=True, term="permutation"),
+        kit.Toggle("shuffle", "Shuffle the atoms", True, more=True, term="P"),
         kit.Number("seed", "Seed", 1, more=True, help="Of the shuffle and of the jitter."),
     ],
 )
@@ -128,17 +128,17 @@ with stage:
     page.exports(params | {"tolerance": values["tolerance"]})
     before, after = groups(params, values["tolerance"])
     deformed = any((values["a"], values["b"], values["c"], values["gamma"], values["jitter"], params["site"] and params["move"]))
-    volume = story.described.n_atoms / story.written.n_atoms
     page.equation(
         {
-            "n": str(story.described.n_atoms),
-            "permutation": "P" if values["shuffle"] else "1",
-            "origin": number(values["origin"]),
-            "rotation": rf"R_{{{number(values['rotation'])}^\circ}}",
-            "matrix": rf"M_{{\det = {number(volume)}}}",
-            "deform": r"\text{deformed}" if deformed else r"\text{the same}",
-            "difference": number(max(difference, 2.2e-16), 2),
-        }
+            "N": str(story.written.n_atoms),
+            "N'": str(story.described.n_atoms),
+            r"\lvert\det M\rvert": number(story.described.n_atoms / story.written.n_atoms),
+            "P": r"\text{a shuffle}" if values["shuffle"] else "1",
+            r"\tau": number(values["origin"]),
+            r"\varphi": rf"{number(values['rotation'])}^\circ",
+            "D": number(max(difference, 2.2e-16), 2),
+        },
+        "deformed" if deformed else "same",
     )
     crystal_player(
         representation_stage.payload(story, before, after, lit=None if values["orbit"] == "none" else int(values["orbit"]) - 1),

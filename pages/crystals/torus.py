@@ -24,11 +24,12 @@ page = kit.chapter(
             help="Melt: add noise. Freeze: take it out with a score. Hold: Langevin dynamics at one noise level, from the exact law.",
         ),
         kit.Choice("sites", "Where the atom belongs", "pair", options=list(SITES), labels=SITES, wide=True),
-        kit.Slider("sigma_max", "Largest noise σ / cell", 0.5, low=0.1, high=1.0, step=0.05),
+        kit.Slider("sigma_max", "Largest noise σ / cell edge", 0.5, low=0.1, high=1.0, step=0.05, term=r"\sigma_{\max}"),
         kit.Slider(
             "images",
             "Images kept on each side, K",
             0,
+            term="K",
             options=[0, 1, 2, 3],
             help="In the score's target, on the right. 0: the nearest image only. On the left all images count.",
         ),
@@ -131,9 +132,9 @@ end = torus.SIGMA_MIN if values["move"] == "freeze" else values["sigma_max"]
 with stage:
     page.equation(
         {
-            "sigma_max": number(values["sigma_max"]),
-            "images": str(values["images"]),
-            "jump": number(torus.jump(values["sigma_max"], values["images"])),
+            r"\sigma_{\max}": number(values["sigma_max"]),
+            "K": str(values["images"]),
+            "J_K": number(torus.jump(values["sigma_max"], values["images"])),
         }
     )
     player(stage_payload(params, values["images"]), key="stage", height=500, report=False)

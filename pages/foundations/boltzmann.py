@@ -26,7 +26,7 @@ page = kit.chapter(
     "boltzmann",
     [
         kit.Choice("panel", "What is weighed", "landscape", options=list(PANELS), labels=PANELS),
-        kit.Slider("kT", "Temperature kT", 1.2, low=0.1, high=2.0, step=0.05, when=lambda v: v.get("panel") != "NVE"),
+        kit.Slider("kT", "Temperature kT", 1.2, low=0.1, high=2.0, step=0.05, when=lambda v: v.get("panel") != "NVE", term="kT"),
         kit.Choice(
             "protocol",
             "On the way to kT",
@@ -51,7 +51,7 @@ page = kit.chapter(
         ),
         kit.Choice("system", "System", "two-level", options=list(SYSTEMS), labels=SYSTEMS, when=in_ensembles),
         kit.Slider("n_sites", "Sites M", 16, options=list(ensembles.SHAPES), when=in_ensembles),
-        kit.Slider("mu", "Chemical potential μ", -1.0, low=-4.0, high=1.0, step=0.1, when=lambda v: v.get("panel") == "muVT"),
+        kit.Slider("mu", "Chemical potential μ", -1.0, low=-4.0, high=1.0, step=0.1, when=lambda v: v.get("panel") == "muVT", term=r"\mu"),
         kit.Slider(
             "energy",
             "Energy above the lowest, per site",
@@ -59,6 +59,7 @@ page = kit.chapter(
             low=0.0,
             high=1.0,
             step=0.05,
+            term="E_0",
             when=lambda v: v.get("panel") == "NVE",
             help="Of the sites and the demon together.",
         ),
@@ -69,6 +70,7 @@ page = kit.chapter(
             "filling",
             "Particles per site N/M",
             0.5,
+            term="N",
             low=0.1,
             high=1.0,
             step=0.05,
@@ -149,7 +151,7 @@ def show_landscape(params):
                 "U": number(float(exact.U[0])),
                 "S": number(float(exact.S[0])),
                 "F": number(float(exact.F[0])),
-                "crossing": ",\\ ".join(map(number, basins.crossings)) or r"\text{none}",
+                "kT^*": ",\\ ".join(map(number, basins.crossings)) or r"\text{none}",
             }
         )
         player(landscape_payload(params), key="stage", height=480, report=False)
@@ -195,7 +197,7 @@ def show_ensemble(params):
     copies = relax(**params)
     sums = ensembles.exact(copies.levels, copies.ensemble)
     with stage:
-        page.equation(figures.ensemble_terms(sums), "Equation of the ensembles")
+        page.equation(figures.ensemble_terms(sums), sums.ensemble.kind, "Equation of the ensembles")
         player(copies_payload(params), key="stage", height=480, report=False)
         page.scenes(SCENES)
         kit.meter_beside(

@@ -16,7 +16,7 @@ METHODS = dimensions.METHODS
 page = kit.chapter(
     "dimensions",
     [
-        kit.Slider("d", "Dimension d", 100, options=[1, 2, 3, 5, 10, 14, 20, 30, 50, 100, 200, 300, 500, 1000]),
+        kit.Slider("d", "Dimension d", 100, options=[1, 2, 3, 5, 10, 14, 20, 30, 50, 100, 200, 300, 500, 1000], term="d"),
         kit.Choice(
             "method",
             "Under the meter",
@@ -27,8 +27,8 @@ page = kit.chapter(
             help="All spend the same number of looks at a Gaussian density; chains start at its mode.",
         ),
         kit.Slider("n", "Looks, and draws per count", 10_000, options=[1000, 2000, 5000, 10_000, 20_000]),
-        kit.Slider("eps", "Peel ε: outer share of the radius", 0.05, low=0.01, high=0.5, step=0.01),
-        kit.Slider("per_axis", "Grid points per axis m", 10, options=[2, 3, 5, 10, 20, 50, 100], term="grid"),
+        kit.Slider("eps", "Peel ε: outer share of the radius", 0.05, low=0.01, high=0.5, step=0.01, term=r"\varepsilon"),
+        kit.Slider("per_axis", "Grid points per axis m", 10, options=[2, 3, 5, 10, 20, 50, 100], term="m"),
         kit.Slider("wide", "Proposal too wide by the factor", 1.2, low=1.05, high=3.0, step=0.05),
         kit.Slider("n_points", "Neighbours N", 1000, options=[10, 100, 1000, 5000], more=True),
         kit.Number("seed", "Seed", 1, more=True, help="Everyone with the same seed sees the same points."),
@@ -103,11 +103,11 @@ with stage:
     page.equation(
         {
             "d": str(d),
-            "eps": f"{values['eps']:.2f}",
-            "share": figures.latex_power(float(dimensions.log_ball_share(d)) / ten),
-            "peel": f"{float(dimensions.peel_share(d, values['eps'])):.4g}",
+            r"\varepsilon": f"{values['eps']:.2f}",
             "m": str(values["per_axis"]),
-            "grid": figures.latex_power(float(dimensions.log_grid_points(d, values["per_axis"])) / ten),
+            r"V_{\text{ball}}/V_{\text{cube}}": figures.latex_power(float(dimensions.log_ball_share(d)) / ten),
+            r"1-(1-\varepsilon)^d": f"{float(dimensions.peel_share(d, values['eps'])):.4g}",
+            "m^d": figures.latex_power(float(dimensions.log_grid_points(d, values["per_axis"])) / ten),
         }
     )
     player(stage_payload(d, values["seed"]), key="stage", height=470, report=False)

@@ -16,8 +16,8 @@ VIEWS = {"all": "0 to N heads", "zoom": "± 4.5 widths"}
 page = kit.chapter(
     "microstates",
     [
-        kit.Slider("n_coins", "Coins N", 6, low=1, high=200, step=1),
-        kit.Slider("p", "Chance of heads p", 0.5, low=0.02, high=0.98, step=0.01),
+        kit.Slider("n_coins", "Coins N", 6, low=1, high=200, step=1, term="N"),
+        kit.Slider("p", "Chance of heads p", 0.5, low=0.02, high=0.98, step=0.01, term="p"),
         kit.Slider(
             "n_throws",
             "Throws",
@@ -94,12 +94,10 @@ n_coins, p = params["n_coins"], params["p"]
 with stage:
     page.equation(
         {
-            "n_coins": str(n_coins),
+            "N": str(n_coins),
             "p": number(p),
-            "q": number(1 - p),
-            "most": str(n_coins // 2),
-            "ways": number(math.comb(n_coins, n_coins // 2), 4),
-            "width": number(microstates.relative_width(n_coins, p)),
+            f"W({n_coins // 2})": number(math.comb(n_coins, n_coins // 2), 4),
+            r"\sigma_n/\langle n\rangle": number(microstates.relative_width(n_coins, p)),
         }
     )
     player(stage_payload(params, values["view"]), key="stage", height=480, report=False)

@@ -17,7 +17,7 @@ page = kit.chapter(
     "sampling",
     [
         kit.Choice("landscape", "Landscape", "double well", options=list(sampling.LANDSCAPES)),
-        kit.Slider("kT", "Temperature kT", 1.0, low=0.5, high=2.0, step=0.1),
+        kit.Slider("kT", "Temperature kT", 1.0, low=0.5, high=2.0, step=0.1, term="kT"),
         kit.Slider(
             "step",
             "Step length h / width of the narrowest well",
@@ -27,7 +27,9 @@ page = kit.chapter(
             help="One length for all five: each sampler moves by about h in a step.",
         ),
         kit.Choice("sampler", "Under the meter", "metropolis", options=list(SAMPLERS), labels=SAMPLERS, wide=True),
-        kit.Slider("friction", "Friction γ of BAOAB / frequency of the well", 1.0, options=[0.03, 0.1, 0.3, 1.0, 3.0, 10.0], term="gamma"),
+        kit.Slider(
+            "friction", "Friction γ of BAOAB / frequency of the well", 1.0, options=[0.03, 0.1, 0.3, 1.0, 3.0, 10.0], term=r"\gamma"
+        ),
         kit.Slider("n_steps", "Steps", 1000, options=[100, 200, 500, 1000, 2000, 4000]),
         kit.Slider("n_chains", "Chains", 400, options=[100, 200, 400, 1000], more=True),
         kit.Number("seed", "Seed", 1, more=True, help="Everyone with the same seed sees the same chains."),
@@ -118,10 +120,11 @@ with stage:
     page.equation(
         {
             "kT": number(params["kT"]),
+            "m": "1",
             "h": number(steps.h),
-            "brownian": number(steps.overdamped),
-            "newton": number(steps.inertial),
-            "gamma": number(params["friction"] * steps.frequency),
+            r"\Delta t_{\text{Langevin, MALA}}": number(steps.overdamped),
+            r"\Delta t_{\text{BAOAB, NVE}}": number(steps.inertial),
+            r"\gamma": number(params["friction"] * steps.frequency),
         }
     )
     player(stage_payload(params, chosen), key="stage", height=400, report=False)

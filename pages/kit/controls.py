@@ -15,8 +15,8 @@ from streamlit.delta_generator import DeltaGenerator
 class Control:
     """A labelled value with a URL name.
 
-    more: fold it under “More”. term: the placeholder in the live equation that it changes. when: draw it only if this
-    holds for the values of the controls declared before it.
+    more: fold it under “More”. term: what it changes in the equation, as LaTeX of the symbol or as name of a place for a form;
+    several in a tuple. when: draw it only if this holds for the values of the controls declared before it.
     """
 
     key: str
@@ -24,8 +24,13 @@ class Control:
     default: Any
     help: str | None = None
     more: bool = False
-    term: str | None = None
+    term: str | tuple[str, ...] = ()
     when: Callable[[Mapping[str, Any]], bool] | None = None
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """What it changes in the equation, one by one."""
+        return (self.term,) if isinstance(self.term, str) else self.term
 
     def valid(self, raw: str) -> bool:
         """Would this text, found in the URL, be accepted?"""

@@ -1,14 +1,19 @@
-"""The live equation: the values in force are substituted, the term that moved last is marked."""
+r"""The equation of a chapter: lines of symbols that no setting changes but the form, and beneath them the values in force.
+
+What moved last is coloured where it stands, in the lines and in the values; colour takes no room, so nothing jumps. KaTeX gets the
+name of a colour (`equations.MOVED`), by which kit.css finds the place and gives it the accent of the theme.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from string import Template
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 
 import streamlit as st
 
-from core.figures.theme import Palette
+from core import equations, glossary
+from core.equations import Equation
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -20,49 +25,11 @@ def number(value: float, digits: int = 3) -> str:
     return text
 
 
-def reverse_drift(noisy: bool, sign: float = 1.0) -> str:
-    r"""Sign and share of the score in a reverse process: - with noise, -\tfrac12 for the probability flow, + against the score."""
-    return ("-" if sign > 0 else "+") + ("" if noisy else r"\tfrac12")
-
-
-def reverse_noise(noisy: bool, temperature: float) -> str:
-    r"""The noise term of a reverse process, `+ \sqrt{\tau}\,g\,dB` with the temperature in force; a word if there is none."""
-    colder = "" if temperature == 1 else rf"\sqrt{{{number(temperature)}}}\;"
-    return rf"+\,{colder}g\,\mathrm{{d}}\bar B" if noisy else r"\quad\text{(no noise)}"
-
-
-def motion(method: str, temperature: float, anti_annealing: float) -> str:
-    r"""dF of a crystal sampler, backward in time: along the velocity of a flow, or along the score of a diffusion."""
-    if method == "flow":
-        faster = rf"\left(1 + {number(anti_annealing)}\,(1-t)\right)" if anti_annealing else ""
-        return rf"{faster}\,u_\theta(F, L, t)\,\mathrm{{d}}t"
-    noisy = method != "ddim"
-    return (
-        rf"{reverse_drift(noisy)}\,\frac{{\mathrm{{d}}\sigma^2}}{{\mathrm{{d}}t}}\, s_\theta(F, L, t)\,\mathrm{{d}}t"
-        rf" {reverse_noise(noisy, temperature)}"
-    )
-
-
 def cell_content(asked: str | int) -> str:
     r"""A formula as given, or a number of atoms whose species are open."""
     if isinstance(asked, int):
-        return rf"\text{{{asked} atoms to be decided}}"
-    return rf"\text{{{''.join(c for c in asked if c.isalnum() or c in ' ()')} (given)}}"
-
-
-def substitute(template: str, terms: Mapping[str, str], moved: str | None, palette: Palette) -> str:
-    """Fill `${name}` places of a LaTeX template.
-
-    terms: name -> LaTeX of the value. moved: name to mark with the accent colour and a box.
-    Raises KeyError when the template names a term that is not given.
-    """
-
-    def dressed(name, value):
-        if name == moved:
-            return rf"\boxed{{\textcolor{{{palette.accent}}}{{{value}}}}}"
-        return rf"\textcolor{{{palette.data}}}{{{value}}}"
-
-    return Template(template).substitute({name: dressed(name, value) for name, value in terms.items()})
+        return rf"\text{{{asked} atoms}}"
+    return rf"\text{{{''.join(c for c in asked if c.isalnum() or c in ' ()')}}}"
 
 
 def kept_together(line: str, room: int = 16) -> str:
@@ -77,8 +44,42 @@ def kept_together(line: str, room: int = 16) -> str:
     return r"\qquad\allowbreak ".join([first, *map(piece, others)])
 
 
-def equation(template: str, terms: Mapping[str, str], moved: str | None, palette: Palette) -> None:
-    """Draw the template with its values; blank lines separate displayed equations."""
-    with st.container(key="equation"):
-        for block in filter(None, (part.strip() for part in template.split("\n\n"))):
-            st.latex(kept_together(substitute(block, terms, moved, palette)))
+def in_force(values: Mapping[str, str], lines: Iterable[str], known: Sequence[str], moved: Iterable[str]) -> list[str]:
+    r"""`symbol = value` of every value whose symbols stand in the lines, what moved coloured.
+
+    values: what stands left of the sign (a symbol, or something made of symbols, such as `\sigma^2 t`) -> LaTeX of the value.
+    """
+    seen, moved = {symbol for line in lines for symbol in equations.symbols(line, known)}, set(moved)
+    shown = []
+    for name, value in values.items():
+        if seen.issuperset(equations.symbols(name, known)):
+            whole = f"{name} = {value}"
+            coloured = rf"\textcolor{{{equations.MOVED}}}{{{whole}}}" if name in moved else None
+            shown.append(coloured or f"{equations.marked(name, known, moved)} = {value}")
+    return shown
+
+
+@lru_cache(maxsize=64)
+def legend(slug: str, symbols: tuple[str, ...], modified: float) -> str:
+    """Markdown: one line for each symbol of a chapter. modified: when the glossary was last written."""
+    known = glossary.of(slug)
+    lines = [f"- ${latex}$ — **{known[latex].name}**: {known[latex].meaning} *({known[latex].unit})*" for latex in symbols]
+    return "\n".join([*lines, "", "[All symbols of all chapters](symbols)"])
+
+
+def equation(slug: str, written: Equation, values: Mapping[str, str], chosen: Mapping[str, str] | str, moved: Iterable[str]) -> None:
+    """Draw the lines, the values in force and the folded legend.
+
+    chosen: place -> choice, for the forms; one word where it is the choice in every place. moved: symbols, or places.
+    """
+    known, moved = tuple(glossary.of(slug)), frozenset(moved)
+    if isinstance(chosen, str):
+        chosen = dict.fromkeys(written.forms, chosen)
+    lines = written.written(chosen, known, moved)
+    with st.container(key="n2c_equation"):
+        for line in lines:
+            st.latex(kept_together(line))
+        with st.container(key="n2c_values"):
+            st.markdown(" ".join(f"${value}$" for value in in_force(values, lines, known, moved)))
+    with st.container(key="prose_symbols"), st.expander("What the symbols mean"):
+        st.markdown(legend(slug, tuple(written.symbols(known)), glossary.PATH.stat().st_mtime))

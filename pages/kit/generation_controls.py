@@ -59,7 +59,7 @@ def controls() -> list[Control]:
             "formula",
             options=list(GIVEN),
             labels=GIVEN,
-            term="formula",
+            term="given",
             help="Given nothing, the diffusion model decides on the elements too: they begin masked and appear one by one. The flow "
             "is given a formula that a third network makes up first, one kind of atom after the other.",
         ),
@@ -68,11 +68,12 @@ def controls() -> list[Control]:
             "Content of the cell",
             "Sr1 Ti1 O3",
             max_chars=60,
+            term="A",
             when=has_formula,
             help="All atoms of one cell: Na1 Cl1, Sr1 Ti1 O3, Mg2 Al4 O8.",
         ),
-        Slider("n_atoms", "Atoms in the cell", 5, low=2, high=20, step=1, when=_has("given", "nothing"), term="formula"),
-        Slider("n_steps", "Steps", 20, options=[5, 10, 20, 50, 100, 200, 500, 1000]),
+        Slider("n_atoms", "Atoms in the cell", 5, low=2, high=20, step=1, when=_has("given", "nothing"), term="A"),
+        Slider("n_steps", "Steps", 20, options=[5, 10, 20, 50, 100, 200, 500, 1000], term="n"),
         Choice(
             "begin",
             "Begin with",
@@ -80,7 +81,7 @@ def controls() -> list[Control]:
             options=list(BEGIN),
             labels=BEGIN,
             when=has_formula,
-            term="begin",
+            term="t_0",
             help="A relative: the nearest known crystal of another composition, its elements exchanged, blurred to the time below.",
         ),
         Choice(
@@ -93,7 +94,7 @@ def controls() -> list[Control]:
             help="A crystal of this content that is built in or yours, as it is or dissolving by the same noise; or the relative: a "
             "known crystal with the elements exchanged, the baseline without any network.",
         ),
-        Slider("start", "Blurred to t", 0.5, low=0.05, high=0.95, step=0.05, more=True, when=_has("begin", "prototype"), term="begin"),
+        Slider("start", "Blurred to t", 0.5, low=0.05, high=0.95, step=0.05, more=True, when=_has("begin", "prototype"), term="t_0"),
         Slider(
             "sharpen",
             "Anti-annealing s",
@@ -103,7 +104,7 @@ def controls() -> list[Control]:
             step=1.0,
             more=True,
             when=_has("method", "flow"),
-            term="motion",
+            term="s",
             help="The velocity of the atoms is multiplied by 1 + s (1 − t), each step clipped to the time that is left.",
         ),
         Slider(
@@ -114,10 +115,10 @@ def controls() -> list[Control]:
             high=3.0,
             step=0.25,
             more=True,
-            term="power",
+            term="p",
             help="Step i of n ends at t = (1 − i/n)^p. p = 1: even steps. Larger: short steps near the crystal.",
         ),
-        Slider("temperature", "Temperature τ of the noise", 1.0, low=0.0, high=2.0, step=0.05, more=True, term="motion"),
+        Slider("temperature", "Temperature τ of the noise", 1.0, low=0.0, high=2.0, step=0.05, more=True, term=r"\tau"),
         Slider(
             "candidates",
             "Attempts, best kept",

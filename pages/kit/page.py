@@ -11,7 +11,7 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from core import export
+from core import equations, export
 from core.chapters import HOME, PARTS, Chapter, find, neighbours
 from pages.kit import controls as kit_controls
 from pages.kit import link as kit_link
@@ -38,11 +38,14 @@ class Page:
                 with st.expander(heading, expanded=expanded):
                     st.markdown(self.text[heading])
 
-    def equation(self, terms: Mapping[str, str], heading: str = "Equation") -> None:
-        """The chapter's equation (a section of its text) with `terms` (name -> LaTeX) substituted, the last-moved one marked."""
+    def equation(self, values: Mapping[str, str], chosen: Mapping[str, str] | str = "", heading: str = "Equation") -> None:
+        """The equations under a heading of the text, the values in force (symbol -> LaTeX) and what the symbols mean.
+
+        chosen: which form stands in each place of the equation; one word where it is the same choice everywhere.
+        """
         moved = kit_controls.last_moved(self.chapter.slug)
-        names = {control.key: control.term or control.key for control in self.declared}
-        equation(self.text[heading], terms, names.get(moved, moved), shell.palette())
+        terms = next((control.terms for control in self.declared if control.key == moved), ())
+        equation(self.chapter.slug, equations.read(self.text, heading), values, chosen, terms)
 
     def controls(self) -> dict[str, Any]:
         """Draw the controls; values by key."""

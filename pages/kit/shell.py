@@ -62,7 +62,9 @@ def _key_listener(source: str):
 
 
 def _role_colours() -> None:
-    st.html(f"<style>:root {{ --n2c-exact: {palette().exact}; --n2c-sample: {palette().sample}; }}</style>")
+    st.html(
+        f"<style>:root {{ --n2c-exact: {palette().exact}; --n2c-sample: {palette().sample}; --n2c-moved: {palette().accent}; }}</style>"
+    )
 
 
 def here() -> str:

@@ -14,18 +14,13 @@ from pages.kit.token_timeline import token_timeline
 
 LABELS = {"uniform": "uniform", "absorbing": "mask", "gaussian": "Gaussian"}
 ORDERS = {"chance": "at random", "surest": "the surest first"}
-RULES = {
-    "uniform": r"(1-\beta_t)\,I + \tfrac{\beta_t}{K}\,\mathbf 1\mathbf 1^{\!\top}",
-    "absorbing": r"(1-\beta_t)\,I + \beta_t\,\mathbf 1 e_{\rm mask}^{\!\top}",
-    "gaussian": r"\propto e^{-4(i-j)^2/((K-1)^2\beta_t)}",
-}
 WORD_STEPS = [1, 2, 3, 5, 7, 14, 30]
 
 page = kit.chapter(
     "discrete_diffusion",
     [
         kit.Choice("family", "Noise", "gaussian", options=list(FAMILIES), labels=LABELS, term="rule"),
-        kit.Choice("tokens", "Tokens", "elements", options=["elements", "counts"]),
+        kit.Choice("tokens", "Tokens", "elements", options=["elements", "counts"], term="K"),
         kit.Choice(
             "start",
             "Start from",
@@ -33,7 +28,7 @@ page = kit.chapter(
             options=list(discrete_diffusion.STARTS),
             help="Data: as often as in the training formulas. One token: all are titanium, or all are 3.",
         ),
-        kit.Slider("n_steps", "Steps T", 50, options=[10, 20, 50, 100, 200]),
+        kit.Slider("n_steps", "Steps T", 50, options=[10, 20, 50, 100, 200], term="T"),
         kit.Slider("level", "Noise level t / T", 0.1, low=0.05, high=1.0, step=0.05, term="t"),
         kit.Text(
             "formula", "Formula to corrupt and restore", "Sr1 Ti1 O3", max_chars=40, help="With the mask, ? is an unknown place: Ba1 ?1 O3."
@@ -42,13 +37,13 @@ page = kit.chapter(
         kit.Choice("order", "Words unmasked", "chance", options=list(ORDERS), labels=ORDERS, more=True),
         kit.Slider(
             "reach",
-            "Share of every β",
+            "Share r of every β",
             1.0,
             low=0.05,
             high=1.0,
             step=0.05,
             more=True,
-            term="rule",
+            term="r",
             help="Below 1 the forward walk ends before everything is forgotten.",
         ),
         kit.Toggle(
@@ -137,9 +132,14 @@ page.exports(params | {"level": values["level"]})
 tokens = walk(**params)
 t = max(1, round(values["level"] * values["n_steps"]))
 with stage:
-    less = rf"\quad(\beta_t \times {number(values['reach'])})" if values["reach"] < 1 else ""
     page.equation(
-        {"rule": RULES[values["family"]] + less, "t": str(t), "n_steps": str(values["n_steps"]), "tokens": str(tokens.chain.n_categories)}
+        {
+            "t": str(t),
+            "T": str(values["n_steps"]),
+            "K": str(tokens.chain.n_categories),
+            "r": number(values["reach"]),
+        },
+        values["family"],
     )
     player(stage_payload(params), key="stage", height=500, report=False)
     page.scenes(SCENES)

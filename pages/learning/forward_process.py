@@ -12,11 +12,6 @@ from pages.kit.equation import number
 from pages.kit.player import player
 
 RULES = {"Euler": "Euler–Maruyama", "transition": "exact transition"}
-LAWS = {
-    "VP": r"f=-\tfrac12\beta,\, g^2=\beta",
-    "sub-VP": r"f=-\tfrac12\beta,\, g^2=\beta(1-\bar\alpha^2)",
-    "VE": r"f=0,\, g^2=\beta/\bar\alpha",
-}
 
 page = kit.chapter(
     "forward_process",
@@ -28,12 +23,12 @@ page = kit.chapter(
             "linear",
             options=list(forward_process.CLOCKS),
             wide=True,
-            term="alpha",
+            term=(r"\alpha", r"\sigma"),
             help="“finite time” is the slide's t′ = 1 − exp(−t).",
         ),
-        kit.Choice("variant", "Variant", "VP", options=list(VARIANTS)),
-        kit.Slider("n_steps", "Steps", 100, options=[1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000, 2000]),
-        kit.Slider("t_end", "Stop at t", 1.0, low=0.05, high=1.0, step=0.05),
+        kit.Choice("variant", "Variant", "VP", options=list(VARIANTS), term="variant"),
+        kit.Slider("n_steps", "Steps", 100, options=[1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000, 2000], term="n"),
+        kit.Slider("t_end", "Stop at t", 1.0, low=0.05, high=1.0, step=0.05, term="t"),
         kit.Choice(
             "rule",
             "One step",
@@ -41,6 +36,7 @@ page = kit.chapter(
             options=list(RULES),
             labels=RULES,
             more=True,
+            term="step",
             help="The exact transition is DDPM's forward chain: right at any number of steps.",
         ),
         kit.Slider("n_particles", "Particles", 2000, options=[200, 500, 1000, 2000, 5000], more=True),
@@ -112,13 +108,14 @@ with side:
 with stage:
     page.equation(
         {
-            "t_end": number(t_end),
-            "n_steps": str(values["n_steps"]),
-            "variant": LAWS[values["variant"]],
-            "alpha": number(path.alpha(t_end)),
-            "sigma": number(path.sigma(t_end)),
-            "snr": number(path.log_snr(t_end)),
-        }
+            "t": number(t_end),
+            "n": str(values["n_steps"]),
+            r"\Delta t": number(t_end / values["n_steps"]),
+            r"\alpha": number(path.alpha(t_end)),
+            r"\sigma": number(path.sigma(t_end)),
+            r"\ln\mathrm{SNR}": number(path.log_snr(t_end)),
+        },
+        {"step": values["rule"], "variant": values["variant"]},
     )
     player(stage_payload(params), key="stage", height=525, report=False)
     page.scenes(SCENES)

@@ -16,22 +16,6 @@ from pages.kit.player import player
 
 LABELS = {name: family.label for name, family in FAMILIES.items()}
 VIEWS = {"all": "all six", "one": "one and its density"}
-EQUATIONS = {
-    "EBM": r"x \leftarrow x-\tau\,\nabla E_\theta(x)+\sqrt{2\tau}\,\xi",
-    "VAE": r"x=\mu_\theta(z)+s\,\varepsilon",
-    "GAN": r"x=G_\theta(z)",
-    "flow": r"x=f_{10}\circ\cdots\circ f_1(z)",
-    "diffusion": r"\dot x=f\,x-\tfrac12 g^2\,s_\theta(x,t)",
-    "flow matching": r"\dot x=v_\theta(x,t)",
-}
-WAYS = {
-    "EBM": r"p_\theta=e^{-E_\theta}/Z_\theta",
-    "VAE": r"\log p_\theta(x)\ge\mathrm{ELBO}",
-    "GAN": r"\text{no }p_\theta",
-    "flow": r"p_\theta=\mathcal N(z)\,/\,|\det J|",
-    "diffusion": r"s_\theta=\nabla\log\tilde p_\theta",
-    "flow matching": r"\partial_t p=-\nabla\!\cdot(v_\theta\,p)",
-}
 page = kit.chapter(
     "generative_models",
     [
@@ -44,20 +28,22 @@ page = kit.chapter(
             options=list(FAMILIES),
             labels=LABELS,
             wide=True,
-            term="walk",
+            term=("way", "walk"),
             help="The truth meter, the equation and the read-outs are about this one.",
         ),
         kit.Slider(
             "n_steps",
-            "Evaluations for those that walk",
+            "Evaluations n for those that walk",
             50,
+            term="n",
             options=[1, 2, 4, 8, 16, 32, 50, 100],
             help="Diffusion, flow matching and the energy-based model may call their network so often. The others call it once.",
         ),
         kit.Slider(
             "width",
-            "Width of the noise z",
+            "Width w of the noise z",
             1.0,
+            term="w",
             low=0.2,
             high=2.0,
             step=0.05,
@@ -147,15 +133,7 @@ try:
 except ModelMissing as error:
     missing = error
 with stage:
-    page.equation(
-        {
-            "family": rf"\text{{{LABELS[focus]}}}",
-            "way": WAYS[focus],
-            "walk": EQUATIONS[focus],
-            "width": number(values["width"]),
-            "n_steps": str(values["n_steps"] if FAMILIES[focus].walks else 1),
-        }
-    )
+    page.equation({"w": number(values["width"]), "n": str(values["n_steps"] if FAMILIES[focus].walks else 1)}, focus)
     if missing:
         st.warning(str(missing), icon=":material/school:")
     else:

@@ -31,8 +31,8 @@ page = kit.chapter(
     "guidance",
     [
         kit.Choice("dataset", "Labelled data", "three classes", options=list(LABELLED), wide=True),
-        kit.Choice("class3", "Label y", "A", options=["A", "B", "C"], when=three),
-        kit.Choice("class2", "Label y", "A", options=["A", "B"], when=two),
+        kit.Choice("class3", "Label y", "A", options=["A", "B", "C"], when=three, term="y"),
+        kit.Choice("class2", "Label y", "A", options=["A", "B"], when=two, term="y"),
         kit.Slider(
             "gamma",
             "Guidance scale γ",
@@ -40,7 +40,7 @@ page = kit.chapter(
             low=0.0,
             high=10.0,
             step=0.25,
-            term="gamma",
+            term=r"\gamma",
             help="0: the label is ignored. 1: the conditional density. Above: harder than the data say.",
         ),
         kit.Choice("guide", "The push comes from", "exact", options=list(GUIDES), labels=GUIDES, wide=True, term="field"),
@@ -119,16 +119,14 @@ except ModelMissing as missing:
         st.warning(f"{missing} Exact scores are used instead.", icon=":material/school:")
     params["guide"] = "exact"
 page.exports(params)
-shown = number(params["gamma"])
-free_form = params["guide"] in ("exact", "classifier-free")
 with stage:
-    level = "t" if params["guide"] == "classifier" else "0"
-    combined = (
-        rf"{number(1 - params['gamma'])}\,\nabla\log p_t(x)+{shown}\,\nabla\log p_t(x\mid y)"
-        if free_form
-        else rf"\nabla\log p_t(x)+{shown}\,\nabla\log p_{level}(y\mid x)"
+    page.equation(
+        {
+            r"\gamma": number(params["gamma"]),
+            "y": rf"\text{{{'ABC'[params['label']]}}}",
+        },
+        params["guide"],
     )
-    page.equation({"gamma": shown, "field": combined})
     player(stage_payload(params), key="stage", height=500, report=False)
     page.scenes(SCENES)
     mine = guidance.quality(run(**params).final, params["dataset"], params["label"])

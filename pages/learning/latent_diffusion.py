@@ -20,14 +20,15 @@ page = kit.chapter(
     [
         kit.Choice(
             "word",
-            "Draw me",
+            "Draw me the word y",
             "any",
+            term="y",
             options=list(latent_diffusion.WORDS),
             labels=LABELS,
             wide=True,
             help="The word goes to both denoisers, as text goes to Stable Diffusion.",
         ),
-        kit.Slider("n_steps", "Steps", 30, options=[1, 2, 3, 5, 8, 12, 20, 30, 50, 100]),
+        kit.Slider("n_steps", "Steps n", 30, options=[1, 2, 3, 5, 8, 12, 20, 30, 50, 100], term="n"),
         kit.Choice("view", "On the stage", "grow", options=list(VIEWS), labels=VIEWS),
         kit.Choice("walk", "What turns noise into latents", "diffusion", options=list(WALKS), labels=WALKS),
         kit.Choice("judge", "Truth meter for", "latent", options=list(SPACES), labels=SPACES),
@@ -111,7 +112,7 @@ try:
 except ModelMissing as error:
     missing = error
 with stage:
-    page.equation({"word": rf"\text{{“{LABELS.get(values['word'], values['word'])}”}}", "n_steps": str(values["n_steps"])})
+    page.equation({"y": rf"\text{{“{LABELS.get(values['word'], values['word'])}”}}", "n": str(values["n_steps"])})
     if missing:
         st.warning(str(missing), icon=":material/school:")
     else:

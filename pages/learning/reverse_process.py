@@ -9,7 +9,7 @@ from core.numerics.densities import DATASETS
 from core.numerics.networks import ModelMissing
 from core.numerics.schedules import SCHEDULES
 from pages import kit
-from pages.kit.equation import reverse_drift, reverse_noise
+from pages.kit.equation import number
 from pages.kit.player import player
 
 METHODS = {name: method.label for name, method in reverse_process.METHODS.items()}
@@ -25,9 +25,9 @@ page = kit.chapter(
     "reverse_process",
     [
         kit.Choice("dataset", "Data", "three modes", options=list(DATASETS), wide=True),
-        kit.Choice("method", "Sampler", "reverse SDE", options=list(METHODS), labels=METHODS, wide=True, term="share"),
+        kit.Choice("method", "Sampler", "reverse SDE", options=list(METHODS), labels=METHODS, wide=True, term=("share", "noise")),
         kit.Choice("versus", "Beside it, same noise", "ODE Heun", options=["nothing", *METHODS], labels=METHODS, wide=True),
-        kit.Slider("n_steps", "Steps", 50, options=[1, 2, 3, 5, 8, 10, 15, 20, 30, 50, 100, 200, 300, 500, 1000]),
+        kit.Slider("n_steps", "Steps", 50, options=[1, 2, 3, 5, 8, 10, 15, 20, 30, 50, 100, 200, 300, 500, 1000], term="n"),
         kit.Choice(
             "score",
             "Score",
@@ -35,7 +35,7 @@ page = kit.chapter(
             options=list(reverse_process.SCORES),
             help="Exact: computed from the mixture. Learned: a small network trained on samples of it.",
         ),
-        kit.Choice("schedule", "Schedule", "linear", options=list(SCHEDULES), wide=True),
+        kit.Choice("schedule", "Schedule", "linear", options=list(SCHEDULES), wide=True, term=("f", "g", r"f,\,g")),
         kit.Slider(
             "temperature",
             "Temperature τ of the noise",
@@ -43,15 +43,27 @@ page = kit.chapter(
             low=0.0,
             high=2.0,
             step=0.05,
-            term="noise",
+            term=r"\tau",
             when=uses(*NOISY),
             help="Variance of the noise that is put back at each step, over what theory asks for. Only 1 is exact.",
         ),
-        kit.Slider("eta", "η of DDIM", 0.5, low=0.0, high=1.0, step=0.05, more=True, when=uses("DDIM")),
+        kit.Slider(
+            "eta",
+            "Noise η of DDIM",
+            0.5,
+            low=0.0,
+            high=1.0,
+            step=0.05,
+            more=True,
+            term=r"\eta",
+            when=uses("DDIM"),
+            help="DDIM: denoising diffusion implicit models. 0: no noise is put back. 1: as much as in DDPM.",
+        ),
         kit.Slider(
             "churn",
             "Churn γ of EDM, per step",
             0.2,
+            term=r"\gamma",
             low=0.0,
             high=0.4,
             step=0.05,
@@ -176,12 +188,14 @@ method = reverse_process.METHODS[params["method"]]
 with stage:
     page.equation(
         {
-            "n_steps": str(params["n_steps"]),
-            "evaluations": str(method.evaluations),
-            "schedule": rf"\text{{{params['schedule']} schedule}}",
-            "share": reverse_drift(method.noisy, params["sign"]),
-            "noise": reverse_noise(method.noisy, params["temperature"]),
-        }
+            "n": str(params["n_steps"]),
+            "k": str(method.evaluations),
+            r"f,\,g": rf"\text{{{params['schedule']} schedule}}",
+            r"\tau": number(params["temperature"]),
+            r"\eta": number(params["eta"]),
+            r"\gamma": number(min(values.get("churn", 0.2), 2**0.5 - 1)),
+        },
+        {"share": params["method"] + (", against the score" if values["against"] else ""), "noise": params["method"]},
     )
     player(stage_payload(params, values["versus"]), key="stage", height=520, report=False)
     page.scenes(SCENES)

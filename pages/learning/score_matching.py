@@ -12,23 +12,23 @@ from pages.kit.jobs import Live, live_bar, watched
 from pages.kit.player import player
 
 LABELS = {name: objective.label for name, objective in OBJECTIVES.items()}
-WEIGHTS = {"σ²": r"\sigma_t^2", "1": "1", "g²": "g(t)^2"}
 page = kit.chapter(
     "score_matching",
     [
         kit.Choice("dataset", "Data", "three modes", options=list(score_matching.DATA), wide=True),
-        kit.Choice("objective", "Objective", "denoising", options=list(LABELS), labels=LABELS, wide=True),
+        kit.Choice("objective", "Objective", "denoising", options=list(LABELS), labels=LABELS, wide=True, term="objective"),
         kit.Choice("weighting", "Weight λ(t)", "σ²", options=list(WEIGHTINGS), term="weight", help="How much each noise level counts."),
         kit.Choice(
             "output",
             "The network predicts",
             "noise / σ",
             options=list(score_matching.OUTPUTS),
+            term="output",
             help="Its output is divided by σ and so is of the size of the noise, 1, at every level; or it is the score itself.",
         ),
         kit.Toggle("clock", "It is told t", True, term="output"),
         kit.Slider("n_steps", "Steps of training", 1500, options=[100, 300, 600, 1000, 1500, 3000, 6000]),
-        kit.Slider("t", "Moment t of the aim", 0.2, options=[0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0]),
+        kit.Slider("t", "Moment t of the aim", 0.2, options=[0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0], term="t"),
         kit.Slider("x", "x₁ of the noised point", 0.2, low=-2.5, high=2.5, step=0.1, more=True),
         kit.Slider("y", "x₂ of the noised point, and of the map", 0.0, low=-2.5, high=2.5, step=0.1, more=True),
         kit.Number("seed", "Seed", 1, more=True, help="Of the network's first weights and of all that it is shown."),
@@ -110,15 +110,17 @@ def on_stage():
 
 
 with stage:
-    inside = "x_t, t" if values["clock"] else "x_t"
     page.equation(
         {
-            "weight": WEIGHTS[values["weighting"]],
-            "objective": OBJECTIVES[values["objective"]].formula,
-            "output": f"-x_t+F_\\theta({inside})" if values["output"] == "score" else f"-x_t-F_\\theta({inside})/\\sigma_t",
             "t": number(values["t"]),
-            "sigma": number(score_matching.SCHEDULE.sigma(values["t"])),
-        }
+            r"\alpha_t": number(score_matching.SCHEDULE.alpha(values["t"])),
+            r"\sigma_t": number(score_matching.SCHEDULE.sigma(values["t"])),
+        },
+        {
+            "objective": values["objective"],
+            "weight": values["weighting"],
+            "output": values["output"] + (", told t" if values["clock"] else ""),
+        },
     )
     watched(on_stage, run)
     page.scenes(SCENES)

@@ -24,25 +24,25 @@ def is_walker(values):
 page = kit.chapter(
     "brownian",
     [
-        kit.Choice("world", "What moves", "walker", options=list(WORLDS), labels=WORLDS, term="sigma"),
+        kit.Choice("world", "What moves", "walker", options=list(WORLDS), labels=WORLDS, term="scale"),
         kit.Choice("dim", "Where", "1", options=["1", "2"], labels={"1": "on a line", "2": "in a plane"}),
         kit.Choice("step", "Law of one step", "gaussian", options=list(STEPS), labels=STEPS),
-        kit.Slider("sigma", "Step scale σ", 1.0, low=0.2, high=3.0, step=0.1, when=is_walker),
-        kit.Slider("radius", "Radius / µm", 0.5, low=0.05, high=5.0, step=0.05, when=is_grain, term="sigma"),
+        kit.Slider("sigma", "Step scale σ", 1.0, low=0.2, high=3.0, step=0.1, when=is_walker, term=r"\sigma"),
+        kit.Slider("radius", "Radius r / µm", 0.5, low=0.05, high=5.0, step=0.05, when=is_grain, term="r"),
         kit.Slider(
             "viscosity",
-            "Viscosity / mPa·s",
+            "Viscosity η / mPa·s",
             0.89,
             low=0.3,
             high=20.0,
             step=0.01,
             when=is_grain,
-            term="sigma",
+            term=r"\eta",
             help="Water at 25 °C has 0.89, olive oil about 80.",
         ),
-        kit.Slider("temperature", "Temperature / K", 298.0, low=274.0, high=372.0, step=1.0, when=is_grain, term="sigma"),
-        kit.Slider("t_end", "Time t", 4.0, low=0.5, high=20.0, step=0.5),
-        kit.Slider("n_steps", "Number of steps n", 200, options=[1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000], more=True),
+        kit.Slider("temperature", "Temperature T / K", 298.0, low=274.0, high=372.0, step=1.0, when=is_grain, term="T"),
+        kit.Slider("t_end", "Time t", 4.0, low=0.5, high=20.0, step=0.5, term="t"),
+        kit.Slider("n_steps", "Number of steps n", 200, options=[1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000], more=True, term="n"),
         kit.Slider("n_particles", "Walkers", 2000, options=[100, 500, 1000, 2000, 5000, 10000], more=True),
         kit.Number("seed", "Seed", 1, more=True, help="Everyone with the same seed sees the same walkers."),
     ],
@@ -95,13 +95,19 @@ page.exports(params)
 length, time = ("µm", "s") if grain else ("", "")
 trajectory = walk(**params)
 with stage:
+    µm, s = (r"\,\mathrm{\mu m}", r"\,\mathrm{s}") if grain else ("", "")
     page.equation(
         {
-            "t_end": number(params["t_end"]),
-            "n_steps": str(params["n_steps"]),
-            "sigma": number(params["sigma"]),
-            "variance": number(brownian.variance(params["t_end"], params["sigma"])),
-        }
+            "t": number(params["t_end"]) + s,
+            "n": str(params["n_steps"]),
+            r"\Delta t": number(params["t_end"] / params["n_steps"]) + s,
+            "r": number(values.get("radius", 0.0)) + µm,
+            r"\eta": number(values.get("viscosity", 0.0)) + r"\,\mathrm{mPa\,s}",
+            "T": number(values.get("temperature", 0.0)) + r"\,\mathrm{K}",
+            r"\sigma": number(params["sigma"]) + (µm + r"/\sqrt{\mathrm{s}}" if grain else ""),
+            r"\sigma^2 t": number(brownian.variance(params["t_end"], params["sigma"])) + (µm + "^2" if grain else ""),
+        },
+        values["world"],
     )
     player(stage_payload(params, length=length, time=time), key="stage", height=480, report=False)
     page.scenes(SCENES)

@@ -20,13 +20,6 @@ KINDS = {
     "learned score": "learned score",
 }
 STARTS = {"one spot": "spot", "two spots": "two", "wide": "wide", "ring": "ring"}
-DRIFTS = {
-    "double well": r"-U'(x)",
-    "washboard": r"-U'(x)",
-    "whirl": r"-x+\Omega\,(-x_2,x_1)",
-    "exact score": r"\nabla\log q",
-    "learned score": r"s_\theta",
-}
 
 
 def of(*kinds):
@@ -45,12 +38,12 @@ page = kit.chapter(
             labels=STARTS,
             help="On a line the ring is a spot at either end.",
         ),
-        kit.Slider("kT", "Temperature kT, the diffusion constant", 1.0, low=0.3, high=2.0, step=0.1),
-        kit.Slider("barrier", "Barrier", 2.0, low=0.5, high=6.0, step=0.5, when=of("double well", "washboard")),
-        kit.Slider("tilt", "Tilt", 0.0, low=-2.0, high=2.0, step=0.25, when=of("double well")),
-        kit.Slider("swirl", "Whirl Ω", 2.0, low=-6.0, high=6.0, step=0.5, when=of("whirl")),
+        kit.Slider("kT", "Temperature kT, the diffusion constant", 1.0, low=0.3, high=2.0, step=0.1, term="kT"),
+        kit.Slider("barrier", "Barrier of U", 2.0, low=0.5, high=6.0, step=0.5, when=of("double well", "washboard"), term="U"),
+        kit.Slider("tilt", "Tilt of U", 0.0, low=-2.0, high=2.0, step=0.25, when=of("double well"), term="U"),
+        kit.Slider("swirl", "Whirl Ω", 2.0, low=-6.0, high=6.0, step=0.5, when=of("whirl"), term=r"\Omega"),
         kit.Choice("dataset", "End: the data", "two moons", options=trained_datasets(), wide=True, when=of("exact score", "learned score")),
-        kit.Slider("t_end", "Time t", 6.0, options=[0.5, 1.0, 2.0, 4.0, 6.0, 10.0, 20.0, 40.0]),
+        kit.Slider("t_end", "Time t", 6.0, options=[0.5, 1.0, 2.0, 4.0, 6.0, 10.0, 20.0, 40.0], term="t"),
         kit.Slider("n_steps", "Steps", 200, options=[10, 50, 100, 200], more=True),
         kit.Slider(
             "n_cells", "Cells along an axis", 64, options=[32, 48, 64, 100], more=True, help="On a line there are eight times as many."
@@ -143,7 +136,15 @@ with stage:
         params["kind"] = "exact score"
         solution = solved(**params)
     page.exports(params | dict(zip(("n_particles", "seed"), crowd)))
-    page.equation({"drift": DRIFTS[params["kind"]], "kT": number(params["kT"]), "gap": number(solution.gap)})
+    page.equation(
+        {
+            "kT": number(params["kT"]),
+            r"\Omega": number(params["swirl"]),
+            "t": number(params["t_end"]),
+            r"\lambda_1": number(solution.gap),
+        },
+        params["kind"],
+    )
     player(stage_payload(params, *crowd), key="stage", height=480, report=False)
     page.scenes(SCENES)
     for column, truth, note in zip(

@@ -24,15 +24,15 @@ def of(*kinds):
 page = kit.chapter(
     "langevin",
     [
-        kit.Choice("kind", "Landscape", "double well", options=list(langevin.KINDS)),
+        kit.Choice("kind", "Landscape", "double well", options=list(langevin.KINDS), term="potential"),
         kit.Choice("view", "Show", "paths", options=list(VIEWS), labels=VIEWS),
-        kit.Slider("friction", "Friction γ", 1.0, options=FRICTIONS),
-        kit.Slider("kT", "Temperature kT", 1.0, low=0.2, high=3.0, step=0.1),
-        kit.Slider("mass", "Mass m", 1.0, options=[0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0]),
-        kit.Slider("dt", "Time step dt", 0.02, options=STEPS),
+        kit.Slider("friction", "Friction γ", 1.0, options=FRICTIONS, term=r"\gamma"),
+        kit.Slider("kT", "Temperature kT", 1.0, low=0.2, high=3.0, step=0.1, term="kT"),
+        kit.Slider("mass", "Mass m", 1.0, options=[0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0], term="m"),
+        kit.Slider("dt", "Time step dt", 0.02, options=STEPS, term=r"\mathrm{d}t"),
         kit.Choice("method", "Integrator", "BAOAB", options=list(langevin.METHODS), wide=True),
-        kit.Slider("barrier", "Barrier", 2.0, low=0.5, high=6.0, step=0.5, more=True, when=of("double well")),
-        kit.Slider("stiffness", "Stiffness k", 1.0, low=0.2, high=5.0, step=0.1, more=True, when=of("harmonic")),
+        kit.Slider("barrier", "Barrier b", 2.0, low=0.5, high=6.0, step=0.5, more=True, when=of("double well"), term="b"),
+        kit.Slider("stiffness", "Stiffness k", 1.0, low=0.2, high=5.0, step=0.1, more=True, when=of("harmonic"), term="k"),
         kit.Slider("t_end", "Time t", 40.0, options=[5.0, 10.0, 20.0, 40.0, 80.0], more=True),
         kit.Slider("n_particles", "Particles", 2000, options=[200, 500, 1000, 2000, 5000], more=True),
         kit.Number("seed", "Seed", 1, more=True, help="Everyone with the same seed sees the same noise."),
@@ -108,7 +108,17 @@ params = of_system | {key: values[key] for key in ("method", "dt", "t_end", "n_p
 page.exports(params)
 slow = without_inertia(**params) if view == "paths" else None
 with stage:
-    page.equation({"mass": number(system.mass), "friction": number(system.friction), "kT": number(system.kT), "dt": number(dt)})
+    page.equation(
+        {
+            "m": number(system.mass),
+            r"\gamma": number(system.friction),
+            "kT": number(system.kT),
+            "b": number(system.barrier),
+            "k": number(system.stiffness),
+            r"\mathrm{d}t": number(dt),
+        },
+        system.kind,
+    )
     player(stage_payload(params, of_system, view), key="stage", height=480, report=False)
     page.scenes(SCENES)
     if view == "paths" and slow is None:

@@ -32,10 +32,17 @@ def readable(text):
 page = kit.chapter(
     "score_fields",
     [
-        kit.Choice("source", "Density p", "by hand", options=list(score_fields.SOURCES), wide=True, term="sigma"),
-        kit.Slider("sigma", "Noise σ added to the data", 0.0, low=0.0, high=2.0, step=0.05),
-        kit.Slider("kT", "Temperature kT", 1.0, low=0.1, high=3.0, step=0.1),
-        kit.Slider("constant", "Multiply p by", 1e3, options=POWERS, format=lambda c: f"10^{round(math.log10(c))}" if c != 1 else "1"),
+        kit.Choice("source", "Density p", "by hand", options=list(score_fields.SOURCES), wide=True, term="p"),
+        kit.Slider("sigma", "Noise σ added to the data", 0.0, low=0.0, high=2.0, step=0.05, term=r"\sigma"),
+        kit.Slider("kT", "Temperature kT", 1.0, low=0.1, high=3.0, step=0.1, term="kT"),
+        kit.Slider(
+            "constant",
+            "Multiply p by the factor c",
+            1e3,
+            options=POWERS,
+            format=lambda c: f"10^{round(math.log10(c))}" if c != 1 else "1",
+            term="c",
+        ),
         kit.Choice("start", "Starting points", "spread", options=list(score_fields.STARTS)),
         kit.Slider(
             "step",
@@ -130,9 +137,9 @@ greedy, thermal = walk(**params | {"kT": 0.0}), walk(**params)
 with stage:
     page.equation(
         {
-            "constant": f"10^{{{round(math.log10(values['constant']))}}}" if values["constant"] != 1 else "1",
+            "c": f"10^{{{round(math.log10(values['constant']))}}}" if values["constant"] != 1 else "1",
             "kT": number(values["kT"]),
-            "sigma": number(score_fields.noise_in_force(values["source"], values["sigma"])),
+            r"\sigma": number(score_fields.noise_in_force(values["source"], values["sigma"])),
         }
     )
     player(stage_payload(params), key="stage", height=500, report=False, on_edit=edit)

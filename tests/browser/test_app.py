@@ -76,8 +76,8 @@ def test_moves_and_is_quiet_without_a_network(browser, app, path):
     stage.scroll_into_view_if_needed()
     assert moves(page, stage)
     if path:
-        page.wait_for_selector(".st-key-equation .katex", timeout=30_000)
-        assert page.locator(".st-key-equation .katex").first.bounding_box()["height"] > 10
+        page.wait_for_selector(".st-key-n2c_equation .katex", timeout=30_000)
+        assert page.locator(".st-key-n2c_equation .katex").first.bounding_box()["height"] > 10
     assert page.locator(".katex-error").count() == 0
     assert not page.locator("[data-testid=stException]").count()
     assert fits(page)

@@ -25,7 +25,7 @@ def test_chapter_keeps_the_contract(chapter):
 def root(tmp_path):
     """A folder with a whole chapter in it."""
     changes = new_chapter.make(PROBE, ROOT)
-    new_chapter.write({path: changes[path] for path in contract.files(PROBE)}, tmp_path)
+    new_chapter.write({path: changes[path] for path in (*contract.files(PROBE), contract.GLOSSARY)}, tmp_path)
     return tmp_path
 
 
@@ -49,6 +49,16 @@ FAULTS = {
     "no figure": (TEXT, r"\nfigure = ", "\npicture = ", "never assigns `figure`"),
     "no params": (TEXT, "params", "settings", "never reads `params`"),
     "broken recipe": (TEXT, r"sample\(\*\*params\)", "sample(**params", "(under '## Reproduce') that is not Python: '(' was never closed"),
+    "unknown symbol": (
+        TEXT,
+        r"\\frac\{kT\}\{k\}",
+        r"\frac{kT}{\zeta}",
+        r"has the symbol \zeta under '## Equation', and nothing says what it means",
+    ),
+    "no form": (TEXT, r"\\frac\{kT\}\{k\}", "${ratio}", "${ratio} has no form"),
+    "form of nothing": (TEXT, "## What to look at", "## Forms\n\nratio | a | 1\n\n## What to look at", "forms of 'ratio'"),
+    "no such term": (PAGE, 'term="k"', 'term="q"', "a control changes 'q', which is neither a symbol"),
+    "value of nothing": (PAGE, '"k": number', '"q": number', "a value is given for 'q', which is not made of symbols"),
     "unknown chapter": (TEXT, "## Equation", "See [[nowhere]].\n\n## Equation", "refers to 'nowhere', and no chapter"),
     "unknown link": (TEXT, "## Equation", "See [it](nowhere?a=1).\n\n## Equation", "refers to 'nowhere', and no chapter"),
     "typed number": (TEXT, "## Equation", "See chapter " + "7.\n\n## Equation", "types “chapter " + "7”"),
@@ -97,3 +107,18 @@ def test_the_place_in_the_registry(root):
     assert "other chapters between those of the part 'crystals'" in found
     home = Chapter("crystals", "home", "Home", "Whose?", "science")
     assert "a page beside the chapters with the slug 'home'" in contract.problems(home, root, (*CHAPTERS, home))[0]
+
+
+def test_a_text_may_speak_of_the_pages_beside_the_chapters_and_of_no_others(root):
+    words = (root / TEXT).read_text()
+    (root / TEXT).write_text(words.replace("## What to look at\n", "## What to look at\n\nAll of them: [[symbols]].\n"))
+    assert contract.problems(PROBE, root, REGISTRY) == []
+
+
+def test_a_symbol_explained_and_used_nowhere_is_named(root):
+    path = root / contract.GLOSSARY
+    path.write_text(path.read_text() + '\n[[symbol]]\nlatex = "y"\nname = "n"\nmeaning = "m"\nunit = "u"\nchapters = ["probe"]\n')
+    (found,) = contract.problems(PROBE, root, REGISTRY)
+    assert found == f"{contract.GLOSSARY} explains y for 'probe', and none of the equations of {TEXT} has it: take 'probe' out there."
+    path.unlink()
+    assert f"{contract.GLOSSARY} does not exist" in contract.problems(PROBE, root, REGISTRY)[0]

@@ -43,7 +43,7 @@ GENERATOR = {
     "training": 11,
 }
 CHAPTER, FIGURE, TOP_FLOOR, COMMAND, DISPATCHER = 12, 13, 14, 15, 16
-TOP = {"chapters", "export", "jobs", "home", "contract", "texts", "version"}
+TOP = {"chapters", "export", "jobs", "home", "contract", "texts", "version", "equations", "glossary"}
 CHAPTER_MODULES = {f"core.{chapter.part}.{chapter.slug}" for chapter in CHAPTERS}
 PRIVATE_NAMES = {"arbiter", "committee", "composer", "exam", "examine", "judge", "knobs", "settling", "surprise", "poses"}
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core import equations, glossary, texts
 from core.chapters import CHAPTERS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -67,6 +68,18 @@ class Visit:
             if "truth-value" in element.proto.body:
                 made.update(element.proto.body.encode())
         return made.hexdigest()
+
+    @property
+    def equation(self):
+        """Symbols of the equation on the page, if it is one of the chapter's with all its symbols; nothing if one is gone."""
+        known = list(glossary.of(self.chapter.slug))
+        shown = {symbol for element in self.app.get("latex") for symbol in equations.symbols(element.value, known)}
+        sections = texts.sections((ROOT / "assets" / "chapters" / self.chapter.part / f"{self.chapter.slug}.md").read_text())
+        for heading in equations.headings(sections):
+            constant = {symbol for line in equations.read(sections, heading).lines for symbol in equations.symbols(line, known)}
+            if constant <= shown:
+                return shown
+        return set()
 
     @property
     def truth(self):

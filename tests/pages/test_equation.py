@@ -1,9 +1,9 @@
-"""The live equation: what may break on a narrow screen and what may not."""
+"""The equation on a page: what may break on a narrow screen and what may not, and the values beneath."""
 
 import pytest
 
-from core.figures.theme import LIGHT
-from pages.kit.equation import kept_together, number, substitute
+from core.equations import MOVED
+from pages.kit.equation import in_force, kept_together, number
 
 
 @pytest.mark.parametrize(
@@ -19,11 +19,14 @@ def test_short_pieces_stay_in_one_line(line, kept):
     assert kept_together(line) == kept
 
 
-def test_the_value_that_moved_is_boxed_and_a_missing_one_is_named():
-    shown = substitute("kT = ${kT}, m = ${m}", {"kT": "1", "m": "2"}, "kT", LIGHT)
-    assert shown.count(r"\boxed") == 1 and LIGHT.accent in shown.split(",")[0] and LIGHT.data in shown.split(",")[1]
-    with pytest.raises(KeyError, match="m"):
-        substitute("m = ${m}", {}, None, LIGHT)
+def test_values_are_bound_to_symbols_and_only_those_in_force_are_said():
+    values = {"kT": "0.5", r"\sigma^2 t": "2", r"\tau": "1"}
+    lines, known = [r"x = kT\,\sigma\,t"], ["x", "kT", r"\sigma", "t", r"\tau"]
+    assert in_force(values, lines, known, []) == ["kT = 0.5", r"\sigma^2 t = 2"]
+    coloured = rf"\textcolor{{{MOVED}}}"
+    assert in_force(values, lines, known, ["kT"])[0] == coloured + "{kT = 0.5}"
+    assert in_force(values, lines, known, [r"\sigma"])[1] == rf"{{{coloured}{{\sigma}}}}^2 t = 2"
+    assert len(in_force(values, [*lines, r"\tau"], known, [])) == 3
 
 
 @pytest.mark.parametrize(("value", "latex"), [(1.5, "1.5"), (200.0, "200"), (2.5e-7, r"2.5\times10^{-7}"), (-0.25, "-0.25")])

@@ -7,7 +7,7 @@ import pytest
 from nbclient import NotebookClient
 from streamlit.testing.v1 import AppTest
 
-from core import export, texts
+from core import equations, export, glossary, texts
 from core.chapters import CHAPTERS, SIDE_PAGES, find
 from pages.kit import controls as kit
 from pages.kit import text
@@ -54,6 +54,12 @@ def opened_with(chapter, control):
     raise AssertionError(f"no setting shows the control {control.label!r}")
 
 
+def explained(chapter, term):
+    """Is it a place in the chapter's equations, or made of their symbols?"""
+    known = list(glossary.of(chapter.slug))
+    return term in equations.forms(text.sections(chapter)) or equations.symbols(term, known) and not equations.unknown(term, known)
+
+
 def test_home_opens():
     home = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120).run()
     assert not home.exception
@@ -67,6 +73,10 @@ def test_opens(chapter):
     assert [title.value for title in visit.app.title] == [chapter.title]
     assert visit.truth > 0
     assert not visit.app.warning
+    assert visit.equation, "the equation stands on the page, all its symbols with it"
+    for control in visit.declared:
+        for term in control.terms:
+            assert explained(chapter, term), f"the control {control.label!r} changes {term!r}, which is nothing of the equation"
     assert len([c for c in visit.declared if not c.more and c.key in visit.values]) <= 7, "at most seven controls beside the stage"
 
 
@@ -99,6 +109,7 @@ def test_every_control_changes_the_picture_and_fails_nowhere(chapter):
         for value in everywhere(control):
             visit.put(**{control.key: value})
             assert visit.failures == [], (control.key, value)
+            assert visit.equation, ("a symbol of the equation is gone", control.key, value)
     assert idle == []
 
 

@@ -17,8 +17,8 @@ def test_equivariance_breaking_the_lattice_shows_in_the_equation():
     visit = Visit(find("equivariance"))
 
     def cspnet():
-        row = next(element.value for element in visit.app.get("latex") if "CSPNet" in element.value).split(r"\\")[1]
-        return row.split("&")[2]
+        said = next(element.value for element in visit.app.markdown if "CSPNet})" in element.value)
+        return said.split(r"CSPNet})")[1].split("$")[0]
 
     assert "10^{-" in cspnet()
     visit.put(flaw="bare lattice")
