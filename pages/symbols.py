@@ -37,8 +37,7 @@ def row(entry):
         f"${entry.latex}$",
         f"**{entry.name}**: {entry.meaning}",
         entry.unit,
-        f"[{first.number} {first.title}]({first.slug})",
-        f"also in {also}" if also else "",
+        f"[{first.number} {first.title}]({first.slug})" + (f", also in {also}" if also else ""),
     )
     return f"| {' | '.join(cells)} |"
 
@@ -47,7 +46,7 @@ entries = [entry for entry in glossary.load() if glossary.matches(entry, words o
 entries.sort(key=lambda entry: glossary.users(entry)[0].number)
 if entries:
     with st.container(key="symbols"):
-        st.markdown("\n".join(["| symbol | meaning | unit | first in | |", "|---|---|---|---|---|", *map(row, entries)]))
+        st.markdown("\n".join(["| symbol | meaning | unit | first in |", "|---|---|---|---|", *map(row, entries)]))
 else:
     st.info(
         f"No symbol has “{words}” in its name, meaning or unit. Greek letters can be typed by name, such as sigma.",

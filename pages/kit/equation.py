@@ -81,5 +81,5 @@ def equation(slug: str, written: Equation, values: Mapping[str, str], chosen: Ma
             st.latex(kept_together(line))
         with st.container(key="n2c_values"):
             st.markdown(" ".join(f"${value}$" for value in in_force(values, lines, known, moved)))
-    with st.container(key="prose_symbols"), st.expander("What the symbols mean"):
-        st.markdown(legend(slug, tuple(written.symbols(known)), glossary.PATH.stat().st_mtime))
+        with st.container(key="prose_symbols"), st.expander("What the symbols mean"):
+            st.markdown(legend(slug, tuple(written.symbols(known)), glossary.PATH.stat().st_mtime))

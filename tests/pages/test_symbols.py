@@ -28,7 +28,7 @@ def test_every_symbol_is_there_with_its_first_chapter():
 
 def test_symbols_are_found_by_letter_and_by_chapter():
     _, by_letter = rows(find="γ")
-    assert len(by_letter) >= 5 and all(r"\gamma" in row or "γ" in row for row in by_letter)
+    assert len(by_letter) >= 5 and all("gamma" in row.casefold() or "γ" in row for row in by_letter)
     _, by_chapter = rows(chapter=find("guidance").title)
     assert len(by_chapter) == len(glossary.of("guidance"))
     app, none = rows(find="flux capacitor")
