@@ -8,11 +8,8 @@ as, novelty the share that no crystal of a reference is the same as, by the same
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import TypeVar
 
 import numpy as np
 from tqdm import tqdm
@@ -21,12 +18,10 @@ from core.metrics.matching import first_of_kind, same
 from core.metrics.report import Report, Score, report, score
 from core.metrics.validity import composition_valid, structure_valid
 from core.numerics.cards import table as markdown_table
+from core.numerics.processes import shared_out
 from core.structures.arrays import ArrayFileError, CrystalArrays
 from core.structures.crystal import Crystal
 from core.structures.formula import reduced
-
-Work = TypeVar("Work")
-Result = TypeVar("Result")
 
 
 def _one(pair: tuple[Crystal, Crystal]) -> tuple[Score, bool, bool]:
@@ -55,7 +50,7 @@ def pairs(predictions: CrystalArrays, truths: CrystalArrays) -> Iterator[tuple[C
 def evaluate(pairs_of_crystals: Iterable[tuple[Crystal, Crystal]], *, workers: int = 1, progress: bool = False) -> Report:
     """The report over all pairs; `workers` processes share the work."""
     work = list(pairs_of_crystals)
-    results = _shared_out(_one, work, workers, "pair", progress)
+    results = list(tqdm(shared_out(_one, work, workers=workers, chunk=8), total=len(work), unit="pair", disable=not progress))
     return report([r[0] for r in results], structures_valid=[r[1] for r in results], compositions_valid=[r[2] for r in results])
 
 
@@ -91,7 +86,8 @@ def census(crystals: Sequence[Crystal], reference: CrystalArrays | None = None, 
         if (key := reduced(crystal.numbers)) in places:
             known.setdefault(key, []).append(crystal)
     families = [([crystals[i] for i in rows], known.get(key, [])) for key, rows in places.items()]
-    results = _shared_out(_family, families, workers, "composition", progress)
+    done = shared_out(_family, families, workers=workers, chunk=8)
+    results = tqdm(done, total=len(families), unit="composition", disable=not progress)
     first, fresh = np.zeros(n, bool), np.zeros(n, bool)
     for rows, (unique, novel) in zip(places.values(), results, strict=True):
         first[rows], fresh[rows] = unique, novel
@@ -107,15 +103,6 @@ def census(crystals: Sequence[Crystal], reference: CrystalArrays | None = None, 
         share(fresh),
         share(sound & charged & first & fresh),
     )
-
-
-def _shared_out(function: Callable[[Work], Result], work: Sequence[Work], workers: int, unit: str, progress: bool) -> list[Result]:
-    """`function` of each piece of work, in order, over so many processes, with a bar."""
-    bar = partial(tqdm, total=len(work), unit=unit, disable=not progress)
-    if workers > 1:
-        with ProcessPoolExecutor(workers) as pool:
-            return list(bar(pool.map(function, work, chunksize=8)))
-    return list(bar(map(function, work)))
 
 
 def census_table(result: Census) -> str:

@@ -14,13 +14,13 @@ from __future__ import annotations
 import csv
 import warnings
 from collections.abc import Iterable
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
+from core.numerics.processes import shared_out
 from core.structures.arrays import from_crystals
 from core.structures.crystal import Crystal
 
@@ -85,12 +85,8 @@ def prepare(
     if dev >= max(len(rows), 1):
         raise CsvError(f"{path}: {dev} of its {len(rows)} rows cannot be kept aside: nothing would be left to learn from")
     work = partial(_prepare_row, primitive=primitive)
-    bar = partial(tqdm, total=len(rows), unit="crystal", disable=not progress)
-    if workers > 1:
-        with ProcessPoolExecutor(workers) as pool:
-            results = list(bar(pool.map(work, rows, chunksize=16)))
-    else:
-        results = list(bar(map(work, rows)))
+    done = shared_out(work, rows, workers=workers, chunk=16)
+    results = list(tqdm(done, total=len(rows), unit="crystal", disable=not progress))
     bad = [
         f"row {i + 2} ({row.get('material_id') or 'no id'}): {result}"
         for i, (row, result) in enumerate(zip(rows, results, strict=True))

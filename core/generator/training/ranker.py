@@ -1,15 +1,14 @@
 """Train the ranker of structure types (`n2c train ranker`).
 
 First the labels: every crystal of the pool that is not `dev` (and then every `dev` crystal) is asked with itself left out, and the
-benchmark's matcher says which of the nearest structure types are right (labels.npz, hours of one core for 10,000 crystals,
-kept and resumed). Then minutes of training; the score on the last tenth of the pool is logged.
+benchmark's matcher says which of the nearest structure types are right (labels_*.npz and dev_*.npz, hours of one core for
+10,000 crystals, kept and resumed). Then minutes of training; the score on the last tenth of the pool is logged.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +18,12 @@ from tqdm import tqdm
 from core.generator.baselines.ranker import MAX_SLOTS, Query, Ranker, loss, query_of, stack
 from core.generator.baselines.substitution import N_TYPES, Library, by_count
 from core.generator.training.data import load_pool
+from core.generator.training.labels import Labels, kept_labels
 from core.generator.weights import save_module
 from core.metrics.matching import found_rms
 from core.numerics.cards import Card, table
-from core.numerics.files import whole
 from core.numerics.networks import n_parameters
+from core.numerics.processes import shared_out
 from core.numerics.randomness import seeded
 from core.numerics.training import Trainer, TrainingPlan, shuffled
 from core.structures.arrays import CrystalArrays, load_arrays
@@ -51,35 +51,32 @@ def _start(data: Path) -> None:
     _shared["arrays"], _shared["library"] = arrays, Library(arrays)
 
 
-def _some(rows: list[Target]) -> list[np.ndarray]:
+def label_chunk(targets: list[Target]) -> Labels:
+    """rms of the candidates of `targets`."""
     arrays, library = _shared["arrays"], _shared["library"]
-    return [candidates_rms(arrays.crystal(i).numbers, arrays.crystal(i), library, without) for i, without in rows]
+    return {"rms": np.stack([candidates_rms(arrays.crystal(i).numbers.tolist(), arrays.crystal(i), library, out) for i, out in targets])}
 
 
-def labels(data: Path, out: Path, targets: list[Target], *, workers: int) -> dict[int, np.ndarray]:
-    """Row of the pool -> rms of its candidates. What `out` holds already is not done again."""
-    done = {int(i): rms for i, rms in zip(*(np.load(out)[key] for key in ("row", "rms")))} if out.exists() else {}
-    left = [target for target in targets if target[0] not in done]
-    chunks = [left[i : i + CHUNK] for i in range(0, len(left), CHUNK)]
-    with ProcessPoolExecutor(workers, initializer=_start, initargs=(data,)) as pool, tqdm(total=len(left), unit="crystal") as bar:
-        for chunk, results in zip(chunks, pool.map(_some, chunks)):
-            done |= {i: rms for (i, _), rms in zip(chunk, results, strict=True)}
-            with whole(out) as part:
-                np.savez_compressed(part, row=np.array(list(done)), rms=np.stack(list(done.values())))
-            bar.update(len(chunk))
-    return done
+def collect_labels(data: Path, out: Path, name: str, targets: list[Target], *, workers: int) -> np.ndarray:
+    """(Q, N_TYPES) rms of the candidates of all `targets`; what `out` holds already is not asked again."""
+
+    def make(parts: list[slice]) -> Iterator[Labels]:
+        return shared_out(label_chunk, [targets[part] for part in parts], workers=workers, start=_start, arguments=(data,))
+
+    kept = kept_labels(out, name, [row for row, _ in targets], make, size=CHUNK)
+    return np.concatenate([labels["rms"] for labels in kept])
 
 
-def queries(arrays: CrystalArrays, library: Library, targets: list[Target], marks: dict[int, np.ndarray]) -> tuple[Query, torch.Tensor]:
+def queries(arrays: CrystalArrays, library: Library, targets: list[Target], marks: np.ndarray) -> tuple[Query, torch.Tensor]:
     """All questions that can be asked, and (B, N_TYPES) rms of their candidates."""
     hull = library.arrays.columns.get("e_above_hull", np.full(len(library), np.nan))
     query, rms = [], []
-    for i, without in tqdm(targets, unit="question"):
+    for (i, without), own in zip(tqdm(targets, unit="question"), marks, strict=True):
         numbers = arrays.crystal(i).numbers.tolist()
         found = library.types(numbers, n_types=N_TYPES, without=without)
         if found is not None and len(by_count(numbers)[0]) <= MAX_SLOTS:
             query.append(query_of(numbers, found, hull[found.neighbours.rows], n_types=N_TYPES))
-            rms.append(torch.from_numpy(marks[i]))
+            rms.append(torch.from_numpy(own))
     return stack(query), torch.stack(rms).float()
 
 
@@ -159,12 +156,11 @@ def train(data: Path, out: Path, *, targets: int | None = None, epochs: int = 8,
     order = np.random.default_rng(1).permutation(int((~dev).sum()))[:targets]
     asked: list[Target] = [(int(np.flatnonzero(~dev)[k]), int(k)) for k in order]
     held_out: list[Target] = [(int(i), None) for i in np.flatnonzero(dev)]
-    marks = labels(data, out / "labels.npz", asked + held_out, workers=workers)
-    query, rms = queries(arrays, library, asked, marks)
+    query, rms = queries(arrays, library, asked, collect_labels(data, out, "labels", asked, workers=workers))
     ranker, history = fit(query, rms, epochs=epochs, seed=seed)
     about = {"data": data.name, "questions": len(rms), "epochs": epochs, "seed": seed, "history": history}
     if held_out:
-        query, rms = queries(arrays, library, held_out, marks)
+        query, rms = queries(arrays, library, held_out, collect_labels(data, out, "dev", held_out, workers=workers))
         right = torch.isfinite(rms)
         about["dev"] = {
             "n": len(held_out),

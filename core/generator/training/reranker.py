@@ -9,8 +9,7 @@ measures both on the dev set.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,10 +23,11 @@ from core.generator.sampling.config import CANDIDATES, SamplerConfig
 from core.generator.sampling.parallel import sample_in_parallel
 from core.generator.selection.reranker import Reranker, features, fit
 from core.generator.training.data import load_pool
+from core.generator.training.labels import Labels, kept_labels, read_labels
 from core.generator.weights import load_weights, save_weights
 from core.metrics.matching import found_rms
-from core.numerics.files import whole
-from core.structures.arrays import ArrayFileError, CrystalArrays
+from core.numerics.processes import shared_out
+from core.structures.arrays import CrystalArrays
 from core.structures.crystal import Crystal
 
 CHUNK = 1000  # compositions in one file of labels
@@ -35,40 +35,29 @@ BATCH = 64
 
 
 def label_crystals(
-    model: Model, arrays: CrystalArrays, rows: np.ndarray, path: Path, *, n: int, settings: SamplerConfig, seed: int, workers: int
-) -> None:
-    """Grow `n` crystals for each of `rows`, compare them with the truth, write row, frac, lattice (atom by atom) and rms to `path`."""
-    truths = [arrays.crystal(i) for i in rows]
-    cells = [truth.numbers.tolist() for truth in truths for _ in range(n)]
-    grown = sample_in_parallel(in_precision(model), cells, settings, workers=workers, seed=seed)
-    pairs = grown, [truth for truth in truths for _ in range(n)]
-    if workers > 1:
-        with ProcessPoolExecutor(workers) as pool:
-            rms = list(pool.map(found_rms, *pairs, chunksize=32))
-    else:
-        rms = list(map(found_rms, *pairs))
-    with whole(path) as part:
-        np.savez_compressed(
-            part,
-            row=rows,
-            frac=np.concatenate([c.frac_coords for c in grown]).astype(np.float32),
-            lattice=np.stack([c.lattice for c in grown]).astype(np.float32),
-            rms=np.array([np.inf if r is None else r for r in rms], dtype=np.float32).reshape(-1, n),
-        )
+    model: Model, arrays: CrystalArrays, rows: np.ndarray, *, n: int, settings: SamplerConfig, seed: int, workers: int
+) -> Labels:
+    """Grow `n` crystals for each of `rows` and compare them with the truth: frac and lattice, crystal by crystal, and rms (rows, n)."""
+    truths = [arrays.crystal(i) for i in rows for _ in range(n)]
+    grown = sample_in_parallel(in_precision(model), [truth.numbers.tolist() for truth in truths], settings, workers=workers, seed=seed)
+    rms = shared_out(_rms, list(zip(grown, truths, strict=True)), workers=workers, chunk=32)
+    return {
+        "frac": np.concatenate([c.frac_coords for c in grown]).astype(np.float32),
+        "lattice": np.stack([c.lattice for c in grown]).astype(np.float32),
+        "rms": np.array([np.inf if r is None else r for r in rms], dtype=np.float32).reshape(-1, n),
+    }
 
 
-def labelled_features(model: Model, arrays: CrystalArrays, path: Path, rows: np.ndarray) -> tuple[Tensor, Tensor]:
-    """(Q, K, n) features and (Q, K) rms of one file of labels, which must be about `rows` (ArrayFileError)."""
-    try:
-        with np.load(path) as kept:
-            labelled_rows, frac, lattice, rms = (kept[name] for name in ("row", "frac", "lattice", "rms"))
-    except (OSError, KeyError, ValueError) as error:
-        raise ArrayFileError(f"{path}: {error}") from None
-    if not np.array_equal(labelled_rows, rows):
-        raise ArrayFileError(f"{path} holds labels of other compositions")
+def _rms(pair: tuple[Crystal, Crystal]) -> float | None:
+    return found_rms(*pair)
+
+
+def labelled_features(model: Model, arrays: CrystalArrays, labels: Labels, rows: np.ndarray) -> tuple[Tensor, Tensor]:
+    """(Q, K, n) features and (Q, K) rms of the crystals of `label_crystals` for `rows`."""
+    rms = labels["rms"]
     numbers = [arrays.crystal(i).numbers for i in rows for _ in range(rms.shape[1])]
-    places = np.split(frac, np.cumsum([len(one) for one in numbers])[:-1])
-    grown = [Crystal(*parts) for parts in zip(numbers, places, lattice, strict=True)]
+    places = np.split(labels["frac"], np.cumsum([len(one) for one in numbers])[:-1])
+    grown = [Crystal(*parts) for parts in zip(numbers, places, labels["lattice"], strict=True)]
     return all_features(model, grown).view(*rms.shape, -1), torch.from_numpy(rms)
 
 
@@ -116,12 +105,17 @@ def train(
     out.mkdir(parents=True, exist_ok=True)
     learnt = np.flatnonzero(~arrays.dev)
     order = np.random.default_rng(seed).permutation(learnt)[:compositions]
+
+    def make(parts: list[slice]) -> Iterator[Labels]:
+        for part in parts:
+            yield label_crystals(model, arrays, order[part], n=candidates, settings=CANDIDATES, seed=seed, workers=workers)
+
+    parts = [order[i : i + CHUNK] for i in range(0, len(order), CHUNK)]
+    earlier = [[read_labels(folder / f"labels_{k}.npz", rows) for k, rows in enumerate(parts)] for folder in also]
+    labels = [*earlier, kept_labels(out, "labels", order, make, size=CHUNK)]
     chunks: list[tuple[Tensor, Tensor]] = []
-    for k, rows in enumerate(tqdm([order[i : i + CHUNK] for i in range(0, len(order), CHUNK)], unit="chunk")):
-        path = out / f"labels_{k}.npz"
-        if not path.exists():
-            label_crystals(model, arrays, rows, path, n=candidates, settings=CANDIDATES, seed=seed, workers=workers)
-        seen, known = zip(*(labelled_features(model, arrays, folder / path.name, rows) for folder in (*also, out)), strict=True)
+    for rows, *some in tqdm(list(zip(parts, *labels, strict=True)), unit="chunk"):
+        seen, known = zip(*(labelled_features(model, arrays, one, rows) for one in some), strict=True)
         chunks.append((torch.cat(seen, 1), torch.cat(known, 1)))
     phi, rms = (torch.cat(parts) for parts in zip(*chunks, strict=True))
     tenth = max(1, len(phi) // 10)

@@ -12,14 +12,12 @@ matched 74 % of them (64 % of held-out ones) the selector did a point worse on h
 
 from __future__ import annotations
 
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from core.generator.baselines.substitution import Library
 from core.generator.predict import load_ranker, proposals
@@ -28,11 +26,12 @@ from core.generator.sampling.best_of import sample_cells
 from core.generator.sampling.config import CANDIDATES
 from core.generator.selection.selector import GROWN, INPUTS, MARGIN, TYPES, Selector, evidence, fit
 from core.generator.training.data import load_pool
+from core.generator.training.labels import Labels, kept_labels
 from core.generator.weights import save_module
 from core.metrics.matching import TIGHT, found_rms
 from core.numerics.cards import Card, table
-from core.numerics.files import whole
 from core.numerics.networks import n_parameters
+from core.numerics.processes import shared_out
 from core.structures.arrays import load_arrays
 
 CHUNK = 100  # compositions in one file of labels
@@ -48,8 +47,8 @@ def _start(data: Path, models_folder: Path) -> None:
     )
 
 
-def label_chunk(path: Path, targets: list[Target]) -> Path:
-    """Ask for `targets`, (row of the pool, row of the library to leave out), and write x, rms, present and row to `path`."""
+def label_chunk(targets: list[Target]) -> Labels:
+    """x, rms and present of `targets`."""
     arrays, library, model = _shared["arrays"], _shared["library"], _shared["model"]
     truths = [arrays.crystal(row) for row, _ in targets]
     grown = sample_cells(model, [truth.numbers.tolist() for truth in truths for _ in range(GROWN)], CANDIDATES)
@@ -64,22 +63,21 @@ def label_chunk(path: Path, targets: list[Target]) -> Path:
         answers = [found_rms(crystal, truth) for crystal in (own[best], *(p.crystal for p in proposed))]
         x[i, : len(seen)], present[i, : len(seen)] = seen.numpy(), True
         rms[i, : len(seen)] = [np.inf if answer is None else answer for answer in answers]
-    with whole(path) as part:
-        np.savez_compressed(part, x=x, rms=rms, present=present, row=[row for row, _ in targets])
-    return path
+    return {"x": x, "rms": rms, "present": present}
 
 
 def collect_labels(
     data: Path, models_folder: Path, out: Path, name: str, targets: list[Target], *, workers: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     """(Q, C, inputs), (Q, C) rms, (Q, C) present, of all `targets`; what `out` holds already is not asked again."""
-    chunks = {out / f"{name}_{i // CHUNK}.npz": targets[i : i + CHUNK] for i in range(0, len(targets), CHUNK)}
-    left = {path: some for path, some in chunks.items() if not path.exists()}
-    with ProcessPoolExecutor(workers, get_context("spawn"), _start, (data, models_folder)) as pool:
-        for _ in tqdm(pool.map(label_chunk, left.keys(), left.values()), total=len(left), unit="chunk", desc=name):
-            pass
-    files = [np.load(path) for path in chunks]
-    x, rms, present = (torch.from_numpy(np.concatenate([file[key] for file in files])) for key in ("x", "rms", "present"))
+
+    def make(parts: list[slice]) -> Iterator[Labels]:
+        return shared_out(
+            label_chunk, [targets[part] for part in parts], workers=workers, start=_start, arguments=(data, models_folder), spawn=True
+        )
+
+    kept = kept_labels(out, name, [row for row, _ in targets], make, size=CHUNK)
+    x, rms, present = (torch.from_numpy(np.concatenate([labels[key] for labels in kept])) for key in ("x", "rms", "present"))
     return x, rms, present
 
 

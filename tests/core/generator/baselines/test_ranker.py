@@ -6,7 +6,7 @@ from core.cli import main
 from core.generator.baselines.ranker import Ranker, loss, query_of, stack
 from core.generator.baselines.substitution import Library
 from core.generator.predict import Refinement, answer_by_prototype, answer_by_refinement, load_ranker, proposals
-from core.generator.training.ranker import candidates_rms, fit, labels, queries, top_share
+from core.generator.training.ranker import candidates_rms, collect_labels, fit, queries, top_share
 from core.metrics.matching import match_rms
 from core.structures.arrays import from_crystals
 from core.structures.crystal import Crystal
@@ -49,23 +49,26 @@ def test_loss_by_hand():
     assert loss(logits, right) == pytest.approx(-torch.log(p[0] + p[2]).item())
 
 
-def test_labels_are_the_matchers_and_are_resumed(world, tmp_path):
+def test_labels_are_the_matchers_and_are_resumed(world, tmp_path, monkeypatch):
     path, arrays, library = world
     train = np.flatnonzero(~arrays.columns["dev"])
     targets = [(int(i), k) for k, i in enumerate(train)]
-    first = labels(path, tmp_path / "labels.npz", targets[:5], workers=1)
-    marks = labels(path, tmp_path / "labels.npz", targets, workers=1)
-    assert all(np.array_equal(first[i], marks[i], equal_nan=True) for i in first) and len(marks) == len(targets)
+    monkeypatch.setattr("core.generator.training.ranker.CHUNK", 5)
+    first = collect_labels(path, tmp_path, "labels", targets[:5], workers=1)
+    written = (tmp_path / "labels_0.npz").stat().st_mtime_ns
+    marks = collect_labels(path, tmp_path, "labels", targets, workers=2)
+    assert (tmp_path / "labels_0.npz").stat().st_mtime_ns == written
+    assert np.array_equal(first, marks[:5], equal_nan=True) and len(marks) == len(targets)
     i, without = targets[0]
     rms = candidates_rms(arrays.crystal(i).numbers, arrays.crystal(i), library, without)
-    assert np.isfinite(rms[:2]).sum() == 1 and np.isnan(rms[2:]).all() and np.array_equal(rms, marks[i], equal_nan=True)
+    assert np.isfinite(rms[:2]).sum() == 1 and np.isnan(rms[2:]).all() and np.array_equal(rms, marks[0], equal_nan=True)
 
 
 def test_learns_the_law_and_answers_with_it(world, tmp_path, model, flow_model):
     path, arrays, library = world
     train = np.flatnonzero(~arrays.columns["dev"])
     targets = [(int(i), k) for k, i in enumerate(train)]
-    marks = labels(path, tmp_path / "labels.npz", targets, workers=1)
+    marks = collect_labels(path, tmp_path, "labels", targets, workers=1)
     query, rms = queries(arrays, library, targets, marks)
     ranker, history = fit(query, rms, epochs=15, batch=8)
     assert len(history) == 15 and top_share(ranker, query, torch.isfinite(rms)) > 0.9

@@ -16,6 +16,7 @@ from core.generator.sampling.best_of import sample_cells
 from core.generator.sampling.config import SamplerConfig
 from core.generator.sampling.loop import Noise
 from core.generator.selection.reranker import LEVELS, Reranker, features, fit, loss, n_features
+from core.generator.training.labels import read_labels
 from core.generator.training.reranker import labelled_features, shares
 from core.generator.weights import WeightsError, load_reranker, load_weights, save_weights
 from core.structures.arrays import load_arrays
@@ -162,7 +163,7 @@ def test_command_labels_trains_and_goes_on(pool, models_folder, tmp_path, capsys
     with np.load(tmp_path / "labels_0.npz") as kept:
         rows = kept["row"]
     assert not arrays.columns["dev"].astype(bool)[rows].any()
-    phi, rms = labelled_features(model, arrays, tmp_path / "labels_0.npz", rows)
+    phi, rms = labelled_features(model, arrays, read_labels(tmp_path / "labels_0.npz", rows), rows)
     assert phi.shape == (12, 2, n_features(model.network)) and rms.shape == (12, 2)
     network, _, about = load_weights(tmp_path / "model.safetensors")
     assert about["reranker"]["compositions"] == 12 and load_reranker(tmp_path / "model.safetensors", network) is not None
