@@ -1,24 +1,33 @@
-"""Reading crystal files that strangers have: bounded in size and work, and plain about what is wrong.
+"""Reading crystal files that strangers have: the crystal that the file describes, or a refusal or a note that says why not.
 
-One way in for everybody, the uploads of the pages and `n2c read`.
+One way in for everybody: the uploads of the pages, `n2c read` and `n2c data prepare`. What is read is compared with what the file says of
+itself: formula, formula units in the cell, multiplicities, density. Where the symmetry is open (origin, axes), they decide.
 """
 
 from __future__ import annotations
 
-import warnings
+import re
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from math import gcd
+from typing import NamedTuple
 
-from core.structures.crystal import Crystal
+import gemmi
+import numpy as np
 
-if TYPE_CHECKING:
-    from pymatgen.io.cif import CifFile, CifParser
+from core.structures.cif_sites import UNKNOWN, CrystalFileError, Site, named, read_sites, value_of
+from core.structures.cif_symmetry import OPERATIONS, Candidate, candidates
+from core.structures.crystal import Crystal, symbol
+
+__all__ = ["MAX_BYTES", "CrystalFileError", "CrystalReading", "read_cif", "read_crystal"]
 
 MAX_BYTES = 1_000_000
-
-
-class CrystalFileError(ValueError):
-    """The file cannot be used; the message says why in words meant for its owner."""
+MAX_ATOMS = 200
+EDGES = (0.5, 200.0)  # Å
+CLASH = 0.5  # Å: a reading of the symmetry that puts atoms nearer than this is not meant
+CLOSE = 0.7  # Å: said in a note
 
 
 @dataclass(frozen=True)
@@ -29,8 +38,17 @@ class CrystalReading:
     notes: tuple[str, ...] = ()
 
 
+class Statements(NamedTuple):
+    """What a file says of itself. formula: atomic number -> count; units: formula units in the cell, 0 if not said; density in g/cm^3."""
+
+    formula: dict[int, float]
+    units: float
+    density: float
+
+
+@lru_cache(maxsize=32)
 def read_crystal(content: bytes) -> CrystalReading:
-    """The crystal of a file, from its bytes: a CIF file in UTF-8, with or without a byte order mark, or else in Latin-1.
+    """The crystal of a file, from its bytes: a CIF file in UTF-8, with or without a byte order mark, or else in Latin-1. Kept for a while.
 
     Raises CrystalFileError for what is no text, and as `read_cif` does.
     """
@@ -45,63 +63,264 @@ def read_crystal(content: bytes) -> CrystalReading:
         return CrystalReading(reading.crystal, (*reading.notes, "The text is not UTF-8; it was read as Latin-1."))
 
 
-def read_cif(text: str, *, max_atoms: int = 200, max_bytes: int = MAX_BYTES) -> CrystalReading:
-    """The first structure of a CIF file, its cell as written in the file.
+def read_cif(text: str, *, max_atoms: int = MAX_ATOMS, max_bytes: int = MAX_BYTES) -> CrystalReading:
+    """The first structure of a CIF file, its cell as written in the file, its atoms in the file's order.
 
-    Work is bounded before any symmetry is applied: size of the text, number of listed sites, and sites times
-    symmetry operations. Raises CrystalFileError for a file that is too large, broken, without atoms, with
-    partly or doubly occupied sites, or with more than `max_atoms` atoms in the cell.
+    Work is bounded before any symmetry is applied: size of the text, edges of the cell, number of listed sites, and sites times
+    symmetry operations. Raises CrystalFileError for a file that is too large, broken, without atoms, disordered, of a symmetry that is not
+    understood or leaves open what is meant, or with more than `max_atoms` atoms in the cell.
     """
     if len(text) > max_bytes or len(text.encode("utf-8", "replace")) > max_bytes:
         raise CrystalFileError(f"The file is larger than {max_bytes / 1e6:g} MB.")
     if not text.strip():
         raise CrystalFileError("The file is empty.")
-    from pymatgen.io.cif import CifParser
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            parser = CifParser.from_str(text, check_cif=False)
-        except Exception as error:  # the parser raises whatever a broken file makes it stumble over
-            raise CrystalFileError("This is not a readable CIF file.") from error
-        _bound_work(parser, max_atoms)
-        try:
-            structure = parser.parse_structures(primitive=False, on_error="raise")[0]
-        except Exception as error:
+    block, rows, notes = _block_with_atoms(text)
+    texts = {_tag(pair[0]): _plain(pair[1]) for item in block if (pair := item.pair) is not None}
+    stated = _statements(texts)
+    lattice = _lattice(texts)
+    if len(rows) > max_atoms:
+        raise CrystalFileError(f"The file lists {len(rows)} sites, more than a cell of {max_atoms} atoms can need.")
+    sites, more = read_sites(rows, stated.formula)
+    operations = [_plain(value) for tag in OPERATIONS for value in _column(block, tag)]
+    choices, said, symmetric = candidates(texts, operations, lattice)
+    notes += more + said
+    readings = []
+    for choice in choices:
+        # An orbit of a group of 192 operations has at least 4 members in the groups that occur.
+        if len(sites) * len(choice.rotations) > 20 * max_atoms:
             raise CrystalFileError(
-                "No structure can be read from this CIF file: the cell, the symmetry or the list of atoms is broken."
-            ) from error
-    if len(structure) > max_atoms:
-        raise CrystalFileError(f"The cell holds {len(structure)} atoms; at most {max_atoms} are allowed.")
-    for site in structure:
-        if not site.is_ordered:
-            raise CrystalFileError(
-                f"The site {site.species_string} is only partly occupied or shared by "
-                "several elements. Only fully ordered crystals can be shown."
+                f"The file lists {len(sites)} sites and {len(choice.rotations)} symmetry operations, more than a cell of "
+                f"{max_atoms} atoms can need."
             )
+        readings.append(_expanded(sites, choice, lattice))
+    crystal, more = _decided(readings, choices, sites, stated, max_atoms)
+    return CrystalReading(crystal, tuple(dict.fromkeys([*notes, *more, *_compared(crystal, sites, stated, symmetric)])))
+
+
+def _tag(tag: str) -> str:
+    """The name of a data item in the older spelling: `_cell.length_a` is `_cell_length_a`; capitals do not count."""
+    return tag.replace(".", "_").lower()
+
+
+def _plain(value: str) -> str:
+    return gemmi.cif.as_string(value).strip() if not gemmi.cif.is_null(value) else "."
+
+
+def _column(block: gemmi.cif.Block, tag: str) -> list[str]:
+    for item in block:
+        if item.loop is not None:
+            tags = [_tag(name) for name in item.loop.tags]
+            if _tag(tag) in tags:
+                return [item.loop[row, tags.index(_tag(tag))] for row in range(item.loop.length())]
+        elif item.pair is not None and _tag(item.pair[0]) == _tag(tag):
+            return [item.pair[1]]
+    return []
+
+
+def _block_with_atoms(text: str) -> tuple[gemmi.cif.Block, list[dict[str, str]], list[str]]:
+    """The first block that lists atoms, its list as rows, and a note where there are others."""
     try:
-        return CrystalReading(Crystal.from_pymatgen(structure))
-    except (ValueError, AttributeError) as error:
-        raise CrystalFileError(f"The crystal in this file cannot be used: {error}.") from error
-
-
-def _bound_work(parser: CifParser, max_atoms: int) -> None:
-    """Keep the first block with atoms; refuse it when expanding its symmetry could take long."""
-    file: CifFile = parser._cif  # type: ignore[attr-defined]  # pymatgen sets it in from_str, where no checker sees it
-    blocks = file.data
-    name = next((name for name, block in blocks.items() if "_atom_site_label" in block.data), None)
-    if name is None:
+        document = gemmi.cif.read_string(text, check_level=0)  # two blocks of one name are common
+    except (ValueError, RuntimeError, IndexError) as error:
+        found_at = re.search(r":(\d+):\d+\(\d+\): (.*)", str(error))
+        where = f": line {found_at[1]}, {found_at[2]}" if found_at else ""
+        raise CrystalFileError(f"This is not a readable CIF file{where[:120]}.") from None
+    found = [(block, rows) for block in document if (rows := _rows(block))]
+    if not found:
         raise CrystalFileError("The file lists no atoms.")
-    block = blocks[name]
-    file.data = {name: block}
-    sites = block["_atom_site_label"]
-    n_sites = len(sites) if isinstance(sites, list) else 1
+    names = [block.name or "without a name" for block, _ in found]
+    others = [] if len(found) == 1 else [f"The file holds {len(found)} structures; the first one, {names[0]}, was read."]
+    return *found[0], others
+
+
+def _rows(block: gemmi.cif.Block) -> list[dict[str, str]]:
+    """The list of atoms, or a single atom given without a list; keys as in `_atom_site_fract_x` without the beginning."""
+    start = "_atom_site_"
+    single: dict[str, str] = {}
+    for item in block:
+        if item.loop is not None:
+            tags = [_tag(name) for name in item.loop.tags]
+            if any(tag in (start + "label", start + "type_symbol") for tag in tags) and any("fract_" in t or "cartn_" in t for t in tags):
+                keys = [tag.removeprefix(start).replace("cartn_", "Cartn_") for tag in tags]
+                width = item.loop.width()
+                return [
+                    dict(zip(keys, (_plain(item.loop[row, k]) for k in range(width)), strict=True)) for row in range(item.loop.length())
+                ]
+        elif item.pair is not None and _tag(item.pair[0]).startswith(start):
+            single[_tag(item.pair[0]).removeprefix(start).replace("cartn_", "Cartn_")] = _plain(item.pair[1])
+    return [single] if "fract_x" in single and ("label" in single or "type_symbol" in single) else []
+
+
+def _statements(texts: Mapping[str, str]) -> Statements:
+    formula: dict[int, float] = {}
+    for part in texts.get("_chemical_formula_sum", "").split():
+        letters = part.rstrip("0123456789.()")
+        number, count = _known(letters), value_of(part[len(letters) :] or "1")
+        if number is None or count is None:
+            return Statements({}, 0.0, 0.0)  # not written as the dictionary asks: nothing to compare with
+        formula[number] = formula.get(number, 0.0) + count
+    units = value_of(texts.get("_cell_formula_units_z", "?")) or 0.0
+    density = value_of(texts.get("_exptl_crystal_density_diffrn", "?")) or 0.0
+    return Statements(formula, units, density)
+
+
+def _known(letters: str) -> int | None:
     try:
-        n_operations = max(1, len(parser.get_symops(block)))
-    except Exception as error:
-        raise CrystalFileError("The symmetry operations of this CIF file cannot be read.") from error
-    # An orbit of a group of 192 operations has at least 4 members in the groups that occur.
-    if n_sites > max_atoms or n_sites * n_operations > 20 * max_atoms:
+        return named(letters)
+    except CrystalFileError:
+        return None
+
+
+def _lattice(texts: Mapping[str, str]) -> np.ndarray:
+    """(3, 3) rows in Å: a along x, b in the xy plane. Raises CrystalFileError for a cell that is missing or makes no sense."""
+    values = []
+    for tag, default in [*((f"_cell_length_{axis}", "?") for axis in "abc"), *((f"_cell_angle_{name}", "90") for name in ANGLES)]:
+        text = texts.get(tag, default)
+        value = value_of(default if text in UNKNOWN else text)
+        if value is None:
+            raise CrystalFileError(f"The file gives no cell: {tag} is {'missing' if text in UNKNOWN else repr(text)}.")
+        values.append(value)
+    if not all(EDGES[0] <= length <= EDGES[1] for length in values[:3]):
         raise CrystalFileError(
-            f"The file lists {n_sites} sites and {n_operations} symmetry operations, more than a cell of {max_atoms} atoms can need."
+            f"The cell has edges of {', '.join(f'{v:g}' for v in values[:3])} Å; {EDGES[0]:g} to {EDGES[1]:g} Å are read."
         )
+    cosines = np.cos(np.radians(values[3:]))
+    alpha, beta, gamma = cosines
+    square = 1 + 2 * alpha * beta * gamma - (cosines**2).sum()
+    if not all(0 < angle < 180 for angle in values[3:]) or square < 1e-4:
+        raise CrystalFileError(f"The angles {', '.join(f'{v:g}' for v in values[3:])} make no cell.")
+    from pymatgen.core import Lattice
+
+    return np.array(Lattice.from_parameters(*values).matrix)
+
+
+ANGLES = ("alpha", "beta", "gamma")
+
+
+class Orbits(NamedTuple):
+    """A cell filled by symmetry. counts (S,): atoms that each site makes. snapped: the largest move onto a special position, in Å."""
+
+    crystal: Crystal
+    counts: np.ndarray
+    snapped: float
+
+
+def _expanded(sites: list[Site], choice: Candidate, lattice: np.ndarray) -> Orbits:
+    """Every site with its images. One that lies on a special position, to the digits it is given, is put exactly there."""
+    numbers: list[int] = []
+    places, counts, snapped = [], [], 0.0
+    for site in sites:
+        x = np.array(site.frac)
+        slack = 3.2 * 0.5 * 10.0**-site.digits + 1e-6  # what rounding can do to W x + w - x
+        images = choice.rotations @ x + choice.translations
+        gaps = images - x
+        whole = np.round(gaps)
+        fixed = np.abs(gaps - whole).max(-1) < slack
+        if fixed.any():
+            special = (images[fixed] - whole[fixed]).mean(0)
+            snapped = max(snapped, float(np.linalg.norm((special - x) @ lattice)))
+            images = choice.rotations @ special + choice.translations
+        orbit: list[np.ndarray] = []
+        for image in images % 1.0:
+            apart = np.array(orbit).reshape(-1, 3) - image
+            if (np.abs(apart - np.round(apart)).max(-1, initial=0) > 1e-4).all() if orbit else True:
+                orbit.append(np.where(image > 1 - 1e-9, 0.0, image))
+        numbers += [site.number] * len(orbit)
+        places += orbit
+        counts.append(len(orbit))
+    return Orbits(Crystal(np.array(numbers), np.array(places), lattice), np.array(counts), snapped)
+
+
+def _decided(
+    readings: list[Orbits], choices: list[Candidate], sites: list[Site], stated: Statements, max_atoms: int
+) -> tuple[Crystal, list[str]]:
+    """The reading that the file's own statements leave, and notes. Raises CrystalFileError where they leave none or several."""
+    small = [(one, choice) for one, choice in zip(readings, choices, strict=True) if one.crystal.n_atoms <= max_atoms]
+    if not small:
+        raise CrystalFileError(f"The cell holds {readings[0].crystal.n_atoms} atoms; at most {max_atoms} are allowed.")
+    left = small
+    if len(left) > 1:
+        for holds in (_multiplicities, _content, _free_of_clashes, _density):
+            if passing := [pair for pair in left if holds(pair[0], sites, stated)]:
+                left = passing
+        first = left[0][0].crystal
+        if any(not _same_places(first, one.crystal) for one, _ in left[1:]):
+            names = " or ".join(choice.source for _, choice in left)
+            raise CrystalFileError(f"The file leaves open which symmetry is meant: {names}. Add the symmetry operations.")
+    chosen, choice = left[0]
+    notes = [f"Of several settings {choice.source} was taken: it fits what the file says of itself."] if len(small) > 1 else []
+    if chosen.snapped > 1e-3:
+        notes.append(f"Atoms were moved by up to {chosen.snapped:.3f} Å onto special positions, which the rounded coordinates mean.")
+    nearest = chosen.crystal.nearest_distance
+    if nearest < CLOSE:
+        notes.append(f"Two atoms lie only {nearest:.2f} Å apart.")
+    return chosen.crystal, notes
+
+
+def _multiplicities(one: Orbits, sites: list[Site], stated: Statements) -> bool:
+    said = np.array([site.multiplicity for site in sites])
+    return bool((said == np.where(said > 0, one.counts, 0)).all())
+
+
+def _content(one: Orbits, sites: list[Site], stated: Statements) -> bool:
+    counts = Counter(one.crystal.numbers.tolist())
+    return any(_holds(counts, wanted) for wanted in _wanted(counts, stated))
+
+
+def _wanted(counts: Mapping[int, int], stated: Statements) -> list[dict[int, float]]:
+    """Contents of the cell that the file's formula can mean, of the elements that have sites: formula times Z, or in any number of units
+    where Z is not given. pymatgen writes the content of the whole cell as the formula, and the number of reduced units as Z.
+    """
+    shared = {z: n for z, n in stated.formula.items() if z in counts and n > 0}
+    if not shared:
+        return [dict(counts)]
+    z, n = next(iter(shared.items()))
+    units = [stated.units or counts[z] / n]
+    if stated.units > 1 and all(float(n).is_integer() for n in stated.formula.values()):
+        if gcd(*(int(n) for n in stated.formula.values())) == stated.units:
+            units.append(1.0)
+    return [{z: k * n for z, n in shared.items()} for k in units]
+
+
+def _holds(counts: Mapping[int, int], wanted: Mapping[int, float]) -> bool:
+    return all(abs(counts[z] - n) < 0.01 * n + 1e-6 for z, n in wanted.items())
+
+
+def _free_of_clashes(one: Orbits, sites: list[Site], stated: Statements) -> bool:
+    return one.crystal.nearest_distance >= CLASH
+
+
+def _density(one: Orbits, sites: list[Site], stated: Statements) -> bool:
+    return not stated.density or abs(one.crystal.density / stated.density - 1) < 0.05
+
+
+def _same_places(one: Crystal, other: Crystal) -> bool:
+    if one.n_atoms != other.n_atoms or (np.sort(one.numbers) != np.sort(other.numbers)).any():
+        return False
+    gaps = one.frac_coords[:, None] - other.frac_coords[None]
+    near = np.abs(gaps - np.round(gaps)).max(-1) < 1e-3
+    return bool((near & (one.numbers[:, None] == other.numbers[None])).any(1).all())
+
+
+def _compared(crystal: Crystal, sites: list[Site], stated: Statements, symmetric: bool) -> list[str]:
+    """Notes on what the file says of its content and does not hold. Raises CrystalFileError where the atoms cannot be all."""
+    counts = Counter(crystal.numbers.tolist())
+    if not stated.formula:
+        return []
+    missing = [symbol(z) for z, n in stated.formula.items() if z not in counts and n > 0]
+    extra = [symbol(z) for z in counts if z not in stated.formula]
+    notes = []
+    if missing:
+        notes.append(
+            f"The formula of the file holds {', '.join(missing)}, but no site of {'it' if len(missing) == 1 else 'them'} is listed."
+        )
+    if extra:
+        notes.append(f"The list of atoms holds {', '.join(extra)}, which the formula of the file does not.")
+    possible = _wanted(counts, stated)
+    if any(_holds(counts, wanted) for wanted in possible):
+        return notes
+    says = " ".join(f"{symbol(z)}{n:g}" for z, n in possible[0].items())
+    factor = min(n / counts[z] for z, n in possible[0].items())
+    if not symmetric and factor > 1.5 and _holds({z: round(factor * n) for z, n in counts.items()}, possible[0]):
+        raise CrystalFileError(f"The file gives no symmetry, and its atoms make {crystal.formula}, but formula and Z say {says}.")
+    return [*notes, f"Formula and Z of the file say {says}, its atoms make {crystal.formula}."]

@@ -6,12 +6,13 @@ are published with CDVAE (https://github.com/txie-93/cdvae/tree/main/data: mp_20
 
 Each CIF becomes its Niggli-reduced cell in pymatgen's orientation (c along z, a in the xz plane), exactly as these
 codes prepare it. They keep the number of atoms of the file, and so does this module, unless `primitive` is asked for.
-A row that cannot be read is named and left out.
+A row that cannot be read is named and left out. The file may be compressed (.csv.gz).
 """
 
 from __future__ import annotations
 
 import csv
+import gzip
 import warnings
 from collections.abc import Iterable
 from functools import partial
@@ -22,9 +23,13 @@ from tqdm import tqdm
 
 from core.numerics.processes import shared_out
 from core.structures.arrays import from_crystals
+from core.structures.cif import read_cif
 from core.structures.crystal import Crystal
 
 NUMERIC = ("formation_energy_per_atom", "band_gap", "e_above_hull", "heat_all", "heat_ref", "dir_gap", "ind_gap", "energy_per_atom")
+
+
+MAX_ATOMS = 1000  # in the cell of a row
 
 
 class CsvError(ValueError):
@@ -34,14 +39,14 @@ class CsvError(ValueError):
 def reduced_crystal(cif: str, *, primitive: bool = False) -> tuple[Crystal, int]:
     """The Niggli-reduced cell of a CIF and its space group number at symprec 0.1 (0 = not found).
 
-    Raises ValueError for text that is not one ordered crystal.
+    Raises CrystalFileError (a ValueError) for text that is not one ordered crystal or does not say which one (`core.structures.cif`).
     """
     from pymatgen.core import Lattice, Structure
     from pymatgen.symmetry.analyzer import SpacegroupAnalyzer, SymmetryUndeterminedError
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        structure = Structure.from_str(cif, fmt="cif")
+        structure = read_cif(cif, max_atoms=MAX_ATOMS).crystal.to_pymatgen()
         if primitive:
             structure = structure.get_primitive_structure()
         structure = structure.get_reduced_structure()
@@ -64,13 +69,14 @@ def _prepare_row(row: dict[str, str], *, primitive: bool) -> tuple[Crystal, int]
 def read_rows(path: Path) -> list[dict[str, str]]:
     """Raises CsvError when the file cannot be read or has no `cif` column."""
     csv.field_size_limit(2**31 - 1)
+    opened = gzip.open if path.suffix == ".gz" else open
     try:
-        with open(path, newline="", encoding="utf-8") as file:
+        with opened(path, "rt", newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
             if "cif" not in (reader.fieldnames or []):
                 raise CsvError(f"{path}: no column named cif; is it one of the benchmark's CSV files?")
             return list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
         raise CsvError(f"{path}: {error}") from None
 
 

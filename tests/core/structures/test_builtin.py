@@ -181,7 +181,7 @@ def rows(n):
         (NACL.replace("_cell_length_a", "_cell_width"), "cell"),
         (NACL.replace("5.64", "0.00"), "cell|used"),
         (NACL.replace("  1\n", "  0.5\n"), "partly occupied"),
-        (NACL.replace("Na", "Qq"), "CIF|used"),
+        (NACL.replace("Na", "Qq"), "Qq, which is no element"),
         (NACL[: len(NACL) - 20], "CIF"),
         ("x" * 1_000_001, "1 MB"),
         (BIG.format(symmetry="", rows=rows(201)), "201 sites"),

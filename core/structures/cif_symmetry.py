@@ -1,0 +1,142 @@
+"""The space group that a CIF file means: from its operations, its Hall symbol, its name or its number, whichever it gives.
+
+Names are looked up in gemmi's table of 564 settings; what a name leaves open (origin, axes) is one candidate each, and the reader decides
+between candidates by what else the file says (`core.structures.cif`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import gemmi
+import numpy as np
+
+from core.structures.cif_sites import UNKNOWN, CrystalFileError
+
+METRIC = 0.02  # relative change of the metric up to which a cell has a symmetry
+OPERATIONS = ("_space_group_symop_operation_xyz", "_symmetry_equiv_pos_as_xyz", "_space_group_symop.operation_xyz")
+HALL = ("_space_group_name_Hall", "_symmetry_space_group_name_Hall")
+NAMES = ("_space_group_name_H-M_alt", "_symmetry_space_group_name_H-M", "_space_group_name_H-M_full", "_space_group_name_H-M_ref")
+NUMBERS = ("_space_group_IT_number", "_symmetry_Int_Tables_number")
+SETTING = "_space_group_IT_coordinate_system_code"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Operations in fractional coordinates, rotations (G, 3, 3) and translations (G, 3), and where they come from in words."""
+
+    rotations: np.ndarray
+    translations: np.ndarray
+    source: str
+
+    def fits(self, lattice: np.ndarray) -> bool:
+        """Do the rotations leave the cell as it is? lattice (3, 3), rows in Å; x' = W x asks W^T G W = G."""
+        metric = lattice @ lattice.T
+        turned = np.swapaxes(self.rotations, 1, 2) @ metric @ self.rotations
+        return bool(np.abs(turned - metric).max() < METRIC * np.trace(metric) / 3)
+
+
+def candidates(texts: Mapping[str, str], operations: Sequence[str], lattice: np.ndarray) -> tuple[list[Candidate], list[str], bool]:
+    """(what the symmetry may be, notes, does the file speak of it at all). texts: single values of the block, by tag in small letters.
+
+    Raises CrystalFileError for a symmetry that is stated but not understood.
+    """
+    name, number = _first(texts, NAMES), _first(texts, NUMBERS)
+    if operations:
+        given = _from_triplets(operations)
+        if len(operations) > 1 or not name or _trivial(name):
+            return [given], _contradiction(given, name, number), True
+        by_name = [one for one in _from_name(name, _first(texts, (SETTING,)), lattice) if one.fits(lattice)]
+        return [given, *by_name], [], True
+    if hall := _first(texts, HALL):
+        try:
+            return [_from_group(gemmi.symops_from_hall(hall), f"the Hall symbol {hall}")], [], True
+        except (RuntimeError, ValueError):
+            pass  # an old or misspelt symbol; the name may help
+    if name:
+        found = _from_name(name, _first(texts, (SETTING,)), lattice)
+        if not found:
+            raise CrystalFileError(f"The space group {name!r} of the file is not understood, and it lists no symmetry operations.")
+        if fitting := [one for one in found if one.fits(lattice)]:
+            return fitting, [], True
+        raise CrystalFileError(f"The cell of the file does not have the symmetry of its space group {name!r}.")
+    if number:
+        every = [group for group in gemmi.spacegroup_table() if str(group.number) == number]
+        standard = [one for group in every if group.is_reference_setting() or group.ext in "12HR" if (one := _of(group)).fits(lattice)]
+        if not standard:
+            raise CrystalFileError(f"The cell of the file does not have the symmetry of its space group, number {number}.")
+        return standard, [f"The file gives only the number of its space group, {number}; its standard setting was taken."], True
+    return [Candidate(np.eye(3)[None], np.zeros((1, 3)), "no symmetry")], [], False
+
+
+def _first(texts: Mapping[str, str], tags: Sequence[str]) -> str:
+    return next((text for tag in tags if (text := texts.get(tag.lower(), "").strip()) not in UNKNOWN), "")
+
+
+def _trivial(name: str) -> bool:
+    return re.sub(r"[\s_]", "", name).upper() == "P1"
+
+
+def _from_triplets(operations: Sequence[str]) -> Candidate:
+    rows = []
+    for text in operations:
+        try:
+            operation = gemmi.Op(text)
+        except (RuntimeError, ValueError):
+            raise CrystalFileError(f"The symmetry operation {text!r} of the file cannot be read.") from None
+        rows.append((operation.rot, operation.tran))
+    return _candidate(rows, "the operations that the file lists")
+
+
+def _candidate(rows: Sequence[tuple], source: str) -> Candidate:
+    rotations = np.array([row[0] for row in rows], dtype=float) / gemmi.Op.DEN
+    return Candidate(rotations, np.array([row[1] for row in rows], dtype=float) / gemmi.Op.DEN, source)
+
+
+def _from_group(group: gemmi.GroupOps, source: str) -> Candidate:
+    return _candidate([(operation.rot, operation.tran) for operation in group], source)
+
+
+def _of(group: gemmi.SpaceGroup) -> Candidate:
+    return _from_group(group.operations(), f"the space group {group.xhm()}")
+
+
+def _from_name(name: str, setting: str, lattice: np.ndarray) -> list[Candidate]:
+    """Every setting that the name can mean; one where it says which."""
+    plain = re.sub(r"\((\d)\)", r"\1", name.replace("_", "")).strip()  # P2(1)/n, P2_1/n
+    plain, written = re.sub(r"\s*:\s*([12HhRr])$|\s+([12HhRr])$|\s+[SZ]$", "", plain), re.search(r"(?::\s*|\s)([12HhRr])\s*$", plain)
+    wanted = (written[1] if written else setting).upper()
+    metric = lattice @ lattice.T
+    angle = lambda i, j: float(np.degrees(np.arccos(metric[i, j] / np.sqrt(metric[i, i] * metric[j, j]))))  # noqa: E731
+    found = gemmi.find_spacegroup_by_name(plain, angle(1, 2), angle(0, 1)) or gemmi.find_spacegroup_by_name(name)
+    if found is None:
+        return []
+    same = [group for group in gemmi.spacegroup_table() if group.number == found.number and group.hm == found.hm]
+    short = re.sub(r"\s", "", plain)
+    if found.hm.replace(" ", "") != short:  # a short name such as P21/n: any axis may be the special one
+        same += [group for group in gemmi.spacegroup_table() if group.number == found.number and _short(group.hm) == short]
+    if wanted in {group.ext for group in same}:
+        same = [group for group in same if group.ext == wanted]
+    unique = {group.xhm(): group for group in same}
+    return [_of(group) for group in unique.values()]
+
+
+def _short(name: str) -> str:
+    """P 1 1 21/n -> P21/n"""
+    return "".join(part for part in name.split() if part != "1")
+
+
+def _contradiction(given: Candidate, name: str, number: str) -> list[str]:
+    """A note where the operations of the file are those of another group than the one it names."""
+    named = gemmi.find_spacegroup_by_name(name) if name else None
+    stated = named.number if named else int(number) if number.isdigit() else 0
+    operations = [gemmi.Op() for _ in given.rotations]
+    for operation, rotation, shift in zip(operations, given.rotations, given.translations, strict=True):
+        operation.rot = (rotation * gemmi.Op.DEN).round().astype(int).tolist()
+        operation.tran = (shift * gemmi.Op.DEN).round().astype(int).tolist()
+    found = gemmi.find_spacegroup_by_ops(gemmi.GroupOps(operations))
+    if stated and found and found.number != stated:
+        return [f"The file names the space group {name or number}, but its operations are those of {found.short_name()}; these were used."]
+    return []

@@ -1,0 +1,199 @@
+"""Reading crystal files: the crystal that the file describes, or a refusal or a note that says why not."""
+
+import gzip
+
+import numpy as np
+import pytest
+
+from core.metrics.matching import match_rms
+from core.structures.arrays import load_arrays
+from core.structures.builtin import STRUCTURES
+from core.structures.cif import CrystalFileError, read_cif, read_crystal
+from core.structures.cif_sites import element_of
+from core.structures.dataset import prepare
+
+CUBE = "_cell_length_a 5.64\n_cell_length_b 5.64\n_cell_length_c 5.64\n_cell_angle_alpha 90\n_cell_angle_beta 90\n_cell_angle_gamma 90\n"
+SITES = "loop_\n_atom_site_label\n_atom_site_type_symbol\n_atom_site_fract_x\n_atom_site_fract_y\n_atom_site_fract_z\n"
+LABELS = SITES.replace("_atom_site_type_symbol\n", "")
+SALT = "Na1 Na 0 0 0\nCl1 Cl 0.5 0.5 0.5\n"
+NAME = "_symmetry_space_group_name_H-M '{}'\n"
+FACES = NAME.format("F m -3 m")
+P1 = NAME.format("P 1")
+CARBONATE = "Ca1 Ca 0 0 0\nO1 O 0.5 0 0\nO2 O 0 0.5 0\nO3 O 0 0 0.5\n"
+
+
+def cell(a, b, c, alpha, beta, gamma):
+    return "".join(f"_cell_length_{k} {v}\n" for k, v in zip("abc", (a, b, c))) + "".join(
+        f"_cell_angle_{k} {v}\n" for k, v in zip(("alpha", "beta", "gamma"), (alpha, beta, gamma))
+    )
+
+
+def states(formula, units):
+    return f"_chemical_formula_sum '{formula}'\n_cell_formula_units_Z {units}\n"
+
+
+HEXAGONAL, RHOMBOHEDRAL = cell(4.546, 4.546, 11.862, 90, 90, 120), cell(4.746, 4.746, 4.746, 57.23, 57.23, 57.23)
+SILICON = cell(5.431, 5.431, 5.431, 90, 90, 90)
+
+
+@pytest.mark.parametrize(
+    ("text", "formula", "nearest"),
+    [
+        (CUBE + FACES + SITES + SALT, "Na4 Cl4", 2.82),
+        # names of the space group: old, short, with a setting, by Hall symbol, by number
+        (HEXAGONAL + NAME.format("R -3 m :H") + SITES + "Bi1 Bi 0 0 0.2339\n", "Bi6", 3.071),
+        (HEXAGONAL + NAME.format("R -3 m H") + SITES + "Bi1 Bi 0 0 0.2339\n", "Bi6", 3.071),
+        (RHOMBOHEDRAL + NAME.format("R -3 m") + SITES + "Bi1 Bi 0.2339 0.2339 0.2339\n", "Bi2", 3.071),
+        (cell(4.1, 4.1, 4.1, 90, 90, 90) + NAME.format("P m 3 m") + SITES + "Ca1 Ca 0 0 0\nB1 B 0.2 0.5 0.5\n", "Ca1 B6", 1.640),
+        (cell(5, 6, 7, 90, 105, 90) + NAME.format("P2(1)/n") + SITES + "Na1 Na 0.1 0.1 0.3\n", "Na4", None),
+        (cell(5, 6, 7, 90, 90, 105) + NAME.format("P 21/n") + SITES + "Na1 Na 0.1 0.1 0.3\n", "Na4", None),
+        (CUBE + "_space_group_name_Hall '-F 4 2 3'\n" + SITES + SALT, "Na4 Cl4", 2.82),
+        (CUBE + "_space_group_IT_number 225\n" + SITES + SALT, "Na4 Cl4", 2.82),
+        # origins decided by formula, by multiplicity, by distances
+        (SILICON + states("Si", 8) + NAME.format("F d -3 m") + SITES + "Si1 Si 0.125 0.125 0.125\n", "Si8", 2.352),
+        (SILICON + states("Si", 8) + NAME.format("F d -3 m") + SITES + "Si1 Si 0 0 0\n", "Si8", 2.352),
+        # occupancy not given means full; rounding means full
+        (CUBE + FACES + SITES + "_atom_site_occupancy\nNa1 Na 0 0 0 1\nCl1 Cl 0.5 0.5 0.5 .\n", "Na4 Cl4", 2.82),
+        (CUBE + FACES + SITES + "_atom_site_occupancy\nNa1 Na 0 0 0 1.004\nCl1 Cl 0.5 0.5 0.5 ?\n", "Na4 Cl4", 2.82),
+        # digits: 0.333 on a threefold axis is a third
+        (cell(2.95, 2.95, 4.68, 90, 90, 120) + NAME.format("P 63/m m c") + SITES + "Ti1 Ti 0.333 0.667 0.25\n", "Ti2", 2.896),
+        (CUBE + FACES + SITES + "Na1 Na 0 0 0\nCl1 Cl 1/2 1/2 1/2\n", "Na4 Cl4", 2.82),
+        # the syntax of CIF: dots, capitals, a text that begins like a block, one atom without a list, no labels
+        ((CUBE + FACES + SITES + SALT).replace("_cell_", "_cell.").replace("_atom_site_", "_atom_site."), "Na4 Cl4", 2.82),
+        ((CUBE + FACES + SITES + SALT).replace("loop_", "LOOP_").replace("_cell_length_a", "_CELL_Length_A"), "Na4 Cl4", 2.82),
+        ("_publ_section_comment\n;\ndata_ of 1988\n;\n" + CUBE + FACES + SITES + SALT, "Na4 Cl4", 2.82),
+        ("\ufeff# first\n" + CUBE + FACES + SITES + SALT, "Na4 Cl4", 2.82),
+        (CUBE + FACES + SITES.replace("_atom_site_label\n", "") + "Na 0 0 0\nCl 0.5 0.5 0.5\n", "Na4 Cl4", 2.82),
+        (
+            CUBE + FACES + "_atom_site_label Cu1\n_atom_site_fract_x 0\n_atom_site_fract_y 0\n_atom_site_fract_z 0\n",
+            "Cu4",
+            3.988,
+        ),
+        # labels without type symbols
+        (CUBE + P1 + LABELS + "Mg1 0 0 0\nO1 0.5 0 0\nHOh 0.5 0.2 0\n", "Mg1 O1 H1", None),
+        (CUBE + P1 + states("C O", 1) + LABELS + "C1 0 0 0\nO1 0.2 0 0\n", "C1 O1", None),
+        (CUBE + P1 + states("Co O", 1) + LABELS + "CO1 0 0 0\nO1 0.5 0 0\n", "Co1 O1", None),
+        (CUBE + P1 + SITES + "Na1 Na1+ 0 0 0\nCl1 Cl1- 0.5 0.5 0.5\n", "Na1 Cl1", None),
+    ],
+)
+def test_the_crystal_that_the_file_describes(text, formula, nearest):
+    content = text if text.startswith("\ufeff") else "data_x\n" + text
+    content = content.replace("\ufeff", "\ufeffdata_x\n")
+    crystal = read_crystal(content.encode()).crystal
+    assert crystal.formula == formula
+    if nearest:
+        assert crystal.nearest_distance == pytest.approx(nearest, abs=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (CUBE + states("Na Cl", 4) + SITES + SALT, "no symmetry.*Na1 Cl1.*Na4 Cl4"),
+        (CUBE + NAME.format("F q -3 m") + SITES + SALT, "'F q -3 m' of the file is not understood"),
+        (cell(4, 5, 6, 90, 90, 90) + FACES + SITES + SALT, "does not have the symmetry"),
+        (CUBE + P1 + LABELS + "Na1 0 0 0\nWat1 0.5 0 0\n", "Wat1 of a site is unclear"),
+        (CUBE + P1 + LABELS + "Na1 0 0 0\nCg1 0.5 0 0\n", "Cg1 of a site is unclear"),
+        (CUBE + P1 + LABELS + "O1 0 0 0\nCO1 0.5 0 0\n", "CO1 of a site is unclear.*more than one"),
+        (CUBE + P1 + SITES + "Na1 Na 0 0 0\nX1 X 0.5 0.5 0.5\n", "X1 is of type X, which is no element"),
+        (CUBE + P1 + SITES + "Na1 Na 0 0 0\nV1 Vac 0.5 0.5 0.5\n", "V1 is of type Vac"),
+        (CUBE + P1 + SITES + "Na1 Na 0 0 0\nH1 H ? ? ?\n", "H1 has no coordinates"),
+        (CUBE + P1 + SITES.replace("fract", "Cartn") + SALT, "Cartesian coordinates only"),
+        (CUBE + P1 + SITES + "_atom_site_occupancy\nNa1 Na 0 0 0 1.5\n", "Na1 is 1.5, above 1"),
+        (CUBE + P1 + SITES + "_atom_site_occupancy\nNa1 Na 0 0 0 0.5\n", "only partly occupied"),
+        (
+            CUBE + P1 + SITES + "_atom_site_disorder_assembly\n_atom_site_disorder_group\n"
+            "Na1 Na 0 0 0 . .\nCl1 Cl 0.5 0.5 0.5 A 1\nCl2 Cl 0.52 0.5 0.5 A 2\n",
+            "disordered",
+        ),
+        (cell(300, 5, 5, 90, 90, 90) + P1 + SITES + SALT, "edges of 300, 5, 5"),
+        (cell(0.2, 5, 5, 90, 90, 90) + P1 + SITES + SALT, "edges of 0.2, 5, 5"),
+        (cell(5, 5, 5, 90, 90, 190) + P1 + SITES + SALT, "make no cell"),
+        (CUBE + "loop_\n_symmetry_equiv_pos_as_xyz\nx,y\n" + SITES + SALT, "operation 'x,y'"),
+        (SILICON + NAME.format("F d -3 m") + SITES + "Si1 Si 0.05 0.05 0.05\n", "leaves open which symmetry"),
+        (CUBE + P1 + SITES + "Rf1 Rf 0 0 0\n", "heavier than lawrencium"),
+        (CUBE + P1 + SITES + "Na1 Na 0 0 zero\n", "'zero' of the site Na1"),
+        (CUBE + P1 + "_x 'never closed\n" + SITES + SALT, "line 9"),
+    ],
+)
+def test_refusals_name_the_cause(text, words):
+    with pytest.raises(CrystalFileError, match=words):
+        read_cif("data_x\n" + text)
+
+
+@pytest.mark.parametrize(
+    ("text", "formula", "words"),
+    [
+        (
+            CUBE + P1 + states("Ca C O3", 1) + SITES + "Ca1 Ca 0 0 0\nO1 O 0.5 0 0\nO2 O 0 0.5 0\nO3 O 0 0 0.5\n",
+            "Ca1 O3",
+            "holds C, but no",
+        ),
+        (CUBE + P1 + states("Na Cl", 2) + SITES + SALT, "Na1 Cl1", "say Na2 Cl2, its atoms make Na1 Cl1"),
+        (CUBE + P1 + SITES + "_atom_site_calc_flag\nNa1 Na 0 0 0 d\nCg1 C 0.5 0.5 0.5 dum\n", "Na1", "Cg1 is a dummy"),
+        (CUBE + P1 + SITES + "Na1 Na 0 0 0\nD1 D 0.5 0.5 0.5\n", "Na1 H1", "Deuterium"),
+        (CUBE + P1 + SITES + "_atom_site_attached_hydrogens\nCa1 Ca 0 0 0 0\nO1 O 0.5 0 0 2\n", "Ca1 O1", "no places; they are missing"),
+        (CUBE + P1 + SITES + SALT + "data_x\n" + CUBE + P1 + SITES + "Si1 Si 0 0 0\n", "Na1 Cl1", "2 structures; the first one, x,"),
+        (SILICON + states("Si", 8) + NAME.format("F d -3 m") + SITES + "Si1 Si 0 0 0\n", "Si8", "F d -3 m:1 was taken"),
+        (CUBE + P1 + SITES + "Na1 Na 0 0 0\nCl1 Cl 0.1 0 0\n", "Na1 Cl1", "only 0.56 Å apart"),
+        (
+            CUBE + FACES + "loop_\n_symmetry_equiv_pos_as_xyz\nx,y,z\n-x,-y,-z\n" + SITES + "Na1 Na 0.1 0 0\n",
+            "Na2",
+            "names the space group F m -3 m, but its operations are those of P-1",
+        ),
+    ],
+)
+def test_what_was_assumed_or_is_missing_is_said(text, formula, words):
+    reading = read_cif("data_x\n" + text)
+    assert reading.crystal.formula == formula
+    assert any(words in note for note in reading.notes), reading.notes
+
+
+@pytest.mark.parametrize("name", sorted(STRUCTURES))
+def test_files_of_known_crystals_come_back(name):
+    """With all symmetry in the file, with the name of the space group alone, and as pymatgen writes them without any."""
+    from pymatgen.io.cif import CifWriter
+
+    crystal = STRUCTURES[name]()
+    for text in (crystal.to_cif(), str(CifWriter(crystal.to_pymatgen(), symprec=0.01))):
+        reading = read_cif(text)
+        assert reading.crystal.n_atoms == crystal.n_atoms and match_rms(reading.crystal, crystal) < 1e-3
+        assert reading.crystal.volume == pytest.approx(crystal.volume, rel=1e-4)
+        assert not any("Formula" in note or "open" in note for note in reading.notes), reading.notes
+
+
+def test_atoms_stay_in_the_files_order():
+    """Sites one after the other, whatever their electronegativity."""
+    crystal = read_cif("data_x\n" + CUBE + P1 + SITES + "Cl1 Cl 0.5 0.5 0.5\nNa1 Na 0 0 0\nCl2 Cl 0.1 0.5 0.5\n").crystal
+    assert crystal.numbers.tolist() == [17, 11, 17]
+    np.testing.assert_allclose(crystal.frac_coords, [[0.5, 0.5, 0.5], [0, 0, 0], [0.1, 0.5, 0.5]])
+
+
+def test_labels_against_type_symbols():
+    """Where both are there, the type symbol counts."""
+    assert element_of("H", "Ho1", {}) == (1, "") and element_of("Ho", "H1", {}) == (67, "")
+    assert element_of(".", "Na1", {})[0] == 11 and element_of("?", "OW1", {})[0] == 8
+
+
+def test_a_file_is_read_once():
+    content = ("data_x\n" + CUBE + FACES + SITES + SALT).encode()
+    assert read_crystal(content) is read_crystal(content)
+
+
+def test_a_large_cell_is_refused_before_any_search(monkeypatch):
+    """Just over the bound: no atom is placed in it."""
+    monkeypatch.setattr("core.structures.cif.Crystal", lambda *_: pytest.fail("a crystal was made"))
+    with pytest.raises(CrystalFileError, match="201, 201, 201 Å"):
+        read_cif("data_x\n" + cell(201, 201, 201, 90, 90, 90) + P1 + SITES + SALT)
+
+
+def test_rows_of_a_benchmark_are_read_by_the_same_reader(tmp_path):
+    """A byte order mark keeps the ids, a compressed file is read, a row in another setting is right."""
+    bismuth = "data_x\n" + HEXAGONAL + NAME.format("R -3 m :H") + SITES + "Bi1 Bi 0 0 0.2339\n"
+    table = '\ufeffmaterial_id,cif\nmp-0,"' + "data_x\n" + CUBE + FACES + SITES + SALT + '"\nmp-1,"' + bismuth + '"\n'
+    plain, packed = tmp_path / "a.csv", tmp_path / "b.csv.gz"
+    plain.write_text(table, encoding="utf-8")
+    packed.write_bytes(gzip.compress(table.encode()))
+    for path in (plain, packed):
+        assert prepare(path, tmp_path / "out.npz", progress=False) == []
+        arrays = load_arrays(tmp_path / "out.npz")
+        assert arrays.columns["material_id"].tolist() == ["mp-0", "mp-1"] and arrays.num_atoms.tolist() == [8, 6]
