@@ -126,8 +126,9 @@ table, path = st.columns(2)
 with table:
     st.markdown("##### Who keeps what")
     kit.figure(
-        figures.table_figure(errors(**params), values["move"], palette=kit.palette()),
+        lambda: figures.table_figure(errors(**params), values["move"], palette=kit.palette()),
         key="table",
+        of=(params, values["move"]),
         alt="Largest relative error of four networks under seven descriptions of one crystal.",
     )
     st.caption(
@@ -137,10 +138,11 @@ with table:
 with path:
     st.markdown("##### On the way there")
     kit.figure(
-        figures.path_figure(
+        lambda: figures.path_figure(
             shares, curves, equivariance.round_off(**{k: params[k] for k in ("crystal", "noise", "seed")}), palette=kit.palette()
         ),
         key="path",
+        of=(params, values["move"]),
         alt="Relative error of each network along the path, log scale.",
     )
 
@@ -164,11 +166,13 @@ for column, kernel in ((left, "equivariant"), (right, "plain")):
 spread, error = rigid_molecule.drift(grown(**run)["equivariant"])
 with left:
     st.markdown("##### In which pose they end")
-    kit.figure(figures.pose_figure(grown(**run), palette=kit.palette()), key="poses", alt="Histogram of the poses for both kernels.")
+    kit.figure(
+        lambda: figures.pose_figure(grown(**run), palette=kit.palette()), key="poses", alt="Histogram of the poses for both kernels."
+    )
 with right:
     st.markdown("##### Where their centres end")
     kit.figure(
-        figures.centre_figure(
+        lambda: figures.centre_figure(
             grown(**run | {"centred": False})["equivariant"],
             values["n_steps"],
             prior_kind=values["prior"],

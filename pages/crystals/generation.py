@@ -7,7 +7,7 @@ import streamlit as st
 from core.crystals import generation
 from core.figures import generation as figures
 from core.figures import generation_tables as tables
-from core.figures.crystal_payload import pack_crystals
+from core.figures.crystal_payload import pack_crystals, payload_header
 from core.generator.sampling.config import kind_of
 from core.metrics.comparison import known_like, same_content
 from core.metrics.convergence import convergence
@@ -97,13 +97,10 @@ with stage:
         ):
             titles.append(extra[0])
             shown.append(extra[1])
-        crystal_player(
-            pack_crystals(
-                shown, titles=titles, time_label="noise level t", alt=f"{crystal.formula} growing from noise in {values['n_steps']} steps."
-            ),
-            key="stage",
-            height=500,
+        payload = pack_crystals(
+            shown, titles=titles, time_label="noise level t", alt=f"{crystal.formula} growing from noise in {values['n_steps']} steps."
         )
+        crystal_player(payload, key="stage", height=500)
     page.scenes(SCENES)
     if trajectory:
         facts, comparison = assess(crystal, known)
@@ -120,8 +117,9 @@ if trajectory:
     with rest:
         st.markdown("##### How it settles")
         kit.figure(
-            figures.convergence_figure([convergence(trajectory)], palette=kit.palette()),
+            lambda: figures.convergence_figure([convergence(trajectory)], palette=kit.palette()),
             key="settling",
+            of=payload_header(payload)["id"],
             alt="Distance of the coordinates and of the cell from where they end, against the noise level.",
         )
     with scores:

@@ -108,6 +108,13 @@ def judge(params):
     return representation.truth(story), representation.ladder(story.written), representation.ladder(story.described)
 
 
+@st.cache_data(max_entries=64, show_spinner=False)
+def tables(params, tolerance):
+    story, _ = tell(**params)
+    before, after = groups(params, tolerance)
+    return figures.change_table(story, before, after, judge(params)[0]), figures.wyckoff_table(after)
+
+
 stage, side = st.columns([2.5, 1], gap="medium")
 with side:
     values = page.controls()
@@ -170,25 +177,28 @@ kit.below_the_stage()
 changes, sites = st.columns([1.25, 1])
 with changes:
     st.markdown("##### What changes, and what does not")
-    st.table(figures.change_table(story, before, after, same))
+    changed, orbits = tables(params, values["tolerance"])
+    st.table(changed)
 with sites:
     st.markdown(f"##### Wyckoff sites in {after.name}")
-    st.table(figures.wyckoff_table(after)[:8])
+    st.table(orbits[:8])
     if len(after.orbits) > 8:
         st.caption(f"and {len(after.orbits) - 8} more, each with its own free coordinates.")
 distances, staircase = st.columns(2)
 with distances:
     st.markdown("##### Every distance, seen from every atom")
     kit.figure(
-        figures.distance_figure(story, palette=kit.palette()),
+        lambda: figures.distance_figure(story, palette=kit.palette()),
         key="distances",
+        of=params,
         alt="Histogram of pair distances of the crystal as written and in its new description.",
     )
 with staircase:
     st.markdown("##### Symmetry is a question of tolerance")
     kit.figure(
-        figures.ladder_figure(ladder_before, ladder_after, now=values["tolerance"], palette=kit.palette()),
+        lambda: figures.ladder_figure(ladder_before, ladder_after, now=values["tolerance"], palette=kit.palette()),
         key="ladder",
+        of=(params, values["tolerance"]),
         alt="Number of the space group found against the tolerance of the search, for both crystals.",
     )
 

@@ -165,26 +165,26 @@ first, second = st.columns(2)
 with first:
     st.markdown("##### Where the score tears")
     kit.figure(
-        figures.score_figure(values["sigma_max"], values["images"], palette=kit.palette()),
+        lambda: figures.score_figure(values["sigma_max"], values["images"], palette=kit.palette()),
         key="score",
         alt="Score against displacement over two cells: smooth with all images, torn at half a cell with few.",
     )
     st.markdown("##### How many images are enough")
     kit.figure(
-        figures.truncation_figure(values["sigma_max"], values["images"], palette=kit.palette()),
+        lambda: figures.truncation_figure(values["sigma_max"], values["images"], palette=kit.palette()),
         key="truncation",
         alt="Largest error of the density against the number of images kept, with its bound.",
     )
     st.markdown("##### How big the target is")
     kit.figure(
-        figures.scale_figure(values["sigma_max"], palette=kit.palette()),
+        lambda: figures.scale_figure(values["sigma_max"], palette=kit.palette()),
         key="scale",
         alt="Root-mean-square score against noise level, with one over sigma and the scaled versions.",
     )
 with second:
     st.markdown("##### The melt becomes uniform, mode by mode")
     kit.figure(
-        figures.decay_figure(
+        lambda: figures.decay_figure(
             [torus.decay(run(**params | {"move": "melt"}), sigma_max=values["sigma_max"], n=n) for n in (1, 2)], palette=kit.palette()
         ),
         key="decay",
@@ -193,7 +193,7 @@ with second:
     st.markdown("##### What it does to the sampler")
     moving = params if not melting else params | {"move": "freeze"}
     kit.figure(
-        figures.along_figure(
+        lambda: figures.along_figure(
             [(k, along(moving | {"n_images": k})) for k in (None, values["images"])],
             x_title=torus_stage.CLOCKS[moving["move"]],
             falling=moving["move"] == "freeze",
@@ -204,13 +204,13 @@ with second:
     )
     st.markdown("##### Corrector before or after?")
     kit.figure(
-        figures.orders_figure(*orders(), palette=kit.palette()),
+        lambda: figures.orders_figure(*orders(), palette=kit.palette()),
         key="orders",
         alt="Distance at the end against score evaluations for three orders of predictor and corrector.",
     )
 st.markdown("##### Fractional or Cartesian?")
 kit.figure(
-    figures.cell_figure(torus.oblique(values["angle"], values["ratio"]), min(values["sigma_max"], 0.15), palette=kit.palette()),
+    lambda: figures.cell_figure(torus.oblique(values["angle"], values["ratio"]), min(values["sigma_max"], 0.15), palette=kit.palette()),
     key="cell",
     alt="Density of wrapped noise in an oblique cell: an ellipse along the cell, and a disc.",
 )

@@ -167,14 +167,14 @@ def show_landscape(params):
     with crossing:
         st.markdown("##### Free energy decides")
         kit.figure(
-            figures.free_energy_figure(basins, palette=kit.palette()),
+            lambda: figures.free_energy_figure(basins, palette=kit.palette()),
             key="crossing",
             alt="Free energy of the left and the right basin against kT, with the crossing temperature.",
         )
     with share:
         st.markdown("##### Who is where, as kT changes")
         kit.figure(
-            figures.share_figure(run, palette=kit.palette()),
+            lambda: figures.share_figure(run, palette=kit.palette()),
             key="share",
             alt="Share of particles in the left basin against kT: equilibrium and the particles of the stage.",
         )
@@ -182,8 +182,13 @@ def show_landscape(params):
     columns = st.columns(5, gap="small")
     for column, quantity in zip(columns, figures.QUANTITIES):
         with column:
-            drawn = figures.thermodynamics_figure(basins, quantity, kT, boltzmann.measured(run), palette=kit.palette())
-            kit.figure(drawn, key=f"thermo_{quantity}", alt=f"{figures.QUANTITIES[quantity]} against kT by quadrature.")
+            kit.figure(
+                lambda quantity=quantity: figures.thermodynamics_figure(
+                    basins, quantity, kT, boltzmann.measured(run), palette=kit.palette()
+                ),
+                key=f"thermo_{quantity}",
+                alt=f"{figures.QUANTITIES[quantity]} against kT by quadrature.",
+            )
 
     return (
         f"At kT = {kT:g}, in which basin are more particles in equilibrium?",
@@ -211,19 +216,19 @@ def show_ensemble(params):
     with energy:
         st.markdown("##### Energies of the copies")
         kit.figure(
-            figures.energy_figure(copies, palette=kit.palette()),
+            lambda: figures.energy_figure(copies, palette=kit.palette()),
             key="energies",
             alt="Probability of each energy: copies and the exact sum.",
         )
     with caloric:
         st.markdown("##### Two roads to one temperature")
         kit.figure(
-            figures.caloric_figure(copies, palette=kit.palette()),
+            lambda: figures.caloric_figure(copies, palette=kit.palette()),
             key="caloric",
             alt="Energy per site against kT at fixed temperature and at fixed energy, with the copies.",
         )
     st.markdown("##### Twelve of the copies")
-    kit.figure(figures.sites_figure(copies, palette=kit.palette()), key="sites", alt="Occupied and excited sites of twelve copies.")
+    kit.figure(lambda: figures.sites_figure(copies, palette=kit.palette()), key="sites", alt="Occupied and excited sites of twelve copies.")
 
     return (
         (

@@ -116,19 +116,19 @@ with stage:
     kit.meter_beside(truth(method, d, **looks), closed, note=f"{values['n']:,} looks spent: {METHODS[method]}, d = {d}.")
 
 kit.below_the_stage()
-counted = census(**{key: values[key] for key in ("n", "eps", "wide", "n_points", "seed")})
+counting = {key: values[key] for key in ("n", "eps", "wide", "n_points", "seed")}
 place, cost = st.columns(2)
 with place:
     st.markdown("##### Where the volume is")
     kit.figure(
-        figures.place_figure(counted, d=d, eps=values["eps"], n_points=values["n_points"], palette=kit.palette()),
+        lambda: figures.place_figure(census(**counting), d=d, eps=values["eps"], n_points=values["n_points"], palette=kit.palette()),
         key="place",
         alt="Share of a ball's volume in its peel, nearest over farthest distance and shell width against d: exact and counted.",
     )
 with cost:
     st.markdown("##### What one sample costs")
     kit.figure(
-        figures.cost_figure(counted, d=d, per_axis=values["per_axis"], wide=values["wide"], palette=kit.palette()),
+        lambda: figures.cost_figure(census(**counting), d=d, per_axis=values["per_axis"], wide=values["wide"], palette=kit.palette()),
         key="cost",
         alt="Looks per sample against d for a grid, for the ball in the cube and for rejection: exact lines and counted points.",
     )
@@ -136,14 +136,16 @@ spent, score = st.columns(2)
 with spent:
     st.markdown(f"##### What {values['n']:,} looks buy")
     kit.figure(
-        figures.bought_figure(bought(**looks), ks_floor(values["n"]), dims=dimensions.SCAN, d=d, chosen=method, palette=kit.palette()),
+        lambda: figures.bought_figure(
+            bought(**looks), ks_floor(values["n"]), dims=dimensions.SCAN, d=d, chosen=method, palette=kit.palette()
+        ),
         key="bought",
         alt="Distance to the exact law against d for direct draws, grid, rejection, random walk and a sampler that uses the score.",
     )
 with score:
     st.markdown("##### What a score is worth")
     kit.figure(
-        figures.progress_figure(progress(values["seed"]), d=d, palette=kit.palette()),
+        lambda: figures.progress_figure(progress(values["seed"]), d=d, palette=kit.palette()),
         key="score",
         alt="Progress per look of the random walk and of MALA against d, counted and exact.",
     )

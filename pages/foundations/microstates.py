@@ -114,21 +114,26 @@ entropy, width = st.columns(2)
 with entropy:
     st.markdown("##### Entropy: counting by throwing")
     kit.figure(
-        figures.entropy_figure(throws, palette=kit.palette()),
+        lambda: figures.entropy_figure(throws, palette=kit.palette()),
         key="entropy",
         alt="Entropy per coin against the share of heads: exact, Stirling's form, and counted from the throws.",
     )
 with width:
     st.markdown("##### Many coins are certain")
-    measured = widths(p=p, memory=params["memory"], n_throws=params["n_throws"], seed=params["seed"])
     kit.figure(
-        figures.width_figure(measured, p=p, memory=params["memory"], chosen=microstates.width(throws), palette=kit.palette()),
+        lambda: figures.width_figure(
+            widths(p=p, memory=params["memory"], n_throws=params["n_throws"], seed=params["seed"]),
+            p=p,
+            memory=params["memory"],
+            chosen=microstates.width(throws),
+            palette=kit.palette(),
+        ),
         key="width",
         alt="Relative width of the number of heads against the number of coins, on logarithmic axes.",
     )
 st.markdown("##### All throws")
 kit.figure(
-    figures.heads_figure(throws, palette=kit.palette()),
+    lambda: figures.heads_figure(throws, palette=kit.palette()),
     key="heads",
     alt="Share of all throws by number of heads, over the exact binomial with its standard errors.",
 )

@@ -158,7 +158,7 @@ arrival, worth = st.columns(2)
 with arrival:
     st.markdown("##### On the way to the law")
     kit.figure(
-        figures.distance_figure(
+        lambda: figures.distance_figure(
             {name: approach(of(name, params)) for name in SAMPLERS},
             sampling.exact_floor(**law, n=params["n_chains"]),
             chosen=chosen,
@@ -170,7 +170,7 @@ with arrival:
 with worth:
     st.markdown("##### What a step length earns")
     kit.figure(
-        figures.efficiency_figure(efficiencies, step=params["step"], chosen=chosen, palette=kit.palette()),
+        lambda: figures.efficiency_figure(efficiencies, step=params["step"], chosen=chosen, palette=kit.palette()),
         key="worth",
         alt="Acceptance and effective samples per thousand steps against the step length for each sampler.",
     )
@@ -178,7 +178,7 @@ memory, question = st.columns(2)
 with memory:
     st.markdown("##### How long a chain remembers")
     kit.figure(
-        figures.memory_figure(efficiencies, step=params["step"], chosen=chosen, palette=kit.palette()),
+        lambda: figures.memory_figure(efficiencies, step=params["step"], chosen=chosen, palette=kit.palette()),
         key="memory",
         alt="Autocorrelation of x against the lag for each sampler at the chosen step length.",
     )

@@ -290,6 +290,11 @@ def last_moved(slug: str) -> str | None:
     return st.session_state.get("_controls", {}).get(slug, {}).get("moved")
 
 
+def in_force(slug: str) -> Mapping[str, Any]:
+    """Values of the controls that this chapter shows, by key."""
+    return st.session_state["_controls"][slug]["values"]
+
+
 def put(values: Mapping[str, Any]) -> None:
     """Set controls from a callback (widgets of the coming run then start from these values)."""
     for key, value in values.items():

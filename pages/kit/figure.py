@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from itertools import accumulate, pairwise
+from typing import Any
 
 import plotly.graph_objects as go
 import streamlit as st
 
 from core.figures.theme import enlarged, typeset
-from pages.kit import shell
+from pages.kit import controls, shell
+from pages.kit.figure_cache import FigureCache, frozen
 
 DASHES = {"solid": (1,), "dot": (1, 1), "dash": (3, 3), "longdash": (5, 5), "dashdot": (3, 1, 1, 1), "longdashdot": (5, 2, 1, 2)}
+_FINISHED = FigureCache()
 HEAD_START = 0.12  # seconds in which the browser draws the stage before figures keep it busy
 
 
@@ -22,12 +25,19 @@ def below_the_stage() -> None:
     time.sleep(HEAD_START)
 
 
-def figure(drawn: go.Figure, *, key: str, alt: str, crowded: bool = False) -> None:
+def figure(draw: Callable[[], go.Figure], *, key: str, alt: str, of: Any = ..., crowded: bool = False) -> None:
     """Show a figure of `core.figures`; a changed one keeps its place. alt: one sentence for readers who do not see it.
 
+    draw: called only if nobody has seen this figure yet; what is computed for the figure alone belongs into it.
+    of: what the figure depends on, in whole: values with a hash, dicts and lists of such. By default these are the values of the chapter's
+    controls; give it where the figure depends on anything else, such as a trained network, an uploaded file or weights that can be missing.
     crowded: on a narrow screen it keeps the width that its words need, and scrolls sideways by itself.
     """
-    shown = enlarged(drawn) if shell.projected() else drawn
+    projected, chapter = shell.projected(), st.session_state["_chapter"]
+    of = controls.in_force(chapter) if of is ... else of
+    shown = _FINISHED.get(
+        (chapter, key, shell.palette(), projected, frozen(of), draw.__code__), lambda: enlarged(draw()) if projected else draw()
+    )
     with st.container(key=f"crowded_{key}") if crowded else nullcontext():
         st.plotly_chart(shown, key=key, theme=None, alt=alt, config={"displayModeBar": False, "scrollZoom": False})
 
@@ -43,13 +53,16 @@ def line_key(entries: Iterable[tuple[str, str, str, float]]) -> None:
     st.html("<div class='line-key'>" + "".join(f"<span>{drawn(*line)}{name}</span>" for name, *line in entries) + "</div>")
 
 
-def side_by_side(*plots: tuple[str, go.Figure, str, str], widths: Sequence[float] | None = None) -> None:
-    """Figures in one row, below each other on a narrow screen. Each: (heading, figure, key, alt); an empty heading takes no place."""
-    for column, (heading, drawn, key, alt) in zip(st.columns(widths or len(plots)), plots, strict=True):
+def side_by_side(*plots: tuple[str, Callable[[], go.Figure], str, str], of: Any = ..., widths: Sequence[float] | None = None) -> None:
+    """Figures in one row, below each other on a narrow screen. Each: (heading, draw, key, alt); an empty heading takes no place.
+
+    draw, of: as for `figure`.
+    """
+    for column, (heading, draw, key, alt) in zip(st.columns(widths or len(plots)), plots, strict=True):
         with column:
             if heading:
                 st.markdown(f"##### {heading}")
-            figure(drawn, key=key, alt=alt)
+            figure(draw, key=key, alt=alt, of=of)
 
 
 def readings(rows: Iterable[tuple[str, str]]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
@@ -105,7 +106,7 @@ class Page:
                 kit_link.copy_button(link, "copy_link")
             code.button("QR code", key="show_qr_code", icon=":material/qr_code_2:", width="stretch", on_click=shell.ask_for_link)
             st.markdown(f"The sampler on this page, `{function.__module__}.{function.__qualname__}`:")
-            st.code(inspect.getsource(function), language="python")
+            st.code(_source(function), language="python")
         before, after = (neighbour or HOME for neighbour in neighbours(self.chapter))
         with st.container(horizontal=True, horizontal_alignment="distribute", key="nav"):
             with st.container(key="nav_previous", width="content"):
@@ -114,6 +115,12 @@ class Page:
                 st.page_link(after.page, label=after.label, icon=":material/arrow_forward:", icon_position="right")
         colophon()
         kit_link.show_if_asked(link)
+
+
+@lru_cache(maxsize=128)
+def _source(function: Callable) -> str:
+    """Its text, looked up once: finding the end of a function means reading its tokens."""
+    return inspect.getsource(function)
 
 
 def chapter(slug: str, declared: Sequence[kit_controls.Control]) -> Page:

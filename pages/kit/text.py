@@ -13,7 +13,8 @@ ASSETS = Path(__file__).resolve().parents[2] / "assets"
 
 @lru_cache(maxsize=64)
 def _sections(path: Path, modified: float) -> dict[str, str]:
-    return texts.sections(path.read_text(encoding="utf-8"))
+    found = texts.sections(path.read_text(encoding="utf-8"))
+    return {heading: texts.with_numbers(body) for heading, body in found.items()}
 
 
 def sections(chapter: Chapter) -> dict[str, str]:
@@ -22,4 +23,4 @@ def sections(chapter: Chapter) -> dict[str, str]:
     Raises FileNotFoundError when the chapter has no text, KeyError when it names a chapter that does not exist.
     """
     path = ASSETS / "chapters" / chapter.part / f"{chapter.slug}.md"
-    return {heading: texts.with_numbers(body) for heading, body in _sections(path, path.stat().st_mtime).items()}
+    return _sections(path, path.stat().st_mtime)

@@ -157,13 +157,13 @@ kit.below_the_stage()
 kit.side_by_side(
     (
         "Where one step leads, and where all steps until now",
-        figures.matrices_figure(tokens, t, palette=kit.palette()),
+        lambda: figures.matrices_figure(tokens, t, palette=kit.palette()),
         "matrices",
         "Heat maps of the transition matrix of one step and of the product of all steps.",
     ),
     (
         f"Counted and exact, t = {t}",
-        figures.law_figure(tokens, t, palette=kit.palette()),
+        lambda: figures.law_figure(tokens, t, palette=kit.palette()),
         "law",
         "Share of tokens in each category, corrupted and restored, beside the exact law.",
     ),
@@ -187,15 +187,18 @@ try:
         kit.readings(figures.restored_rows(answer))
     with score:
         kit.figure(
-            figures.finals_figure(answer.finals, answer.clean, palette=kit.palette()),
+            lambda: figures.finals_figure(answer.finals, answer.clean, palette=kit.palette()),
             key="finals",
             alt="The formulas that came back most often.",
         )
         known = {name: (about["samples"][name]["balanced"], 0.0) for name in ("data", "shuffled")}
-        rates = {"data": known["data"], "100 new ones": balance(values["family"], values["seed"]), "shuffled tokens": known["shuffled"]}
         kit.figure(
-            figures.balance_figure(rates, palette=kit.palette()),
+            lambda: figures.balance_figure(
+                {"data": known["data"], "100 new ones": balance(values["family"], values["seed"]), "shuffled tokens": known["shuffled"]},
+                palette=kit.palette(),
+            ),
             key="balance",
+            of=(values["family"], values["seed"], known),
             alt="Share of charge-balanced formulas in the data, among new ones, and among shuffled tokens.",
         )
 except ModelMissing as missing:
@@ -214,13 +217,14 @@ with strip:
     )
 with curve:
     kit.figure(
-        figures.words_figure(
+        lambda: figures.words_figure(
             word_curves(),
             one_step=grammar.language().one_step_share(),
             chosen=(ORDERS[values["order"]], values["words"]),
             palette=kit.palette(),
         ),
         key="word_curve",
+        of=(values["order"], values["words"]),
         alt="Share of grammatical sentences against the number of steps.",
     )
 

@@ -1,5 +1,7 @@
 """Page of “Forward process and schedules”."""
 
+from functools import cache
+
 import streamlit as st
 
 from core.figures import forward_process as figures
@@ -135,36 +137,56 @@ with stage:
 kit.below_the_stage()
 st.markdown("##### Schedules: signal, noise and their ratio")
 kit.line_key(figures.clock_key(values["schedule"], palette=kit.palette()))
-three = figures.schedule_figures(values["schedule"], values["variant"], t_end=t_end, palette=kit.palette())
+
+
+@cache
+def schedule_figures():
+    return figures.schedule_figures(values["schedule"], values["variant"], t_end=t_end, palette=kit.palette())
+
+
 kit.side_by_side(
     *(
-        ("", drawn, f"schedules_{name.replace(' ', '_')}", f"{name.capitalize()} against time for six schedules.")
-        for name, drawn in zip(("signal", "noise", "log signal-to-noise ratio"), three, strict=True)
+        (
+            "",
+            lambda i=i: schedule_figures()[i],
+            f"schedules_{name.replace(' ', '_')}",
+            f"{name.capitalize()} against time for six schedules.",
+        )
+        for i, name in enumerate(("signal", "noise", "log signal-to-noise ratio"))
     )
 )
 st.markdown("##### Six speeds, one path")
-in_time, on_path = figures.collapse_figures(
-    forward_process.collapse(dataset=values["dataset"], variant=values["variant"]),
-    values["schedule"],
-    values["variant"],
-    palette=kit.palette(),
-)
+
+
+@cache
+def collapse_figures():
+    return figures.collapse_figures(
+        forward_process.collapse(dataset=values["dataset"], variant=values["variant"]),
+        values["schedule"],
+        values["variant"],
+        palette=kit.palette(),
+    )
+
+
 kit.line_key(figures.clock_key(values["schedule"], palette=kit.palette()))
 kit.side_by_side(
-    ("", in_time, "speeds", "Relative entropy to the Gaussian against time: six curves."),
-    ("", on_path, "collapse", "Relative entropy to the Gaussian against the log signal-to-noise ratio: one curve."),
+    ("", lambda: collapse_figures()[0], "speeds", "Relative entropy to the Gaussian against time: six curves."),
+    ("", lambda: collapse_figures()[1], "collapse", "Relative entropy to the Gaussian against the log signal-to-noise ratio: one curve."),
 )
-price = forward_process.price_of_too_little_noise(dataset=values["dataset"], **where)
 kit.side_by_side(
     (
         "Where steps are too long",
-        figures.stiffness_figure(values["schedule"], values["variant"], t_end=t_end, n_steps=values["n_steps"], palette=kit.palette()),
+        lambda: figures.stiffness_figure(
+            values["schedule"], values["variant"], t_end=t_end, n_steps=values["n_steps"], palette=kit.palette()
+        ),
         "stiffness",
         "Share of x erased by each step against time with the limits 1 and 2, and Euler's noise variance over the exact one.",
     ),
     (
         "What too little noise costs",
-        figures.price_figure(price, t_end=t_end, palette=kit.palette()),
+        lambda: figures.price_figure(
+            forward_process.price_of_too_little_noise(dataset=values["dataset"], **where), t_end=t_end, palette=kit.palette()
+        ),
         "price",
         "Distance of the last state to the Gaussian and of the way back to the data, against where the forward run stops.",
     ),

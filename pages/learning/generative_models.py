@@ -171,14 +171,16 @@ if not missing:
     )
     st.markdown("##### What an evaluation buys")
     kit.figure(
-        figures.error_figure(race(values["dataset"]), focus=focus, palette=kit.palette()),
+        lambda: figures.error_figure(race(values["dataset"]), focus=focus, palette=kit.palette()),
         key="race",
+        of=(values["dataset"], focus),
         alt="Distance to the data against network evaluations per sample for the six families, with the floor of exact samples.",
     )
 st.markdown("##### Forty years around one integral")
 kit.figure(
-    figures.timeline_figure(palette=kit.palette()),
+    lambda: figures.timeline_figure(palette=kit.palette()),
     key="timeline",
+    of=(),
     crowded=True,
     alt="Papers on generative models from 1985 to 2023 by family, with lines from each to what it builds on.",
 )

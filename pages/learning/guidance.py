@@ -1,5 +1,7 @@
 """Page of “Guidance”."""
 
+from functools import cache
+
 import streamlit as st
 
 from core.figures import guidance as figures
@@ -145,27 +147,35 @@ with stage:
 
 kit.below_the_stage()
 where = dict(dataset=params["dataset"], label=params["label"], guide=params["guide"])
-found = sweep(**where, walk=params["walk"], seed=params["seed"])
+
+
+@cache
+def swept():
+    return sweep(**where, walk=params["walk"], seed=params["seed"])
+
+
 kit.side_by_side(
     (
         "How far from the promise",
-        figures.distance_figure(found, gamma=params["gamma"], palette=kit.palette()),
+        lambda: figures.distance_figure(swept(), gamma=params["gamma"], palette=kit.palette()),
         "distance",
         "Distance of guided particles to the tilted density against the guidance scale, with the floor of exact draws.",
     ),
     (
         "Diversity against fidelity",
-        figures.tradeoff_figure(found, palette=kit.palette()),
+        lambda: figures.tradeoff_figure(swept(), palette=kit.palette()),
         "tradeoff",
         "Spread of the particles against how well they fit the label, for guided diffusion and for the tilted density.",
     ),
+    of=(where, params["walk"], params["gamma"], params["seed"]),
 )
 source, words = st.columns(2)
 with source:
     st.markdown("##### Where the difference comes from")
     kit.figure(
-        figures.gap_figure(gap(**where, gamma=params["gamma"]), guide=params["guide"], palette=kit.palette()),
+        lambda: figures.gap_figure(gap(**where, gamma=params["gamma"]), guide=params["guide"], palette=kit.palette()),
         key="gap",
+        of=(where, params["gamma"]),
         alt="Guided field less the score of the noised tilt against time, with the term that the guided density misses.",
     )
 with words:

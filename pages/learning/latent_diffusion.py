@@ -144,13 +144,13 @@ if not missing:
     kit.side_by_side(
         (
             "What arithmetic buys",
-            figures.work_figure(work(values["word"]), palette=kit.palette()),
+            lambda: figures.work_figure(work(values["word"]), palette=kit.palette()),
             "work",
             "Distance to the exact law against multiplications per picture for both spaces, with floor and ceiling.",
         ),
         (
             "Inside the latent space",
-            figures.latent_figure(*latent_diffusion.latent_map(**params), palette=kit.palette()),
+            lambda: figures.latent_figure(*latent_diffusion.latent_map(**params), palette=kit.palette()),
             "latents",
             "Two directions of the latent space: exact pictures by kind, and the latents that the walk made.",
         ),

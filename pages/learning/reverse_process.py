@@ -206,20 +206,20 @@ with stage:
 
 kit.below_the_stage()
 of_law = (params["dataset"], params["schedule"], params["score"])
-raced = figures.error_figure(race(*of_law), chosen=params["method"], versus=values["versus"], palette=kit.palette())
 kit.side_by_side(
     (
         "What an evaluation buys",
-        raced,
+        lambda: figures.error_figure(race(*of_law), chosen=params["method"], versus=values["versus"], palette=kit.palette()),
         "race",
         "Distance to the exact law against the number of score evaluations for each sampler, with the floor.",
     ),
     (
         "The likelihood comes for free",
-        figures.likelihood_figure(likelihood(*of_law), palette=kit.palette()),
+        lambda: figures.likelihood_figure(likelihood(*of_law), palette=kit.palette()),
         "likelihood",
         "Log-density from the probability-flow ODE against the exact log-density, with the identity line.",
     ),
+    of=(of_law, params["method"], values["versus"]),
 )
 
 

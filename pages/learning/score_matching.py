@@ -129,23 +129,32 @@ kit.below_the_stage()
 
 
 def curves():
-    shot, levels = shot_of(), score_matching.levels(values["dataset"])
+    shot = shot_of()
     seen, unseen = st.columns(2)
     with seen:
         st.markdown("##### What the optimiser sees")
-        least, with_clock = (
-            levels.best(values["objective"], values["weighting"], clock=clock, output=values["output"]) for clock in (values["clock"], True)
-        )
         kit.figure(
-            figures.loss_figure(shot, least, with_clock, palette=kit.palette()),
+            lambda: figures.loss_figure(
+                shot,
+                *(
+                    score_matching.levels(values["dataset"]).best(
+                        values["objective"], values["weighting"], clock=clock, output=values["output"]
+                    )
+                    for clock in (values["clock"], True)
+                ),
+                palette=kit.palette(),
+            ),
             key="loss",
+            of=key_of(shot),
             alt="Loss against steps over its least possible value.",
         )
     with unseen:
         st.markdown("##### What it cannot see: the error")
+        shots = {name: shot_of(name) for name in runs}
         kit.figure(
-            figures.error_figure({name: shot_of(name) for name in runs}, values["objective"], palette=kit.palette()),
+            lambda: figures.error_figure(shots, values["objective"], palette=kit.palette()),
             key="errors",
+            of=({name: key_of(one) for name, one in shots.items()}, values["objective"]),
             alt="Squared error of the score over its square, against training steps, for each objective that has been trained.",
         )
         rest = [other for other in runs.values() if not other.going and other.status.state != "done"]
@@ -156,32 +165,33 @@ def curves():
             st.rerun()
         if busy > 1:
             st.caption(f"{busy} of five still to finish, one after the other.")
-    found, wrong = errors_of(shot, values["y"])
     kit.side_by_side(
         (
             "Where it is wrong, at which moment",
-            figures.map_figure(found, height_on_map=values["y"], palette=kit.palette()),
+            lambda: figures.map_figure(errors_of(shot, values["y"])[0], height_on_map=values["y"], palette=kit.palette()),
             "map",
             "Error of the score over position and time along a line, with contours of the exact density.",
         ),
         (
             "With data and without",
-            figures.where_figure(wrong, palette=kit.palette()),
+            lambda: figures.where_figure(errors_of(shot, values["y"])[1], palette=kit.palette()),
             "where",
             "Error of the score against time, where there is data and where there is none.",
         ),
+        of=(key_of(shot), values["y"]),
     )
     aims, words = st.columns([1.4, 1])
     with aims:
         st.markdown("##### Where the arrow aims")
         kit.figure(
-            figures.aim_figure(
+            lambda: figures.aim_figure(
                 score_matching.aim(shot.field, values["dataset"], (values["x"], values["y"]), values["t"]),
                 values["dataset"],
                 values["t"],
                 palette=kit.palette(),
             ),
             key="aim",
+            of=(key_of(shot), values["x"], values["y"], values["t"]),
             alt="A noised point, the clean points it may come from, their mean, and where the network's arrow aims.",
         )
     with words:

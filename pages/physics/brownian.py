@@ -122,7 +122,7 @@ spread, speed = st.columns(2)
 with spread:
     st.markdown("##### The width grows like √t")
     kit.figure(
-        figures.mean_square_figure(
+        lambda: figures.mean_square_figure(
             brownian.mean_square(trajectory, params["sigma"]),
             brownian.slope(trajectory, params["sigma"]),
             length_unit=length,
@@ -134,9 +134,10 @@ with spread:
     )
 with speed:
     st.markdown("##### How fast the bell appears")
-    counted = brownian.convergence(trajectory, sigma=params["sigma"], n_steps=params["n_steps"])
     kit.figure(
-        figures.convergence_figure(params["step"], counted, palette=kit.palette()),
+        lambda: figures.convergence_figure(
+            params["step"], brownian.convergence(trajectory, sigma=params["sigma"], n_steps=params["n_steps"]), palette=kit.palette()
+        ),
         key="clt",
         alt="Distance to the Gaussian against the number of steps: counted, exact, and the finite-sample floor.",
     )

@@ -162,31 +162,37 @@ falling, keeping = st.columns(2)
 with falling:
     st.markdown("##### Relative entropy only falls" if solution.setting.confining else "##### No end to fall to: entropy to the box")
     kit.figure(
-        figures.entropy_figure(solution, palette=kit.palette()),
+        lambda: figures.entropy_figure(solution, palette=kit.palette()),
         key="entropy",
+        of=(params, crowd),
         alt="Relative entropy to the stationary state against time on a logarithmic axis, with the slope of the slowest rate.",
     )
 with keeping:
     st.markdown("##### Mass is kept to round-off")
     kit.figure(
-        figures.mass_figure(solution, palette=kit.palette()),
+        lambda: figures.mass_figure(solution, palette=kit.palette()),
         key="mass",
+        of=(params, crowd),
         alt="Deviation of the total probability from one at every step, on a logarithmic axis.",
     )
 profile, circle = st.columns(2) if params["kind"] == "whirl" else (st.container(), None)
 with profile:
     st.markdown("##### From start to end")
     kit.figure(
-        figures.profiles_figure(solution, walks(params, *crowd)[0], half=fokker_planck_stage.reach(solution), palette=kit.palette()),
+        lambda: figures.profiles_figure(
+            solution, walks(params, *crowd)[0], half=fokker_planck_stage.reach(solution), palette=kit.palette()
+        ),
         key="profiles",
+        of=(params, crowd),
         alt="Density at four moments with the stationary one and the histogram of the particles at the end.",
     )
 if circle:
     with circle:
         st.markdown("##### At rest, and yet it turns")
         kit.figure(
-            figures.circulation_figure(solution, palette=kit.palette()),
+            lambda: figures.circulation_figure(solution, palette=kit.palette()),
             key="circle",
+            of=(params, crowd),
             alt="Current across a line through the centre: solved and exact.",
         )
 

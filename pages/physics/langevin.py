@@ -146,14 +146,14 @@ spreading, remembering = st.columns(2)
 with spreading:
     st.markdown("##### First it flies, then it diffuses")
     kit.figure(
-        figures.spread_figure(langevin.spread(moving, system), system, palette=kit.palette()),
+        lambda: figures.spread_figure(langevin.spread(moving, system), system, palette=kit.palette()),
         key="spread",
         alt="Mean squared displacement against time on logarithmic axes, with the ballistic and the diffusive asymptote.",
     )
 with remembering:
     st.markdown("##### How long a velocity is remembered")
     kit.figure(
-        figures.memory_figure(langevin.memory(moving, system), system, palette=kit.palette()),
+        lambda: figures.memory_figure(langevin.memory(moving, system), system, palette=kit.palette()),
         key="memory",
         alt="Velocity autocorrelation against time, measured and exact.",
     )
@@ -161,7 +161,7 @@ speeds, errors = st.columns(2)
 with speeds:
     st.markdown("##### Velocities at the end")
     kit.figure(
-        figures.velocity_figure(moving, system, method=method, dt=dt, palette=kit.palette()),
+        lambda: figures.velocity_figure(moving, system, method=method, dt=dt, palette=kit.palette()),
         key="speeds",
         alt="Histogram of the velocities with the Maxwell–Boltzmann law.",
     )
@@ -169,15 +169,14 @@ if system.omega:
     with errors:
         st.markdown("##### The price of the step" + ("" if system.kind == "harmonic" else ", in one well"))
         kit.figure(
-            figures.bias_figure(moving, system, method=method, dt=dt, palette=kit.palette()),
+            lambda: figures.bias_figure(moving, system, method=method, dt=dt, palette=kit.palette()),
             key="bias",
             alt="Sampled over exact variance of position and velocity against the time step for each integrator.",
         )
 if system.kind == "double well":
     st.markdown("##### Over the barrier: how often a particle changes well")
-    counted = crossings(of_system | {"friction": 1.0}, values["seed"])
     kit.figure(
-        figures.rate_figure(counted, system, palette=kit.palette()),
+        lambda: figures.rate_figure(crossings(of_system | {"friction": 1.0}, values["seed"]), system, palette=kit.palette()),
         key="rate",
         alt="Rate of escape against friction: counted crossings with error bars and Kramers’ formula with its extension.",
     )

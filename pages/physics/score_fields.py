@@ -158,18 +158,19 @@ kit.below_the_stage()
 shares, scale = st.columns(2)
 with shares:
     st.markdown("##### Who ends on which mode")
-    counted = score_fields.basins(kT=values["kT"], **spec)
     kit.figure(
-        figures.mode_figure(counted, greedy, thermal, palette=kit.palette()),
+        lambda: figures.mode_figure(score_fields.basins(kT=values["kT"], **spec), greedy, thermal, palette=kit.palette()),
         key="modes_figure",
+        of=params,
         alt="Share of greedy and Langevin walkers on each mode beside the exact share.",
     )
 with scale:
     st.markdown("##### p times a constant: the same arrows")
     cut = score_fields.rescaled(values["constant"], kT=values["kT"], **spec)
     kit.figure(
-        figures.constant_figure(cut, values["constant"], palette=kit.palette()),
+        lambda: figures.constant_figure(cut, values["constant"], palette=kit.palette()),
         key="constant_figure",
+        of=params | {"constant": values["constant"]},
         alt="Logarithm of p and of c p along a line, and below it their slopes, which coincide.",
     )
     kit.readings(figures.readings(cut, values["constant"], values["kT"]))
@@ -178,6 +179,7 @@ player(noise_payload(**spec | {"sigma": 0.0}), key="noise", height=460, report=F
 
 
 def grade():
+    counted = score_fields.basins(kT=values["kT"], **spec)
     share, true = float(counted.shares(greedy.final)[0]), float(counted.mass[0])
     error = 2 * math.sqrt(share * (1 - share) / greedy.n_particles)
     right = 1 if abs(share - true) <= error else 0 if share < true else 2
