@@ -75,7 +75,7 @@ def read_cif(text: str, *, max_atoms: int = MAX_ATOMS, max_bytes: int = MAX_BYTE
     if not text.strip():
         raise CrystalFileError("The file is empty.")
     block, rows, notes = _block_with_atoms(text)
-    texts = {_tag(pair[0]): _plain(pair[1]) for item in block if (pair := item.pair) is not None}
+    texts = _single_values(block)
     stated = _statements(texts)
     lattice = _lattice(texts)
     if len(rows) > max_atoms:
@@ -104,6 +104,15 @@ def _tag(tag: str) -> str:
 
 def _plain(value: str) -> str:
     return gemmi.cif.as_string(value).strip() if not gemmi.cif.is_null(value) else "."
+
+
+def _single_values(block: gemmi.cif.Block) -> dict[str, str]:
+    """What stands outside of lists, by tag."""
+    texts = {}
+    for item in block:
+        if item.pair is not None:
+            texts[_tag(item.pair[0])] = _plain(item.pair[1])
+    return texts
 
 
 def _column(block: gemmi.cif.Block, tag: str) -> list[str]:
