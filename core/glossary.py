@@ -1,4 +1,4 @@
-"""Symbols of the equations and what they mean, from one file: assets/glossary.toml.
+"""Symbols of the equations and what they mean, and abbreviations spelled out, from one file: assets/glossary.toml.
 
 A letter that means different things in different chapters has an entry for each meaning; within a chapter it means one thing.
 The first chapter of a meaning is the first in the order of the registry.
@@ -78,6 +78,21 @@ def load(path: Path = PATH) -> tuple[Symbol, ...]:
 def of(slug: str, entries: Sequence[Symbol] | None = None) -> dict[str, Symbol]:
     """LaTeX -> entry, of the symbols of one chapter."""
     return {entry.latex: entry for entry in (load() if entries is None else entries) if slug in entry.chapters}
+
+
+@lru_cache(maxsize=4)
+def _abbreviations(path: Path, modified: float) -> dict[str, str]:
+    return tomllib.loads(path.read_text(encoding="utf-8"))["abbreviation"]
+
+
+def abbreviations(path: Path = PATH) -> dict[str, str]:
+    """Abbreviation -> what it stands for."""
+    return _abbreviations(path, path.stat().st_mtime)
+
+
+def spelled_out(*names: str) -> str:
+    """`EDM: …. ODE: ….`, for the help of a control. Raises KeyError for an abbreviation that is not in the glossary."""
+    return " ".join(f"{name}: {abbreviations()[name]}." for name in names)
 
 
 def users(entry: Symbol) -> list[Chapter]:

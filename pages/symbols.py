@@ -52,4 +52,6 @@ else:
         f"No symbol has “{words}” in its name, meaning or unit. Greek letters can be typed by name, such as sigma.",
         icon=":material/search_off:",
     )
+with st.expander("Abbreviations"):
+    st.markdown("\n".join(f"- **{name}**: {words}" for name, words in glossary.abbreviations().items()))
 colophon()

@@ -62,7 +62,7 @@ def payload(dataset: str, label: int, gamma: float, guide: str, guided: Trajecto
             name="particles of the tilt",
             role="data",
             density=right,
-            density_name="tilt, noised",
+            density_name="promised density, noised",
             arrows=promise,
             arrow_role="score",
             marginals_exact=marginals,

@@ -16,7 +16,7 @@ def payload(story: Story, before: Symmetry, after: Symmetry, *, lit: int | None 
         crystals,
         titles=[f"as written · {before.name}", f"as told to the model · {after.name}"],
         alt=f"{story.written.formula} as written, and the same crystal turned, shifted and relabelled.",
-        time_label="way",
+        time_label="share of the way",
         fps=24,
         groups=groups,
         group_names=names,

@@ -44,7 +44,7 @@ def payload(runs: Mapping[str, Run], *, landscape: str, kT: float, chosen: str) 
         panels,
         times=trajectory.times,
         bounds=get_landscape(landscape).view,
-        time_label="looks",
+        time_label="looks at the landscape",
         fps=15,
         marginals=False,
         alt=f"{trajectory.n_particles} chains of each of five samplers start in one well of the "

@@ -6,6 +6,7 @@ from core.crystals import equivariance
 from core.figures import equivariance as figures
 from core.figures import equivariance_stage as stages
 from core.generator.registry import ModelMissing, load_model
+from core.glossary import spelled_out
 from core.numerics import rigid_molecule
 from pages import kit
 from pages.kit.crystal_player import crystal_player
@@ -24,13 +25,21 @@ page = kit.chapter(
     [
         kit.Choice("crystal", "Crystal", "perovskite SrTiO3", options=list(equivariance.CRYSTALS), wide=True),
         kit.Choice("move", "The same crystal, told anew", "rotation", options=list(MOVES), labels=MOVES, wide=True),
-        kit.Choice("flaw", "Break a network", "none", options=list(FLAWS), labels=FLAWS, wide=True),
+        kit.Choice(
+            "flaw",
+            "Break a network",
+            "none",
+            options=list(FLAWS),
+            labels=FLAWS,
+            wide=True,
+            help=spelled_out("MLP", "EGNN", "CSPNet") + " Denoiser: the trained network that grows crystals.",
+        ),
         kit.Choice("prior", "Start of the molecules", "round", options=list(rigid_molecule.PRIORS)),
         kit.Toggle("fresh", "Fresh noise at each step", True),
         kit.Toggle("centred", "Mean of the noise taken out", True),
         kit.Slider(
             "noise",
-            "Noise on the crystal / cell",
+            "Noise on the crystal / cell edge",
             0.05,
             low=0.01,
             high=0.3,

@@ -33,7 +33,7 @@ page = kit.chapter(
             options=[0, 1, 2, 3],
             help="In the score's target, on the right. 0: the nearest image only. On the left all images count.",
         ),
-        kit.Slider("n_steps", "Steps", 100, options=[5, 10, 20, 50, 100, 200], when=lambda v: v["move"] != "melt"),
+        kit.Slider("n_steps", "Number of steps", 100, options=[5, 10, 20, 50, 100, 200], when=lambda v: v["move"] != "melt"),
         kit.Choice(
             "corrector",
             "Langevin corrector",

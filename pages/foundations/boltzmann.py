@@ -5,6 +5,7 @@ import streamlit as st
 from core.figures import boltzmann as figures
 from core.figures import boltzmann_stage
 from core.foundations import boltzmann, ensembles
+from core.glossary import spelled_out
 from pages import kit
 from pages.kit.equation import number
 from pages.kit.player import player
@@ -25,7 +26,7 @@ def in_ensembles(values):
 page = kit.chapter(
     "boltzmann",
     [
-        kit.Choice("panel", "What is weighed", "landscape", options=list(PANELS), labels=PANELS),
+        kit.Choice("panel", "What is weighed", "landscape", options=list(PANELS), labels=PANELS, help=spelled_out("NVE", "NVT", "μVT")),
         kit.Slider("kT", "Temperature kT", 1.2, low=0.1, high=2.0, step=0.05, when=lambda v: v.get("panel") != "NVE", term="kT"),
         kit.Choice(
             "protocol",
@@ -54,7 +55,7 @@ page = kit.chapter(
         kit.Slider("mu", "Chemical potential μ", -1.0, low=-4.0, high=1.0, step=0.1, when=lambda v: v.get("panel") == "muVT", term=r"\mu"),
         kit.Slider(
             "energy",
-            "Energy above the lowest, per site",
+            "Energy of sites and demon above the lowest, per site",
             0.15,
             low=0.0,
             high=1.0,

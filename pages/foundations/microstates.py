@@ -20,12 +20,19 @@ page = kit.chapter(
         kit.Slider("p", "Chance of heads p", 0.5, low=0.02, high=0.98, step=0.01, term="p"),
         kit.Slider(
             "n_throws",
-            "Throws",
+            "Number of throws",
             10_000,
             options=[1, 10, 100, 1000, 10_000, 100_000, 1_000_000],
             help="All at once: a million takes a tenth of a second.",
         ),
-        kit.Choice("view", "Show", "all", options=list(VIEWS), labels=VIEWS),
+        kit.Choice(
+            "view",
+            "Columns shown",
+            "all",
+            options=list(VIEWS),
+            labels=VIEWS,
+            help="All numbers of heads from 0 to N, or only those within 4.5 standard deviations σₙ of the mean.",
+        ),
         kit.Slider(
             "memory",
             "Stickiness c",

@@ -7,6 +7,7 @@ import streamlit as st
 from core.figures import sampling as figures
 from core.figures import sampling_stage
 from core.foundations import sampling
+from core.glossary import spelled_out
 from pages import kit
 from pages.kit.equation import number
 from pages.kit.player import player
@@ -26,12 +27,20 @@ page = kit.chapter(
             term="h",
             help="One length for all five: each sampler moves by about h in a step.",
         ),
-        kit.Choice("sampler", "Under the meter", "metropolis", options=list(SAMPLERS), labels=SAMPLERS, wide=True),
+        kit.Choice(
+            "sampler",
+            "Sampler on the truth meter",
+            "metropolis",
+            options=list(SAMPLERS),
+            labels=SAMPLERS,
+            wide=True,
+            help="Metropolis: trial moves, accepted or not. Langevin: MALA without the test. " + spelled_out("MALA", "BAOAB", "NVE"),
+        ),
         kit.Slider(
             "friction", "Friction γ of BAOAB / frequency of the well", 1.0, options=[0.03, 0.1, 0.3, 1.0, 3.0, 10.0], term=r"\gamma"
         ),
-        kit.Slider("n_steps", "Steps", 1000, options=[100, 200, 500, 1000, 2000, 4000]),
-        kit.Slider("n_chains", "Chains", 400, options=[100, 200, 400, 1000], more=True),
+        kit.Slider("n_steps", "Steps of each chain", 1000, options=[100, 200, 500, 1000, 2000, 4000]),
+        kit.Slider("n_chains", "Number of chains", 400, options=[100, 200, 400, 1000], more=True),
         kit.Number("seed", "Seed", 1, more=True, help="Everyone with the same seed sees the same chains."),
     ],
 )

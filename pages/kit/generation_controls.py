@@ -11,6 +11,7 @@ import streamlit as st
 
 from core.crystals import generation
 from core.generator.sampling.config import kind_of
+from core.glossary import spelled_out
 from core.metrics.comparison import Comparison, known_like, origin
 from core.structures.builtin import STRUCTURES
 from core.structures.crystal import Crystal, CrystalTrajectory
@@ -41,7 +42,7 @@ def controls() -> list[Control]:
             "mp20",
             options=list(MODELS),
             labels=MODELS,
-            help="MP-20: Materials Project, primitive cells of up to 20 atoms. Perov-5: cubic perovskites, five atoms.",
+            help=spelled_out("MP-20") + " Perov-5: cubic perovskites, five atoms.",
         ),
         Choice(
             "method",
@@ -50,8 +51,9 @@ def controls() -> list[Control]:
             options=list(METHODS),
             labels=METHODS,
             term="motion",
-            help="flow: the flow-matching model, straight paths. The others use the diffusion model. ODE: all chance is in the start. "
-            "SDE: fresh noise at each step. + corrector: a Langevin step before each.",
+            help="flow: the flow-matching model, straight paths. The others use the diffusion model. "
+            + spelled_out("ODE", "SDE")
+            + " + corrector: a Langevin step before each.",
         ),
         Choice(
             "given",
@@ -73,7 +75,7 @@ def controls() -> list[Control]:
             help="All atoms of one cell: Na1 Cl1, Sr1 Ti1 O3, Mg2 Al4 O8.",
         ),
         Slider("n_atoms", "Atoms in the cell", 5, low=2, high=20, step=1, when=_has("given", "nothing"), term="A"),
-        Slider("n_steps", "Steps", 20, options=[5, 10, 20, 50, 100, 200, 500, 1000], term="n"),
+        Slider("n_steps", "Number of steps n", 20, options=[5, 10, 20, 50, 100, 200, 500, 1000], term="n"),
         Choice(
             "begin",
             "Begin with",
@@ -86,7 +88,7 @@ def controls() -> list[Control]:
         ),
         Choice(
             "beside",
-            "Beside it",
+            "Shown beside it",
             "known",
             options=list(BESIDE),
             labels=BESIDE,
@@ -94,7 +96,9 @@ def controls() -> list[Control]:
             help="A crystal of this content that is built in or yours, as it is or dissolving by the same noise; or the relative: a "
             "known crystal with the elements exchanged, the baseline without any network.",
         ),
-        Slider("start", "Blurred to t", 0.5, low=0.05, high=0.95, step=0.05, more=True, when=_has("begin", "prototype"), term="t_0"),
+        Slider(
+            "start", "Blurred to the time t₀", 0.5, low=0.05, high=0.95, step=0.05, more=True, when=_has("begin", "prototype"), term="t_0"
+        ),
         Slider(
             "sharpen",
             "Anti-annealing s",
@@ -109,7 +113,7 @@ def controls() -> list[Control]:
         ),
         Slider(
             "power",
-            "Schedule: power of the times",
+            "Schedule: power p of the times",
             1.0,
             low=0.5,
             high=3.0,

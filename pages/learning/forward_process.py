@@ -6,6 +6,7 @@ import streamlit as st
 
 from core.figures import forward_process as figures
 from core.figures import forward_process_stage
+from core.glossary import spelled_out
 from core.learning import forward_process
 from core.numerics.densities import DATASETS
 from core.numerics.schedules import VARIANTS
@@ -26,14 +27,21 @@ page = kit.chapter(
             options=list(forward_process.CLOCKS),
             wide=True,
             term=(r"\alpha", r"\sigma"),
-            help="“finite time” is the slide's t′ = 1 − exp(−t).",
+            help="“finite time” is the slide's t′ = 1 − exp(−t). " + spelled_out("EDM"),
         ),
-        kit.Choice("variant", "Variant", "VP", options=list(VARIANTS), term="variant"),
-        kit.Slider("n_steps", "Steps", 100, options=[1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000, 2000], term="n"),
-        kit.Slider("t_end", "Stop at t", 1.0, low=0.05, high=1.0, step=0.05, term="t"),
+        kit.Choice(
+            "variant",
+            "Variant",
+            "VP",
+            options=list(VARIANTS),
+            term="variant",
+            help=spelled_out("VP", "sub-VP", "VE"),
+        ),
+        kit.Slider("n_steps", "Number of steps n", 100, options=[1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000, 2000], term="n"),
+        kit.Slider("t_end", "Stop at the time t", 1.0, low=0.05, high=1.0, step=0.05, term="t"),
         kit.Choice(
             "rule",
-            "One step",
+            "Rule of a step",
             "Euler",
             options=list(RULES),
             labels=RULES,

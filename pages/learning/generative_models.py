@@ -6,6 +6,7 @@ import streamlit as st
 
 from core.figures import generative_models as figures
 from core.figures import generative_models_stage
+from core.glossary import spelled_out
 from core.learning import generative_models
 from core.learning.generative_models import FAMILIES
 from core.learning.train_families import seconds_of_training
@@ -29,7 +30,7 @@ page = kit.chapter(
             labels=LABELS,
             wide=True,
             term=("way", "walk"),
-            help="The truth meter, the equation and the read-outs are about this one.",
+            help="The truth meter, the equation and the read-outs are about this one. " + spelled_out("VAE", "GAN"),
         ),
         kit.Slider(
             "n_steps",
@@ -51,7 +52,7 @@ page = kit.chapter(
         ),
         kit.Choice(
             "clock",
-            "Clock",
+            "Pace of the picture",
             "own pace",
             options=list(generative_models.CLOCKS),
             help="Own pace: all arrive together. Race: the clock counts network evaluations.",

@@ -6,6 +6,7 @@ import streamlit as st
 
 from core.figures import guidance as figures
 from core.figures import guidance_stage
+from core.glossary import spelled_out
 from core.learning import guidance
 from core.learning.labelled import LABELLED
 from core.numerics.networks import ModelMissing
@@ -45,16 +46,15 @@ page = kit.chapter(
             term=r"\gamma",
             help="0: the label is ignored. 1: the conditional density. Above: harder than the data say.",
         ),
-        kit.Choice("guide", "The push comes from", "exact", options=list(GUIDES), labels=GUIDES, wide=True, term="field"),
+        kit.Choice("guide", "Guidance by", "exact", options=list(GUIDES), labels=GUIDES, wide=True, term="field"),
         kit.Choice(
             "walk",
             "Walk",
             "ODE",
             options=list(guidance.WALKS),
-            help="ODE: DPM-Solver++. SDE: DDPM. Corrected: DDPM with Langevin steps at each level. Reweighted: DDPM with the missing "
-            "term as a weight.",
+            help=spelled_out("ODE", "SDE") + " Corrected: Langevin steps at each level too. Reweighted: the missing term as a weight.",
         ),
-        kit.Slider("n_steps", "Steps", 60, options=[5, 10, 20, 40, 60, 100, 200]),
+        kit.Slider("n_steps", "Number of steps", 60, options=[5, 10, 20, 40, 60, 100, 200]),
         kit.Slider("n_particles", "Particles", 1500, options=[300, 600, 1500, 3000], more=True),
         kit.Number("seed", "Seed", 1, more=True, help="Everyone with the same seed sees the same noise."),
     ],

@@ -31,7 +31,7 @@ page = kit.chapter(
         kit.Slider("n_steps", "Steps n", 30, options=[1, 2, 3, 5, 8, 12, 20, 30, 50, 100], term="n"),
         kit.Choice("view", "On the stage", "grow", options=list(VIEWS), labels=VIEWS),
         kit.Choice("walk", "What turns noise into latents", "diffusion", options=list(WALKS), labels=WALKS),
-        kit.Choice("judge", "Truth meter for", "latent", options=list(SPACES), labels=SPACES),
+        kit.Choice("judge", "Space on the truth meter", "latent", options=list(SPACES), labels=SPACES),
         kit.Number("seed", "Seed", 1, more=True, help="Everyone with the same seed sees the same pictures."),
     ],
 )

@@ -4,6 +4,7 @@ import streamlit as st
 
 from core.figures import reverse_process as figures
 from core.figures import reverse_process_stage
+from core.glossary import spelled_out
 from core.learning import reverse_process
 from core.numerics.densities import DATASETS
 from core.numerics.networks import ModelMissing
@@ -21,13 +22,20 @@ def uses(*methods):
 
 
 NOISY = [name for name, method in reverse_process.METHODS.items() if method.noisy]
+NAMES = spelled_out("SDE", "ODE", "DDPM", "DDIM", "EDM", "DPM-Solver++")
+FG = ("f", "g", r"f,\,g")
+
 page = kit.chapter(
     "reverse_process",
     [
         kit.Choice("dataset", "Data", "three modes", options=list(DATASETS), wide=True),
-        kit.Choice("method", "Sampler", "reverse SDE", options=list(METHODS), labels=METHODS, wide=True, term=("share", "noise")),
-        kit.Choice("versus", "Beside it, same noise", "ODE Heun", options=["nothing", *METHODS], labels=METHODS, wide=True),
-        kit.Slider("n_steps", "Steps", 50, options=[1, 2, 3, 5, 8, 10, 15, 20, 30, 50, 100, 200, 300, 500, 1000], term="n"),
+        kit.Choice(
+            "method", "Sampler", "reverse SDE", options=list(METHODS), labels=METHODS, wide=True, term=("share", "noise"), help=NAMES
+        ),
+        kit.Choice(
+            "versus", "Second sampler, same noise", "ODE Heun", options=["nothing", *METHODS], labels=METHODS, wide=True, help=NAMES
+        ),
+        kit.Slider("n_steps", "Number of steps n", 50, options=[1, 2, 3, 5, 8, 10, 15, 20, 30, 50, 100, 200, 300, 500, 1000], term="n"),
         kit.Choice(
             "score",
             "Score",
@@ -35,7 +43,7 @@ page = kit.chapter(
             options=list(reverse_process.SCORES),
             help="Exact: computed from the mixture. Learned: a small network trained on samples of it.",
         ),
-        kit.Choice("schedule", "Schedule", "linear", options=list(SCHEDULES), wide=True, term=("f", "g", r"f,\,g")),
+        kit.Choice("schedule", "Schedule", "linear", options=list(SCHEDULES), wide=True, term=FG, help=spelled_out("EDM")),
         kit.Slider(
             "temperature",
             "Temperature τ of the noise",
@@ -47,18 +55,7 @@ page = kit.chapter(
             when=uses(*NOISY),
             help="Variance of the noise that is put back at each step, over what theory asks for. Only 1 is exact.",
         ),
-        kit.Slider(
-            "eta",
-            "Noise η of DDIM",
-            0.5,
-            low=0.0,
-            high=1.0,
-            step=0.05,
-            more=True,
-            term=r"\eta",
-            when=uses("DDIM"),
-            help="DDIM: denoising diffusion implicit models. 0: no noise is put back. 1: as much as in DDPM.",
-        ),
+        kit.Slider("eta", "Noise η of DDIM", 0.5, low=0.0, high=1.0, step=0.05, more=True, term=r"\eta", when=uses("DDIM")),
         kit.Slider(
             "churn",
             "Churn γ of EDM, per step",

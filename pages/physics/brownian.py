@@ -25,7 +25,7 @@ page = kit.chapter(
     "brownian",
     [
         kit.Choice("world", "What moves", "walker", options=list(WORLDS), labels=WORLDS, term="scale"),
-        kit.Choice("dim", "Where", "1", options=["1", "2"], labels={"1": "on a line", "2": "in a plane"}),
+        kit.Choice("dim", "Space", "1", options=["1", "2"], labels={"1": "on a line", "2": "in a plane"}),
         kit.Choice("step", "Law of one step", "gaussian", options=list(STEPS), labels=STEPS),
         kit.Slider("sigma", "Step scale σ", 1.0, low=0.2, high=3.0, step=0.1, when=is_walker, term=r"\sigma"),
         kit.Slider("radius", "Radius r / µm", 0.5, low=0.05, high=5.0, step=0.05, when=is_grain, term="r"),

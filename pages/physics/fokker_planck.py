@@ -42,9 +42,16 @@ page = kit.chapter(
         kit.Slider("barrier", "Barrier of U", 2.0, low=0.5, high=6.0, step=0.5, when=of("double well", "washboard"), term="U"),
         kit.Slider("tilt", "Tilt of U", 0.0, low=-2.0, high=2.0, step=0.25, when=of("double well"), term="U"),
         kit.Slider("swirl", "Whirl Ω", 2.0, low=-6.0, high=6.0, step=0.5, when=of("whirl"), term=r"\Omega"),
-        kit.Choice("dataset", "End: the data", "two moons", options=trained_datasets(), wide=True, when=of("exact score", "learned score")),
+        kit.Choice(
+            "dataset",
+            "Data whose score drives",
+            "two moons",
+            options=trained_datasets(),
+            wide=True,
+            when=of("exact score", "learned score"),
+        ),
         kit.Slider("t_end", "Time t", 6.0, options=[0.5, 1.0, 2.0, 4.0, 6.0, 10.0, 20.0, 40.0], term="t"),
-        kit.Slider("n_steps", "Steps", 200, options=[10, 50, 100, 200], more=True),
+        kit.Slider("n_steps", "Time steps of the solver", 200, options=[10, 50, 100, 200], more=True),
         kit.Slider(
             "n_cells", "Cells along an axis", 64, options=[32, 48, 64, 100], more=True, help="On a line there are eight times as many."
         ),

@@ -5,6 +5,7 @@ import torch
 
 from core.figures import langevin as figures
 from core.figures import langevin_stage
+from core.glossary import spelled_out
 from core.physics import langevin
 from core.physics.langevin import System
 from pages import kit
@@ -30,10 +31,17 @@ page = kit.chapter(
         kit.Slider("kT", "Temperature kT", 1.0, low=0.2, high=3.0, step=0.1, term="kT"),
         kit.Slider("mass", "Mass m", 1.0, options=[0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0], term="m"),
         kit.Slider("dt", "Time step dt", 0.02, options=STEPS, term=r"\mathrm{d}t"),
-        kit.Choice("method", "Integrator", "BAOAB", options=list(langevin.METHODS), wide=True),
+        kit.Choice(
+            "method",
+            "Integrator",
+            "BAOAB",
+            options=list(langevin.METHODS),
+            wide=True,
+            help=spelled_out("BAOAB", "OBABO", "ABOBA") + " Euler–Maruyama does all at once.",
+        ),
         kit.Slider("barrier", "Barrier b", 2.0, low=0.5, high=6.0, step=0.5, more=True, when=of("double well"), term="b"),
         kit.Slider("stiffness", "Stiffness k", 1.0, low=0.2, high=5.0, step=0.1, more=True, when=of("harmonic"), term="k"),
-        kit.Slider("t_end", "Time t", 40.0, options=[5.0, 10.0, 20.0, 40.0, 80.0], more=True),
+        kit.Slider("t_end", "Duration t", 40.0, options=[5.0, 10.0, 20.0, 40.0, 80.0], more=True),
         kit.Slider("n_particles", "Particles", 2000, options=[200, 500, 1000, 2000, 5000], more=True),
         kit.Number("seed", "Seed", 1, more=True, help="Everyone with the same seed sees the same noise."),
     ],

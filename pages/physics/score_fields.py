@@ -46,13 +46,13 @@ page = kit.chapter(
         kit.Choice("start", "Starting points", "spread", options=list(score_fields.STARTS)),
         kit.Slider(
             "step",
-            "Time step, in finest width²",
+            "Time step / finest width²",
             0.2,
             options=[0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 1.8, 2.2],
             more=True,
             help="Euler's method is stable below 2.",
         ),
-        kit.Slider("n_steps", "Steps", 400, options=[50, 100, 200, 400, 800, 1600, 3200], more=True),
+        kit.Slider("n_steps", "Number of steps", 400, options=[50, 100, 200, 400, 800, 1600, 3200], more=True),
         kit.Slider("n_particles", "Walkers", 1000, options=[100, 200, 500, 1000, 2000], more=True),
         kit.Number("seed", "Seed", 1, more=True, help="Everyone with the same seed sees the same walkers."),
         kit.Text(

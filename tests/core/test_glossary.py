@@ -46,6 +46,13 @@ def test_a_symbol_is_not_found_by_what_it_is_not():
     assert glossary.matches(entry, "") and glossary.matches(Symbol(r"\varepsilon", "n", "m", "u", ("a",)), "ε")
 
 
+def test_abbreviations_are_spelled_out():
+    assert glossary.spelled_out("GAN", "VAE") == "GAN: generative adversarial network. VAE: variational autoencoder."
+    assert all(words.strip() and not words.endswith(".") for words in glossary.abbreviations().values())
+    with pytest.raises(KeyError, match="QED"):
+        glossary.spelled_out("QED")
+
+
 def test_faults_are_said():
     whole = ENTRY.format(latex="x", name="n", slugs='["torus"]')
     assert glossary.parse(whole) == (Symbol("x", "n", "m", "u", ("torus",)),)

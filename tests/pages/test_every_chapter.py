@@ -1,5 +1,6 @@
 """What every chapter must do, read from the registry: a new chapter is tested by being registered."""
 
+import re
 from urllib.parse import parse_qsl
 
 import nbformat
@@ -77,6 +78,10 @@ def test_opens(chapter):
     for control in visit.declared:
         for term in control.terms:
             assert explained(chapter, term), f"the control {control.label!r} changes {term!r}, which is nothing of the equation"
+        for option in control.options if isinstance(control, kit.Choice) else ():
+            short = set(re.findall(r"[\wμ+-]+", control.url(option))) & set(glossary.abbreviations())
+            for word in short:
+                assert glossary.spelled_out(word) in (control.help or ""), f"the help of {control.label!r} does not spell out {word}"
     assert len([c for c in visit.declared if not c.more and c.key in visit.values]) <= 7, "at most seven controls beside the stage"
 
 
