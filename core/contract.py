@@ -98,8 +98,9 @@ def _text(words: str, registry: Sequence[Chapter]) -> Iterator[str]:
             yield f"has no section '{heading}': write a line '## {heading}', and under it {holds}."
         elif not sections[heading]:
             yield f"has nothing under '## {heading}': {holds} belong there."
+    known = {chapter.slug for chapter in registry} | {page.slug for page in chapters.SIDE_PAGES}
     for slug, _ in texts.references(words):
-        if all(slug != page.slug for page in (*registry, *chapters.SIDE_PAGES)):
+        if slug not in known:
             yield f"refers to '{slug}', and no chapter in core/chapters.py has that slug."
     if sections.get("Reproduce"):
         yield from (f"has a recipe (under '## Reproduce') {problem}" for problem in _recipe(sections["Reproduce"]))
@@ -152,7 +153,7 @@ def _terms(tree: ast.Module, chapter: Chapter, root: Path) -> Iterator[str]:
                     yield f"line {call.lineno}: a control changes '{term}', which is neither a symbol of the equation nor a place in it."
     for call in _calls(tree, "page", "equation"):
         for node in ast.walk(call.args[0]) if call.args else ():
-            for name in node.keys if isinstance(node, ast.Dict) else [node.key] if isinstance(node, ast.DictComp) else ():
+            for name in filter(None, node.keys) if isinstance(node, ast.Dict) else [node.key] if isinstance(node, ast.DictComp) else ():
                 for latex in _strings(name):
                     if not equations.symbols(latex, known) or equations.unknown(latex, known):
                         yield f"line {name.lineno}: a value is given for '{latex}', which is not made of symbols of the equation."
@@ -264,7 +265,7 @@ def _strings(node: ast.expr) -> list[str]:
         case ast.Constant(value=str(text)):
             return [text]
         case ast.JoinedStr(values=parts):
-            return ["".join(part.value if isinstance(part, ast.Constant) else "0" for part in parts)]
+            return ["".join(str(part.value) if isinstance(part, ast.Constant) else "0" for part in parts)]
         case ast.Tuple(elts=elements):
             return [text for element in elements for text in _strings(element)]
     return []

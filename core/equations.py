@@ -138,7 +138,8 @@ def _spelled(symbol: str) -> tuple[str, ...]:
 @lru_cache(maxsize=1024)
 def _read(latex: str, known: tuple[str, ...]) -> list[tuple[int, int, str | None]]:
     """(start, end, symbol) of each known symbol, the longest first, and of each unknown sign (None), from left to right."""
-    tokens, at, found = _tokens(latex), 0, []
+    tokens, at = _tokens(latex), 0
+    found: list[tuple[int, int, str | None]] = []
     by_length = sorted(known, key=lambda symbol: -len(_spelled(symbol)))
     while at < len(tokens):
         for symbol in by_length:

@@ -51,7 +51,8 @@ def _greek(word: str) -> str:
 
 def parse(text: str) -> tuple[Symbol, ...]:
     """Entries of a glossary. Raises ValueError where one is wrong, or where a chapter would have two meanings of one symbol."""
-    entries, seen = [], {}
+    entries: list[Symbol] = []
+    seen: dict[tuple[str, str], str] = {}
     for number, given in enumerate(tomllib.loads(text).get("symbol", []), start=1):
         expected = {field.name for field in fields(Symbol)}
         if set(given) != expected:
