@@ -110,8 +110,9 @@ def _single_values(block: gemmi.cif.Block) -> dict[str, str]:
     """What stands outside of lists, by tag."""
     texts = {}
     for item in block:
-        if item.pair is not None:
-            texts[_tag(item.pair[0])] = _plain(item.pair[1])
+        if isinstance(item.pair, tuple):
+            tag, value = item.pair
+            texts[_tag(tag)] = _plain(value)
     return texts
 
 
