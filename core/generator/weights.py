@@ -8,15 +8,14 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
 from core.generator.model.diffusion import Diffusion
 from core.generator.model.flow import Flow
 from core.generator.model.network import Denoiser, NetworkConfig
 from core.generator.selection.reranker import Reranker, n_features
-from core.numerics.files import whole
 from core.numerics.manifest import check
+from core.numerics.tensors import save_tensors
 
 RERANKER = "judge."  # prefix of the reranker's weights in the file of its model, as version 0.1 named it
 KINDS = {"Diffusion": Diffusion, "Flow": Flow}
@@ -30,24 +29,14 @@ def save_weights(
     path: Path, sizes: NetworkConfig, process: Diffusion | Flow, state: dict[str, Tensor], about: dict, reranker: Reranker | None = None
 ) -> None:
     """Atomic. `about` is plain JSON: data, time, measured numbers. reranker: goes into the same file."""
-    metadata = {
-        "sizes": json.dumps(asdict(sizes)),
-        "kind": type(process).__name__,
-        "process": json.dumps(asdict(process)),
-        "about": json.dumps(about),
-    }
+    metadata = {"sizes": asdict(sizes), "kind": type(process).__name__, "process": asdict(process), "about": about}
     extra = {} if reranker is None else {RERANKER + name: value for name, value in reranker.state_dict().items()}
-    _write(path, state | extra, metadata)
+    save_tensors(path, state | extra, metadata)
 
 
 def save_module(path: Path, module: torch.nn.Module, about: dict) -> None:
     """A small network with fixed sizes; atomic."""
-    _write(path, module.state_dict(), {"about": json.dumps(about)})
-
-
-def _write(path: Path, state: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    with whole(path) as part:
-        part.write_bytes(save({name: value.contiguous() for name, value in state.items()}, metadata=metadata))
+    save_tensors(path, module.state_dict(), {"about": about})
 
 
 def load_module(path: Path, module: torch.nn.Module) -> dict:

@@ -24,13 +24,14 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from core.metrics.validity import formula_valid
 from core.numerics.categorical import DiscreteDiffusion, cosine_betas, draw, mutual_information_betas
 from core.numerics.manifest import check
 from core.numerics.networks import MODELS, unusable
+from core.numerics.tensors import save_tensors
 
 ELEMENTS = tuple(
     "He Kr Xe Cs Rb K Na Li Ba Sr Ca Yb Eu Sc Lu Tm Er Ho Dy Y Tb Gd Sm Pm Nd Pr Ce La Pu Np U Pa Th Ac Zr Hf Ti Ta Nb V W Mo "
@@ -286,8 +287,8 @@ def balance(formulas: Sequence[Sequence[tuple[str, int]]]) -> float:
 
 def save_model(model: FormulaModel, path: Path) -> None:
     """Weights, shape and `about` in one safetensors file, weights in half precision."""
-    tensors = {name: tensor.detach().half().contiguous() for name, tensor in model.network.state_dict().items()}
-    save_file(tensors, str(path), {"config": json.dumps(model.network.config), "about": json.dumps(model.about)})
+    halves = {name: tensor.half() for name, tensor in model.network.state_dict().items()}
+    save_tensors(path, halves, {"config": model.network.config, "about": model.about})
 
 
 @lru_cache(maxsize=2)

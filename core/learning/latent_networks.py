@@ -19,7 +19,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from core.learning.lattice_images import KINDS, SIDE
@@ -28,6 +28,7 @@ from core.numerics.networks import MODELS as FOLDER
 from core.numerics.networks import RATIO_RANGE, ResidualNetwork, score_of_noise, unusable
 from core.numerics.schedules import Schedule
 from core.numerics.sde import Score
+from core.numerics.tensors import save_tensors
 
 PIXELS, LATENT = SIDE * SIDE, 8
 SPACES = ("latent", "pixel")
@@ -155,10 +156,8 @@ def weights_path(folder: Path = FOLDER) -> Path:
 
 def save_networks(trained: dict[str, nn.Module], path: Path, seconds: dict[str, float]) -> None:
     """All networks in one file, in half precision."""
-    tensors = {
-        f"{name}/{key}": value.detach().half().contiguous() for name, net in trained.items() for key, value in net.state_dict().items()
-    }
-    save_file(tensors, str(path), {"seconds": json.dumps(seconds)})
+    halves = {f"{name}/{key}": value.half() for name, net in trained.items() for key, value in net.state_dict().items()}
+    save_tensors(path, halves, {"seconds": seconds})
 
 
 def load_networks(folder: Path = FOLDER) -> dict[str, nn.Module]:

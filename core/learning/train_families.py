@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from core.learning.families import MODELS, Model
@@ -22,6 +22,7 @@ from core.numerics.manifest import check
 from core.numerics.networks import MODELS as FOLDER
 from core.numerics.networks import slug, unusable
 from core.numerics.randomness import seeded
+from core.numerics.tensors import save_tensors
 from core.numerics.training import Trainer, TrainingPlan
 
 BATCH = 512
@@ -128,11 +129,10 @@ def train(dataset: str, out: Path, *, families: Sequence[str] = (), steps: int |
         run, start = trainer(name, dataset, steps=steps, seed=seed), time.process_time()
         run.run_aloud(name)
         tensors, seconds = _kept(out)
-        tensors |= {f"{name}/{key}": value.detach() for key, value in run.averaged.state_dict().items()}
+        tensors |= {f"{name}/{key}": value for key, value in run.averaged.state_dict().items()}
         seconds[name] = round(time.process_time() - start, 1)
         seconds = {key: seconds[key] for key in MODELS if key in seconds}
-        halves = {key: value.half().contiguous() for key, value in tensors.items()}
-        save_file(halves, str(out), {"seconds": json.dumps(seconds), "seed": str(seed)})
+        save_tensors(out, {key: value.half() for key, value in tensors.items()}, {"seconds": seconds, "seed": str(seed)})
         weights = {key: sum(v.numel() for k, v in tensors.items() if k.startswith(f"{key}/")) for key in seconds}
         out.with_suffix(".md").write_text(model_card(dataset, seconds, weights, seed))
     return seconds

@@ -209,7 +209,7 @@ def train(
         "sizes": [sum(len(f) == n for f in learnt) for n in range(SLOTS + 1)],
         "frequency": {"elements": [elements[s] for s in ELEMENTS], "counts": [counts[n] for n in COUNTS]},
     }
-    model = FormulaModel(run.averaged.eval().requires_grad_(False), about)
+    model = FormulaModel(run.averaged, about)
     about["recovery"] = recovery(model, Formulas.of(aside))
     about["samples"] = evaluate(model, learnt, aside)
     save_model(model, out)

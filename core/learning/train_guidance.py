@@ -52,7 +52,7 @@ def classifier_trainer(data: Labelled, plan: TrainingPlan) -> Trainer[NoisedClas
 
 def _trained(run: Trainer[Network]) -> Network:
     run.finish()
-    return run.averaged.eval().requires_grad_(False)
+    return run.averaged
 
 
 @torch.no_grad()

@@ -78,7 +78,7 @@ def train(out: Path, *, steps: int | None = None, seed: int = 0) -> dict[str, fl
     for name in made:
         run, start = trainer(name, made, steps=budgets[name], seed=seed), time.process_time()
         run.run_aloud(name)
-        made[name] = run.averaged.eval()
+        made[name] = run.averaged
         if name == "autoencoder":
             autoencoder(made).to_unit(lattice_images.sample(4096, torch.Generator().manual_seed(seed + 1))[0])
         seconds[name] = round(time.process_time() - start, 1)

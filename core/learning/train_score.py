@@ -103,7 +103,7 @@ def train(
         run.resume(checkpoint)
         print(f"resuming at step {run.step} from {checkpoint}")
     run.run_with_bar(checkpoint, every=every)
-    network = run.averaged.eval()
+    network = run.averaged
     save_network(network, out, {"dataset": dataset, "steps": str(plan.n_steps), "seed": str(plan.seed)})
     out.with_suffix(".md").write_text(model_card(dataset, network, plan, batch, run.seconds))
     checkpoint.unlink(missing_ok=True)

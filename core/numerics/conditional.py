@@ -14,13 +14,14 @@ from typing import TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from core.numerics.manifest import check
 from core.numerics.networks import MODELS, RATIO_RANGE, ResidualNetwork, ScoreNetwork, noise_loss, unusable
 from core.numerics.schedules import Schedule
 from core.numerics.sde import Score
+from core.numerics.tensors import save_tensors
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -93,8 +94,7 @@ def classifier_loss(network: NoisedClassifier, x0: Tensor, label: Tensor, genera
 
 def save(network: nn.Module, path: Path, metadata: dict[str, str]) -> None:
     """Weights and shape to one safetensors file."""
-    tensors = {name: t.detach().contiguous() for name, t in network.state_dict().items()}
-    save_file(tensors, str(path), {"config": json.dumps(network.config), **metadata})
+    save_tensors(path, network.state_dict(), {"config": network.config, **metadata})
 
 
 def load(kind: type[Network], name: str, folder: Path = MODELS) -> Network:

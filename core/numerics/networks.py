@@ -20,12 +20,13 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from core.numerics import manifest
 from core.numerics.schedules import Schedule
 from core.numerics.sde import Score
+from core.numerics.tensors import save_tensors
 
 MODELS = manifest.SHIPPED
 RATIO_RANGE = (0.003, 200.0)  # noise ratios sigma/alpha seen in training; others are held at the nearest end
@@ -137,8 +138,7 @@ def weights_path(dataset: str, folder: Path = MODELS) -> Path:
 
 def save_network(network: ScoreNetwork, path: Path, metadata: dict[str, str] | None = None) -> None:
     """Weights and shape to one safetensors file."""
-    tensors = {name: t.detach().contiguous() for name, t in network.state_dict().items()}
-    save_file(tensors, str(path), {"config": json.dumps(network.config), **(metadata or {})})
+    save_tensors(path, network.state_dict(), {"config": network.config, **(metadata or {})})
 
 
 def unusable(path: Path, error: Exception, remake: str) -> ModelMissing:

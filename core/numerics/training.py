@@ -21,11 +21,10 @@ from typing import Generic, TypeVar
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from core.numerics.files import whole
 from core.numerics.randomness import seeded
+from core.numerics.tensors import save_tensors
 
 Loss = Callable[..., Tensor]  # (network, generator) -> scalar, or with batches (network, generator, batch) -> scalar
 Batches = Callable[[int], Sequence]  # number of an epoch -> its batches, equally many in every epoch
@@ -231,9 +230,7 @@ class Trainer(Generic[Network]):
     def save(self, path: Path) -> None:
         """The run so far as safetensors; no half file remains."""
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-        about = {"seconds": self.seconds, "plan": asdict(self.plan), "settings": dict(self.settings)}
-        with whole(path) as part:
-            save_file(self.tensors(), str(part), {name: json.dumps(value) for name, value in about.items()})
+        save_tensors(path, self.tensors(), {"seconds": self.seconds, "plan": asdict(self.plan), "settings": dict(self.settings)})
 
     def resume(self, path: Path) -> None:
         """Continue from `save`. Raises CheckpointError when it cannot be read or belongs to another plan (its budget may differ),

@@ -168,7 +168,7 @@ def fit(
     decay: float = 0.05,
     seed: int = 0,
 ) -> Selector:
-    """x (Q, C, inputs), rms (Q, C) against the truth (inf = no match), present (Q, C) -> Arbiter, ready for use."""
+    """x (Q, C, inputs), rms (Q, C) against the truth (inf = no match), present (Q, C) -> Selector, ready for use."""
     right = torch.stack([rms.isfinite(), rms < TIGHT], -1).float() * present.unsqueeze(-1)
     with seeded(seed):
         selector = Selector()
