@@ -21,7 +21,7 @@ CASES = [  # arguments, what the words must name
     (["read", "absent.cif"], "there is no file absent.cif"),
     (["read", "."], "is a folder"),
     (["read", POOL], "not a text file"),
-    (["read", WORDS], "no atoms"),
+    (["read", WORDS], "not a readable CIF file: line 1"),
     (["read", WORDS, "--tolerance", "1"], "--tolerance"),
     (GENERATE, "--compositions --de-novo is required"),
     ([*GROWN[:-1], "absent.txt"], "there is no file absent.txt"),
