@@ -49,14 +49,17 @@ HEAVIER = frozenset("Rf Db Sg Bh Hs Mt Ds Rg Cn Nh Fl Mc Lv Ts Og".split())
 
 @cache
 def element_features() -> np.ndarray:
-    """(N_SPECIES, 13) float32: the columns of FEATURES, row = atomic number, standardised over the elements.
+    """(N_SPECIES, 13) float32, read-only: the columns of FEATURES, row = atomic number, standardised over the elements.
 
     Row 0 (the masked species) and quantities nobody has measured are zero, the mean. Source: pymatgen's Element.
     """
-    if not ASSET.exists():
-        return build()
-    with np.load(ASSET, allow_pickle=False) as stored:
-        return stored["features"]
+    if ASSET.exists():
+        with np.load(ASSET, allow_pickle=False) as stored:
+            table = stored["features"]
+    else:
+        table = build()
+    table.flags.writeable = False  # one table for the whole process
+    return table
 
 
 def build() -> np.ndarray:

@@ -91,7 +91,7 @@ class Ranker(nn.Module):
 
     def __init__(self, width: int = 12, hidden: int = 48, dropout: float = 0.2):
         super().__init__()
-        self.register_buffer("properties", torch.from_numpy(element_features()))
+        self.register_buffer("properties", torch.tensor(element_features()))
         self.linear = nn.Linear(len(FEATURES), width, bias=False)
         self.own = nn.Embedding(N_SPECIES, width)
         nn.init.normal_(self.linear.weight, std=0.6)

@@ -163,7 +163,7 @@ class Denoiser(nn.Module):
         super().__init__()
         self.config = config
         d, p = config.width, config.pair_width
-        self.register_buffer("properties", torch.from_numpy(element_features()))
+        self.register_buffer("properties", torch.tensor(element_features()))
         self.register_buffer("volumes", torch.full((N_SPECIES,), 15.0))
         self.register_buffer("lattice_mean", torch.zeros(6))
         self.register_buffer("lattice_std", torch.ones(6))

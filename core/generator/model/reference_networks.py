@@ -34,7 +34,7 @@ class MLP(nn.Module):
 
     def __init__(self, n_atoms: int, width: int = 64):
         super().__init__()
-        self.register_buffer("properties", torch.from_numpy(element_features()))
+        self.register_buffer("properties", torch.tensor(element_features()))
         self.net = nn.Sequential(
             nn.Linear(n_atoms * (3 + self.properties.shape[1]) + 9, width),
             nn.SiLU(),
@@ -58,7 +58,7 @@ class EGNN(nn.Module):
 
     def __init__(self, width: int = 32, depth: int = 3, flaw: str = "none"):
         super().__init__()
-        self.register_buffer("properties", torch.from_numpy(element_features()))
+        self.register_buffer("properties", torch.tensor(element_features()))
         self.absolute = flaw == "absolute positions"
         self.embed = nn.Linear(self.properties.shape[1] + 3 * self.absolute, width)
         self.edge = nn.ModuleList(_mlp(2 * width + 1, width, width) for _ in range(depth))
@@ -90,7 +90,7 @@ class CSPNet(nn.Module):
 
     def __init__(self, width: int = 32, depth: int = 3, frequencies: int = 4, flaw: str = "none"):
         super().__init__()
-        self.register_buffer("properties", torch.from_numpy(element_features()))
+        self.register_buffer("properties", torch.tensor(element_features()))
         self.register_buffer("k", 2 * math.pi * torch.arange(1, frequencies + 1))
         self.flaw = flaw
         size = 3 if flaw == "raw differences" else 6 * frequencies

@@ -1,8 +1,11 @@
 import pytest
 import torch
 
+from core.generator.baselines.ranker import Ranker
 from core.generator.model.network import Denoiser, NetworkConfig, in_bfloat16
+from core.generator.model.reference_networks import build
 from core.generator.registry import load_model
+from core.structures.elements import element_features
 from core.structures.lattice import lattice_to_vector
 
 SMALL = NetworkConfig(width=32, pair_width=16, depth=2, heads=4, max_atoms=8)
@@ -32,6 +35,16 @@ def batch():
 
 def close(a, b):
     return all(torch.allclose(x, y, atol=1e-5) for x, y in zip(a, b, strict=True))
+
+
+def test_weights_that_are_loaded_leave_the_table_of_elements_alone():
+    before = element_features().copy()
+    for fresh in (Denoiser(SMALL), Ranker(), *build(5).values()):
+        state = fresh.state_dict()
+        fresh.load_state_dict({name: torch.zeros_like(value) for name, value in state.items()})
+    assert (element_features() == before).all() and before.any()
+    with pytest.raises(ValueError, match="read-only"):
+        element_features()[1, 0] = 0
 
 
 def test_origin_and_lattice_vectors_do_not_matter(network, batch):
