@@ -18,14 +18,15 @@ def entry(page):
 
 def show() -> None:
     """One run of one reader's page."""
+    # the icon before the pages are named: theirs, which come from the net, would stand in for it
+    st.set_page_config(page_icon=Path(__file__).parent / "assets" / "icon.png", layout="wide")
     home, *beside = map(entry, SIDE_PAGES)
     sections = {"": [home, *beside]}
     for part, heading in PARTS.items():
         if pages := [entry(chapter) for chapter in CHAPTERS if chapter.part == part]:
             sections[heading] = pages
     page = st.navigation(sections, expanded=True)
-    name = "From Noise to Crystals" if page is home else page.title
-    st.set_page_config(page_title=name, page_icon=Path(__file__).parent / "assets" / "icon.png", layout="wide")
+    st.set_page_config(page_title="From Noise to Crystals" if page is home else page.title)
     words = st.empty()
     if page not in sections[""]:
         if not libraries.loaded():

@@ -1,10 +1,12 @@
 """Home: the chain from a random walk to a crystal on one screen, moving; and where to start."""
 
+from functools import cache
+
 import streamlit as st
 
 from core import home
 from core.chapters import CHAPTERS, PARTS
-from pages.kit import link
+from pages.kit import link, search
 from pages.kit.colophon import colophon
 from pages.kit.crystal_player import crystal_player
 from pages.kit.player import player
@@ -43,9 +45,20 @@ def crystal_payload(seed: int) -> bytes:
     return home.crystal_payload(seed=seed)
 
 
+@cache
+def _way_on():
+    return search.component("n2c_home", "home.js", html="<div class='search'></div><div class='progress'></div>", styles=("home.css",))
+
+
+def way_on() -> None:
+    """Search, and what the reader's browser has kept: where one stopped, and the score."""
+    _way_on()(key="n2c_home", data=search.index())
+
+
 with st.container(key="head"):
     st.title("From Noise to Crystals", anchor=False)
     st.markdown("#### One chain of ideas, from a random walk to a crystal that never existed. Every picture is computed while you watch.")
+way_on()
 
 walk, crystal = st.columns([1.9, 1], gap="small")
 with walk:
@@ -60,7 +73,7 @@ for column, (title, (icon, words, chapter, query)) in zip(st.columns(3), WAYS_IN
     with column, st.container(border=True, height="stretch"):
         st.markdown(f"**:material/{icon}: {title}**")
         st.markdown(words)
-        st.page_link(chapter.page, label=f"Start with chapter {chapter.label}", icon=":material/arrow_forward:", query_params=query)
+        st.page_link(chapter.page, label=f"Start with {chapter.label}", icon=":material/arrow_forward:", query_params=query)
 
 st.markdown("##### The chapters")
 for chapter in CHAPTERS:

@@ -14,7 +14,7 @@ class Player {
       step: (by) => this.step(by),
       loop: () => this.choose({ loop: !this.options.loop }),
       scrub: (frame) => { this.frame = frame; this.held = 0; this.wake(); },
-      grab: () => { this.grabbed = true; },
+      grab: () => { this.grabbed = true; this.resting = false; },
       release: () => { this.grabbed = false; this.report(); this.wake(); },
       speed: (speed) => this.setSpeed(speed),
       menu: (open) => this.openMenu(open),
@@ -38,11 +38,24 @@ class Player {
     this.sight = new IntersectionObserver(([entry]) => { this.inSight = entry.isIntersecting; this.wake(); });
     this.sight.observe(root);
     this.inSight = true;
-    this.lecture = new MutationObserver(() => { this.style(); this.measure(true); });
-    this.lecture.observe(document.documentElement, { attributes: true, attributeFilter: ["data-lecture"] });
+    this.lecture = new MutationObserver((changes) => {
+      this.rise();
+      if (changes.some(({ attributeName }) => attributeName === "data-lecture")) { this.style(); this.measure(true); }
+    });
+    this.lecture.observe(document.documentElement, { attributes: true, attributeFilter: ["data-lecture", "data-play"] });
   }
 
-  /** Set the clock to a movie: the first begins by itself unless `still`; a later one keeps clock, speed and play. */
+  /** Is the page still asking its reader something before anything moves? It then names itself in `rest`, and later in data-play. */
+  asks() { return Boolean(this.mount.rest) && document.documentElement.dataset.play !== this.mount.rest; }
+
+  /** The question of the page has been answered: begin, unless the reader has taken the clock in hand. */
+  rise() {
+    if (!this.resting || this.asks()) return;
+    this.resting = false;
+    this.setPlaying(true);
+  }
+
+  /** Set the clock to a movie: the first begins by itself unless `still` or asked to rest; a later one keeps clock, speed and play. */
   begin(movie, still) {
     const { dom, movie: before } = this;
     const last = movie.frames - 1;
@@ -51,7 +64,8 @@ class Player {
     if (before) this.frame = before.frames > 1 ? (this.frame / (before.frames - 1)) * last : last;
     else {
       this.frame = still ? last : 0;
-      this.playing = movie.autoplay && !still;
+      this.playing = movie.autoplay && !still && !this.asks();
+      this.resting = movie.autoplay && !still && !this.playing;
     }
     if (last === 0) this.playing = false;
     if (!this.playing) this.frame = Math.round(this.frame);
@@ -168,6 +182,7 @@ class Player {
 
   setPlaying(playing, byReader = false) {
     if (!this.movie || this.movie.frames < 2 || this.failed) return;
+    if (byReader) this.resting = false;
     if (playing && this.frame >= this.movie.frames - 1) { this.frame = 0; this.held = 0; }
     this.playing = playing;
     if (!playing) this.frame = Math.round(this.frame);
@@ -182,6 +197,7 @@ class Player {
   }
 
   goTo(frame) {
+    this.resting = false;
     this.frame = Math.min(this.movie.frames - 1, Math.max(0, frame));
     this.held = 0;
     this.wake();

@@ -16,9 +16,10 @@ from core import equations, export
 from core.chapters import HOME, PARTS, Chapter, find, neighbours
 from pages.kit import controls as kit_controls
 from pages.kit import link as kit_link
-from pages.kit import shell, text, waiting
+from pages.kit import progress, shell, text, waiting
 from pages.kit.colophon import colophon
 from pages.kit.equation import equation
+from pages.kit.predict import place_above_the_stage
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ class Page:
     def footer(self, function: Callable, values: Mapping[str, Any]) -> None:
         """In the lecture, code, downloads, link, previous and next, version. `function` is the core function behind the stage."""
         waiting.over()
+        progress.nothing_asked()
         self.prose("In the lecture", expanded=False)
         link = self.link(values)
         with st.container(key="prose_take_away"), st.expander("Take it with you: code, notebook, link"):
@@ -132,5 +134,7 @@ def chapter(slug: str, declared: Sequence[kit_controls.Control]) -> Page:
         st.markdown(f"#### {entry.question}")
     page = Page(entry, text.sections(entry), declared, notice=st.empty())
     page.prose("Lead")
+    progress.begin(slug)
+    place_above_the_stage()
     waiting.begin()
     return page

@@ -16,7 +16,7 @@ from typing import Any
 import streamlit as st
 
 from core.figures.payload import payload_id
-from pages.kit import waiting
+from pages.kit import progress, waiting
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 SHARED = ("theme.js", "bytes.js", "controls.js", "keys.js", "clock.js")  # of every player; first in its script
@@ -44,8 +44,12 @@ def assemble(parts: Sequence[str], styles: Sequence[str], **values: Any) -> tupl
 
 
 def envelope(payload: bytes, height: int, report: bool) -> bytes:
-    """What a player's script is given: how it is mounted, then the payload."""
-    mount = json.dumps({"height": int(height), "report": bool(report)}).encode()
+    """What a player's script is given: how it is mounted, then the payload.
+
+    In a chapter the mount names the chapter as `rest`: the player stays at rest until the browser knows that the chapter's question
+    was answered or skipped. The bytes are the same before and after.
+    """
+    mount = json.dumps({"height": int(height), "report": bool(report), "rest": progress.asking()}).encode()
     return struct.pack("<I", len(mount)) + mount + payload
 
 

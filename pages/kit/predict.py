@@ -1,4 +1,4 @@
-"""Predict, then check: the answer is computed from what is on the stage, after the reader has committed."""
+"""Predict, then see: the stage waits for an answer, which is then graded by what is computed from the settings in force."""
 
 from __future__ import annotations
 
@@ -6,20 +6,72 @@ from collections.abc import Callable, Sequence
 
 import streamlit as st
 
+from pages.kit import progress, shell
+
+BEFORE = (  # one of them is shown to a reader whose browser remembers it
+    "<span class='before right'>You answered this before, and were right.</span>"
+    "<span class='before wrong'>You answered this before, and were surprised.</span>"
+)
+
+
+def place_above_the_stage() -> None:
+    """Where the first question of the chapter will stand, whenever it is put."""
+    st.session_state["_question"] = st.container(key="n2c_predict")
+    with st.session_state["_question"]:
+        st.html("<span></span>")  # an empty container would keep no place
+
 
 def predict(slug: str, question: str, options: Sequence[str], grade: Callable[[], tuple[int, str]]) -> None:
     """Ask `question`; once an option is picked, call `grade` for (index of the right option, what was measured).
 
-    `grade` runs only after the reader has answered, so its cost is never part of a page's first picture.
+    The first question of a page stands above the stage, which is at rest until it is answered or skipped; further ones stand where they
+    are put. `grade` runs only after the reader has answered, so its cost is never part of a page's first picture.
     """
-    with st.container(border=True, key=f"predict_{slug}"):
-        st.markdown(f"**Predict.** {question}")
-        answer = st.radio(question, options, index=None, key=f"_answer_{slug}", label_visibility="collapsed")
+    n = progress.number()
+    first = n == 1
+    key = f"_answer_{slug}" if first else f"_answer_{slug}_{n}"
+    if (before := progress.answer(slug, n)) in options and key not in st.session_state:
+        st.session_state[key] = before
+    folded = first and shell.lecture() and progress.put_off(slug, lecture=True)
+    with (
+        st.session_state["_question"] if first else st.container(),
+        st.container(border=True, key=f"predict_{'folded_' * folded}{slug}_{n}", gap="small"),
+    ):
+        st.markdown(f"**Predict first.** {question}" if first else f"**Predict.** {question}")
+        with st.container(horizontal=True, vertical_alignment="center", key=f"options_{n}"):
+            answer = st.radio(
+                question,
+                options,
+                index=None,
+                key=key,
+                horizontal=True,
+                label_visibility="collapsed",
+                width="content",
+                on_change=progress.take_answer,
+                args=(slug, n, key),
+            )
+            if first and answer is None:
+                _offer_to_skip(slug)
         if answer is None:
-            st.caption("Commit to an answer; it is then graded against numbers computed from the settings on this page.")
             return
         right, evidence = grade()
         if options.index(answer) == right:
             st.success(f"Right. {evidence}", icon=":material/check:")
         else:
-            st.error(f"Not this time: **{options[right]}** {evidence}", icon=":material/close:")
+            st.error(f"Not this time: **{options[right].rstrip('.')}.** {evidence}", icon=":material/close:")
+        progress.record(slug, n, options.index(answer) == right)
+
+
+def _offer_to_skip(slug: str) -> None:
+    if not progress.put_off(slug, lecture=shell.lecture()):
+        st.button(
+            "Skip and play",
+            key="skip",
+            icon=":material/play_arrow:",
+            type="tertiary",
+            help="The stage begins to move when you have committed yourself. Your answer is graded by numbers computed from the settings "
+            "on this page.",
+            on_click=progress.skip,
+            args=(slug,),
+        )
+    st.html(BEFORE, width="content")

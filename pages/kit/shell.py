@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import streamlit as st
 import torch
 
+from core.chapters import CHAPTERS
 from core.figures.theme import DARK, LIGHT, Palette
+from pages.kit import progress, search
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 
@@ -19,6 +22,7 @@ KEYS = """
 | `Home` `End` | first frame, last frame |
 | `,` `.` | slower, faster |
 | `1` … `9` | scene of this chapter |
+| `/` | search |
 | `n` `p` | next, previous chapter |
 | `l` | lecture mode on or off |
 | `q` | link and QR code of what is shown |
@@ -56,9 +60,9 @@ def style(name: str) -> None:
     st.html(_style(name, (ASSETS / "kit" / name).stat().st_mtime))
 
 
-@st.cache_resource
-def _key_listener(source: str):
-    return st.components.v2.component("n2c_keys", js=source, html="<span></span>")
+@cache
+def _listener():
+    return search.component("n2c_keys", "history.js", "keys.js", html="<div class='search'></div><div class='contents'></div>")
 
 
 def _role_colours() -> None:
@@ -84,6 +88,7 @@ def frame(path: str) -> None:
     style("kit.css")
     _role_colours()
     with st.sidebar, st.container(key="shell"):
+        _listener()(key="n2c_keys", data=search.index())
         st.segmented_control(
             "Show for",
             ["study", "lecture"],
@@ -99,4 +104,5 @@ def frame(path: str) -> None:
             st.button("Link, QR", key="show_link", icon=":material/qr_code_2:", on_click=ask_for_link)
     if lecture():
         style("lecture.css")
-    _key_listener((ASSETS / "kit" / "keys.js").read_text(encoding="utf-8"))(key="n2c_keys")
+    progress.end()
+    progress.tell(**progress.visit(path if any(path == chapter.slug for chapter in CHAPTERS) else "", lecture=lecture()))

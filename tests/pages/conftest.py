@@ -63,6 +63,8 @@ class Visit:
         for kind in ("bidi_component", "plotly_chart"):
             for element in self.app.get(kind):
                 proto = element.proto
+                if kind == "bidi_component" and proto.component_name.startswith("n2c_"):
+                    continue  # the kit's own, which carry the link
                 made.update(proto.SerializeToString(deterministic=True))
         for element in self.app.get("html"):
             if "truth-value" in element.proto.body:
