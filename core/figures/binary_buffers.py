@@ -1,4 +1,4 @@
-"""Arrays in a row of bytes: blocks aligned to 8, deflated or packed when that pays."""
+"""Arrays in a row of bytes: blocks aligned to 8; what moves as differences, deflated, where that pays."""
 
 from __future__ import annotations
 
@@ -17,38 +17,74 @@ class BinaryBuffers:
         self._parts: list[bytes] = []
         self._size = 0
 
-    def add(self, array: np.ndarray, *, deflate: bool = False, pack: str = "", shape: Sequence[int] | None = None) -> dict:
-        raw = np.ascontiguousarray(array).tobytes()
-        raw = zlib.compress(raw, 1) if deflate else raw
-        spec = {"at": self._size, "bytes": len(raw), "type": pack or array.dtype.str[1:], "shape": list(shape or array.shape)}
-        if deflate:
-            spec["deflate"] = 1
+    def add(self, array: np.ndarray) -> dict:
+        return self._put(np.ascontiguousarray(array).tobytes(), array.dtype.str[1:], array.shape)
+
+    def add_frames(self, codes: np.ndarray, *, pairs: bool = False) -> dict:
+        """Codes of one or two bytes, first axis frames: differences of frames, or of those, deflated; as they are if that is shorter.
+
+        A path that jumps at random is shortest by its steps, a smooth one by the changes of its steps. Two bytes go apart, all low ones
+        first. pairs: codes (..., 2) below 4096, which are not deflated take three bytes a pair.
+        """
+        plain = np.ascontiguousarray(codes)
+        step, tries = plain.view(f"<u{plain.itemsize}"), []
+        for _ in range(2):
+            step = np.diff(step, axis=0, prepend=np.zeros_like(step[:1]))  # around the end: 0 - 1 = 65535
+            tries.append(_deflated(_halves(step) if plain.itemsize == 2 else step.tobytes()))
+        order = 1 + (len(tries[1]) < len(tries[0]))
+        short = tries[order - 1]
+        if len(short) >= plain.nbytes * (0.75 if pairs else 1):
+            return self._put(_three_bytes(plain).tobytes(), "xy12", plain.shape) if pairs else self.add(plain)
+        return self._put(short, plain.dtype.str[1:], plain.shape) | {"order": order}
+
+    def _put(self, raw: bytes, kind: str, shape: Sequence[int]) -> dict:
+        spec = {"at": self._size, "bytes": len(raw), "type": kind, "shape": list(shape)}
         padding = -len(raw) & 7
         self._parts += [raw, b"\0" * padding]
         self._size += len(raw) + padding
         return spec
 
-    def add_pairs(self, codes: np.ndarray) -> dict:
-        """(..., 2) codes below 4096 -> three bytes each: x's low eight, x's high four | y's low four, y's high eight."""
-        x, y = codes[..., 0], codes[..., 1]
-        packed = np.empty((*x.shape, 3), dtype="u1")
-        packed[..., 0] = x & 255
-        packed[..., 1] = (x >> 8) | ((y & 15) << 4)
-        packed[..., 2] = y >> 4
-        return self.add(packed, pack="xy12", shape=codes.shape)
-
     def bytes(self) -> bytes:
         return b"".join(self._parts)
 
 
+def _deflated(raw: bytes) -> bytes:
+    """By runs and frequencies only: of noise that is as short as a search for repetitions makes it, in a third of the time."""
+    packer = zlib.compressobj(1, zlib.DEFLATED, zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, zlib.Z_RLE)
+    return packer.compress(raw) + packer.flush()
+
+
+def _halves(steps: np.ndarray) -> bytes:
+    """uint16 read as signed -> 0, -1, 1, -2 … as 0, 1, 2, 3 …, so that short steps have a high byte of zero; low bytes, then high ones."""
+    signed = steps.view("<i2")
+    codes = ((signed << 1) ^ (signed >> 15)).view("<u2")
+    return (codes & 255).astype("u1").tobytes() + (codes >> 8).astype("u1").tobytes()
+
+
+def _three_bytes(codes: np.ndarray) -> np.ndarray:
+    """(..., 2) codes below 4096 -> (..., 3): x's low eight bits, x's high four | y's low four, y's high eight."""
+    x, y = codes[..., 0], codes[..., 1]
+    return np.stack([x & 255, (x >> 8) | ((y & 15) << 4), y >> 4], axis=-1).astype("u1")
+
+
 def read_block(body: memoryview, spec: dict) -> np.ndarray:
-    """The array that `Blocks.add` or `add_pairs` described with `spec`."""
-    packed = body[spec["at"] : spec["at"] + spec["bytes"]]
-    raw = zlib.decompress(packed) if spec.get("deflate") else packed
+    """The array that `add` or `add_frames` described with `spec`."""
+    raw = body[spec["at"] : spec["at"] + spec["bytes"]]
     if spec["type"] == "xy12":
         three = np.frombuffer(raw, "u1").reshape(-1, 3).astype("u2")
         codes = np.stack([three[:, 0] | ((three[:, 1] & 15) << 8), (three[:, 1] >> 4) | (three[:, 2] << 4)], axis=-1)
         return codes.reshape(spec["shape"])
+    if order := spec.get("order", 0):
+        size = int(spec["type"][1:])
+        steps = np.frombuffer(zlib.decompress(raw), "u1")
+        if size == 2:
+            low, high = steps.reshape(2, -1).astype("<u2")
+            codes = low | (high << 8)
+            steps = (codes >> 1) ^ -(codes & 1).astype("<u2")
+        steps = steps.reshape(spec["shape"])
+        for _ in range(order):
+            steps = np.cumsum(steps, axis=0, dtype=f"<u{size}")
+        return steps.view("<" + spec["type"])
     return np.frombuffer(raw, "<" + spec["type"]).reshape(spec["shape"])
 
 

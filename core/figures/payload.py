@@ -4,13 +4,16 @@ Layout, little-endian: ``N2CP`` | u16 version | u16 zero | u32 header length | J
 
 | block | stored as | note |
 |---|---|---|
-| positions, 2-D | 12 + 12 bits = 3 bytes per particle and frame | 3,600 levels across the view, exact bins of a histogram |
-| positions, 1-D | uint16 = 2 bytes per particle and frame | 57,600 levels across the view |
-| density | uint8 at up to 64 key frames, deflated | every key frame divided by its own maximum |
-| arrows | int8 at up to 64 key frames | every key frame divided by its 90th-percentile length |
-| exact marginals | uint16 times a float32 scale per frame | |
+| positions, 2-D | steps, at most 3 bytes per particle and frame | 3,600 levels across the view, exact bins of a histogram |
+| positions, 1-D | steps, at most 2 bytes per particle and frame | 57,600 levels across the view |
+| density | uint8 at up to 64 key frames, steps | every key frame divided by its own maximum |
+| arrows | int8 at up to 64 key frames, steps | every key frame divided by its 90th-percentile length |
+| exact marginals | uint16 times a float32 scale per frame, steps | |
 | labels, values | uint8 | values between their minimum and maximum |
-| images | uint8 at up to 64 key frames, deflated | 1..255 across the colours, 0 where the page shows through |
+| images | uint8 at up to 64 key frames, steps | 1..255 across the colours, 0 where the page shows through |
+
+Steps: the differences between frames, or the differences of those, deflated; the numbers themselves where that is shorter, in
+2-D 12 + 12 bits = 3 bytes. Noise has no shorter form than its steps; a deterministic flow comes to a fifth.
 
 A margin of 7% around the view keeps the motion of particles that cross its edge; what lies farther out sits on that
 margin, unseen. Particles that are not finite have a code of their own, so the player can count them.

@@ -89,7 +89,7 @@ def pack_panel(panel: Panel, index: int, clock: np.ndarray, view: list[float], m
         "n": n,
         "lost": lost,
         "left": left,
-        "positions": blocks.add_pairs(codes) if dim == 2 else blocks.add(codes),
+        "positions": blocks.add_frames(codes, pairs=dim == 2),
     }
     if panel.labels is not None:
         labels = as_numbers(panel.labels, f"{where}: labels", 1)
@@ -150,7 +150,7 @@ def _pack_image(panel: Panel, where: str, n_frames: int, view: list[float], bloc
     level = np.clip((image[keys] - low) / (high - low), 0, 1)
     codes = np.where(np.isnan(level), 0, 1 + np.rint(254 * np.nan_to_num(level))).astype("u1")
     return {
-        "image": blocks.add(codes, deflate=True),
+        "image": blocks.add_frames(codes),
         "image_keys": keys.tolist(),
         "image_range": [float(low), float(high)],
         "image_label": panel.image_label,
@@ -181,7 +181,7 @@ def _pack_density(density: Any, where: str, clock: np.ndarray, mode: str, blocks
         grid = grid[keys]
         peak = grid.max(axis=(1, 2), keepdims=True)
         levels = grid / np.where(peak > 0, peak, 1)
-    return {"density": blocks.add(np.rint(levels * 255).astype("u1"), deflate=True), "density_keys": keys.tolist()}
+    return {"density": blocks.add_frames(np.rint(levels * 255).astype("u1")), "density_keys": keys.tolist()}
 
 
 def _pack_arrows(panel: Panel, where: str, n_frames: int, mode: str, blocks: BinaryBuffers) -> dict:
@@ -200,7 +200,7 @@ def _pack_arrows(panel: Panel, where: str, n_frames: int, mode: str, blocks: Bin
     short = np.minimum(1, 2 * scale[:, None, None] / np.maximum(length, 1e-300))[..., None]  # at most twice the scale
     codes = np.rint(arrows * short / scale[:, None, None, None] * 63.5).astype("i1")
     return {
-        "arrows": blocks.add(codes),
+        "arrows": blocks.add_frames(codes),
         "arrow_keys": keys.tolist(),
         "arrow_role": panel.arrow_role,
         "arrow_scale": blocks.add(scale.astype("<f4")),
@@ -223,5 +223,8 @@ def _pack_marginals(marginals: Any, where: str, n_frames: int, mode: str, blocks
         if not np.isfinite(curve).all() or curve.min() < 0:
             raise ValueError(f"{where}: marginal of {axis} must be finite and not negative")
         peak = np.maximum(curve.max(axis=1), 1e-30)
-        packed[axis] = {"q": blocks.add(np.rint(curve / peak[:, None] * 65535).astype("<u2")), "scale": blocks.add(peak.astype("<f4"))}
+        packed[axis] = {
+            "q": blocks.add_frames(np.rint(curve / peak[:, None] * 65535).astype("<u2")),
+            "scale": blocks.add(peak.astype("<f4")),
+        }
     return packed

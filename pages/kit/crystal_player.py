@@ -9,15 +9,15 @@ address that py3Dmol uses.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
-import streamlit as st
 from streamlit.components.v1 import declare_component
 
 from core.figures.crystal_payload import payload_header
 from pages.kit import waiting
-from pages.kit.player import ASSETS, assemble, envelope, ignore
+from pages.kit.player import ASSETS, assemble, component, envelope, ignore
 
 PARTS = ("crystal_frame.js", "crystal_cell.js", "crystal_view.js", "crystal_hands.js", "crystal.js")  # in this order
 LIBRARY = "vendor/3Dmol-min.js"
@@ -37,13 +37,12 @@ class CrystalState:
 
 
 @cache
-def _component(library: str):
-    """The component; `library` is the path of 3Dmol.js below the app's address."""
+def _crystal_player(library: str) -> Callable[[], tuple[str, str]]:
+    """What gives its script and style; `library` is the path of 3Dmol.js below the app's address."""
     elements = json.loads((ASSETS / "player" / "elements.json").read_text(encoding="utf-8"))["rows"]
-    script, style = assemble(
-        PARTS, ("player.css", "crystal.css"), ELEMENTS={"rows": elements}, LIBRARY={"local": library, "remote": PUBLIC_LIBRARY}
+    return partial(
+        assemble, PARTS, ("player.css", "crystal.css"), ELEMENTS={"rows": elements}, LIBRARY={"local": library, "remote": PUBLIC_LIBRARY}
     )
-    return st.components.v2.component("crystal_player", js=script, css=style)
 
 
 def crystal_player(payload: bytes, *, key: str, height: int = 520, report: bool = True) -> CrystalState:
@@ -54,8 +53,8 @@ def crystal_player(payload: bytes, *, key: str, height: int = 520, report: bool 
     crystals is opened (a rerun of the page).
     """
     folder = declare_component("crystal_files", path=str(ASSETS / "player"))  # serves the files; never shown itself
-    component = _component(f"component/{folder.name}/{LIBRARY}")
-    result = component(key=key, data=envelope(payload, height, report), on_moment_change=ignore)
+    make = _crystal_player(f"component/{folder.name}/{LIBRARY}")
+    result = component("crystal_player", make)(key=key, data=envelope(payload, height, report), on_moment_change=ignore)
     waiting.over()
     moment = result.get("moment") or {}
     if moment.get("payload") != payload_header(payload)["id"]:

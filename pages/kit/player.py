@@ -5,15 +5,18 @@ What the crystal player needs too is here: the parts that their scripts share, a
 
 from __future__ import annotations
 
+import hashlib
 import json
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import streamlit as st
+from streamlit.components.v1 import declare_component
 
 from core.figures.payload import payload_id
 from pages.kit import progress, waiting
@@ -43,6 +46,30 @@ def assemble(parts: Sequence[str], styles: Sequence[str], **values: Any) -> tupl
     return script, "\n".join((folder / style).read_text(encoding="utf-8") for style in styles)
 
 
+@cache
+def _scripts() -> TemporaryDirectory:
+    """Folder of the assembled scripts, gone with the server."""
+    return TemporaryDirectory(prefix="n2c_players_")
+
+
+@cache
+def _component(name: str, make: Callable[[], tuple[str, str]], served: str):
+    script, style = make()
+    file = f"{name}-{hashlib.blake2b(script.encode(), digest_size=8).hexdigest()}.js"
+    (Path(_scripts().name) / file).write_text(script, encoding="utf-8")
+    loader = (ASSETS / "player" / "loader.js").read_text(encoding="utf-8")
+    return st.components.v2.component(name, js=loader.replace("/*SCRIPT*/null", json.dumps(f"component/{served}/{file}")), css=style)
+
+
+def component(name: str, make: Callable[[], tuple[str, str]]):
+    """The browser component of a player. make: gives its (script, style), as `assemble` does.
+
+    A component's script goes out again with every new payload; so it is only a few lines that load the real one, which lies in a folder
+    that Streamlit serves as a component's own files.
+    """
+    return _component(name, make, declare_component("players", path=_scripts().name).name)
+
+
 def envelope(payload: bytes, height: int, report: bool) -> bytes:
     """What a player's script is given: how it is mounted, then the payload.
 
@@ -57,10 +84,8 @@ def ignore() -> None:
     """The state is read from the result; nothing happens on change."""
 
 
-@cache
-def _component():
-    script, style = assemble(PARTS, ("player.css",))
-    return st.components.v2.component("particle_player", js=script, css=style)
+def _particle_player() -> tuple[str, str]:
+    return assemble(PARTS, ("player.css",))
 
 
 def player(
@@ -79,7 +104,9 @@ def player(
             on_edit(edit["modes"])
 
     heard = {"on_edit_change": edited} if on_edit else {}
-    result = _component()(key=key, data=envelope(payload, height, report), on_moment_change=ignore, **heard)
+    result = component("particle_player", _particle_player)(
+        key=key, data=envelope(payload, height, report), on_moment_change=ignore, **heard
+    )
     waiting.over()
     moment = result.get("moment") or {}
     if moment.get("payload") != payload_id(payload):

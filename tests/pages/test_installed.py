@@ -91,7 +91,9 @@ def test_the_first_visitor_may_come_by_a_deep_link(served):
     assert navigation.page_script_hash == page.page_script_hash
     assert failures(messages) == []
     (player,) = [part for part in components(messages) if part.component_name.endswith("crystal_player")]
-    local = json.loads(re.search(r'\{"local": [^}]*\}', player.js_content)[0])["local"]
+    loaded = re.search(r'"(component/[^"]*\.js)"', player.js_content)[1]
+    with urllib.request.urlopen(f"{address}/{loaded}", timeout=10) as script:
+        local = json.loads(re.search(r'\{"local": [^}]*\}', script.read().decode())[0])["local"]
     with urllib.request.urlopen(f"{address}/{local}", timeout=10) as engine:
         assert len(engine.read()) > 100_000
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from core.figures.binary_buffers import BinaryBuffers, read_block
 from core.figures.payload import Handles, Panel, pack_player, payload_id, unpack
 from core.figures.player_panel import VIEW
 from core.numerics.frames import cell_centres
@@ -54,6 +55,41 @@ def test_bytes_per_particle_and_frame():
     assert len(full) / walk[..., 0].size < 4
     flat = pack_player([Panel(walk[..., :1])], times=times, mode="1d", bounds=(-4, 4), alt="noise")
     assert len(flat) / walk[..., 0].size < 2.01
+
+
+@pytest.mark.parametrize("dim", [1, 2])
+def test_what_has_a_rule_takes_fewer_bytes(dim):
+    """A flow by the changes of its steps, a random walk by its steps: shorter than numbers, and the same numbers."""
+    rng = np.random.default_rng(5)
+    start, speed = rng.uniform(-2, 2, (2, 500, dim))
+    clock = np.arange(100.0)
+    flow = start + speed * np.sin(clock / 60)[:, None, None]
+    walk = start + np.cumsum(rng.normal(0, 0.01, (100, 500, dim)), axis=0)
+    noise = rng.uniform(-4, 4, (100, 500, dim))
+    bounds, levels = (-4, 4) * dim, VIEW * (16 if dim == 1 else 1)
+    sizes, orders = [], []
+    for path in (flow, walk, noise):
+        payload = pack_player([Panel(path)], times=clock, mode=f"{dim}d", bounds=bounds, alt="paths")
+        back = unpack(payload)
+        assert np.abs(back.panels[0]["positions"] - path).max() <= 0.5 * 8 / levels * 1.01
+        orders.append(back.header["panels"][0]["positions"].get("order", 0))
+        sizes.append(back.header["panels"][0]["positions"]["bytes"] / path[..., 0].size)
+    assert orders == [2, 1, 0]
+    assert sizes[0] < 0.7 * sizes[1] < 0.7 * sizes[2] and sizes[2] == (2 if dim == 1 else 3)
+
+
+@pytest.mark.parametrize("kind", ["u1", "i1", "<u2"])
+@pytest.mark.parametrize("steps", [0, 1, 3])
+def test_frames_of_every_kind_come_back(kind, steps):
+    """Codes at both ends of their range, jumps between the ends among them; steps: how far they move from frame to frame."""
+    info = np.iinfo(kind)
+    start = np.array([info.min, info.max, 0, info.max - 1], dtype=kind)
+    codes = start + (np.arange(50)[:, None] * steps).astype(kind)  # around the end
+    buffers = BinaryBuffers()
+    buffers.add_frames(np.zeros((3, 4), "u1"))
+    spec = buffers.add_frames(codes.reshape(50, 2, 2))
+    back = read_block(memoryview(buffers.bytes()), spec)
+    assert back.dtype == np.dtype(kind) and np.array_equal(back, codes.reshape(50, 2, 2)) and spec["order"] in (1, 2)
 
 
 def test_levels_do_not_bias_a_histogram():
