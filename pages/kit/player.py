@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -80,6 +81,14 @@ def envelope(payload: bytes, height: int, report: bool) -> bytes:
     return struct.pack("<I", len(mount)) + mount + payload
 
 
+def note_sent(key: str, payload: str) -> None:
+    """Remember when this reader was sent a stage with new data (for `below_the_stage`). payload: its hash."""
+    last = st.session_state.setdefault("_payloads", {})
+    if last.get(key) != payload:
+        last[key] = payload
+        st.session_state["_stage_sent"] = time.monotonic()
+
+
 def ignore() -> None:
     """The state is read from the result; nothing happens on change."""
 
@@ -108,7 +117,9 @@ def player(
         key=key, data=envelope(payload, height, report), on_moment_change=ignore, **heard
     )
     waiting.over()
+    identity = payload_id(payload)
+    note_sent(key, identity)
     moment = result.get("moment") or {}
-    if moment.get("payload") != payload_id(payload):
+    if moment.get("payload") != identity:
         return PlayerState()
     return PlayerState(frame=moment.get("frame"), playing=moment.get("playing"))
