@@ -67,6 +67,8 @@ def real(least: float = 0.0, most: float = math.inf, *, above: bool = False) -> 
 
 def input_file(text: str) -> Path:
     """An argument type: a file that is there and can be read."""
+    if not text:
+        raise CommandError("no file is named")
     path = Path(text)
     if path.is_dir():
         raise CommandError(f"{text} is a folder, not a file")
@@ -87,13 +89,21 @@ def input_folder(text: str) -> Path:
 
 def output_file(text: str) -> Path:
     """An argument type: a file that can be written. Its folder must be there."""
+    if not text:
+        raise CommandError("no file is named")
     path = Path(text)
     if path.is_dir():
         raise CommandError(f"{text} is a folder, not a file")
     if not path.parent.is_dir():
         raise CommandError(f"there is no folder {path.parent} to write {path.name} into")
-    if not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise CommandError(f"{text} may not be written")
+    if path.exists() and not path.is_file():
+        raise CommandError(f"{text} is no ordinary file; write to one")
+    if path.is_symlink():
+        path = path.resolve()  # the file behind the link is replaced, not the link
+        if not path.parent.is_dir():
+            raise CommandError(f"{text} points into a folder that is not there")
+    if path.exists() and not os.access(path, os.W_OK) or not os.access(path.parent, os.W_OK | os.X_OK):
+        raise CommandError(f"{text} may not be written: neither the file nor its folder may be closed to you")
     return path
 
 

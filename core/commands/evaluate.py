@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -55,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         counted = census(made, reference, workers=args.workers, progress=True)
     print(census_table(counted))
     if args.json:
-        args.json.write_text(json.dumps(found | asdict(counted), indent=1) + "\n")
+        args.json.write_text(json.dumps(strict(found | asdict(counted)), indent=1, allow_nan=False) + "\n")
     return 0
 
 
@@ -65,3 +66,8 @@ def _truths(path: Path, dev: bool, limit: int | None) -> CrystalArrays:
         raise ArrayFileError(f"{path}: no column named dev")
     chosen = np.flatnonzero(truths.dev) if dev else np.arange(len(truths))
     return truths.select(chosen[:limit])
+
+
+def strict(numbers: dict) -> dict:
+    """What JSON cannot say, NaN, as null."""
+    return {name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in numbers.items()}

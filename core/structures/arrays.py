@@ -108,13 +108,32 @@ def load_arrays(path: Path | str) -> CrystalArrays:
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise ArrayFileError(f"{path}: cannot be read as an .npz file ({error})") from None
+    except OSError as error:
+        raise ArrayFileError(f"{path}: {error.strerror or error}") from None
+    except (ValueError, EOFError, zipfile.BadZipFile, AttributeError):
+        raise ArrayFileError(f"{path} is not an .npz file of crystals; `n2c data prepare` makes one from a CSV file") from None
     missing = [name for name in ("numbers", "frac_coords", "lattice", "num_atoms") if name not in arrays]
     if missing:
         raise ArrayFileError(f"{path}: no array named {', '.join(missing)}")
     try:
         numbers, frac_coords, lattice, num_atoms = (arrays.pop(name) for name in ("numbers", "frac_coords", "lattice", "num_atoms"))
-        return CrystalArrays(numbers, frac_coords, lattice, num_atoms, arrays)
+        return _checked(CrystalArrays(numbers, frac_coords, lattice, _counts(num_atoms), arrays))
     except ArrayFileError as error:
         raise ArrayFileError(f"{path}: {error}") from None
+
+
+def _counts(num_atoms: np.ndarray) -> np.ndarray:
+    """Whole numbers, also where a file holds them as floats. Raises ArrayFileError."""
+    if not np.issubdtype(num_atoms.dtype, np.number) or not np.isfinite(num_atoms).all() or (num_atoms % 1 != 0).any():
+        raise ArrayFileError("num_atoms holds something else than whole numbers")
+    return num_atoms.astype(np.int64)
+
+
+def _checked(arrays: CrystalArrays) -> CrystalArrays:
+    """Raises ArrayFileError for cells or places that are no numbers, naming the first structure."""
+    broken = ~np.isfinite(arrays.lattice).all((1, 2))
+    owners = np.repeat(np.arange(len(arrays)), arrays.num_atoms)
+    broken[owners[~np.isfinite(arrays.frac_coords).all(1)]] = True
+    if broken.any():
+        raise ArrayFileError(f"structure {int(broken.argmax())} has a cell or coordinates that are no numbers")
+    return arrays

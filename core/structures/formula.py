@@ -36,6 +36,7 @@ def parse_formula(text: str) -> tuple[int, ...]:
     if not text:
         raise FormulaError("The formula is empty. Write the content of the cell, for example Sr1 Ti1 O3.")
     groups: list[list[list[int]]] = [[]]  # open brackets; each holds runs of [numbers] that a count may multiply
+    opened: list[str] = []
     countable = False  # does the last token accept a count?
     for element, opening, closing, number, space, other in _TOKEN.findall(text):
         if space:
@@ -45,9 +46,12 @@ def parse_formula(text: str) -> tuple[int, ...]:
             groups[-1].append([_number_of(element)])
         elif opening:
             groups.append([])
+            opened.append(opening)
         elif closing:
             if len(groups) == 1:
                 raise FormulaError(f"A closing bracket in {text!r} has no opening one.")
+            if opened.pop() + closing not in ("()", "[]"):
+                raise FormulaError(f"A bracket in {text!r} is closed by one of the other kind.")
             inner = groups.pop()
             if not inner:
                 raise FormulaError(f"There is an empty bracket in {text!r}.")
@@ -65,9 +69,11 @@ def parse_formula(text: str) -> tuple[int, ...]:
 def _multiply(runs: list[list[int]], number: str, countable: bool, text: str) -> None:
     if not countable:
         raise FormulaError(f"The number {number} in {text!r} does not follow an element.")
-    if "." in number:
+    if number.startswith("0") and len(number) > 1 and not number.startswith("0."):
+        raise FormulaError(f"The count {number} in {text!r} begins with a zero; was the letter O meant?")
+    if not float(number).is_integer():
         raise FormulaError(f"{number} in {text!r} is not a whole number; give the atoms of one full cell.")
-    count = int(number[:12])
+    count = int(number.split(".")[0][:12])
     if count == 0:
         raise FormulaError(f"{text!r} asks for 0 atoms of an element; leave the element out instead.")
     if count * len(runs[-1]) + sum(map(len, runs)) > MAX_PARSED_ATOMS:

@@ -118,7 +118,7 @@ if trajectory:
         st.markdown("##### How it settles")
         kit.figure(
             lambda: figures.convergence_figure([convergence(trajectory)], palette=kit.palette()),
-            key="settling",
+            key="convergence",
             of=payload_header(payload)["id"],
             alt="Distance of the coordinates and of the cell from where they end, against the noise level.",
         )

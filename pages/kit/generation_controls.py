@@ -129,7 +129,7 @@ def controls() -> list[Control]:
             4,
             options=[1, 2, 4, 8],
             more=True,
-            help="So many crystals are grown; the one that the model's judge trusts most is kept. It never sees the truth.",
+            help="So many crystals are grown; the one that the model's reranker trusts most is kept. It never sees the truth.",
         ),
         Number("seed", "Seed", 1, more=True, help="Everyone with the same seed sees the same crystal."),
     ]
@@ -139,7 +139,7 @@ def _another():
     st.session_state["seed"] = random.randrange(10_000)
 
 
-def _surprise():
+def _at_random():
     st.session_state["formula"] = random.choice([cell for build in STRUCTURES.values() if (cell := build()).n_atoms <= 20]).formula
     st.session_state["model"] = "mp20"
     _another()
@@ -149,7 +149,7 @@ def buttons() -> None:
     """Another seed; a formula that the reader did not think of."""
     with st.container(horizontal=True):
         st.button("Try again", icon=":material/replay:", on_click=_another, key="another", help="The same formula, another seed.")
-        st.button("Surprise me", icon=":material/casino:", on_click=_surprise, key="surprise")
+        st.button("Surprise me", icon=":material/casino:", on_click=_at_random, key="at_random")
 
 
 def asked(values: Mapping[str, Any]) -> str | int:

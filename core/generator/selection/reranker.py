@@ -6,7 +6,7 @@
 
 h are the features of the network (it stays as it is) when it is shown C without any noise and told that the time is t; v are the
 velocities it answers. Trained on crystals grown for compositions of the *training* set, where the answer is known
-(core/generator/training/reranker.py). Where the network's own surprise asks "would I move these atoms?", the reranker has been told
+(core/generator/training/reranker.py). Where the network's own denoising loss asks "would I move these atoms?", the reranker has been told
 how such crystals ended: the discriminator of rejection sampling (Azadi et al. 2019), here within one composition.
 """
 

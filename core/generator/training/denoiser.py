@@ -27,7 +27,7 @@ from core.generator.registry import Model
 from core.generator.sampling.best_of import sample_cells
 from core.generator.sampling.config import SamplerConfig
 from core.generator.training.data import Bucket, batches_of, every_batch, fit_units, load_pool, make_buckets, training_times
-from core.generator.weights import load_weights, save_weights
+from core.generator.weights import WeightsError, load_weights, save_weights
 from core.metrics.evaluation import evaluate
 from core.numerics.randomness import seeded
 from core.numerics.training import CheckpointError, Trainer, TrainingPlan
@@ -97,7 +97,13 @@ class Run(Trainer[Denoiser]):
             seed=config.seed,
         )
         batches = batches_of(buckets, atoms_per_batch=config.atoms_per_batch, max_batch=config.max_batch, seed=config.seed)
-        super().__init__(network, self.objective, plan, batches, asdict(config) | {"sizes": asdict(network.config)})
+        super().__init__(
+            network,
+            self.objective,
+            plan,
+            batches,
+            asdict(config) | {"sizes": asdict(network.config), "process": [type(process).__name__, asdict(process)]},
+        )
         network.bf16 = config.bf16
 
     def objective(self, network: Denoiser, generator: torch.Generator, batch: tuple[int, np.ndarray]) -> Tensor:
@@ -181,7 +187,10 @@ def train(
     with seeded(config.seed):
         network = Denoiser(sizes)
     if init is not None:
-        network.load_state_dict(load_weights(init)[0].state_dict())
+        try:
+            network.load_state_dict(load_weights(init)[0].state_dict())
+        except RuntimeError:
+            raise WeightsError(f"{init} holds a network of other sizes than {model} needs") from None
     held_out = make_buckets(arrays.select(np.flatnonzero(dev)[:512]), augment=False)
     probes = [arrays.crystal(i) for i in np.flatnonzero(dev)[:n_probe]]
     arrays = arrays.select(~dev)

@@ -1,11 +1,14 @@
 """Every command, given a missing file, a wrong type, an impossible combination: exit code 2, words, nothing half written."""
 
+import os
 import shutil
+import stat
 
 import pytest
 
 from core import cli
 from core.commands import data, train
+from core.commands.arguments import CommandError, output_file
 from core.structures.arrays import load_arrays
 
 POOL, FLOW, WORDS, CSV, LIST = "POOL", "FLOW", "WORDS", "CSV", "LIST"  # files that are there: see `folder`
@@ -178,3 +181,14 @@ def test_every_command_is_in_the_table():
     asked = {tuple(arguments[:2]) for arguments, _ in CASES}
     assert {name for name, *_ in asked} == set(cli.COMMANDS)
     assert {("train", kind) for kind in train.KINDS} | {("data", kind) for kind in data.TABLES} <= asked
+
+
+def test_an_output_that_is_no_ordinary_file_is_left_alone(tmp_path):
+    """A pipe is refused; a link is followed, and the file behind it is written."""
+    pipe, link, real = tmp_path / "pipe.npz", tmp_path / "link.npz", tmp_path / "real.npz"
+    os.mkfifo(pipe)
+    with pytest.raises(CommandError, match="no ordinary file"):
+        output_file(str(pipe))
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    link.symlink_to(real)
+    assert output_file(str(link)) == real.resolve()

@@ -282,7 +282,7 @@ def test_command_from_nothing(models_folder, tmp_path, capsys):
     assert len(arrays) == 7 and set(arrays.numbers.tolist()) <= {8, 11, 17, 22, 38}
     assert main([*command, "--method", "prototype"]) == 2
     assert "needs --compositions" in capsys.readouterr().err
-    assert main(command) == 2  # no composer beside this flow
+    assert main(command) == 2  # no composition model beside this flow
     assert "needs a formula" in capsys.readouterr().err
 
 

@@ -80,7 +80,7 @@ def test_stored_frames_do_not_change_the_sample():
     assert torch.equal(few.final, rp.sample(n_steps=60, n_particles=50, n_frames=3).final)
 
 
-def test_knobs_act():
+def test_options_act():
     def final(**options):
         return rp.sample(n_steps=50, n_particles=1000, n_frames=1, **options).final
 

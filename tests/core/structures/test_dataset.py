@@ -92,7 +92,7 @@ def test_broken_files_are_named(tmp_path):
     with pytest.raises(ArrayFileError, match="absent"):
         load_arrays(tmp_path / "absent.npz")
     (tmp_path / "text.npz").write_text("not a zip file")
-    with pytest.raises(ArrayFileError, match="cannot be read"):
+    with pytest.raises(ArrayFileError, match="not an .npz file"):
         load_arrays(tmp_path / "text.npz")
     np.savez(tmp_path / "some.npz", numbers=np.zeros(3))
     with pytest.raises(ArrayFileError, match="frac_coords, lattice, num_atoms"):
@@ -102,3 +102,18 @@ def test_broken_files_are_named(tmp_path):
         load_arrays(tmp_path / "pickled.npz")
     with pytest.raises(ArrayFileError, match="adds up to 3"):
         CrystalArrays(np.zeros(2), np.zeros((2, 3)), np.zeros((1, 3, 3)), np.array([3]))
+
+
+def test_counts_as_floats_and_numbers_that_are_none(tmp_path):
+    arrays = from_crystals([Crystal.from_pymatgen(ROCKSALT), Crystal.from_pymatgen(PEROVSKITE)])
+    parts = dict(numbers=arrays.numbers, frac_coords=arrays.frac_coords, lattice=arrays.lattice, num_atoms=arrays.num_atoms)
+    np.savez(tmp_path / "floats.npz", **parts | {"num_atoms": arrays.num_atoms.astype(float)})
+    assert load_arrays(tmp_path / "floats.npz").crystal(1).formula == "Sr1 Ti1 O3"
+    np.savez(tmp_path / "halves.npz", **parts | {"num_atoms": arrays.num_atoms + 0.5})
+    with pytest.raises(ArrayFileError, match="halves.npz: num_atoms"):
+        load_arrays(tmp_path / "halves.npz")
+    lattice = arrays.lattice.copy()
+    lattice[1, 0, 0] = np.nan
+    np.savez(tmp_path / "broken.npz", **parts | {"lattice": lattice})
+    with pytest.raises(ArrayFileError, match="broken.npz: structure 1 has a cell"):
+        load_arrays(tmp_path / "broken.npz")

@@ -16,6 +16,7 @@ from core.structures.formula import FormulaError, check_composition, formula_of,
         ("O3 Sr Ti", (8, 8, 8, 38, 22)),
         ("Co", (27,)),
         ("CO", (6, 8)),
+        ("Na1.0 Cl1.0", (11, 17)),
     ],
 )
 def test_reads_formulas_in_the_order_written(text, numbers):
@@ -41,6 +42,9 @@ def test_reads_formulas_in_the_order_written(text, numbers):
         ("(H100)101", "10,000"),
         ("D2O", "D is not an element"),
         ("NaCl; rm", "';'"),
+        ("Si02", "was the letter O meant"),
+        ("(NaCl]4", "closed by one of the other kind"),
+        ("Db1 O2", "heavier than lawrencium"),
     ],
 )
 def test_says_what_is_wrong(text, says):

@@ -133,7 +133,7 @@ def test_shares_by_hand():
     }
 
 
-def test_command_writes_a_composer_that_a_flow_can_use(pool, models_folder, tmp_path):
+def test_command_writes_a_composition_model_that_a_flow_can_use(pool, models_folder, tmp_path):
     assert main(["train", "composition", "--data", str(pool), "--model", "mp20", "--out", str(tmp_path), "--epochs", "2"]) == 0
     assert "accepted by SMACT" in (tmp_path / "mp20_composition.md").read_text()
     network, process, about = load_weights(models_folder / "mp20_flow.safetensors")
@@ -159,7 +159,7 @@ def test_command_writes_a_composer_that_a_flow_can_use(pool, models_folder, tmp_
     assert len(made) == 7 and set(made.num_atoms.tolist()) == {2, 5} and made.numbers.min() > 0
 
 
-def test_a_broken_composer_is_named(models_folder, tmp_path):
+def test_a_broken_composition_model_is_named(models_folder, tmp_path):
     shutil.copy(models_folder / "mp20_flow.safetensors", tmp_path)
     assert load_model("mp20", tmp_path, kind="flow").composition_model is None
     folder = tmp_path / "other"
@@ -170,7 +170,7 @@ def test_a_broken_composer_is_named(models_folder, tmp_path):
         load_model("mp20", folder, kind="flow")
 
 
-def test_the_composer_that_ships_is_as_good_as_its_card_says():
+def test_the_composition_model_that_ships_is_as_good_as_its_card_says():
     """SMACT accepts as many of 400 new formulas as of those on the card, to four standard errors."""
     composition_model = load_composition_model("mp20")
     sizes = [sum(counts) for counts, often in composition_model.stoichiometries.items() for _ in range(often)]
