@@ -45,7 +45,8 @@ def load(names: tuple[str, ...] = SLOW) -> None:
                 if name == "smact.screening":
                     composition_valid((11, 17))
         if len(sys.modules) > _frozen + MANY:
-            gc.collect()
+            if names is not FIRST:  # a server that is starting has a visitor waiting
+                gc.collect()
             gc.freeze()
             _frozen = len(sys.modules)
 
