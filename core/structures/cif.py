@@ -81,7 +81,7 @@ def read_cif(text: str, *, max_atoms: int = MAX_ATOMS, max_bytes: int = MAX_BYTE
     if len(rows) > max_atoms:
         raise CrystalFileError(f"The file lists {len(rows)} sites, more than a cell of {max_atoms} atoms can need.")
     sites, more = read_sites(rows, stated.formula)
-    operations = [_plain(value) for tag in OPERATIONS for value in _column(block, tag)]
+    operations = next((column for tag in OPERATIONS if (column := [_plain(value) for value in _column(block, tag)])), [])
     choices, said, symmetric = candidates(texts, operations, lattice)
     notes += more + said
     readings = []

@@ -16,7 +16,7 @@ import numpy as np
 from core.structures.cif_sites import UNKNOWN, CrystalFileError
 
 METRIC = 0.02  # relative change of the metric up to which a cell has a symmetry
-OPERATIONS = ("_space_group_symop_operation_xyz", "_symmetry_equiv_pos_as_xyz", "_space_group_symop.operation_xyz")
+OPERATIONS = ("_space_group_symop_operation_xyz", "_symmetry_equiv_pos_as_xyz")
 HALL = ("_space_group_name_Hall", "_symmetry_space_group_name_Hall")
 NAMES = ("_space_group_name_H-M_alt", "_symmetry_space_group_name_H-M", "_space_group_name_H-M_full", "_space_group_name_H-M_ref")
 NUMBERS = ("_space_group_IT_number", "_symmetry_Int_Tables_number")

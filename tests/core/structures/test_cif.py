@@ -161,6 +161,23 @@ def test_files_of_known_crystals_come_back(name):
         assert not any("Formula" in note or "open" in note for note in reading.notes), reading.notes
 
 
+@pytest.mark.parametrize(
+    "tags",
+    [
+        ("_symmetry_equiv_pos_as_xyz",),
+        ("_space_group_symop_operation_xyz",),
+        ("_space_group_symop.operation_xyz",),
+        ("_space_group_symop_operation_xyz", "_symmetry_equiv_pos_as_xyz"),
+    ],
+)
+def test_operations_count_once_under_each_of_their_names(tags):
+    """Counted twice, they would be no group any more (no note), and allow half as many sites."""
+    lists = "".join(f"loop_\n{tag}\nx,y,z\n-x,-y,-z\n" for tag in tags)
+    many = "".join(f"C{i} C {x:.5f} {y:.5f} {z:.5f}\n" for i, (x, y, z) in enumerate(np.random.default_rng(0).random((100, 3))))
+    reading = read_cif("data_x\n" + CUBE + FACES + lists + SITES + many)
+    assert reading.crystal.n_atoms == 200 and any("operations are those of P-1" in note for note in reading.notes)
+
+
 def test_atoms_stay_in_the_files_order():
     """Sites one after the other, whatever their electronegativity."""
     crystal = read_cif("data_x\n" + CUBE + P1 + SITES + "Cl1 Cl 0.5 0.5 0.5\nNa1 Na 0 0 0\nCl2 Cl 0.1 0.5 0.5\n").crystal
