@@ -7,6 +7,7 @@ imported and nothing is run: what a page *does* is tested by tests/pages.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -22,6 +23,11 @@ SECTIONS = {  # section of a text -> what stands there
     "In the lecture": "the slide, its analogy and the sources",
     "Reproduce": "Python that draws the figure from `params`",
 }
+OPTIONAL = {
+    "In short": "the answer to the question in the chapter's title, in two sentences",
+    "Slips": "what the slide gets wrong or leaves out; not on the page",
+}
+_SENTENCE_END = re.compile(r"[.!?][”’*_)]*(?=\s|$)")
 GLOSSARY = "assets/glossary.toml"
 MAIN = ("sample", "solve", "fit")
 PAGE_LINES = 260
@@ -93,11 +99,16 @@ def _place(chapter: Chapter, registry: Sequence[Chapter]) -> list[str]:
 
 def _text(words: str, registry: Sequence[Chapter]) -> Iterator[str]:
     sections = texts.sections(words)
-    for heading, holds in SECTIONS.items():
+    for heading, holds in (SECTIONS | OPTIONAL).items():
         if heading not in sections:
-            yield f"has no section '{heading}': write a line '## {heading}', and under it {holds}."
+            if heading in SECTIONS:
+                yield f"has no section '{heading}': write a line '## {heading}', and under it {holds}."
         elif not sections[heading]:
             yield f"has nothing under '## {heading}': {holds} belong there."
+    if answer := sections.get("In short"):
+        ends = [match.end() for match in _SENTENCE_END.finditer(answer)]
+        if len(ends) != 2 or ends[-1] != len(answer) or "\n\n" in answer:
+            yield f"has under '## In short' not one paragraph of two sentences, but {len(ends)} of them that end."
     known = {chapter.slug for chapter in registry} | {page.slug for page in chapters.SIDE_PAGES}
     for slug, _ in texts.references(words):
         if slug not in known:

@@ -72,9 +72,13 @@ class Page:
         return urlunsplit((parts.scheme, parts.netloc, parts.path, urlencode(shown), ""))
 
     def footer(self, function: Callable, values: Mapping[str, Any]) -> None:
-        """In the lecture, code, downloads, link, previous and next, version. `function` is the core function behind the stage."""
+        """In short, in the lecture, code, downloads, link, previous and next, version. `function`: the core function behind the stage."""
         waiting.over()
         progress.nothing_asked()
+        if "In short" in self.text:
+            with st.container(key="prose_to_remember", gap="small"):
+                st.markdown("**In short**")
+                self.prose("In short")
         self.prose("In the lecture", expanded=False)
         link = self.link(values)
         with st.container(key="prose_take_away"), st.expander("Take it with you: code, notebook, link"):

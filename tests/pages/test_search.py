@@ -17,6 +17,7 @@ def test_chapters_headings_and_questions_are_found():
     assert ("chapter", f"{CHAPTERS[4].label}: {CHAPTERS[4].question}", "brownian", "") in entries
     assert ("heading", "The pollen grain", "brownian", "prose_the_pollen_grain") in entries
     assert ("question", "Why is the coordinate score scaled by σ?", "score_matching", "prose_questions_people_ask") in entries
+    assert not [entry for entry in entries if entry[1] in ("Slips", "In short")], "the one is not on the page, the other on every page"
     assert not [entry for entry in entries if "$" in entry[1] or "**" in entry[1]]
 
 
