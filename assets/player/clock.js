@@ -1,6 +1,7 @@
 // What all players are: a clock with its control bar, keys, reports to Python and place on the page. Pictures are drawn
 // by the classes that extend Player; they give build(act) -> dom, load, style, measure, draw and dispose.
 
+const NARROW = 640;                                           // pixels of width from which a player has room beside the picture
 const HOLD_MS = 1100;                                         // rest on the last frame before a loop begins again
 
 class Player {
@@ -19,6 +20,8 @@ class Player {
       speed: (speed) => this.setSpeed(speed),
       menu: (open) => this.openMenu(open),
     });
+    this.gauge = element("div", { class: "gauge", "aria-hidden": "true" });
+    this.dom.root.append(this.gauge);
     parent.append(this.dom.root);
     this.still = matchMedia("(prefers-reduced-motion: reduce)");
     this.listen();
@@ -35,6 +38,7 @@ class Player {
     document.addEventListener("visibilitychange", () => this.wake(), { signal });
     this.sizes = new ResizeObserver(() => this.measure());
     this.sizes.observe(root);
+    this.sizes.observe(this.gauge);
     this.sight = new IntersectionObserver(([entry]) => { this.inSight = entry.isIntersecting; this.wake(); });
     this.sight.observe(root);
     this.inSight = true;
@@ -90,6 +94,30 @@ class Player {
     root.classList.toggle("lecture", look.lecture);
     for (const [role, color] of Object.entries(this.roles)) root.style.setProperty(`--role-${role}`, color);
     return true;
+  }
+
+  /**
+   * The height in CSS pixels that the page allots to the whole player, legend and bar included: {height, cap}; null where the mount's own
+   * height counts. The page says it by the CSS variable --n2c-stage-height (any CSS length, on the player's place or anything around it,
+   * documentElement too). In lecture mode on a wide screen a player mounted with "fill" takes exactly this height; a narrow
+   * player (cap) is never higher. The gauge is as high as the variable says and is watched, so measure() follows each change of it.
+   */
+  allotted(width) {
+    const height = this.gauge.offsetHeight;
+    if (!height) return null;
+    if (this.mount.fill && this.look.lecture) return { height, cap: false };
+    return width < NARROW ? { height, cap: true } : null;
+  }
+
+  /** Classes of the root that follow from its size, before anything in it is measured. Returns what the page allots. */
+  shapeUp(width) {
+    const { root } = this.dom;
+    const allotted = this.allotted(width);
+    const low = Boolean(allotted?.cap);
+    root.classList.toggle("narrow", width < NARROW);
+    root.classList.toggle("low", low);
+    arrangeBar(this.dom, low);
+    return allotted;
   }
 
   /** Is there something to draw, and something to draw it with? */

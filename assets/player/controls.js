@@ -51,13 +51,24 @@ function buildBar(act) {
   dom.time = element("span", { class: "time" });               // no live region: it changes ten times a second
   dom.speed = element("select", { class: "speed", "aria-label": "Speed", title: "Speed", onchange: () => act.speed(Number(dom.speed.value)) },
     ...SPEEDS.map((speed) => element("option", { value: speed }, `${speed}\u00d7`)));
-  dom.menu = element("div", { class: "menu", role: "dialog", "aria-label": "View", hidden: true });
+  dom.spare = element("div", { class: "spare" });               // controls that a low player has no room for in its bar
+  dom.rows = element("div", { class: "rows" });
+  dom.menu = element("div", { class: "menu", role: "dialog", "aria-label": "View", hidden: true }, dom.spare, dom.rows);
   dom.view = button("view", "View options", () => act.menu(dom.menu.hidden), { "aria-expanded": "false", "aria-haspopup": "dialog" });
-  dom.bar = element("div", { class: "bar" },
-    element("div", { class: "transport" }, dom.back, dom.play, dom.next),
-    element("div", { class: "track" }, dom.scrub, dom.time),
-    element("div", { class: "extras" }, dom.speed, dom.loop, dom.view), dom.menu);
+  dom.transport = element("div", { class: "transport" });
+  dom.extras = element("div", { class: "extras" });
+  dom.bar = element("div", { class: "bar" }, dom.transport, element("div", { class: "track" }, dom.scrub, dom.time), dom.extras, dom.menu);
+  arrangeBar(dom, false);
   return dom;
+}
+
+/** All controls in the bar, or in a low player those that are seldom used in its menu. */
+function arrangeBar(dom, low) {
+  if (dom.low === low) return;
+  dom.low = low;
+  dom.transport.replaceChildren(...(low ? [dom.play] : [dom.back, dom.play, dom.next]));
+  dom.extras.replaceChildren(...(low ? [dom.view] : [dom.speed, dom.loop, dom.view]));
+  dom.spare.replaceChildren(...(low ? [dom.back, dom.next, dom.speed, dom.loop] : []));
 }
 
 function showPlaying(dom, playing) {

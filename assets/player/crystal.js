@@ -177,23 +177,26 @@ class CrystalPlayer extends Player {
     if (more.length) this.dom.legend.append(element("span", { class: "entry", title: more.map(({ text }) => text).join(", ") }, `and ${more.length} more`));
   }
 
-  /** Fit the canvas to the space. */
+  /** Fit the canvas to the space, or to the height that the page allots (see allotted() in clock.js). */
   measure(force = false) {
     const { movie, dom, view } = this;
     if (!movie || this.closed || this.failed) return;
     const width = dom.root.clientWidth;
     if (!width) return;
-    dom.root.classList.toggle("narrow", width < 640);
+    const allotted = this.shapeUp(width);
     const count = this.shown().length;
     const around = dom.head.offsetHeight + dom.bar.offsetHeight;
     const rows = Math.ceil(count / Math.min(count, Math.max(1, Math.floor(width / 84))));
     const wanted = this.mount.height - around;
-    const height = Math.max(220, width < 640 ? Math.min(Math.max(wanted, rows * 112), width * (count > 4 ? 1.35 : 1.05)) : wanted);
+    const own = Math.max(220, width < NARROW ? Math.min(Math.max(wanted, rows * 112), width * (count > 4 ? 1.35 : 1.05)) : wanted);
+    const left = allotted && Math.max(110, allotted.height - around);
+    const height = !allotted ? own : allotted.cap ? Math.min(own, left) : left;
     const titled = movie.crystals.some((crystal) => crystal.title);
     const band = titled ? (dom.root.classList.contains("lecture") ? 30 : 22) : 0;
     const key = `${width} ${height} ${count} ${band}`;
     if (!force && key === this.sizeKey) return;
     dom.stage.style.height = `${height}px`;
+    dom.root.style.setProperty("--menu-room", `${Math.max(160, height + dom.head.offsetHeight - 8)}px`);
     if (!view) {
       this.open();
       return;

@@ -24,5 +24,5 @@ function crystalFrame(act) {
 
 /** The view menu: check boxes for `options` named in rows [[name, label]], then keys and gestures [[keys, does]]. */
 function fillMenu(dom, options, rows, gestures, change) {
-  dom.menu.replaceChildren(...rows.map(([name, label]) => checkRow(name, label, options, change)), keysHelp(gestures));
+  dom.rows.replaceChildren(...rows.map(([name, label]) => checkRow(name, label, options, change)), keysHelp(gestures));
 }

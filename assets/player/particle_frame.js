@@ -32,5 +32,5 @@ function fillMenu(dom, options, choices, change) {
     if (!choices.has[name]) continue;
     parts.push(checkRow(name, label, options, change));
   }
-  dom.menu.replaceChildren(...parts, keysHelp());
+  dom.rows.replaceChildren(...parts, keysHelp());
 }

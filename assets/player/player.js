@@ -17,6 +17,8 @@ const rampColor = (part, dark) => pictureColor(dark ? 0.3 + 0.7 * part : 0.8 * p
 /** Colour of a panel's arrows: the score is kept apart from the force, the drift and the current. */
 const arrowInk = ({ arrow_role: role }) => (role === "score" ? "ink" : "force");
 
+const STRIPS_FROM = 130;                                      // pixels of a plot below which a low stage shows no histograms
+
 class ParticlePlayer extends Player {
   constructor(parent) {
     super(parent);
@@ -148,6 +150,7 @@ class ParticlePlayer extends Player {
 
   legend() {
     const { movie, options, choices, roles } = this;
+    const strips = options.strips && this.stripsShown !== false;
     const entries = new Map();
     const add = (kind, color, text) => entries.set(kind + text, { kind, color, text });
     const ramp = `linear-gradient(90deg, ${[0, 0.25, 0.5, 0.75, 1].map((p) => css(rampColor(p, this.dark))).join(",")})`;
@@ -167,10 +170,10 @@ class ParticlePlayer extends Player {
       } else if (options.color === "start" && panel.starts) {
         add("ramp", ramp, `start, ${movie.flat ? "low to high" : "left to right"}`);
       } else add("dot", roles[panel.role], who);
-      if (options.strips && !entries.has("dot" + who)) add("bars", roles[panel.role], `${who}, histogram`);
+      if (strips && !entries.has("dot" + who)) add("bars", roles[panel.role], `${who}, histogram`);
       if (choices.has.background && panel.density && options.background) add("band", roles[panel.density_role], movie.flat ? `${panel.density_name} over time` : panel.density_name);
       if (choices.has.arrows && panel.arrows && options.arrows) add("arrow", roles[arrowInk(panel)], panel.arrow_role);
-      if (options.strips && Object.keys(panel.exact).length) add("line", roles.exact, movie.flat ? "exact density now" : "exact marginal");
+      if (strips && Object.keys(panel.exact).length) add("line", roles.exact, movie.flat ? "exact density now" : "exact marginal");
     }
     const remarks = new Set(movie.panels.map((panel, i) => this.subset(panel, i)).filter(Boolean));
     fillLegend(this.dom, [...entries.values(), ...[...remarks].map((text) => ({ kind: "remark", text }))]);
@@ -185,33 +188,51 @@ class ParticlePlayer extends Player {
     const kind = trails ? "trails" : "paths";
     const some = count < n ? `${count.toLocaleString("en")} of ${n.toLocaleString("en")} ${kind} drawn` : "";
     const short = trails && frames < Math.min(options.trail, movie.frames - 1) ? `${some ? "" : "trails "}${frames} frames long` : "";
-    return [some, short, some && options.strips ? "all counted" : ""].filter(Boolean).join(", ");
+    return [some, short, some && options.strips && this.stripsShown !== false ? "all counted" : ""].filter(Boolean).join(", ");
   }
 
-  /** Fit canvases to the space. A new payload never changes the height while width and panel count stay. */
+  /**
+   * Fit canvases to the space. A new payload never changes the height while width and panel count stay. Where the page allots a
+   * height (--n2c-stage-height, see allotted() in clock.js) the stage takes what legend and bar leave of it, panels are put in the rows
+   * and columns that make them largest, and a narrow stage that is too low for histograms shows none.
+   */
   measure(force = false) {
     const { movie, dom } = this;
     if (!movie || this.closed) return;
     const width = dom.root.clientWidth;
     if (!width) return;
     const ratio = Math.min(window.devicePixelRatio || 1, 2);
-    const narrow = width < 640;
-    dom.root.classList.toggle("narrow", narrow);
-    const shape = `${width} ${movie.panels.length} ${movie.mode} ${this.mount.height} ${this.big}`;
+    const allotted = this.shapeUp(width);
+    const shape = `${width} ${movie.panels.length} ${movie.mode} ${this.mount.height} ${this.big} ${JSON.stringify(allotted)}`;
     if (shape !== this.shape) dom.legend.style.minHeight = "";
     const legend = dom.legend.offsetHeight;                   // grows with its entries, never shrinks again
     dom.legend.style.minHeight = `${legend}px`;
     const around = legend + dom.bar.offsetHeight + (dom.notice.hidden ? 0 : dom.notice.offsetHeight);
-    const { rows } = gridShape(movie, width);
-    const room = narrow ? narrowHeight(movie, width, this.type) : Math.max(220, this.mount.height * (rows > 1 ? 1.6 : 1) - around);
-    const height = usedHeight(movie, width, room, this.type, this.options.strips);
-    const key = `${shape} ${height} ${ratio}`;
+    let grid = gridShape(movie, width);
+    const room = width < NARROW ? narrowHeight(movie, width, this.type) : Math.max(220, this.mount.height * (grid.rows > 1 ? 1.6 : 1) - around);
+    let height = usedHeight(movie, width, room, this.type, this.options.strips);
+    let { strips } = this.options;
+    const left = allotted && Math.max(110, allotted.height - around);
+    if (allotted && (!allotted.cap || left < height)) {
+      height = left;
+      grid = bestGrid(movie, width, height, this.type, strips);
+      if (allotted.cap && strips && grid.plot < STRIPS_FROM) {
+        strips = false;
+        grid = bestGrid(movie, width, height, this.type, strips);
+      }
+    }
+    if (strips !== this.stripsShown) {
+      this.stripsShown = strips;
+      this.legend();
+    }
+    const key = `${shape} ${height} ${ratio} ${strips}`;
     this.shape = shape;
     if (!force && key === this.sizeKey && !this.dirtyAxes) return;
     this.sizeKey = key;
     dom.stage.style.height = `${height}px`;
+    dom.root.style.setProperty("--menu-room", `${Math.max(160, height + legend - 8)}px`);
     this.ratio = ratio;
-    this.places = layOut(movie, width, height, this.type, this.options.strips);
+    this.places = layOut(movie, width, height, this.type, strips, grid);
     const box = boundingBox(this.places);
     for (const [name, at] of [["left", box.x], ["top", box.y], ["width", box.w], ["height", box.h]]) dom.points.style[name] = `${at}px`;
     this.renderer.resize(Math.round(box.w * ratio), Math.round(box.h * ratio));

@@ -27,6 +27,20 @@ function gridShape(movie, width) {
   return { columns, rows: Math.ceil(count / columns) };
 }
 
+/** How large the plots of a cell become, and the rows and columns that make them largest on a stage of this width and height. */
+function bestGrid(movie, width, height, type, strips) {
+  const count = plotCount(movie);
+  const [xl, xh, yl, yh] = movie.equal && !movie.flat ? movie.bounds : [0, 1.4, 0, 1];
+  const grids = Array.from({ length: count }, (_, k) => {
+    const [columns, rows] = [k + 1, Math.ceil(count / (k + 1))];
+    const cell = { w: width / columns, h: height / rows };
+    const m = margins(movie, cell, type, strips);
+    const size = Math.min((cell.w - m.left - m.side - m.gap - m.right) / (xh - xl), (cell.h - m.above - m.over - m.bottom) / (yh - yl));
+    return { columns, rows, plot: size * Math.min(xh - xl, yh - yl) };
+  });
+  return grids.reduce((best, grid) => (grid.plot > best.plot + 1 ? grid : best));
+}
+
 /** A title in one line of `room` pixels or in two; what is too long even then ends in an ellipsis. */
 function titleLines(text, room, type) {
   const fits = Math.floor(room / (type * 0.5));
@@ -74,8 +88,7 @@ function usedHeight(movie, width, height, type, strips) {
 }
 
 /** Rectangles in CSS pixels for every panel: plot, top and side strips (null when hidden). */
-function layOut(movie, width, height, type, strips) {
-  const { columns, rows } = gridShape(movie, width);
+function layOut(movie, width, height, type, strips, { columns, rows }) {
   const cell = { w: width / columns, h: height / rows };
   const { left, right, bottom, above, side, roof, gap, over } = margins(movie, cell, type, strips);
   return movie.panels.map((panel, k) => {

@@ -45,16 +45,16 @@ def _crystal_player(library: str) -> Callable[[], tuple[str, str]]:
     )
 
 
-def crystal_player(payload: bytes, *, key: str, height: int = 520, report: bool = True) -> CrystalState:
+def crystal_player(payload: bytes, *, key: str, height: int = 520, report: bool = True, fill: bool = False) -> CrystalState:
     """Show `payload` (from `core.figures.crystal_payload.pack_crystals`).
 
     A changed payload under the same key keeps camera, clock and choices and draws into the same canvas.
     height: pixels of the whole player. report: tell Python on pause, at the end of a scrub and when one of several
-    crystals is opened (a rerun of the page).
+    crystals is opened (a rerun of the page). fill: as in `pages.kit.player.player`.
     """
     folder = declare_component("crystal_files", path=str(ASSETS / "player"))  # serves the files; never shown itself
     make = _crystal_player(f"component/{folder.name}/{LIBRARY}")
-    result = component("crystal_player", make)(key=key, data=envelope(payload, height, report), on_moment_change=ignore)
+    result = component("crystal_player", make)(key=key, data=envelope(payload, height, report, fill), on_moment_change=ignore)
     waiting.over()
     identity = payload_header(payload)["id"]
     note_sent(key, identity)

@@ -71,13 +71,13 @@ def component(name: str, make: Callable[[], tuple[str, str]]):
     return _component(name, make, declare_component("players", path=_scripts().name).name)
 
 
-def envelope(payload: bytes, height: int, report: bool) -> bytes:
+def envelope(payload: bytes, height: int, report: bool, fill: bool = False) -> bytes:
     """What a player's script is given: how it is mounted, then the payload.
 
     In a chapter the mount names the chapter as `rest`: the player stays at rest until the browser knows that the chapter's question
     was answered or skipped. The bytes are the same before and after.
     """
-    mount = json.dumps({"height": int(height), "report": bool(report), "rest": progress.asking()}).encode()
+    mount = json.dumps({"height": int(height), "report": bool(report), "rest": progress.asking(), "fill": bool(fill)}).encode()
     return struct.pack("<I", len(mount)) + mount + payload
 
 
@@ -98,12 +98,19 @@ def _particle_player() -> tuple[str, str]:
 
 
 def player(
-    payload: bytes, *, key: str, height: int = 520, report: bool = True, on_edit: Callable[[list[list[float]]], None] | None = None
+    payload: bytes,
+    *,
+    key: str,
+    height: int = 520,
+    report: bool = True,
+    fill: bool = False,
+    on_edit: Callable[[list[list[float]]], None] | None = None,
 ) -> PlayerState:
     """Show `payload` (from `core.figures.payload.pack_player`); a changed payload plays on in the same canvas.
 
     height: pixels of the whole player on a wide screen; on a narrow one its height follows from the width.
     report: send the frame to Python on pause and at the end of a scrub (a rerun of the page).
+    fill: in lecture mode the whole player is as high as the CSS variable --n2c-stage-height says, where the page sets it.
     on_edit: called before the page reruns when a hand has let go of the handles of `payload`, with their modes (x, y, weight, width).
     """
 
@@ -114,7 +121,7 @@ def player(
 
     heard = {"on_edit_change": edited} if on_edit else {}
     result = component("particle_player", _particle_player)(
-        key=key, data=envelope(payload, height, report), on_moment_change=ignore, **heard
+        key=key, data=envelope(payload, height, report, fill), on_moment_change=ignore, **heard
     )
     waiting.over()
     identity = payload_id(payload)

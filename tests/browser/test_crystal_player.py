@@ -422,3 +422,16 @@ def test_a_lost_context_is_opened_again(visit):
     assert page.locator(".crystal canvas").count() == 1
     assert page.eval_on_selector(".crystal canvas", "e => !e.getContext('webgl2').isContextLost()")
     assert facts(page)["atoms"] == "27" and camera(page) == before
+
+
+def test_its_height_follows_what_the_page_allots(visit):
+    allot = "(height) => document.documentElement.style.setProperty('--n2c-stage-height', height)"
+    page = visit("rock salt NaCl", query="&mode=lecture&fill=1", width=1440, height=900)
+    for pixels in (620, 480):
+        page.evaluate(allot, f"{pixels}px")
+        wait_for(page, "(e, wanted) => Math.abs(e.getBoundingClientRect().height - wanted) <= 1", pixels)
+    for scene in ("rock salt NaCl", "grid4"):
+        page = visit(scene, width=390, height=844)
+        page.evaluate(allot, "45vh")
+        wait_for(page, "e => e.getBoundingClientRect().height <= 380")
+        assert page.locator(".crystal .stage").bounding_box()["height"] > 200

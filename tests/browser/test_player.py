@@ -380,3 +380,59 @@ def test_six_panels_fit_in_two_rows_and_on_a_phone(open_stage):
         assert box["height"] < 1100
     with open_stage("scene=crowd&n=300&frames=20", viewport={"width": 390, "height": 844}) as stage:
         assert stage.root.bounding_box()["height"] < 1000
+
+
+ALLOT = "(height) => document.documentElement.style.setProperty('--n2c-stage-height', height)"
+HEIGHT = "([root, wanted]) => Math.abs(root.getBoundingClientRect().height - wanted) <= 1"
+
+
+@pytest.mark.parametrize("scene", ["two-d", "two-panels", "one-d", "crowd"])
+def test_in_a_lecture_it_is_as_high_as_the_page_allots(open_stage, scene):
+    with open_stage(f"scene={scene}&n=300&frames=20&mode=lecture&fill=1", viewport={"width": 1440, "height": 900}) as stage:
+        root = stage.root.element_handle()
+        own = stage.root.bounding_box()["height"]
+        for height, pixels in (("calc(100vh - 280px)", 620), ("500px", 500), ("", own)):
+            stage.page.evaluate(ALLOT, height)
+            stage.page.wait_for_function(HEIGHT, arg=[root, pixels])
+            canvas, stage_box = stage.root.locator("canvas").first.bounding_box(), stage.root.locator(".stage").bounding_box()
+            assert canvas["y"] >= stage_box["y"] - 1
+            assert canvas["y"] + canvas["height"] <= stage_box["y"] + stage_box["height"] + 1
+    with open_stage(f"scene={scene}&n=300&frames=20&fill=1") as stage:  # no lecture: the mount's own height counts
+        own = stage.root.bounding_box()["height"]
+        stage.page.evaluate(ALLOT, "400px")
+        stage.page.wait_for_timeout(300)
+        assert stage.root.bounding_box()["height"] == own
+
+
+@pytest.mark.parametrize("scene", ["two-d", "two-panels", "one-d", "labels", "crowd", "pictures"])
+def test_on_a_phone_it_is_never_higher_than_the_page_allots(open_stage, scene):
+    with open_stage(f"scene={scene}&n=300&frames=20", viewport={"width": 390, "height": 844}) as stage:
+        stage.page.evaluate(ALLOT, "45vh")
+        stage.page.wait_for_function("(root) => root.getBoundingClientRect().height <= 380", arg=stage.root.element_handle())
+        places = stage.page.evaluate(
+            """(root) => {
+          const box = (e) => { const { left, top, right, bottom } = e.getBoundingClientRect(); return [left, top, right, bottom]; };
+          const parts = [...root.querySelectorAll('.bar button, .scrub, canvas, .legend')];
+          return [root, ...parts.filter((e) => e.offsetWidth)].map(box); }""",
+            stage.root.element_handle(),
+        )
+        (left, top, right, bottom), *parts = places
+        for part in parts:
+            assert part[0] >= left - 1 and part[1] >= top - 1 and part[2] <= right + 1 and part[3] <= bottom + 1
+        for button in stage.root.locator(".bar button:visible").all():
+            size = button.bounding_box()
+            assert size["width"] >= 44 and size["height"] >= 44
+        stage.root.get_by_role("button", name="View options").click()
+        menu = stage.root.get_by_role("dialog")
+        assert menu.bounding_box()["y"] >= stage.root.bounding_box()["y"]
+        stage.settle(playing=False)
+        menu.get_by_role("button", name="Step forward").wait_for()
+        stage.press("Home")
+        stage.until("frame", 0)
+        menu.get_by_role("button", name="Step forward").click()
+        stage.until("frame", 1)
+        low = stage.root.bounding_box()["height"]
+        stage.page.evaluate(ALLOT, "")
+        stage.page.wait_for_function(
+            "([root, low]) => root.getBoundingClientRect().height > low + 20 || low < 350", arg=[stage.root.element_handle(), low]
+        )

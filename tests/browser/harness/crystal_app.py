@@ -77,7 +77,7 @@ autoplay = st.query_params.get("autoplay", "1") == "1"
 seed = st.number_input("seed", value=0)
 st.text_input("note", key="note")
 if st.toggle("shown", value=True):
-    state = crystal_player(payload(scene, int(seed), autoplay), key="crystal")
+    state = crystal_player(payload(scene, int(seed), autoplay), key="crystal", fill=st.query_params.get("fill") == "1")
     st.write(f"frame={state.frame} selected={state.selected} playing={state.playing}")
 if st.query_params.get("beside") == "particles":
     walk = np.random.default_rng(0).normal(0, 0.2, (20, 100, 2)).cumsum(axis=0)

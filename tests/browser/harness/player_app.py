@@ -120,7 +120,7 @@ else:
     )
 
 if st.checkbox("show the player", value=True, key="shown"):
-    state = player(data, key="stage", height=int(st.query_params.get("height", 560)))
+    state = player(data, key="stage", height=int(st.query_params.get("height", 560)), fill=st.query_params.get("fill") == "1")
     st.write(f"frame from the browser: {state.frame}, playing: {state.playing}")
 if scene == "pair":
     player(data, key="second", height=420)
