@@ -20,6 +20,13 @@ QUANTITIES = {
     "F": "F = U − TS",
     "C": "heat capacity C / k",
 }
+WHAT_TO_SEE = {
+    "Z": "Z is the room in reach: every place counted by its Boltzmann weight.",
+    "U": "The mean energy only rises with kT; the diamond is that of the particles.",
+    "S": "The entropy only rises: warmer is less certain.",
+    "F": "The slope of this curve is −S, of the plot beside it.",
+    "C": "C is the slope of U; the diamond is what the particles' spread of E says.",
+}
 ENSEMBLES = {"NVE": "NVE", "NVT": "NVT", "muVT": "μVT"}
 
 

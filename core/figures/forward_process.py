@@ -39,6 +39,15 @@ def clock_key(chosen: str, *, palette: Palette = LIGHT) -> list[tuple[str, str, 
     return [(name, lines[name]["color"], lines[name]["dash"], lines[name]["width"]) for name in CLOCKS]
 
 
+def what_to_see(variant: str) -> dict[str, str]:
+    """What the figures of `schedule_figures` are of -> what there is to see in `variant`."""
+    return {
+        "signal": "Nothing is taken from the signal: α stays 1." if variant == "VE" else "The signal is lost, at six speeds.",
+        "noise": "The noise grows from next to nothing, at six speeds.",
+        "log signal-to-noise ratio": "At every moment noise gains on the signal: all six only fall.",
+    }
+
+
 def schedule_figures(chosen: str, variant: str, *, t_end: float = 1.0, palette: Palette = LIGHT) -> list[go.Figure]:
     """alpha, sigma and log-SNR against t for every clock in `variant`, a figure each; t_end is marked when it is not 1."""
     t = torch.linspace(1e-3, 1, 241, dtype=torch.float64)

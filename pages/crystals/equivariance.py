@@ -139,6 +139,7 @@ with table:
         key="table",
         of=(params, values["move"]),
         alt="Largest relative error of four networks under seven descriptions of one crystal.",
+        see="Green: the network answers the same, up to rounding, however the crystal is described. The other colour: it changes its mind.",
     )
     st.caption(
         "Largest of eight random descriptions each. MLP, EGNN and CSPNet have random weights (the seed's): what holds for "
@@ -153,6 +154,7 @@ with path:
         key="path",
         of=(params, values["move"]),
         alt="Relative error of each network along the path, log scale.",
+        see="A line in the green band is rounding: the network keeps this symmetry. A line that leaves the band does not.",
     )
 
 st.markdown("##### From a network to a model: molecules grown by two kernels, taught one molecule in one pose")
@@ -176,7 +178,10 @@ spread, error = rigid_molecule.drift(grown(**run)["equivariant"])
 with left:
     st.markdown("##### In which pose they end")
     kit.figure(
-        lambda: figures.pose_figure(grown(**run), palette=kit.palette()), key="poses", alt="Histogram of the poses for both kernels."
+        lambda: figures.pose_figure(grown(**run), palette=kit.palette()),
+        key="poses",
+        alt="Histogram of the poses for both kernels.",
+        see="A model without a favourite pose fills all poses up to the green line; a peak is a pose that it prefers.",
     )
 with right:
     st.markdown("##### Where their centres end")
@@ -190,6 +195,7 @@ with right:
         ),
         key="centres",
         alt="Histogram of the molecules' centres.",
+        see="Noise whose mean is left in scatters the centres like this; taken out, every centre is at zero.",
     )
 exact = 0.0 if values["centred"] else rigid_molecule.drift_exact(values["n_steps"], prior_kind=values["prior"], eta=run["eta"])
 kit.readings(

@@ -121,6 +121,7 @@ if trajectory:
             key="convergence",
             of=payload_header(payload)["id"],
             alt="Distance of the coordinates and of the cell from where they end, against the noise level.",
+            see="A curve that has become flat at the right is at rest; one that still falls there was stopped on its way.",
         )
     with scores:
         st.markdown(f"##### What the {generation_controls.MODELS[values['model']]} {generation.KINDS[kind]} model scores")

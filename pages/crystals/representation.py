@@ -192,6 +192,7 @@ with distances:
         key="distances",
         of=params,
         alt="Histogram of pair distances of the crystal as written and in its new description.",
+        see="Line and filled shape fall together as long as it is the same crystal: turning, shifting, renumbering change no distance.",
     )
 with staircase:
     st.markdown("##### Symmetry is a question of tolerance")
@@ -200,6 +201,7 @@ with staircase:
         key="ladder",
         of=(params, values["tolerance"]),
         alt="Number of the space group found against the tolerance of the search, for both crystals.",
+        see="Each step is another space group: the wider the tolerance, the more symmetry is found, as a rule.",
     )
 
 

@@ -168,18 +168,21 @@ with first:
         lambda: figures.score_figure(values["sigma_max"], values["images"], palette=kit.palette()),
         key="score",
         alt="Score against displacement over two cells: smooth with all images, torn at half a cell with few.",
+        see="With few images the score jumps at half a cell, where two images are equally near; with all of them it is smooth.",
     )
     st.markdown("##### How many images are enough")
     kit.figure(
         lambda: figures.truncation_figure(values["sigma_max"], values["images"], palette=kit.palette()),
         key="truncation",
         alt="Largest error of the density against the number of images kept, with its bound.",
+        see="Every further image makes the error many times smaller; the narrower the noise, the fewer are needed.",
     )
     st.markdown("##### How big the target is")
     kit.figure(
         lambda: figures.scale_figure(values["sigma_max"], palette=kit.palette()),
         key="scale",
         alt="Root-mean-square score against noise level, with one over sigma and the scaled versions.",
+        see="The score itself spans many powers of ten; divided by its own size (dashed) it is 1 at every noise level.",
     )
 with second:
     st.markdown("##### The melt becomes uniform, mode by mode")
@@ -189,6 +192,7 @@ with second:
         ),
         key="decay",
         alt="Fourier modes of the cloud against noise, counted and exact.",
+        see="Fine structure, n = 2, is forgotten first. When both are in the grey, the cloud cannot be told from a uniform one.",
     )
     st.markdown("##### What it does to the sampler")
     moving = params if not melting else params | {"move": "freeze"}
@@ -201,18 +205,21 @@ with second:
         ),
         key="along",
         alt="Distance to the exact law along the run for both scores, with the floor.",
+        see="Where a line lies on the dotted floor, the atoms cannot be told from exact draws of that moment.",
     )
     st.markdown("##### Corrector before or after?")
     kit.figure(
         lambda: figures.orders_figure(*orders(), palette=kit.palette()),
         key="orders",
         alt="Distance at the end against score evaluations for three orders of predictor and corrector.",
+        see="Compare at equal work, one above the other: the lower line is the better order.",
     )
 st.markdown("##### Fractional or Cartesian?")
 kit.figure(
     lambda: figures.cell_figure(torus.oblique(values["angle"], values["ratio"]), min(values["sigma_max"], 0.15), palette=kit.palette()),
     key="cell",
     alt="Density of wrapped noise in an oblique cell: an ellipse along the cell, and a disc.",
+    see="Left: noise that is round in fractions of the edges takes the shape of the cell. Right: noise that is round in space.",
 )
 
 

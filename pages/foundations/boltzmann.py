@@ -171,6 +171,7 @@ def show_landscape(params):
             lambda: figures.free_energy_figure(basins, palette=kit.palette()),
             key="crossing",
             alt="Free energy of the left and the right basin against kT, with the crossing temperature.",
+            see="In equilibrium the basin with the lower curve holds more particles; where the curves cross, both hold equally many.",
         )
     with share:
         st.markdown("##### Who is where, as kT changes")
@@ -178,6 +179,7 @@ def show_landscape(params):
             lambda: figures.share_figure(run, palette=kit.palette()),
             key="share",
             alt="Share of particles in the left basin against kT: equilibrium and the particles of the stage.",
+            see="Dots on the curve: at that moment the particles are in equilibrium. Dots beside it: they have not kept up with kT.",
         )
     st.markdown("##### Everything from Z")
     columns = st.columns(5, gap="small")
@@ -189,6 +191,7 @@ def show_landscape(params):
                 ),
                 key=f"thermo_{quantity}",
                 alt=f"{figures.QUANTITIES[quantity]} against kT by quadrature.",
+                see=figures.WHAT_TO_SEE[quantity],
             )
 
     return (
@@ -220,6 +223,7 @@ def show_ensemble(params):
             lambda: figures.energy_figure(copies, palette=kit.palette()),
             key="energies",
             alt="Probability of each energy: copies and the exact sum.",
+            see="Bars that end at the dots, to within their error bars: the copies are in equilibrium.",
         )
     with caloric:
         st.markdown("##### Two roads to one temperature")
@@ -227,9 +231,15 @@ def show_ensemble(params):
             lambda: figures.caloric_figure(copies, palette=kit.palette()),
             key="caloric",
             alt="Energy per site against kT at fixed temperature and at fixed energy, with the copies.",
+            see="Temperature held fixed (curve), or read off at fixed energy (circles): the two differ only because the system is small.",
         )
     st.markdown("##### Twelve of the copies")
-    kit.figure(lambda: figures.sites_figure(copies, palette=kit.palette()), key="sites", alt="Occupied and excited sites of twelve copies.")
+    kit.figure(
+        lambda: figures.sites_figure(copies, palette=kit.palette()),
+        key="sites",
+        alt="Occupied and excited sites of twelve copies.",
+        see="A ring is an empty site, a disc a particle, a large disc an excited one. All copies obey one law; hardly two look alike.",
+    )
 
     return (
         (

@@ -125,6 +125,7 @@ with place:
         lambda: figures.place_figure(census(**counting), d=d, eps=values["eps"], n_points=values["n_points"], palette=kit.palette()),
         key="place",
         alt="Share of a ball's volume in its peel, nearest over farthest distance and shell width against d: exact and counted.",
+        see="Follow the lines to the right: a ball becomes nearly all peel, all points nearly equally far, a Gaussian a thin shell.",
     )
 with cost:
     st.markdown("##### What one sample costs")
@@ -132,6 +133,7 @@ with cost:
         lambda: figures.cost_figure(census(**counting), d=d, per_axis=values["per_axis"], wide=values["wide"], palette=kit.palette()),
         key="cost",
         alt="Looks per sample against d for a grid, for the ball in the cube and for rejection: exact lines and counted points.",
+        see="The axis counts zeros: one unit up is ten times as many looks for one sample, and every line runs away.",
     )
 spent, score = st.columns(2)
 with spent:
@@ -142,6 +144,7 @@ with spent:
         ),
         key="bought",
         alt="Distance to the exact law against d for direct draws, grid, rejection, random walk and a sampler that uses the score.",
+        see="In the band a method is as good as exact draws; above it, its looks are too few for so many dimensions.",
     )
 with score:
     st.markdown("##### What a score is worth")
@@ -149,6 +152,7 @@ with score:
         lambda: figures.progress_figure(progress(values["seed"]), d=d, palette=kit.palette()),
         key="score",
         alt="Progress per look of the random walk and of MALA against d, counted and exact.",
+        see="Both lines fall, but the one that knows the slope falls far more gently: the gap between them is what a score is worth.",
     )
 
 

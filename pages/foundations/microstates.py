@@ -124,6 +124,7 @@ with entropy:
         lambda: figures.entropy_figure(throws, palette=kit.palette()),
         key="entropy",
         alt="Entropy per coin against the share of heads: exact, Stirling's form, and counted from the throws.",
+        see="The curve is highest at half heads, where there are most microstates; throwing sees only the part of it where throws fall.",
     )
 with width:
     st.markdown("##### Many coins are certain")
@@ -137,12 +138,15 @@ with width:
         ),
         key="width",
         alt="Relative width of the number of heads against the number of coins, on logarithmic axes.",
+        see="A straight line: four times as many coins, half the relative width."
+        + (" Coins that copy each other stay as uncertain as fewer coins." if params["memory"] else ""),
     )
 st.markdown("##### All throws")
 kit.figure(
     lambda: figures.heads_figure(throws, palette=kit.palette()),
     key="heads",
     alt="Share of all throws by number of heads, over the exact binomial with its standard errors.",
+    see="Where coins are tossed one by one, the bars end at the dots, to within their error bars; copied coins spread them wider.",
 )
 
 

@@ -175,6 +175,7 @@ with arrival:
         ),
         key="approach",
         alt="Distance of each sampler's chains to the exact law against the number of steps, with the floor.",
+        see="A line that reaches the band cannot be told from exact draws; one that stays above it has not arrived, or arrives elsewhere.",
     )
 with worth:
     st.markdown("##### What a step length earns")
@@ -182,6 +183,7 @@ with worth:
         lambda: figures.efficiency_figure(efficiencies, step=params["step"], chosen=chosen, palette=kit.palette()),
         key="worth",
         alt="Acceptance and effective samples per thousand steps against the step length for each sampler.",
+        see="Above: longer steps are refused more often. Below: the highest point of a line is the step length that earns most.",
     )
 memory, question = st.columns(2)
 with memory:
@@ -190,6 +192,7 @@ with memory:
         lambda: figures.memory_figure(efficiencies, step=params["step"], chosen=chosen, palette=kit.palette()),
         key="memory",
         alt="Autocorrelation of x against the lag for each sampler at the chosen step length.",
+        see="The sooner a line is at zero, the sooner the chain has forgotten where it was; below zero it has swung to the other side.",
     )
 
 

@@ -30,8 +30,10 @@ def below_the_stage() -> None:
         time.sleep(left)
 
 
-def figure(draw: Callable[[], go.Figure], *, key: str, alt: str, of: Any = ..., crowded: bool = False) -> None:
+def figure(draw: Callable[[], go.Figure], *, key: str, alt: str, see: str, of: Any = ..., crowded: bool = False) -> None:
     """Show a figure of `core.figures`; a changed one keeps its place. alt: one sentence for readers who do not see it.
+
+    see: what there is to see, one plain sentence or two under the figure, true at every setting; lecture mode hides it.
 
     draw: called only if nobody has seen this figure yet; what is computed for the figure alone belongs into it.
     of: what the figure depends on, in whole: values with a hash, dicts and lists of such. By default these are the values of the chapter's
@@ -45,6 +47,8 @@ def figure(draw: Callable[[], go.Figure], *, key: str, alt: str, of: Any = ..., 
     )
     with st.container(key=f"crowded_{key}") if crowded else nullcontext():
         st.plotly_chart(shown, key=key, theme=None, alt=alt, config={"displayModeBar": False, "scrollZoom": False})
+    with st.container(key=f"see_{key}"):
+        st.caption(see)
 
 
 def line_key(entries: Iterable[tuple[str, str, str, float]]) -> None:
@@ -58,16 +62,16 @@ def line_key(entries: Iterable[tuple[str, str, str, float]]) -> None:
     st.html("<div class='line-key'>" + "".join(f"<span>{drawn(*line)}{name}</span>" for name, *line in entries) + "</div>")
 
 
-def side_by_side(*plots: tuple[str, Callable[[], go.Figure], str, str], of: Any = ..., widths: Sequence[float] | None = None) -> None:
-    """Figures in one row, below each other on a narrow screen. Each: (heading, draw, key, alt); an empty heading takes no place.
+def side_by_side(*plots: tuple[str, Callable[[], go.Figure], str, str, str], of: Any = ..., widths: Sequence[float] | None = None) -> None:
+    """Figures in one row, below each other on a narrow screen. Each: (heading, draw, key, alt, see); an empty heading takes no place.
 
-    draw, of: as for `figure`.
+    draw, see, of: as for `figure`.
     """
-    for column, (heading, draw, key, alt) in zip(st.columns(widths or len(plots)), plots, strict=True):
+    for column, (heading, draw, key, alt, see) in zip(st.columns(widths or len(plots)), plots, strict=True):
         with column:
             if heading:
                 st.markdown(f"##### {heading}")
-            figure(draw, key=key, alt=alt, of=of)
+            figure(draw, key=key, alt=alt, see=see, of=of)
 
 
 def readings(rows: Iterable[tuple[str, str]]) -> None:

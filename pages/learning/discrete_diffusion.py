@@ -160,12 +160,14 @@ kit.side_by_side(
         lambda: figures.matrices_figure(tokens, t, palette=kit.palette()),
         "matrices",
         "Heat maps of the transition matrix of one step and of the product of all steps.",
+        "Read a row: from this token to which other, and how likely. What stands out on the right is what is still remembered at t.",
     ),
     (
         f"Counted and exact, t = {t}",
         lambda: figures.law_figure(tokens, t, palette=kit.palette()),
         "law",
         "Share of tokens in each category, corrupted and restored, beside the exact law.",
+        "Bars that end at the green line: what was counted is the exact law.",
     ),
     widths=(1.25, 1),
 )
@@ -190,6 +192,7 @@ try:
             lambda: figures.finals_figure(answer.finals, answer.clean, palette=kit.palette()),
             key="finals",
             alt="The formulas that came back most often.",
+            see="Green is the formula that was corrupted: the longer its bar, the more often the network found back to it.",
         )
         known = {name: (about["samples"][name]["balanced"], 0.0) for name in ("data", "shuffled")}
         kit.figure(
@@ -200,6 +203,7 @@ try:
             key="balance",
             of=(values["family"], values["seed"], known),
             alt="Share of charge-balanced formulas in the data, among new ones, and among shuffled tokens.",
+            see="The charges of a formula that can exist add up to zero. New ones should come near the data, far from shuffled tokens.",
         )
 except ModelMissing as missing:
     st.warning(str(missing), icon=":material/school:")
@@ -226,6 +230,7 @@ with curve:
         key="word_curve",
         of=(values["order"], values["words"]),
         alt="Share of grammatical sentences against the number of steps.",
+        see="The fewer steps, the more words are written at once, and words written at once do not know of each other.",
     )
 
 

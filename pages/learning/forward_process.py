@@ -159,8 +159,9 @@ kit.side_by_side(
             lambda i=i: schedule_figures()[i],
             f"schedules_{name.replace(' ', '_')}",
             f"{name.capitalize()} against time for six schedules.",
+            seen,
         )
-        for i, name in enumerate(("signal", "noise", "log signal-to-noise ratio"))
+        for i, (name, seen) in enumerate(figures.what_to_see(values["variant"]).items())
     )
 )
 st.markdown("##### Six speeds, one path")
@@ -178,8 +179,20 @@ def collapse_figures():
 
 kit.line_key(figures.clock_key(values["schedule"], palette=kit.palette()))
 kit.side_by_side(
-    ("", lambda: collapse_figures()[0], "speeds", "Relative entropy to the Gaussian against time: six curves."),
-    ("", lambda: collapse_figures()[1], "collapse", "Relative entropy to the Gaussian against the log signal-to-noise ratio: one curve."),
+    (
+        "",
+        lambda: collapse_figures()[0],
+        "speeds",
+        "Relative entropy to the Gaussian against time: six curves.",
+        "Against time: the same forgetting at six speeds.",
+    ),
+    (
+        "",
+        lambda: collapse_figures()[1],
+        "collapse",
+        "Relative entropy to the Gaussian against the log signal-to-noise ratio: one curve.",
+        "Against the ratio of signal to noise: one curve. Schedules differ in speed, not in path.",
+    ),
 )
 kit.side_by_side(
     (
@@ -189,6 +202,7 @@ kit.side_by_side(
         ),
         "stiffness",
         "Share of x erased by each step against time with the limits 1 and 2, and Euler's noise variance over the exact one.",
+        "Above: at 1 a step takes away all of x, beyond 2 it runs away. Below: away from 1, Euler leaves the wrong amount of noise.",
     ),
     (
         "What too little noise costs",
@@ -197,6 +211,7 @@ kit.side_by_side(
         ),
         "price",
         "Distance of the last state to the Gaussian and of the way back to the data, against where the forward run stops.",
+        "Where the dashed line is high, the run stopped with too little noise; the way back then lands off the data (solid line).",
     ),
 )
 

@@ -176,6 +176,7 @@ if not missing:
         key="race",
         of=(values["dataset"], focus),
         alt="Distance to the data against network evaluations per sample for the six families, with the floor of exact samples.",
+        see="To the right is dearer, lower is better, and in the band nothing is left to gain. One call has one point.",
     )
 st.markdown("##### Forty years around one integral")
 kit.figure(
@@ -184,6 +185,7 @@ kit.figure(
     of=(),
     crowded=True,
     alt="Papers on generative models from 1985 to 2023 by family, with lines from each to what it builds on.",
+    see="Every line leads from an idea to a paper that builds on it. Years before 2011 are drawn closer together.",
 )
 
 

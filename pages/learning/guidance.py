@@ -160,12 +160,14 @@ kit.side_by_side(
         lambda: figures.distance_figure(swept(), gamma=params["gamma"], palette=kit.palette()),
         "distance",
         "Distance of guided particles to the tilted density against the guidance scale, with the floor of exact draws.",
+        "In the band guided particles cannot be told from the promise p(x) p(y|x)^γ; above it they sample something else.",
     ),
     (
         "Diversity against fidelity",
         lambda: figures.tradeoff_figure(swept(), palette=kit.palette()),
         "tradeoff",
         "Spread of the particles against how well they fit the label, for guided diffusion and for the tilted density.",
+        "To the right fits the label better, higher up is more varied. Where the lines part, guidance does not keep the promise.",
     ),
     of=(where, params["walk"], params["gamma"], params["seed"]),
 )
@@ -177,6 +179,7 @@ with source:
         key="gap",
         of=(where, params["gamma"]),
         alt="Guided field less the score of the noised tilt against time, with the term that the guided density misses.",
+        see="Where the solid line is at zero, the guided arrows are the right ones; the dashed term is what they leave out.",
     )
 with words:
     page.prose("What to look at")

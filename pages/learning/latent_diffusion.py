@@ -147,12 +147,14 @@ if not missing:
             lambda: figures.work_figure(work(values["word"]), palette=kit.palette()),
             "work",
             "Distance to the exact law against multiplications per picture for both spaces, with floor and ceiling.",
+            "To the left is cheaper, lower is better. The dashed line is what decoding costs even perfect latents.",
         ),
         (
             "Inside the latent space",
             lambda: figures.latent_figure(*latent_diffusion.latent_map(**params), palette=kit.palette()),
             "latents",
             "Two directions of the latent space: exact pictures by kind, and the latents that the walk made.",
+            "The walk has done its work when its points lie where the encoded pictures lie.",
         ),
     )
 

@@ -209,12 +209,14 @@ kit.side_by_side(
         lambda: figures.error_figure(race(*of_law), chosen=params["method"], versus=values["versus"], palette=kit.palette()),
         "race",
         "Distance to the exact law against the number of score evaluations for each sampler, with the floor.",
+        "To the right is dearer, lower is better; in the band a sampler cannot be told from an exact one.",
     ),
     (
         "The likelihood comes for free",
         lambda: figures.likelihood_figure(likelihood(*of_law), palette=kit.palette()),
         "likelihood",
         "Log-density from the probability-flow ODE against the exact log-density, with the identity line.",
+        "The closer the points are to the line, the better the log-density; what scatters is the error of score and solver.",
     ),
     of=(of_law, params["method"], values["versus"]),
 )

@@ -147,6 +147,7 @@ def curves():
             key="loss",
             of=key_of(shot),
             alt="Loss against steps over its least possible value.",
+            see="What is left to learn is the distance to the green line, not the distance to zero: no training takes the loss below it.",
         )
     with unseen:
         st.markdown("##### What it cannot see: the error")
@@ -156,6 +157,7 @@ def curves():
             key="errors",
             of=({name: key_of(one) for name, one in shots.items()}, values["objective"]),
             alt="Squared error of the score over its square, against training steps, for each objective that has been trained.",
+            see="The share of the squared score that the network still misses. The loss does not say it; here the exact score is known.",
         )
         rest = [other for other in runs.values() if not other.going and other.status.state != "done"]
         busy = sum(other.going for other in runs.values())
@@ -171,12 +173,14 @@ def curves():
             lambda: figures.map_figure(errors_of(shot, values["y"])[0], height_on_map=values["y"], palette=kit.palette()),
             "map",
             "Error of the score over position and time along a line, with contours of the exact density.",
+            "The stronger the colour, the more the arrow is wrong there; the green contours show where there are data to learn from.",
         ),
         (
             "With data and without",
             lambda: figures.where_figure(errors_of(shot, values["y"])[1], palette=kit.palette()),
             "where",
             "Error of the score against time, where there is data and where there is none.",
+            "Compare the lines: what the network has never seen (dashed) it can only guess.",
         ),
         of=(key_of(shot), values["y"]),
     )
@@ -193,6 +197,7 @@ def curves():
             key="aim",
             of=(key_of(shot), values["x"], values["y"], values["t"]),
             alt="A noised point, the clean points it may come from, their mean, and where the network's arrow aims.",
+            see="The exact arrow ends at the mean of all clean points that fit (star). The closer the diamond, the more has been learned.",
         )
     with words:
         page.prose("What to look at")

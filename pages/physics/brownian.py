@@ -131,6 +131,9 @@ with spread:
         ),
         key="msd",
         alt="Mean squared displacement of the walkers against time with the exact line.",
+        see="Single jumps dwarf all the others: there is no line that the mean square follows."
+        if params["step"] == "levy"
+        else "The squared width grows in proportion to time: four times the time, twice the width.",
     )
 with speed:
     st.markdown("##### How fast the bell appears")
@@ -140,6 +143,7 @@ with speed:
         ),
         key="clt",
         alt="Distance to the Gaussian against the number of steps: counted, exact, and the finite-sample floor.",
+        see="The lower, the closer is the sum of n steps to the bell; dots in the grey band cannot be told from it.",
     )
 
 

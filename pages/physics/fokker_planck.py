@@ -173,6 +173,9 @@ with falling:
         key="entropy",
         of=(params, crowd),
         alt="Relative entropy to the stationary state against time on a logarithmic axis, with the slope of the slowest rate.",
+        see="It never rises. A straight piece means that the start is forgotten exponentially; its slope belongs to the landscape."
+        if solution.setting.confining
+        else "It falls towards the equilibrium between the walls of the box, which exists only because of the walls.",
     )
 with keeping:
     st.markdown("##### Mass is kept to round-off")
@@ -181,6 +184,7 @@ with keeping:
         key="mass",
         of=(params, crowd),
         alt="Deviation of the total probability from one at every step, on a logarithmic axis.",
+        see="A line that stays below the dotted one: no probability is lost, the rest is rounding.",
     )
 profile, circle = st.columns(2) if params["kind"] == "whirl" else (st.container(), None)
 with profile:
@@ -192,6 +196,7 @@ with profile:
         key="profiles",
         of=(params, crowd),
         alt="Density at four moments with the stationary one and the histogram of the particles at the end.",
+        see="From pale to full: the density on its way. The bars are the particles at the end, and they fill the last curve.",
     )
 if circle:
     with circle:
@@ -201,6 +206,9 @@ if circle:
             key="circle",
             of=(params, crowd),
             alt="Current across a line through the centre: solved and exact.",
+            see="The density has come to rest, the current has not: up on one side of the centre, down on the other."
+            if params["swirl"]
+            else "Without a whirl no current is left when the density has come to rest.",
         )
 
 

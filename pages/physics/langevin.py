@@ -157,6 +157,7 @@ with spreading:
         lambda: figures.spread_figure(langevin.spread(moving, system), system, palette=kit.palette()),
         key="spread",
         alt="Mean squared displacement against time on logarithmic axes, with the ballistic and the diffusive asymptote.",
+        see="Particles that fly follow the steep line, t²; those that diffuse the flatter one, t. Between the two lies the time 1/γ.",
     )
 with remembering:
     st.markdown("##### How long a velocity is remembered")
@@ -164,6 +165,7 @@ with remembering:
         lambda: figures.memory_figure(langevin.memory(moving, system), system, palette=kit.palette()),
         key="memory",
         alt="Velocity autocorrelation against time, measured and exact.",
+        see="The sooner the curve is at zero, the sooner a particle has forgotten its velocity; below zero it has turned round.",
     )
 speeds, errors = st.columns(2)
 with speeds:
@@ -172,6 +174,7 @@ with speeds:
         lambda: figures.velocity_figure(moving, system, method=method, dt=dt, palette=kit.palette()),
         key="speeds",
         alt="Histogram of the velocities with the Maxwell–Boltzmann law.",
+        see="Whatever the landscape, the exact law is this bell. Bars that do not fill it: too long a step, or too short a run.",
     )
 if system.omega:
     with errors:
@@ -180,6 +183,7 @@ if system.omega:
             lambda: figures.bias_figure(moving, system, method=method, dt=dt, palette=kit.palette()),
             key="bias",
             alt="Sampled over exact variance of position and velocity against the time step for each integrator.",
+            see="At 1 the width comes out right. How far a line is from 1 at the vertical line is an error that no longer run removes.",
         )
 if system.kind == "double well":
     st.markdown("##### Over the barrier: how often a particle changes well")
@@ -187,6 +191,7 @@ if system.kind == "double well":
         lambda: figures.rate_figure(crossings(of_system | {"friction": 1.0}, values["seed"]), system, palette=kit.palette()),
         key="rate",
         alt="Rate of escape against friction: counted crossings with error bars and Kramers’ formula with its extension.",
+        see="Escape is fastest at a middle friction: with less, a particle waits for energy; with more, it is held back.",
     )
 
 

@@ -163,6 +163,7 @@ with shares:
         key="modes_figure",
         of=params,
         alt="Share of greedy and Langevin walkers on each mode beside the exact share.",
+        see="The marks are the exact shares. Greedy walkers stay on the hill on which they started; Langevin walkers can change hills.",
     )
 with scale:
     st.markdown("##### p times a constant: the same arrows")
@@ -172,6 +173,7 @@ with scale:
         key="constant_figure",
         of=params | {"constant": values["constant"]},
         alt="Logarithm of p and of c p along a line, and below it their slopes, which coincide.",
+        see="Above, c moves the whole curve up or down. Below, both slopes are one line: no arrow notices c.",
     )
     kit.readings(figures.readings(cut, values["constant"], values["kT"]))
 st.markdown("##### How noise smooths the score")

@@ -8,6 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.figures.theme import enlarged, styled, typeset
+from tests.pages.conftest import ROOT
 
 
 @pytest.mark.parametrize(
@@ -58,3 +59,21 @@ def test_figures_wait_for_a_stage_that_changed_and_for_no_other(monkeypatch):
     assert len(waits) == 1, "the same stage"
     reader.session_state["payload"] = "second"
     assert not reader.run().exception and len(waits) == 2
+
+
+def test_under_a_figure_stands_what_there_is_to_see():
+    def page():
+        import plotly.graph_objects as go
+        import streamlit as st
+
+        from pages import kit
+
+        st.session_state["_chapter"] = "nowhere"
+        kit.figure(lambda: go.Figure(), key="bare", alt="An empty figure.", see="Nothing at all.", of=())
+        kit.side_by_side(("", lambda: go.Figure(), "left", "Another.", "Nothing here either."), of=())
+
+    assert [caption.value for caption in AppTest.from_function(page).run().caption] == ["Nothing at all.", "Nothing here either."]
+
+
+def test_in_the_hall_the_lecturer_says_what_there_is_to_see():
+    assert '[class*="st-key-see_"] { display: none' in (ROOT / "assets" / "kit" / "lecture.css").read_text()
