@@ -2,6 +2,7 @@
 
 const TRAIL_PIECES = 6000;                                    // pieces of trail drawn in one frame, all panels
 const PATH_PIECES = 60000;                                    // pieces of all paths of a 1-D movie, all panels
+const MOST_PATHS = 80;                                        // of a panel: more would hide the exact density behind them
 
 /** Evenly picked particles, so that a few paths stand for all: their indices. */
 function pick(n, wanted) {
@@ -80,7 +81,7 @@ class GlRenderer {
     }
     const { dim, frames } = this.movie;
     const share = PATH_PIECES / this.movie.panels.length;
-    const chosen = pick(panel.n, this.movie.flat ? Math.max(40, Math.floor(share / frames)) : 500);
+    const chosen = pick(panel.n, this.movie.flat ? Math.min(MOST_PATHS, Math.max(40, Math.floor(share / frames))) : 500);
     const part = { panel, index, chosen, codes: this.buffer(panel.codes), ramp: this.texture(gl.NEAREST),
       color: this.buffer(new Uint8Array(panel.n)), colors: this.texture(gl.NEAREST), shown: null };
     const rows = Math.ceil((frames * chosen.length) / 2048);
@@ -311,7 +312,7 @@ class GlRenderer {
 
   pathInk(part, { pixelRatio }, rect) {
     const n = part.chosen.length;
-    return { width: (n > 100 ? 0.9 : 1.3) * pixelRatio, alpha: Math.min(0.85, Math.max(0.16, 4.5 / Math.sqrt(n))), fade: 0, rect };
+    return { width: (n > 100 ? 0.9 : 1.3) * pixelRatio, alpha: Math.min(0.85, 2.4 / Math.sqrt(n)), fade: 0, rect };
   }
 
   /** 1-D: paths pile up over the exact density; only what is new is drawn, all of it after a jump back. */

@@ -235,8 +235,6 @@ function missingNote(movie, panel, frame) {
   return notes.join(", ");
 }
 
-const FLAT_PATHS = 80;                                        // paths of a 1-D movie that are drawn without WebGL2
-
 /** Without WebGL2: the same moment with canvas arcs; no density, arrows or trails. */
 class FlatRenderer {
   constructor(canvas) {
@@ -255,7 +253,7 @@ class FlatRenderer {
     this.canvas.height = height;
   }
 
-  drawnPaths(index) { return { count: Math.min(FLAT_PATHS, this.movie.panels[index].n), frames: Infinity }; }
+  drawnPaths(index) { return { count: Math.min(MOST_PATHS, this.movie.panels[index].n), frames: Infinity }; }
 
   draw({ frame, rects, strips, colors, size, alpha, pixelRatio }) {
     const { ctx, movie } = this;
@@ -285,7 +283,7 @@ class FlatRenderer {
       if (flat) {
         ctx.globalAlpha = 0.25;
         ctx.lineWidth = pixelRatio;
-        for (const i of pick(panel.n, FLAT_PATHS)) {
+        for (const i of pick(panel.n, MOST_PATHS)) {
           ctx.strokeStyle = color(i);
           ctx.beginPath();
           for (let t = 0; t <= now; t++) ctx.lineTo(...place(t, i));

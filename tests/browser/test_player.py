@@ -292,11 +292,11 @@ def test_view_menu_switches_layers(open_stage):
 def test_it_says_when_only_some_paths_are_drawn(open_stage):
     with open_stage("scene=one-d") as stage:
         remark = stage.root.locator(".legend .remark")
-        assert remark.all_inner_texts() == ["300 of 2,000 paths drawn, all counted"]
+        assert remark.all_inner_texts() == ["80 of 2,000 paths drawn, all counted"]
         stage.root.get_by_role("button", name="View options").click()
         stage.root.get_by_label("Histograms").uncheck()
-        assert remark.all_inner_texts() == ["300 of 2,000 paths drawn"]
-    with open_stage("scene=one-d&n=300") as stage:
+        assert remark.all_inner_texts() == ["80 of 2,000 paths drawn"]
+    with open_stage("scene=one-d&n=80") as stage:
         assert stage.root.locator(".legend .remark").count() == 0
     with open_stage("scene=two-d&trail=8") as stage:
         remark = stage.root.locator(".legend .remark")
