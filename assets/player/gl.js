@@ -1,13 +1,26 @@
 // The WebGL2 renderer: points, trails, paths, exact density and arrows, all from buffers uploaded once per payload.
 
 const TRAIL_PIECES = 6000;                                    // pieces of trail drawn in one frame, all panels
-const PATH_PIECES = 60000;                                    // pieces of all paths of a 1-D movie, all panels
-const MOST_PATHS = 80;                                        // of a panel: more would hide the exact density behind them
+const MOST_PATHS = 80;                                        // of a panel of a 1-D movie; fewer where they would hide the density behind them
+const PATH_ROOM = 500;                                        // heights of the view that the paths of a panel may travel together
 
 /** Evenly picked particles, so that a few paths stand for all: their indices. */
 function pick(n, wanted) {
   const count = Math.max(1, Math.min(n, wanted));
   return Uint32Array.from({ length: count }, (_, i) => Math.floor((i * n) / count));
+}
+
+/** Heights of the view that a path of a 1-D panel goes up and down, on average, and one more for its way across. */
+function travel({ codes, n }, { frames, view, lost }) {
+  let way = 0;
+  const some = pick(n, 40);
+  for (const i of some) {
+    for (let t = 1; t < frames; t++) {
+      const [from, to] = [codes[(t - 1) * n + i], codes[t * n + i]];
+      if (from !== lost && to !== lost) way += Math.abs(to - from);
+    }
+  }
+  return 1 + way / view / some.length;
 }
 
 class GlRenderer {
@@ -80,9 +93,9 @@ class GlRenderer {
       return { panel, chosen: [], ramp: this.texture(gl.NEAREST), layers: [this.texture(gl.NEAREST), this.texture(gl.NEAREST)], shown: null };
     }
     const { dim, frames } = this.movie;
-    const share = PATH_PIECES / this.movie.panels.length;
-    const chosen = pick(panel.n, this.movie.flat ? Math.min(MOST_PATHS, Math.max(40, Math.floor(share / frames))) : 500);
-    const part = { panel, index, chosen, codes: this.buffer(panel.codes), ramp: this.texture(gl.NEAREST),
+    const way = this.movie.flat ? travel(panel, this.movie) : 0;
+    const chosen = pick(panel.n, this.movie.flat ? Math.max(12, Math.min(MOST_PATHS, Math.round(PATH_ROOM / way))) : 500);
+    const part = { panel, index, chosen, way, codes: this.buffer(panel.codes), ramp: this.texture(gl.NEAREST),
       color: this.buffer(new Uint8Array(panel.n)), colors: this.texture(gl.NEAREST), shown: null };
     const rows = Math.ceil((frames * chosen.length) / 2048);
     const some = new Uint16Array(2048 * rows * dim);
@@ -312,7 +325,9 @@ class GlRenderer {
 
   pathInk(part, { pixelRatio }, rect) {
     const n = part.chosen.length;
-    return { width: (n > 100 ? 0.9 : 1.3) * pixelRatio, alpha: Math.min(0.85, 2.4 / Math.sqrt(n)), fade: 0, rect };
+    const width = (n > 10 ? 0.9 : 1.3) * pixelRatio;
+    const covered = (n * part.way * width) / rect.w;           // of the panel, if no path lay on another
+    return { width, alpha: Math.max(0.1, Math.min(0.85, 2.4 / Math.sqrt(n), 0.4 / covered)), fade: 0, rect };
   }
 
   /** 1-D: paths pile up over the exact density; only what is new is drawn, all of it after a jump back. */

@@ -24,7 +24,7 @@ page = kit.chapter(
     "equivariance",
     [
         kit.Choice("crystal", "Crystal", "perovskite SrTiO3", options=list(equivariance.CRYSTALS), wide=True),
-        kit.Choice("move", "The same crystal, told anew", "rotation", options=list(MOVES), labels=MOVES, wide=True),
+        kit.Choice("move", "New description of the crystal", "rotation", options=list(MOVES), labels=MOVES, wide=True),
         kit.Choice(
             "flaw",
             "Break a network",
@@ -39,7 +39,7 @@ page = kit.chapter(
         kit.Toggle("centred", "Mean of the noise taken out", True),
         kit.Slider(
             "noise",
-            "Noise on the crystal / cell edge",
+            "Noise on the crystal (share of a cell edge)",
             0.05,
             low=0.01,
             high=0.3,
@@ -47,8 +47,8 @@ page = kit.chapter(
             more=True,
             help="Perfect sites tell nothing: there every wish to move cancels. The Denoiser is told the matching time.",
         ),
-        kit.Slider("n_steps", "Steps of the molecules", 50, options=[5, 10, 20, 50, 100], more=True),
-        kit.Slider("n_molecules", "Molecules", 1000, options=[300, 1000, 2000], more=True),
+        kit.Slider("n_steps", "Number of steps of the molecules", 50, options=[5, 10, 20, 50, 100], more=True),
+        kit.Slider("n_molecules", "Number of molecules", 1000, options=[300, 1000, 2000], more=True),
         kit.Number("seed", "Seed", 1, more=True, help="Of the noise, the random weights and the molecules."),
     ],
 )

@@ -32,20 +32,24 @@ page = kit.chapter(
             term="M",
             help="Skewed: another basis of the same lattice. Niggli: the smallest cell, reduced: one answer for everybody.",
         ),
-        kit.Slider("origin", "Shift τ of the origin / cell diagonal", 0.15, low=0.0, high=1.0, step=0.05, term=r"\tau"),
-        kit.Slider("rotation", "Rotation φ / °", 40.0, low=0.0, high=180.0, step=5.0, term=r"\varphi"),
-        kit.Slider("c", "Stretch c / %", 0.0, low=-20.0, high=20.0, step=1.0, term="deform", help="This one makes another crystal."),
-        kit.Choice("site", "Move atom number", "none", options=SITES, term="deform", help="This one too."),
-        kit.Slider("move", "Move by / Å", 0.3, low=0.0, high=2.0, step=0.05, when=moves, term="deform"),
-        kit.Choice("orbit", "Light up Wyckoff site", "none", options=ORBITS, more=True, help="Or click an atom in the picture."),
-        kit.Choice("direction", "Along", "a", options=list(representation.AXES), when=moves, more=True, term="deform"),
-        kit.Slider("a", "Stretch a / %", 0.0, low=-20.0, high=20.0, step=1.0, more=True, term="deform"),
-        kit.Slider("b", "Stretch b / %", 0.0, low=-20.0, high=20.0, step=1.0, more=True, term="deform"),
-        kit.Slider("gamma", "Angle between a and b, change / °", 0.0, low=-20.0, high=20.0, step=1.0, more=True, term="deform"),
+        kit.Slider("origin", "Shift τ of the origin (share of the cell diagonal)", 0.15, low=0.0, high=1.0, step=0.05, term=r"\tau"),
+        kit.Slider("rotation", "Rotation φ (°)", 40.0, low=0.0, high=180.0, step=5.0, term=r"\varphi"),
         kit.Slider(
-            "jitter", "Jitter of every atom / Å", 0.0, options=[0.0, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2], more=True, term="deform"
+            "c", "Stretch of edge c (%)", 0.0, low=-20.0, high=20.0, step=1.0, term="deform", help="This one makes another crystal."
         ),
-        kit.Slider("tolerance", "Tolerance of the symmetry search / Å", 0.01, options=list(representation.TOLERANCES), more=True),
+        kit.Choice("site", "Move atom number", "none", options=SITES, term="deform", help="This one too."),
+        kit.Slider("move", "Distance the atom moves (Å)", 0.3, low=0.0, high=2.0, step=0.05, when=moves, term="deform"),
+        kit.Choice("orbit", "Light up Wyckoff site", "none", options=ORBITS, more=True, help="Or click an atom in the picture."),
+        kit.Choice(
+            "direction", "Direction in which the atom moves", "a", options=list(representation.AXES), when=moves, more=True, term="deform"
+        ),
+        kit.Slider("a", "Stretch of edge a (%)", 0.0, low=-20.0, high=20.0, step=1.0, more=True, term="deform"),
+        kit.Slider("b", "Stretch of edge b (%)", 0.0, low=-20.0, high=20.0, step=1.0, more=True, term="deform"),
+        kit.Slider("gamma", "Change of the angle between a and b (°)", 0.0, low=-20.0, high=20.0, step=1.0, more=True, term="deform"),
+        kit.Slider(
+            "jitter", "Jitter of every atom (Å)", 0.0, options=[0.0, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2], more=True, term="deform"
+        ),
+        kit.Slider("tolerance", "Tolerance of the symmetry search (Å)", 0.01, options=list(representation.TOLERANCES), more=True),
         kit.Toggle("shuffle", "Shuffle the atoms", True, more=True, term="P"),
         kit.Number("seed", "Seed", 1, more=True, help="Of the shuffle and of the jitter."),
     ],

@@ -17,17 +17,17 @@ page = kit.chapter(
     [
         kit.Choice(
             "move",
-            "Which way",
+            "Process",
             "freeze",
             options=list(MOVES),
             labels=MOVES,
             help="Melt: add noise. Freeze: take it out with a score. Hold: Langevin dynamics at one noise level, from the exact law.",
         ),
         kit.Choice("sites", "Where the atom belongs", "pair", options=list(SITES), labels=SITES, wide=True),
-        kit.Slider("sigma_max", "Largest noise σ / cell edge", 0.5, low=0.1, high=1.0, step=0.05, term=r"\sigma_{\max}"),
+        kit.Slider("sigma_max", "Largest noise σ (cell edges)", 0.5, low=0.1, high=1.0, step=0.05, term=r"\sigma_{\max}"),
         kit.Slider(
             "images",
-            "Images kept on each side, K",
+            "Images kept on each side K",
             0,
             term="K",
             options=[0, 1, 2, 3],
@@ -44,9 +44,9 @@ page = kit.chapter(
             more=True,
             help="A Langevin step before or after each step of the sampler.",
         ),
-        kit.Slider("angle", "Angle of the cell / °", 60, low=30, high=150, step=5, more=True, help="For the last figure."),
-        kit.Slider("ratio", "Edge ratio b / a", 1.6, low=0.5, high=2.5, step=0.1, more=True, help="For the last figure."),
-        kit.Slider("n_particles", "Atoms", 2000, options=[500, 1000, 2000, 5000], more=True),
+        kit.Slider("angle", "Angle of the cell (°)", 60, low=30, high=150, step=5, more=True, help="For the last figure."),
+        kit.Slider("ratio", "Ratio of the cell edges b / a", 1.6, low=0.5, high=2.5, step=0.1, more=True, help="For the last figure."),
+        kit.Slider("n_particles", "Number of atoms", 2000, options=[500, 1000, 2000, 5000], more=True),
         kit.Number("seed", "Seed", 1, more=True, help="Everyone with the same seed sees the same noise."),
     ],
 )

@@ -26,11 +26,13 @@ def in_ensembles(values):
 page = kit.chapter(
     "boltzmann",
     [
-        kit.Choice("panel", "What is weighed", "landscape", options=list(PANELS), labels=PANELS, help=spelled_out("NVE", "NVT", "μVT")),
+        kit.Choice(
+            "panel", "Landscape or ensemble", "landscape", options=list(PANELS), labels=PANELS, help=spelled_out("NVE", "NVT", "μVT")
+        ),
         kit.Slider("kT", "Temperature kT", 1.2, low=0.1, high=2.0, step=0.05, when=lambda v: v.get("panel") != "NVE", term="kT"),
         kit.Choice(
             "protocol",
-            "On the way to kT",
+            "Way to the temperature kT",
             "heat",
             options=list(PROTOCOLS),
             labels=PROTOCOLS,
@@ -39,10 +41,12 @@ page = kit.chapter(
         ),
         kit.Slider("depth", "Depth of the left basin", 4.0, low=0.5, high=8.0, step=0.25, when=in_landscape),
         kit.Slider("width", "Width of the left basin", 0.25, low=0.1, high=1.0, step=0.05, when=in_landscape),
-        kit.Slider("tilt", "Tilt", 0.0, low=-1.0, high=1.0, step=0.05, when=in_landscape, help="Positive lowers the left."),
+        kit.Slider(
+            "tilt", "Tilt of the landscape", 0.0, low=-1.0, high=1.0, step=0.05, when=in_landscape, help="Positive lowers the left."
+        ),
         kit.Slider(
             "leaps",
-            "Share of long leaps",
+            "Share of long trial moves",
             0.5,
             low=0.0,
             high=1.0,
@@ -51,11 +55,11 @@ page = kit.chapter(
             help="A trial move is a small shuffle, or now and then a leap that can cross the barrier.",
         ),
         kit.Choice("system", "System", "two-level", options=list(SYSTEMS), labels=SYSTEMS, when=in_ensembles),
-        kit.Slider("n_sites", "Sites M", 16, options=list(ensembles.SHAPES), when=in_ensembles),
+        kit.Slider("n_sites", "Number of sites M", 16, options=list(ensembles.SHAPES), when=in_ensembles),
         kit.Slider("mu", "Chemical potential μ", -1.0, low=-4.0, high=1.0, step=0.1, when=lambda v: v.get("panel") == "muVT", term=r"\mu"),
         kit.Slider(
             "energy",
-            "Energy of sites and demon above the lowest, per site",
+            "Total energy E₀ per site, above the lowest",
             0.15,
             low=0.0,
             high=1.0,

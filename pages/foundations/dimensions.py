@@ -27,11 +27,17 @@ page = kit.chapter(
             help="All spend the same number of looks at a Gaussian density (one look: its value or its slope at one place); chains start "
             "at its mode.",
         ),
-        kit.Slider("n", "Looks spent, and points drawn per count", 10_000, options=[1000, 2000, 5000, 10_000, 20_000]),
-        kit.Slider("eps", "Thickness of the peel ε / radius", 0.05, low=0.01, high=0.5, step=0.01, term=r"\varepsilon"),
+        kit.Slider(
+            "n",
+            "Number of looks n",
+            10_000,
+            options=[1000, 2000, 5000, 10_000, 20_000],
+            help="Looks at the density that a method may spend, and points drawn for each count in the figures.",
+        ),
+        kit.Slider("eps", "Thickness of the peel ε (share of the radius)", 0.05, low=0.01, high=0.5, step=0.01, term=r"\varepsilon"),
         kit.Slider("per_axis", "Grid points per axis m", 10, options=[2, 3, 5, 10, 20, 50, 100], term="m"),
-        kit.Slider("wide", "Width of the rejection proposal / width of the Gaussian", 1.2, low=1.05, high=3.0, step=0.05),
-        kit.Slider("n_points", "Points among which neighbours are sought", 1000, options=[10, 100, 1000, 5000], more=True),
+        kit.Slider("wide", "Width of the rejection proposal (Gaussian widths)", 1.2, low=1.05, high=3.0, step=0.05),
+        kit.Slider("n_points", "Number of points for nearest / farthest", 1000, options=[10, 100, 1000, 5000], more=True),
         kit.Number("seed", "Seed", 1, more=True, help="Everyone with the same seed sees the same points."),
     ],
 )

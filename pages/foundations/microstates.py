@@ -11,18 +11,21 @@ from pages import kit
 from pages.kit.equation import number
 from pages.kit.player import player
 
-VIEWS = {"all": "0 to N heads", "zoom": "± 4.5 widths"}
+THROWS = [1, 10, 100, 1000, 10_000, 100_000, 1_000_000]
+VIEWS = {"all": "0 to N heads", "zoom": "around the mean"}
 
 page = kit.chapter(
     "microstates",
     [
-        kit.Slider("n_coins", "Coins N", 6, low=1, high=200, step=1, term="N"),
+        kit.Slider("n_coins", "Number of coins N", 6, low=1, high=200, step=1, term="N"),
         kit.Slider("p", "Chance of heads p", 0.5, low=0.02, high=0.98, step=0.01, term="p"),
         kit.Slider(
             "n_throws",
             "Number of throws",
             10_000,
-            options=[1, 10, 100, 1000, 10_000, 100_000, 1_000_000],
+            options=THROWS,
+            format="{:,}".format,
+            was={str(n): n for n in THROWS},
             help="All at once: a million takes a tenth of a second.",
         ),
         kit.Choice(
@@ -31,11 +34,12 @@ page = kit.chapter(
             "all",
             options=list(VIEWS),
             labels=VIEWS,
+            was={"± 4.5 widths": "zoom"},
             help="All numbers of heads from 0 to N, or only those within 4.5 standard deviations σₙ of the mean.",
         ),
         kit.Slider(
             "memory",
-            "Stickiness c",
+            "Stickiness c of the coins",
             0.0,
             low=0.0,
             high=0.98,

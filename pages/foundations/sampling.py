@@ -21,7 +21,7 @@ page = kit.chapter(
         kit.Slider("kT", "Temperature kT", 1.0, low=0.5, high=2.0, step=0.1, term="kT"),
         kit.Slider(
             "step",
-            "Step length h / width of the narrowest well",
+            "Step length h (widths of the narrowest well)",
             0.7,
             options=list(sampling.STEPS),
             term="h",
@@ -37,9 +37,14 @@ page = kit.chapter(
             help="Metropolis: trial moves, accepted or not. Langevin: MALA without the test. " + spelled_out("MALA", "BAOAB", "NVE"),
         ),
         kit.Slider(
-            "friction", "Friction γ of BAOAB / frequency of the well", 1.0, options=[0.03, 0.1, 0.3, 1.0, 3.0, 10.0], term=r"\gamma"
+            "friction",
+            "Friction γ of BAOAB (frequencies of the well)",
+            1.0,
+            options=[0.03, 0.1, 0.3, 1.0, 3.0, 10.0],
+            term=r"\gamma",
+            help=spelled_out("BAOAB"),
         ),
-        kit.Slider("n_steps", "Steps of each chain", 1000, options=[100, 200, 500, 1000, 2000, 4000]),
+        kit.Slider("n_steps", "Number of steps of each chain", 1000, options=[100, 200, 500, 1000, 2000, 4000]),
         kit.Slider("n_chains", "Number of chains", 400, options=[100, 200, 400, 1000], more=True),
         kit.Number("seed", "Seed", 1, more=True, help="Everyone with the same seed sees the same chains."),
     ],

@@ -16,7 +16,8 @@ class Control:
     """A labelled value with a URL name.
 
     more: fold it under “More”. term: what it changes in the equation, as LaTeX of the symbol or as name of a place for a form;
-    several in a tuple. when: draw it only if this holds for the values of the controls declared before it.
+    several in a tuple. when: draw it only if this holds for the values of the controls declared before it. was: what links of older
+    editions say instead, and the value that they mean.
     """
 
     key: str
@@ -26,6 +27,7 @@ class Control:
     more: bool = False
     term: str | tuple[str, ...] = ()
     when: Callable[[Mapping[str, Any]], bool] | None = None
+    was: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def terms(self) -> tuple[str, ...]:
@@ -237,7 +239,9 @@ def _notices(slug: str, declared: Sequence[Control]) -> list[str]:
     bad = []
     for control in declared:
         raw = st.query_params.get(control.key)
-        if raw is not None and not control.valid(raw):
+        if raw in control.was:
+            put({control.key: control.was[raw]})  # Streamlit drops the text from the address and takes this value
+        elif raw is not None and not control.valid(raw):
             shown = raw if len(raw) <= 40 else raw[:40] + "…"
             bad.append(
                 f"**{control.label}** cannot be “`{shown.replace('`', '')}`” (the link says so): it takes "

@@ -57,7 +57,7 @@ def controls() -> list[Control]:
         ),
         Choice(
             "given",
-            "Given",
+            "Given to the model",
             "formula",
             options=list(GIVEN),
             labels=GIVEN,
@@ -88,7 +88,7 @@ def controls() -> list[Control]:
         ),
         Choice(
             "beside",
-            "Shown beside it",
+            "Shown beside the crystal",
             "known",
             options=list(BESIDE),
             labels=BESIDE,
@@ -101,7 +101,7 @@ def controls() -> list[Control]:
         ),
         Slider(
             "sharpen",
-            "Anti-annealing s",
+            "Strength s of anti-annealing",
             10.0,
             low=0.0,
             high=40.0,
@@ -125,7 +125,7 @@ def controls() -> list[Control]:
         Slider("temperature", "Temperature τ of the noise", 1.0, low=0.0, high=2.0, step=0.05, more=True, term=r"\tau"),
         Slider(
             "candidates",
-            "Attempts, best kept",
+            "Number of attempts, the best is kept",
             4,
             options=[1, 2, 4, 8],
             more=True,

@@ -19,11 +19,11 @@ WORD_STEPS = [1, 2, 3, 5, 7, 14, 30]
 page = kit.chapter(
     "discrete_diffusion",
     [
-        kit.Choice("family", "Noise", "gaussian", options=list(FAMILIES), labels=LABELS, term="rule"),
-        kit.Choice("tokens", "Tokens", "elements", options=["elements", "counts"], term="K"),
+        kit.Choice("family", "Kind of noise", "gaussian", options=list(FAMILIES), labels=LABELS, term="rule"),
+        kit.Choice("tokens", "Kind of token", "elements", options=["elements", "counts"], term="K"),
         kit.Choice(
             "start",
-            "Start from",
+            "Tokens start from",
             "one token",
             options=list(discrete_diffusion.STARTS),
             help="Data: as often as in the training formulas. One token: all are titanium, or all are 3.",
@@ -33,11 +33,11 @@ page = kit.chapter(
         kit.Text(
             "formula", "Formula to corrupt and restore", "Sr1 Ti1 O3", max_chars=40, help="With the mask, ? is an unknown place: Ba1 ?1 O3."
         ),
-        kit.Slider("words", "Steps for seven words", 3, options=WORD_STEPS),
+        kit.Slider("words", "Number of steps for seven words", 3, options=WORD_STEPS),
         kit.Choice("order", "Order in which words are unmasked", "chance", options=list(ORDERS), labels=ORDERS, more=True),
         kit.Slider(
             "reach",
-            "Share r of every β",
+            "Strength r of the noise (share of the full schedule)",
             1.0,
             low=0.05,
             high=1.0,
@@ -47,9 +47,13 @@ page = kit.chapter(
             help="Below 1 the forward walk ends before everything is forgotten.",
         ),
         kit.Toggle(
-            "as_printed", "Sum the joint law as printed", False, more=True, help="Equation 4 of the paper with p(x₀|xₜ) put in as it is."
+            "as_printed",
+            "Sum over guesses x₀ as the paper prints it",
+            False,
+            more=True,
+            help="Equation 4 of the paper with p(x₀|xₜ) put in as it is.",
         ),
-        kit.Slider("n_particles", "Tokens", 1000, options=[200, 500, 1000, 2000, 5000], more=True),
+        kit.Slider("n_particles", "Number of tokens", 1000, options=[200, 500, 1000, 2000, 5000], more=True),
         kit.Number("seed", "Seed", 1, more=True, help="Everyone with the same seed sees the same tokens."),
     ],
 )

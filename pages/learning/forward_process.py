@@ -22,7 +22,7 @@ page = kit.chapter(
         kit.Choice("dataset", "Data", "three modes", options=list(DATASETS), wide=True),
         kit.Choice(
             "schedule",
-            "Schedule",
+            "Noise schedule",
             "linear",
             options=list(forward_process.CLOCKS),
             wide=True,
@@ -31,14 +31,14 @@ page = kit.chapter(
         ),
         kit.Choice(
             "variant",
-            "Variant",
+            "Variant of the process",
             "VP",
             options=list(VARIANTS),
             term="variant",
             help=spelled_out("VP", "sub-VP", "VE"),
         ),
         kit.Slider("n_steps", "Number of steps n", 100, options=[1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000, 2000], term="n"),
-        kit.Slider("t_end", "Stop at the time t", 1.0, low=0.05, high=1.0, step=0.05, term="t"),
+        kit.Slider("t_end", "Time t at which it stops", 1.0, low=0.05, high=1.0, step=0.05, term="t"),
         kit.Choice(
             "rule",
             "Rule of a step",
@@ -47,9 +47,9 @@ page = kit.chapter(
             labels=RULES,
             more=True,
             term="step",
-            help="The exact transition is DDPM's forward chain: right at any number of steps.",
+            help="The exact transition is DDPM's forward chain: right at any number of steps. " + spelled_out("DDPM"),
         ),
-        kit.Slider("n_particles", "Particles", 2000, options=[200, 500, 1000, 2000, 5000], more=True),
+        kit.Slider("n_particles", "Number of particles", 2000, options=[200, 500, 1000, 2000, 5000], more=True),
         kit.Number("seed", "Seed", 1, more=True, help="Everyone with the same seed sees the same noise."),
     ],
 )

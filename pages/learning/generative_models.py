@@ -21,7 +21,7 @@ page = kit.chapter(
     "generative_models",
     [
         kit.Choice("dataset", "Data", "two moons", options=list(generative_models.DATASETS)),
-        kit.Choice("view", "On the stage", "all", options=list(VIEWS), labels=VIEWS),
+        kit.Choice("view", "Families on the stage", "all", options=list(VIEWS), labels=VIEWS),
         kit.Choice(
             "family",
             "Family in focus",
@@ -34,7 +34,7 @@ page = kit.chapter(
         ),
         kit.Slider(
             "n_steps",
-            "Evaluations n for those that walk",
+            "Network evaluations n of those that walk",
             50,
             term="n",
             options=[1, 2, 4, 8, 16, 32, 50, 100],
@@ -52,12 +52,12 @@ page = kit.chapter(
         ),
         kit.Choice(
             "clock",
-            "Pace of the picture",
+            "Clock of the picture",
             "own pace",
             options=list(generative_models.CLOCKS),
             help="Own pace: all arrive together. Race: the clock counts network evaluations.",
         ),
-        kit.Slider("n_particles", "Particles", 1000, options=[200, 500, 1000, 2000], more=True),
+        kit.Slider("n_particles", "Number of particles", 1000, options=[200, 500, 1000, 2000], more=True),
         kit.Number("seed", "Seed", 1, more=True, help="Everyone with the same seed sees the same noise."),
     ],
 )

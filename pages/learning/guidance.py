@@ -49,13 +49,13 @@ page = kit.chapter(
         kit.Choice("guide", "Guidance by", "exact", options=list(GUIDES), labels=GUIDES, wide=True, term="field"),
         kit.Choice(
             "walk",
-            "Walk",
+            "Kind of walk",
             "ODE",
             options=list(guidance.WALKS),
             help=spelled_out("ODE", "SDE") + " Corrected: Langevin steps at each level too. Reweighted: the missing term as a weight.",
         ),
         kit.Slider("n_steps", "Number of steps", 60, options=[5, 10, 20, 40, 60, 100, 200]),
-        kit.Slider("n_particles", "Particles", 1500, options=[300, 600, 1500, 3000], more=True),
+        kit.Slider("n_particles", "Number of particles", 1500, options=[300, 600, 1500, 3000], more=True),
         kit.Number("seed", "Seed", 1, more=True, help="Everyone with the same seed sees the same noise."),
     ],
 )

@@ -20,7 +20,7 @@ page = kit.chapter(
     [
         kit.Choice(
             "word",
-            "Draw me the word y",
+            "Word y to draw",
             "any",
             term="y",
             options=list(latent_diffusion.WORDS),
@@ -28,8 +28,8 @@ page = kit.chapter(
             wide=True,
             help="The word goes to both denoisers, as text goes to Stable Diffusion.",
         ),
-        kit.Slider("n_steps", "Steps n", 30, options=[1, 2, 3, 5, 8, 12, 20, 30, 50, 100], term="n"),
-        kit.Choice("view", "On the stage", "grow", options=list(VIEWS), labels=VIEWS),
+        kit.Slider("n_steps", "Number of steps n", 30, options=[1, 2, 3, 5, 8, 12, 20, 30, 50, 100], term="n"),
+        kit.Choice("view", "What the stage shows", "grow", options=list(VIEWS), labels=VIEWS),
         kit.Choice("walk", "What turns noise into latents", "diffusion", options=list(WALKS), labels=WALKS),
         kit.Choice("judge", "Space on the truth meter", "latent", options=list(SPACES), labels=SPACES),
         kit.Number("seed", "Seed", 1, more=True, help="Everyone with the same seed sees the same pictures."),

@@ -17,7 +17,14 @@ page = kit.chapter(
     [
         kit.Choice("dataset", "Data", "three modes", options=list(score_matching.DATA), wide=True),
         kit.Choice("objective", "Objective", "denoising", options=list(LABELS), labels=LABELS, wide=True, term="objective"),
-        kit.Choice("weighting", "Weight λ(t)", "σ²", options=list(WEIGHTINGS), term="weight", help="How much each noise level counts."),
+        kit.Choice(
+            "weighting",
+            "Weight λ(t) of a noise level",
+            "σ²",
+            options=list(WEIGHTINGS),
+            term="weight",
+            help="How much each noise level counts.",
+        ),
         kit.Choice(
             "output",
             "The network predicts",
@@ -27,7 +34,7 @@ page = kit.chapter(
             help="Its output is divided by σ and so is of the size of the noise, 1, at every level; or it is the score itself.",
         ),
         kit.Toggle("clock", "The network is told the time t", True, term="output"),
-        kit.Slider("n_steps", "Steps of training", 1500, options=[100, 300, 600, 1000, 1500, 3000, 6000]),
+        kit.Slider("n_steps", "Number of training steps", 1500, options=[100, 300, 600, 1000, 1500, 3000, 6000]),
         kit.Slider("t", "Time t at which its aim is shown", 0.2, options=[0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0], term="t"),
         kit.Slider("x", "x₁ of the noised point xₜ", 0.2, low=-2.5, high=2.5, step=0.1, more=True, term="x_t"),
         kit.Slider("y", "x₂ of the noised point xₜ, and of the map", 0.0, low=-2.5, high=2.5, step=0.1, more=True, term="x_t"),

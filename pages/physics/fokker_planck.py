@@ -39,23 +39,25 @@ page = kit.chapter(
             help="On a line the ring is a spot at either end.",
         ),
         kit.Slider("kT", "Temperature kT, the diffusion constant", 1.0, low=0.3, high=2.0, step=0.1, term="kT"),
-        kit.Slider("barrier", "Barrier of U", 2.0, low=0.5, high=6.0, step=0.5, when=of("double well", "washboard"), term="U"),
-        kit.Slider("tilt", "Tilt of U", 0.0, low=-2.0, high=2.0, step=0.25, when=of("double well"), term="U"),
-        kit.Slider("swirl", "Whirl Ω", 2.0, low=-6.0, high=6.0, step=0.5, when=of("whirl"), term=r"\Omega"),
+        kit.Slider(
+            "barrier", "Barrier of the potential U", 2.0, low=0.5, high=6.0, step=0.5, when=of("double well", "washboard"), term="U"
+        ),
+        kit.Slider("tilt", "Tilt of the potential U", 0.0, low=-2.0, high=2.0, step=0.25, when=of("double well"), term="U"),
+        kit.Slider("swirl", "Strength Ω of the whirl", 2.0, low=-6.0, high=6.0, step=0.5, when=of("whirl"), term=r"\Omega"),
         kit.Choice(
             "dataset",
-            "Data whose score drives",
+            "Data whose score is the drift",
             "two moons",
             options=trained_datasets(),
             wide=True,
             when=of("exact score", "learned score"),
         ),
         kit.Slider("t_end", "Time t", 6.0, options=[0.5, 1.0, 2.0, 4.0, 6.0, 10.0, 20.0, 40.0], term="t"),
-        kit.Slider("n_steps", "Time steps of the solver", 200, options=[10, 50, 100, 200], more=True),
+        kit.Slider("n_steps", "Number of time steps of the solver", 200, options=[10, 50, 100, 200], more=True),
         kit.Slider(
             "n_cells", "Cells along an axis", 64, options=[32, 48, 64, 100], more=True, help="On a line there are eight times as many."
         ),
-        kit.Slider("n_particles", "Particles", 2000, options=[200, 500, 1000, 2000, 5000], more=True),
+        kit.Slider("n_particles", "Number of particles", 2000, options=[200, 500, 1000, 2000, 5000], more=True),
         kit.Number("seed", "Seed", 1, more=True, help="Everyone with the same seed sees the same particles."),
     ],
 )

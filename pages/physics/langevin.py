@@ -26,7 +26,7 @@ page = kit.chapter(
     "langevin",
     [
         kit.Choice("kind", "Landscape", "double well", options=list(langevin.KINDS), term="potential"),
-        kit.Choice("view", "Show", "paths", options=list(VIEWS), labels=VIEWS),
+        kit.Choice("view", "Picture", "paths", options=list(VIEWS), labels=VIEWS),
         kit.Slider("friction", "Friction γ", 1.0, options=FRICTIONS, term=r"\gamma"),
         kit.Slider("kT", "Temperature kT", 1.0, low=0.2, high=3.0, step=0.1, term="kT"),
         kit.Slider("mass", "Mass m", 1.0, options=[0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0], term="m"),
@@ -42,7 +42,7 @@ page = kit.chapter(
         kit.Slider("barrier", "Barrier b", 2.0, low=0.5, high=6.0, step=0.5, more=True, when=of("double well"), term="b"),
         kit.Slider("stiffness", "Stiffness k", 1.0, low=0.2, high=5.0, step=0.1, more=True, when=of("harmonic"), term="k"),
         kit.Slider("t_end", "Duration t", 40.0, options=[5.0, 10.0, 20.0, 40.0, 80.0], more=True),
-        kit.Slider("n_particles", "Particles", 2000, options=[200, 500, 1000, 2000, 5000], more=True),
+        kit.Slider("n_particles", "Number of particles", 2000, options=[200, 500, 1000, 2000, 5000], more=True),
         kit.Number("seed", "Seed", 1, more=True, help="Everyone with the same seed sees the same noise."),
     ],
 )

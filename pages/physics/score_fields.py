@@ -6,6 +6,7 @@ import streamlit as st
 
 from core.figures import score_fields as figures
 from core.figures import score_fields_stage
+from core.numerics.distances import RAISED
 from core.physics import score_fields
 from pages import kit
 from pages.kit import density_editor
@@ -20,6 +21,11 @@ COLUMNS = {
     "width": (*score_fields.WIDTHS, 0.4, 62),
 }
 POWERS = (1e-12, 1e-6, 1e-3, 0.1, 1.0, 10.0, 1e3, 1e6, 1e12)
+
+
+def factor(c):
+    """1,000; what has more zeros as a power, 10⁻¹²."""
+    return f"{c:,.12g}" if 1e-3 <= c <= 1e6 else f"10{str(round(math.log10(c))).translate(RAISED)}"
 
 
 def readable(text):
@@ -37,23 +43,24 @@ page = kit.chapter(
         kit.Slider("kT", "Temperature kT", 1.0, low=0.1, high=3.0, step=0.1, term="kT"),
         kit.Slider(
             "constant",
-            "Multiply p by the factor c",
+            "Factor c that multiplies p",
             1e3,
             options=POWERS,
-            format=lambda c: f"10^{round(math.log10(c))}" if c != 1 else "1",
+            format=factor,
+            was={f"10^{round(math.log10(c))}": c for c in POWERS},
             term="c",
         ),
         kit.Choice("start", "Starting points", "spread", options=list(score_fields.STARTS)),
         kit.Slider(
             "step",
-            "Time step / finest width²",
+            "Time step (squares of the finest width)",
             0.2,
             options=[0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 1.8, 2.2],
             more=True,
             help="Euler's method is stable below 2.",
         ),
         kit.Slider("n_steps", "Number of steps", 400, options=[50, 100, 200, 400, 800, 1600, 3200], more=True),
-        kit.Slider("n_particles", "Walkers", 1000, options=[100, 200, 500, 1000, 2000], more=True),
+        kit.Slider("n_particles", "Number of walkers", 1000, options=[100, 200, 500, 1000, 2000], more=True),
         kit.Number("seed", "Seed", 1, more=True, help="Everyone with the same seed sees the same walkers."),
         kit.Text(
             "modes",

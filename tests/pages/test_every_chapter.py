@@ -78,9 +78,11 @@ def test_opens(chapter):
     for control in visit.declared:
         for term in control.terms:
             assert explained(chapter, term), f"the control {control.label!r} changes {term!r}, which is nothing of the equation"
-        for option in control.options if isinstance(control, kit.Choice) else ():
-            short = set(re.findall(r"[\wμ+-]+", control.url(option))) & set(glossary.abbreviations())
-            for word in short:
+        assert re.search(r"[a-z]{3}", control.label), f"the label {control.label!r} of {control.key} has no word"
+        assert not re.search(r"/ *(°|%|Å|µm|K|mPa·s)", control.label), f"{control.label!r}: units stand in brackets"
+        options = [control.url(option) for option in control.options] if isinstance(control, kit.Choice) else []
+        for word in re.findall(r"[\wμ+-]+", " ".join([control.label, *options])):
+            if re.fullmatch(r"(?!BN$)[A-Z]{2}[A-Za-z0-9+-]*", word) or word in glossary.abbreviations():  # BN is a crystal
                 assert glossary.spelled_out(word) in (control.help or ""), f"the help of {control.label!r} does not spell out {word}"
     assert len([c for c in visit.declared if not c.more and c.key in visit.values]) <= 7, "at most seven controls beside the stage"
 
