@@ -211,6 +211,14 @@ def errors(
     return found
 
 
+def keepers(found: dict[str, dict[str, Tensor]], move: str) -> tuple[int, str]:
+    """How many networks answer alike under this move (relative error below 1e-4); `found` is of `errors`."""
+    worst = {name: float(by_move[move].max()) for name, by_move in found.items()}
+    return sum(error < 1e-4 for error in worst.values()), "Largest relative change: " + ", ".join(
+        f"{name} {error:.1g}" for name, error in worst.items()
+    ) + "."
+
+
 def along(
     move: str,
     *,
@@ -260,6 +268,13 @@ def sample(
 def truth(trajectory: Trajectory) -> Truth:
     """How far the orientations of grown molecules are from uniform, which is what symmetry demands, beside as many exact draws."""
     return rigid_molecule.orientation_truth(trajectory)
+
+
+def preference(poses: Truth) -> tuple[int, str]:
+    """Are the poses uniform? 0 they cannot be told from uniform ones, 1 they are not."""
+    return int(not poses.within), (
+        f"The {poses.name} is {poses.value:.3f}; of as many poses drawn by lot, {poses.floor_mean:.3f} ± {poses.floor_std:.3f}."
+    )
 
 
 def movie(cells: list[Cell], shares: Tensor) -> CrystalTrajectory:

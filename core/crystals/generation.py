@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
 import torch
 
 from core.generator.baselines.library import known_relative
@@ -23,10 +24,11 @@ from core.generator.sampling.best_of import Cancelled, Progress, sample_cells
 from core.generator.sampling.config import METHODS, SamplerConfig, published_config
 from core.generator.sampling.loop import Guide, Noise
 from core.metrics.comparison import Comparison, compare, known_like
+from core.metrics.convergence import Convergence
 from core.structures.crystal import Crystal, CrystalTrajectory
 from core.structures.elements import MASKED
 
-__all__ = ["KINDS", "METHODS", "MODELS", "Cancelled", "ModelMissing", "forward", "sample", "truth"]
+__all__ = ["KINDS", "METHODS", "MODELS", "Cancelled", "ModelMissing", "forward", "half_way_first", "luck", "sample", "truth"]
 
 
 def sample(
@@ -89,3 +91,18 @@ def truth(crystal: Crystal, known: Mapping[str, Crystal] | None = None) -> Compa
     None where no known crystal has its content.
     """
     return compare(crystal, known_like(crystal) if known is None else known)
+
+
+def half_way_first(path: Convergence) -> tuple[int, str]:
+    """Which is for good within half of its first distance from the end first: 0 the box, 1 the atoms, 2 both at the same state kept."""
+    last = [int(np.flatnonzero(distance > distance[0] / 2)[-1]) + 1 if distance[0] else 0 for distance in (path.cell, path.coords)]
+    cell, coords = (float(path.times[i]) for i in last)
+    return (2 if last[0] == last[1] else int(last[0] > last[1])), (
+        f"The box is half-way home at t = {cell:.2f}, the atoms at t = {coords:.2f}; t falls from {float(path.times[0]):g} to 0."
+    )
+
+
+def luck(comparison: Comparison) -> tuple[int, str]:
+    """Of random atoms in the same box, how many the wide tolerance lets pass: 0 none, 1 at most a third, 2 more."""
+    share = comparison.chance_matches / comparison.chance_total
+    return (0 if not comparison.chance_matches else 1 if share <= 1 / 3 else 2), comparison.chance

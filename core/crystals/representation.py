@@ -392,6 +392,22 @@ def changed_numbers(story: Story) -> tuple[int, int]:
     return int((np.abs(old[:common] - new[:common]) > 1e-6).sum()) + len(new) - common, len(new)
 
 
+def share_of_new_numbers(story: Story) -> tuple[int, str]:
+    """How many of the numbers are other ones: 0 less than a third, 1 at most two thirds, 2 more."""
+    changed, total = changed_numbers(story)
+    return (0 if 3 * changed < total else 1 if 3 * changed <= 2 * total else 2), f"{changed} of the {total} numbers are other ones."
+
+
+def group_after_jitter(written: Crystal, tolerance: float, *, jitter: float = 0.02, seed: int = 1) -> tuple[int, str]:
+    """What the search finds within `tolerance` Å once every atom is off by `jitter` Å a direction: 0 the group that it finds in the
+    crystal itself, 1 another one, 2 none, P1."""
+    before = symmetry(written, tolerance)
+    after = symmetry(deform(written, jitter=jitter, seed=seed), tolerance)
+    return (0 if after.number == before.number else 2 if after.number == 1 else 1), (
+        f"Within {tolerance:g} Å it finds {before.name} before and {after.name} after."
+    )
+
+
 def _ease(share: float) -> float:
     return 0.5 - 0.5 * math.cos(math.pi * share)
 

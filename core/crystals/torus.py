@@ -407,3 +407,20 @@ def oblique(angle: float, ratio: float) -> Tensor:
     sine, cosine = math.sin(math.radians(angle)), math.cos(math.radians(angle))
     a = 1 / math.sqrt(ratio * sine)
     return torch.tensor([[a, 0.0], [ratio * a * cosine, ratio * a * sine]], dtype=torch.float64)
+
+
+def wave_left(sigma_max: float) -> tuple[int, str]:
+    """What melting to sigma_max leaves of the first Fourier mode: 0 more than a tenth, 1 more than a thousandth, 2 less."""
+    left = float(order(math.sqrt(sigma_max**2 - SIGMA_MIN**2)))
+    return (
+        0 if left > 0.1 else 1 if left > 1e-3 else 2
+    ), f"Melted from σ = {SIGMA_MIN:g} to σ = {sigma_max:g}, exp(−2π²(σ² − {SIGMA_MIN:g}²)) = {left:.2g} of it is left."
+
+
+def size_of_the_tear(sigma: float, n_images: int) -> tuple[int, str]:
+    """The jump of the score at half a cell, in units of 1/sigma: 0 at least one, 1 at least a thousandth, 2 less."""
+    tear = jump(sigma, n_images) * sigma
+    return (0 if tear >= 1 else 1 if tear >= 1e-3 else 2), (
+        f"With {2 * n_images + 1} image{'s' if n_images else ''} at σ = {sigma:g} the score jumps there by {tear / sigma:.2g}, "
+        f"which is {tear:.2g} of 1/σ."
+    )

@@ -193,6 +193,21 @@ def checks(walk: Walk, t: int) -> Checks:
     )
 
 
+def still_the_same(walk: Walk, t: int) -> tuple[int, str]:
+    """Share of tokens that are at t what they were at 0: 0 more than three quarters, 1 at least a quarter, 2 less. Exact, and counted."""
+    share = float(walk.prior @ walk.chain.cumulative[t].diagonal())
+    counted = float((walk.forward[t] == walk.forward[0]).double().mean())
+    return (0 if share > 0.75 else 1 if share >= 0.25 else 2), (
+        f"At t = {t} of {walk.n_steps}, {share:.1%} of all tokens are what they were at the start; of those on the stage, {counted:.1%}."
+    )
+
+
+def back_home(walk: Walk) -> tuple[int, str]:
+    """Do the restored tokens follow the law of the data? 0 no test can tell, 1 they do not (Pearson's test, p < 0.001)."""
+    p = chi_square(counts(walk.backward[-1], walk.chain.n_categories), walk.prior).p
+    return int(p < 0.001), f"Draws from the law of the data would be as far from it or farther in {p:.2g} of all cases."
+
+
 @dataclass(frozen=True)
 class Restored:
     """One formula corrupted to a noise level and restored many times.

@@ -114,6 +114,30 @@ def stray(x: Tensor, *, dataset: str) -> float:
     return float((get_dataset(dataset).log_prob(x) < _edge(dataset)).double().mean())
 
 
+def stray_share(x: Tensor, *, dataset: str) -> tuple[int, str]:
+    """How many of these particles are stray: 0 at most 2 %, 1 at most 10 %, 2 more; and the count in words."""
+    share = stray(x, dataset=dataset)
+    return (0 if share <= 0.02 else 1 if share <= 0.1 else 2), (
+        f"{round(share * len(x))} of these {len(x)} particles, {share:.1%}, lie where all but 1 % of the data are not."
+    )
+
+
+def spread(x: Tensor) -> tuple[float, float]:
+    """Root of the summed variances of particles (N, 2), and its standard error."""
+    squared = (x - x.mean(0)).double().square().sum(1)
+    root = math.sqrt(float(squared.mean()))
+    return root, float(squared.std()) / (2 * root * math.sqrt(len(x)))
+
+
+def spreads_compared(full: Tensor, half: Tensor) -> tuple[int, str]:
+    """Spread from noise of half the width against that from noise of width 1: 0 less, 1 within three standard errors, 2 more."""
+    (before, error), (after, other) = spread(full), spread(half)
+    gap = after - before
+    return (1 if abs(gap) <= 3 * math.hypot(error, other) else 0 if gap < 0 else 2), (
+        f"The spread is {before:.3f} ± {error:.3f} with w = 1 and {after:.3f} ± {other:.3f} with w = 0.5."
+    )
+
+
 def on_clock(trajectory: Trajectory, clock: str, moments: Tensor) -> Tensor:
     """(M, N, 2): the states at `moments`.
 

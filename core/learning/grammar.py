@@ -157,3 +157,10 @@ def grammatical_share(n_steps: int, *, order: str = "chance", n: int = 400, seed
     *_, x = unmask(language().masked(n), n_steps, order=order, generator=generator)
     share = float(language().grammatical(x).double().mean())
     return share, max((share * (1 - share) / n) ** 0.5, 0.5 / n)
+
+
+def grammatical_in_two_steps(seed: int = 0) -> tuple[int, str]:
+    """How many sentences are grammatical after two steps, the surest words first: 0 nearly all, 1 about half, 2 hardly any."""
+    share, error = grammatical_share(2, order="surest", n=1000, seed=seed)
+    right = 0 if share > 0.75 else 1 if share > 0.2 else 2
+    return right, f"With an exact denoiser, {share:.0%} ± {error:.0%} of 1,000 sentences are grammatical."

@@ -210,6 +210,18 @@ def _spread(data: Labelled, label: int) -> float:
     return math.sqrt(float(given.weights @ (2 * given.scales**2 + (given.means - mean).square().sum(1))))
 
 
+def surer(x: Tensor, dataset: str, label: int, gamma: float, *, seed: int = 23) -> tuple[int, str]:
+    """Mean p(y|x) of guided particles (N, 2) against as many draws of the tilt at t_min: 0 higher, 1 lower, 2 within three errors."""
+    promised = tilt(dataset, label, gamma).diffused(PATH, PATH.t_min).sample(len(x), torch.Generator().manual_seed(seed))
+    fits = [_data(dataset).log_class(some.float(), label).exp().double() for some in (x, promised)]
+    error = math.hypot(*(float(fit.std()) / math.sqrt(len(x)) for fit in fits))
+    mine, wanted = (float(fit.mean()) for fit in fits)
+    return (2 if abs(mine - wanted) <= 3 * error else 0 if mine > wanted else 1), (
+        f"The mean of p(y|x) is {mine:.4f} for the guided particles and {wanted:.4f} for draws of the tilt; the difference is known to "
+        f"± {error:.4f}."
+    )
+
+
 @dataclass(frozen=True)
 class Sweep:
     """Over gamma (G,): the distance of guided particles to the tilt and its floor, quality of both."""
@@ -283,3 +295,13 @@ def gap(*, dataset: str, label: int, gamma: float, guide: str = "exact", n: int 
         push = sigma**2 * float((given(x, t) - free(x, t)).square().sum(1).mean())
         rows.append([*off, 0.5 * gamma * (gamma - 1) * push])
     return Gap(times, *torch.tensor(rows).T)
+
+
+def where_it_misleads(found: Gap) -> tuple[int, str]:
+    """At which third of the noise levels the field is farthest from the one that would end on the tilt: 0 first, 1 middle, 2 last;
+    3 where it is nowhere off by more than a hundredth of the noise."""
+    worst = int(found.gap.argmax())
+    off, t = float(found.gap[worst]), float(found.t[worst])
+    return (3 if off < 0.01 else min(3 * worst // len(found.t), 2)), (
+        f"It is off by at most {off:.3g} times the noise, at t = {t:.3g}, where α = {PATH.alpha(t):.2g} and σ = {PATH.sigma(t):.2g}."
+    )

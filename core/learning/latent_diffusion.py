@@ -145,6 +145,34 @@ def read_exact(word: str, n: int = N_JUDGED) -> Reading:
     return read(lattice_images.sample(n, torch.Generator().manual_seed(7), _kind(word))[0])
 
 
+def sharper_half_way(*, seed: int = 1, n_images: int = 100) -> tuple[int, str]:
+    """Half-way between two pictures, which mixture is nearer to a lattice: 0 of the latents, 1 of the pixels, 2 they differ by less
+    than three standard errors of the pairs."""
+    _, latents, pixels = blend(n_images=n_images, n_frames=3, seed=seed)
+    mixed = {space: read(made[1]).distance for space, made in (("latents", latents), ("pixels", pixels))}
+    gap = mixed["latents"] - mixed["pixels"]
+    far = ", ".join(f"mixed {space} {float(distance.mean()):.3f}" for space, distance in mixed.items())
+    verdict = 2 if abs(float(gap.mean())) <= 3 * float(gap.std()) / n_images**0.5 else 0 if float(gap.mean()) < 0 else 1
+    return (
+        verdict,
+        f"Mean distance to the nearest of {N_BOOK:,} exact pictures, over {n_images} pairs: {far}; fresh exact pictures {fresh():.3f}.",
+    )
+
+
+@lru_cache(maxsize=1)
+def fresh() -> float:
+    """Mean distance of fresh exact pictures to the nearest in the book."""
+    return float(read_exact("any").distance.mean())
+
+
+def obedience(made: Reading, exact: Reading, word: str) -> tuple[int, str]:
+    """Share of the pictures that show the word: 0 less than half, 1 at most nine tenths, 2 more."""
+    share = made.share(word)
+    return (0 if share < 0.5 else 1 if share <= 0.9 else 2), (
+        f"{share:.0%} of {len(made.kind)} pictures look most like a {word} lattice; of exact ones, {exact.share(word):.0%}."
+    )
+
+
 def multiplications(space: str, n_steps: int) -> int:
     """Multiplications per picture: weights times evaluations, and the decoder once for latents."""
     made = networks()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import torch
 from torch import Tensor
@@ -151,6 +152,39 @@ def exact_score_frames(
         scale = float(stage_scale(path, torch.tensor(t, dtype=torch.float64))) if on_stage else 1.0
         frames.append(model(grid * scale, t) * scale)
     return torch.stack(frames).reshape(len(frames), size, size, 2)
+
+
+@lru_cache(maxsize=32)
+def _median_log_density(dataset: str, schedule: str) -> float:
+    """The log-density above which half of the data lie."""
+    exact = target(dataset, schedule)
+    return float(exact.log_prob(exact.sample(40_000, torch.Generator().manual_seed(2))).median())
+
+
+def densest_half(x: Tensor, dataset: str, schedule: str) -> tuple[int, str]:
+    """How many of x (N, 2) lie where the densest half of the data does: 0 more than half, 1 half to three standard errors, 2 fewer."""
+    share = float((target(dataset, schedule).log_prob(x) > _median_log_density(dataset, schedule)).double().mean())
+    error = 0.5 * math.sqrt(1 / len(x) + 1 / 40_000)
+    return (1 if abs(share - 0.5) <= 3 * error else 0 if share > 0.5 else 2), (
+        f"{share:.1%} of {len(x)} particles lie there; of exact draws, 50 ± {100 * error:.1f} %."
+    )
+
+
+def error_left(
+    dataset: str = "three modes", schedule: str = "linear", score: str = "exact", *, n_steps: int = 50, seed: int = 0
+) -> tuple[int, str]:
+    """Error of the end points of Euler's ODE with 2 n steps over that with n: 0 more than 3/4 of it is left, 1 more than 3/8, 2 less.
+
+    Root mean square distance of 200 particles from where Heun's rule takes them in 400 steps even in log-SNR; n is at most 100.
+    """
+    n = min(n_steps, 100)
+    run = partial(sample, dataset=dataset, schedule=schedule, score=score, n_particles=200, seed=seed, n_frames=1)
+    fine = run(method="ODE Heun", n_steps=400, spacing="log-SNR").final
+    coarse, halved = (float((run(method="ODE Euler", n_steps=steps).final - fine).square().sum(1).mean().sqrt()) for steps in (n, 2 * n))
+    left = halved / coarse
+    return (0 if left > 0.75 else 1 if left > 0.375 else 2), (
+        f"The end points are off by {coarse:.3g} with n = {n} and by {halved:.3g} with n = {2 * n}: {left:.0%} of it is left."
+    )
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ path ends: the network learns the difference, so that far out, where it has seen
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -271,6 +272,12 @@ def _legendre(n: int) -> np.ndarray:
     return np.stack(np.polynomial.legendre.leggauss(n))
 
 
+def sign_of_least_loss(dataset: str, objective: str, weighting: str, *, clock: bool, output: str) -> tuple[int, str]:
+    """Where the loss of an endless training would end: 0 above zero, 1 at zero, 2 below."""
+    least = levels(dataset).best(objective, weighting, clock=clock, output=output)
+    return (1 if abs(least) < 1e-9 else 0 if least > 0 else 2), f"The least value that this loss can have here is {least:.4g}."
+
+
 @dataclass(frozen=True)
 class ErrorMap:
     """On a line through the plane: x (W,), t (T,), error (T, W) = sigma |s - exact|, density (T, W) = p_t on the line over its maximum."""
@@ -353,6 +360,23 @@ def aim(field: ScoreField, dataset: str, point: tuple[float, float], t: float, *
     posterior = data(dataset).posterior(x, alpha, sigma)
     learned = (x + sigma**2 * field(x[None], torch.full((1, 1), t))[0]) / alpha
     return Aim(x, posterior.sample(n, torch.Generator().manual_seed(seed)), posterior.weights @ posterior.means, learned)
+
+
+@lru_cache(maxsize=8)
+def _edge(dataset: str) -> float:
+    """The log-density above which 99 % of the data lie."""
+    return float(data(dataset).log_prob(data(dataset).sample(20_000, torch.Generator().manual_seed(2))).quantile(0.01))
+
+
+def data_at_the_aim(dataset: str, point: tuple[float, float], t: float) -> tuple[int, str]:
+    """Are there data where the best arrow aims, at E[x_0|x_t = point]? 0 yes, 1 no: all but 1 % of them lie where they are denser."""
+    posterior = data(dataset).posterior(torch.tensor(point), SCHEDULE.alpha(t), SCHEDULE.sigma(t))
+    mean = posterior.weights @ posterior.means
+    there = float(data(dataset).log_prob(mean[None])) - _edge(dataset)
+    return int(there < 0), (
+        f"It aims at ({mean[0]:.2f}, {mean[1]:.2f}). All but 1 % of the data lie where they are denser than a certain limit; there the "
+        f"density is {math.exp(there):.2g} times this limit."
+    )
 
 
 # ---- what it is good for -----------------------------------------------------------------------------------------------------------

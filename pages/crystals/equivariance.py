@@ -223,6 +223,18 @@ kit.predict(
     ["stays the same: the symmetry is built in", "changes: this symmetry was only learned"],
     grade,
 )
+kit.predict(
+    "equivariance",
+    "The crystal is told anew in the way that is chosen on this page. How many of the networks give the same answer, up to round-off?",
+    ["none", "one", "two", "three", *["all four"] * generator],
+    lambda: equivariance.keepers(errors(**params), values["move"]),
+)
+kit.predict(
+    "equivariance",
+    "Molecules grown by the equivariant kernel with the settings of this page: does the model prefer some poses?",
+    ["no: they cannot be told from poses drawn by lot", "yes"],
+    lambda: equivariance.preference(equivariance.truth(grown(**run)["equivariant"])),
+)
 page.prose("What to look at")
 page.prose("Why equivariance and invariance add up", expanded=False)
 page.footer(equivariance.errors, values)

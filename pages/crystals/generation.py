@@ -150,6 +150,20 @@ if not isinstance(trouble, generation.ModelMissing):
         ["with five less than half as many as with fifty", "about as many", "more with five than with fifty"],
         grade,
     )
+if trajectory:
+    kit.predict(
+        "generation",
+        "The crystal on the stage grows once more. Which has come half of its way for good first?",
+        ["the box", "the atoms", "both, at the same moment shown"],
+        lambda: generation.half_way_first(convergence(trajectory)),
+    )
+if trajectory and comparison:
+    kit.predict(
+        "generation",
+        "Throw the same atoms at random into the grown box, a dozen times. How many pass the benchmark's test as the known crystal?",
+        ["none", "some, at most a third", "more than a third"],
+        lambda: generation.luck(beside_chance(crystal, known)),
+    )
 page.prose("What to look at")
 page.prose("What a failed crystal looks like", expanded=False)
 page.prose("The baseline without a network", expanded=False)

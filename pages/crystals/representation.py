@@ -222,6 +222,18 @@ kit.predict(
     ["a match, as good as the crystal itself", "a match, but a worse one", "no match"],
     grade,
 )
+kit.predict(
+    "representation",
+    "Cell, origin, rotation and order change as set on this page, the crystal not at all. How many of its numbers are other ones then?",
+    ["less than a third", "a third to two thirds", "more than two thirds"],
+    lambda: representation.share_of_new_numbers(tell(**params | dict.fromkeys(("a", "b", "c", "gamma", "jitter", "site"), 0))[0]),
+)
+kit.predict(
+    "representation",
+    "Every atom of the crystal as written is put off by 0.02 Å. Which space group is found with the tolerance of this page?",
+    ["that of the crystal itself", "another one", "none: P1"],
+    lambda: representation.group_after_jitter(story.written, values["tolerance"], seed=values["seed"]),
+)
 page.prose("What to look at")
 page.prose("Why is everything I generate P1?", expanded=False)
 page.prose("Your own data", expanded=False)

@@ -241,6 +241,18 @@ kit.predict(
     ["its 75 %", "more than 75 %", "less than 75 %"],
     grade,
 )
+kit.predict(
+    "torus",
+    "An atom is melted to the largest noise of this page. How much of the first Fourier mode, the last to fade, is left?",
+    ["more than a tenth", "more than a thousandth", "less"],
+    lambda: torus.wave_left(values["sigma_max"]),
+)
+kit.predict(
+    "torus",
+    "With the K images of this page and its largest noise σ, how far does the score jump at half a cell?",
+    ["by 1/σ or more, the size of the score itself", "by at least a thousandth of that", "by less"],
+    lambda: torus.size_of_the_tear(values["sigma_max"], values["images"]),
+)
 page.prose("What to look at")
 page.prose("Questions people ask", expanded=False)
 page.footer(torus.freeze, values)

@@ -179,14 +179,8 @@ kit.side_by_side(
 st.markdown("##### A formula, corrupted and restored by a network")
 try:
     about = load_model().about
-    answer = restored(
-        text=values["formula"],
-        family=values["family"],
-        level=values["level"],
-        n_steps=values["n_steps"],
-        as_printed=values["as_printed"],
-        seed=values["seed"],
-    )
+    asked = {key: values[key] for key in ("family", "level", "n_steps", "as_printed", "seed")}
+    answer = restored(text=values["formula"], **asked)
     strip, score = st.columns([1.5, 1])
     with strip:
         token_timeline(figures.formula_film(answer), alt=f"{answer.clean} corrupted and restored three times.")
@@ -238,17 +232,23 @@ with curve:
     )
 
 
-def grade():
-    share, error = grammar.grammatical_share(2, order="surest", n=1000, seed=values["seed"])
-    right = 0 if share > 0.75 else 1 if share > 0.2 else 2
-    return right, f"With an exact denoiser, {share:.0%} ± {error:.0%} of 1,000 sentences are grammatical."
-
-
 kit.predict(
     "discrete_diffusion",
     "Seven masked words, a perfect denoiser, two steps, the surest words first. How many sentences are grammatical?",
     ["nearly all: the denoiser is perfect", "about half", "hardly any"],
-    grade,
+    lambda: grammar.grammatical_in_two_steps(values["seed"]),
+)
+kit.predict(
+    "discrete_diffusion",
+    "At the noise level of this page, how many tokens are what they were at the start?",
+    ["more than three quarters", "a quarter to three quarters", "less than a quarter"],
+    lambda: discrete_diffusion.still_the_same(tokens, t),
+)
+kit.predict(
+    "discrete_diffusion",
+    "Pure noise is restored with the settings of this page, to tokens as frequent as in the data. Is their law right in the end?",
+    ["yes: no test can tell", "no"],
+    lambda: discrete_diffusion.back_home(walk(**params | {"start": "data"})),
 )
 page.prose("What to look at")
 page.prose("How text models do it", expanded=False)

@@ -228,6 +228,18 @@ kit.predict(
     ["less than a quarter", "between a quarter and three quarters", "more than three quarters"],
     grade,
 )
+kit.predict(
+    "forward_process",
+    "Euler's rule takes n steps to the time t, as set on this page. How strong is the noise in x by then, beside the exact $\\sigma(t)^2$?",
+    ["too weak, by more than 1 %", "right to 1 %", "too strong, by more than 1 %"],
+    lambda: forward_process.noise_of_euler(**where, t_end=t_end, n_steps=values["n_steps"]),
+)
+kit.predict(
+    "forward_process",
+    "At one moment of the schedule on this page, signal and noise are equally strong, $\\alpha = \\sigma$. When?",
+    ["in the first third of the time", "in the second third", "in the last third"],
+    lambda: forward_process.time_of_balance(**where),
+)
 page.prose("What to look at")
 page.prose("The finite clock", expanded=values["schedule"] == "finite time")
 page.prose("Questions people ask", expanded=False)

@@ -205,6 +205,18 @@ if not missing:
         ["diffusion", "flow matching", "one of those that need a single call: VAE, GAN or normalizing flow"],
         grade,
     )
+    kit.predict(
+        "generative_models",
+        "The family in focus, as it is set on this page. How many of its samples lie where all but 1 % of the data are not?",
+        ["at most 2 %, hardly more than of exact samples", "more, up to 10 %", "more than 10 %"],
+        lambda: generative_models.stray_share(run(**params)[0].final, dataset=values["dataset"]),
+    )
+    kit.predict(
+        "generative_models",
+        "The family in focus is given noise of half the width, w = 0.5 in place of 1. How far do its samples spread?",
+        ["less far", "as far, as well as these particles can tell", "farther"],
+        lambda: generative_models.spreads_compared(*(run(**params | {"width": width})[0].final for width in (1.0, 0.5))),
+    )
 page.prose("What to look at")
 page.prose("Papers", expanded=False)
 page.footer(generative_models.sample, values)

@@ -203,5 +203,17 @@ kit.predict(
     ["p(x) p(y|x)⁴, as the formula says", "something narrower than that", "something wider than that"],
     grade,
 )
+kit.predict(
+    "guidance",
+    "With the guidance scale, guide and walk of this page: whose samples fit the label better, judged by the mean of p(y|x)?",
+    ["the guided particles", "draws of the density that is promised", "they cannot be told apart"],
+    lambda: guidance.surer(run(**params).final, params["dataset"], params["label"], params["gamma"]),
+)
+kit.predict(
+    "guidance",
+    "One field is followed by the particles; another one would end on the promised density. Where on the way do they differ most?",
+    ["early, in nearly pure noise", "in the middle", "late, near the data", "nowhere: they are the same"],
+    lambda: guidance.where_it_misleads(gap(**where, gamma=params["gamma"])),
+)
 page.prose("How the networks were made", expanded=False)
 page.footer(guidance.sample, values)

@@ -179,6 +179,19 @@ if not missing:
         ["latent diffusion, which can afford many steps", "pixel diffusion, which loses nothing to a decoder", "no difference"],
         grade,
     )
+    word = "square" if values["word"] == "any" else values["word"]
+    kit.predict(
+        "latent_diffusion",
+        "Latent diffusion takes the word (“square” for any) and the steps of this page. How many of its pictures look most like the word?",
+        ["fewer than half", "half to nine tenths", "more than nine tenths"],
+        lambda: latent_diffusion.obedience(reading("latent", **params | {"word": word}), exact_reading(word), word),
+    )
+    kit.predict(
+        "latent_diffusion",
+        "Mix two lattices half and half: their latents, then decode, or their pixels. Which mixture is nearer to a picture of a lattice?",
+        ["the mixed latents", "the mixed pixels", "they cannot be told apart"],
+        lambda: latent_diffusion.sharper_half_way(seed=values["seed"]),
+    )
 page.prose("What to look at")
 page.prose("Text on top: Stable Diffusion and DALL·E 3", expanded=False)
 page.footer(latent_diffusion.sample, values)

@@ -253,6 +253,19 @@ kit.predict(
     ],
     grade,
 )
+cold = dict(method="reverse SDE", temperature=0.5, sign=1.0, clip=None)
+kit.predict(
+    "reverse_process",
+    "The reverse SDE puts back half of the noise it should, τ = 0.5. How many particles end where the denser half of the data lies?",
+    ["more than half", "half", "fewer than half"],
+    lambda: reverse_process.densest_half(run(**params | cold).final, *of_law[:2]),
+)
+kit.predict(
+    "reverse_process",
+    "Euler's rule for the ODE takes twice the steps n of this page (200 at most). How much of the error of its end points is left?",
+    ["more than three quarters", "about half: three to six eighths", "less than three eighths"],
+    lambda: reverse_process.error_left(*of_law, n_steps=params["n_steps"], seed=params["seed"]),
+)
 page.prose("What to look at")
 page.prose("Questions people ask", expanded=False)
 page.footer(reverse_process.sample, values)

@@ -230,5 +230,19 @@ kit.predict(
     ["denoising, which knows the noise it added", "sliced, which sees the true loss, without noise", "they cannot be told apart"],
     grade,
 )
+kit.predict(
+    "score_matching",
+    "The objective, weight and clock that are set on this page, a large enough network, endless training. Where does the loss end?",
+    ["above zero", "at zero", "below zero"],
+    lambda: score_matching.sign_of_least_loss(
+        *(values[key] for key in ("dataset", "objective", "weighting")), clock=values["clock"], output=values["output"]
+    ),
+)
+kit.predict(
+    "score_matching",
+    "The best arrow at the noised point $x_t$ of this page aims at the mean of the clean points it may come from. Are there data there?",
+    ["yes", "no, hardly any: it lies between the data"],
+    lambda: score_matching.data_at_the_aim(values["dataset"], (values["x"], values["y"]), values["t"]),
+)
 page.prose("Questions people ask", expanded=False)
 page.footer(score_matching.fit, values)

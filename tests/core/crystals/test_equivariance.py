@@ -129,3 +129,13 @@ def test_bad_names_are_refused():
         with pytest.raises(ValueError):
             call()
     assert math.isfinite(float(example("rutile TiO2").frac.sum()))
+
+
+def test_question_of_the_keepers_counts_who_keeps_a_move():
+    for flaw, move, expected in (("none", "rotation", 3), ("bare lattice", "rotation", 2), ("none", "axes", 1), ("none", "other cell", 0)):
+        assert equivariance.keepers(errors(flaw=flaw, n_draws=3), move)[0] == expected
+
+
+def test_question_of_the_preference_knows_a_stretched_start():
+    for settings, expected in ({}, 0), ({"prior_kind": "stretched", "eta": 0.0}, 1):
+        assert equivariance.preference(equivariance.truth(equivariance.sample(**settings)["equivariant"]))[0] == expected

@@ -6,14 +6,15 @@ import pytest
 import torch
 
 from core.cli import main
-from core.crystals.generation import forward, sample, truth
+from core.crystals.generation import forward, half_way_first, luck, sample, truth
 from core.generator.baselines.library import known_relative
 from core.generator.model.conversion import to_cells
 from core.generator.registry import FOLDER, KINDS, MODELS, ModelMissing, load_model
 from core.generator.sampling.batching import structure_seeds
 from core.generator.sampling.best_of import Cancelled, candidate_quality, sample_cells
 from core.generator.sampling.config import METHODS, SamplerConfig, kind_of
-from core.metrics.convergence import convergence, strain
+from core.metrics.comparison import Comparison
+from core.metrics.convergence import Convergence, convergence, strain
 from core.metrics.matching import match_known
 from core.metrics.validity import read_out
 from core.structures.arrays import ArrayFileError, from_crystals, load_arrays
@@ -380,3 +381,23 @@ def test_the_schedule_places_the_steps_and_the_path_can_be_written(model):
     assert [line.split()[0] for line in masked.to_extxyz().splitlines() if line[0].isalpha() and "=" not in line] == ["X", "X", "Na", "Cl"]
     with pytest.raises(ValueError, match="power"):
         grow(model, ["SrTiO3"], n_steps=8, power=0.0)
+
+
+def test_question_of_the_first_half_way():
+    times = np.linspace(1, 0, 5)
+    late, early = np.array([1.0, 0.9, 0.7, 0.3, 0.0]), np.array([1.0, 0.4, 0.2, 0.1, 0.0])
+    assert [half_way_first(Convergence(times, coords, cell))[0] for coords, cell in ((late, early), (early, late), (late, late))] == [
+        0,
+        1,
+        2,
+    ]
+    back = np.array([1.0, 0.4, 0.6, 0.1, 0.0])
+    assert half_way_first(Convergence(times, back, early)) == (
+        0,
+        "The box is half-way home at t = 0.75, the atoms at t = 0.25; t falls from 1 to 0.",
+    ), "for good: not where it only comes by"
+
+
+def test_question_of_luck():
+    assert [luck(Comparison("rock salt", 0.0, n, 12, 0.4))[0] for n in (0, 1, 4, 5, 12)] == [0, 1, 1, 2, 2]
+    assert "5 of 12" in luck(Comparison("rock salt", 0.0, 5, 12, 0.4))[1]

@@ -13,6 +13,7 @@ from core.crystals.representation import (
     changed_numbers,
     deform,
     free_lattice_numbers,
+    group_after_jitter,
     ladder,
     load,
     niggli_parameters,
@@ -20,6 +21,7 @@ from core.crystals.representation import (
     pair_distances,
     pair_histogram,
     sample,
+    share_of_new_numbers,
     symmetry,
     truth,
 )
@@ -159,3 +161,17 @@ def test_every_built_in_crystal_can_be_told_in_every_cell():
         for cell in CELLS[:4]:
             story = sample(structure=name, cell=cell, origin=0.1, n_frames=2)
             assert pair_difference(story.written, story.described) < ROUND_OFF, (name, cell)
+
+
+def test_question_of_the_numbers_counts_what_changed():
+    same = sample(structure="rock salt NaCl", n_frames=2)
+    assert share_of_new_numbers(same) == (0, "0 of the 41 numbers are other ones.")
+    shifted = sample(structure="rock salt NaCl", origin=0.15, n_frames=2)  # 24 coordinates of 41 numbers
+    assert share_of_new_numbers(shifted) == (1, "24 of the 41 numbers are other ones.")
+    assert share_of_new_numbers(sample(structure="rock salt NaCl", origin=0.15, rotation=40.0, n_frames=2))[0] == 2
+
+
+def test_question_of_the_jitter_depends_on_the_tolerance():
+    assert [group_after_jitter(STRUCTURES["rock salt NaCl"](), tolerance)[0] for tolerance in (0.01, 0.1)] == [2, 0]
+    assert group_after_jitter(STRUCTURES["caesium chloride CsCl"](), 0.01)[0] == 1, "two atoms always lie on one line"
+    assert group_after_jitter(STRUCTURES["rock salt NaCl"](), 0.01, jitter=0.0)[0] == 0

@@ -206,3 +206,19 @@ def test_bad_settings_are_named(wrong):
         oblique(0, 1)
     with pytest.raises(ValueError):
         cell_density(torch.zeros(1, 2), torch.eye(2), 0.1, isotropic="neither")
+
+
+def test_question_of_the_wave_agrees_with_a_melt():
+    for sigma, expected in ((0.1, 0), (0.35, 1), (0.6, 2)):
+        answer, said = torus.wave_left(sigma)
+        found = torus.decay(torus.sample(move="melt", sigma_max=sigma, n_particles=20_000), sigma_max=sigma)
+        assert answer == expected
+        assert abs(float(found.value[-1]) - float(said.rsplit("= ", 1)[1].split(" ")[0])) < 4 * float(found.error[-1]) + 0.005
+
+
+def test_question_of_the_tear_measures_the_score_on_both_sides():
+    for sigma, n_images, expected in ((0.5, 0, 0), (0.5, 1, 1), (0.5, 3, 2), (1.0, 3, 1), (0.1, 1, 2)):
+        answer, _ = torus.size_of_the_tear(sigma, n_images)
+        sides = wrapped_normal_score(torch.tensor([-0.5, 0.5 - 1e-9], dtype=torch.float64), sigma, n_images=n_images)
+        tear = float(sides[0] - sides[1]) * sigma
+        assert answer == expected == (0 if tear >= 1 else 1 if tear >= 1e-3 else 2)

@@ -188,3 +188,20 @@ def test_same_seed_same_bits():
     with pytest.raises(ValueError, match="banana"):
         d.sample(tokens="banana")
     assert np.isfinite(one.forward_law(3)).all()
+
+
+@pytest.mark.parametrize("family", f.FAMILIES)
+def test_question_of_unchanged_tokens_has_the_exact_share(family):
+    walk = d.sample(tokens="counts", family=family, n_particles=4000, n_steps=50)
+    answers = []
+    for t in (1, 5, 25, 50):
+        answer, said = d.still_the_same(walk, t)
+        exact, counted = (float(part.split("%")[0].split()[-1]) / 100 for part in (said.split("% of")[0], said.rsplit(", ", 1)[1]))
+        assert abs(exact - counted) < 4 * math.sqrt(max(exact * (1 - exact), 1e-3) / 4000) + 1e-3
+        answers.append(answer)
+    assert answers == sorted(answers) and answers[0] < answers[-1]
+
+
+def test_question_of_the_way_home():
+    settings = dict(tokens="counts", family="uniform", n_particles=2000)
+    assert [d.back_home(d.sample(**settings, **more))[0] for more in ({}, {"reach": 0.05}, {"as_printed": True})] == [0, 1, 1]

@@ -168,3 +168,22 @@ def test_same_seed_same_data_for_every_rule_and_frames_change_nothing():
 def test_bad_parameters_are_refused(bad):
     with pytest.raises(ValueError):
         fp.sample(**{"n_particles": 5, "n_steps": 5} | bad)
+
+
+def test_question_of_the_noise_follows_the_closed_form():
+    assert fp.noise_of_euler(schedule="finite time", n_steps=7) == (
+        2,
+        "With n = 7 the variance of its noise is 2, where σ² = 1; the ratio is 2.",
+    )
+    assert [fp.noise_of_euler(n_steps=n)[0] for n in (1, 3, 100, 2000)] == [0, 2, 2, 1]
+    assert fp.noise_of_euler(variant="VE", n_steps=100)[0] == 0
+
+
+def test_question_of_the_balance_finds_where_signal_and_noise_cross():
+    for schedule, variant in EVERY:
+        third, said = fp.time_of_balance(schedule=schedule, variant=variant)
+        t = float(said.split("t = ")[1].split(" ")[0])
+        path = fp.clock(schedule, variant)
+        assert path.alpha(t - 6e-4) > path.sigma(t - 6e-4) and path.alpha(t + 6e-4) < path.sigma(t + 6e-4)
+        assert third == min(int(3 * t), 2)
+    assert {fp.time_of_balance(schedule=name)[0] for name in fp.CLOCKS} == {0, 1}

@@ -195,3 +195,21 @@ def test_timeline_is_in_order():
 def test_bad_parameters_are_refused(bad):
     with pytest.raises(ValueError):
         gm.sample(**({"n_particles": 5} | bad))
+
+
+def test_question_of_the_strays_is_a_count_that_grows_when_diffusion_is_stopped_early():
+    x = get_dataset("lattice").sample(N, torch.Generator().manual_seed(5))
+    for dataset, n_off, expected in (("lattice", 0, 0), ("lattice", 100, 1), ("lattice", 400, 2)):
+        y = x.clone()
+        y[:n_off] = 9.0
+        assert gm.stray_share(y, dataset=dataset)[0] == expected
+    few, many = (gm.stray_share(gm.sample(family="diffusion", n_steps=n).final, dataset="two moons")[0] for n in (4, 100))
+    assert (few, many) == (2, 1)
+
+
+def test_question_of_the_spread_is_right_for_gaussians_of_known_width():
+    g = torch.Generator().manual_seed(0)
+    x, y = (torch.randn(N, 2, generator=g) for _ in range(2))
+    value, error = gm.spread(x)
+    assert abs(value - math.sqrt(2)) < 4 * error and error == pytest.approx(1 / math.sqrt(2 * N), rel=0.1)
+    assert [gm.spreads_compared(x, factor * y)[0] for factor in (0.8, 1.0, 1.25)] == [0, 1, 2]

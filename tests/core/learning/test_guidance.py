@@ -176,3 +176,19 @@ def test_the_tilt_of_two_gaussians_is_a_gaussian():
 def test_what_makes_no_walk_is_named(bad):
     with pytest.raises(ValueError):
         g.sample(**bad)
+
+
+def test_question_of_the_better_fit_cannot_tell_the_exact_ends_and_sees_overshoot():
+    def answer(gamma, walk="ODE"):
+        return g.surer(g.sample(gamma=gamma, walk=walk, n_frames=1).final, "three classes", 0, gamma)[0]
+
+    assert [answer(gamma) for gamma in (0.0, 0.5, 1.0, 3.0)] == [2, 1, 2, 0]
+    assert answer(3.0, "corrected") == 2
+
+
+def test_question_of_the_gap_is_nowhere_where_guidance_is_exact():
+    def answer(gamma, **more):
+        return g.where_it_misleads(g.gap(dataset="three classes", label=0, gamma=gamma, **more))[0]
+
+    assert [answer(gamma) for gamma in (0.0, 1.0, 3.0)] == [3, 3, 1]
+    assert answer(3.0, guide="clean classifier") == 0, "a classifier that never saw noise misleads most where there is most"

@@ -178,3 +178,18 @@ def test_bad_parameters_are_refused(bad):
 def test_energy_distance_in_many_dimensions_is_that_of_the_pictures():
     x, y = li.sample(50, generator(1))[0], li.sample(50, generator(2))[0]
     assert 0 < energy_distance(x, y) < energy_distance(x, -y)
+
+
+def test_question_of_the_word_counts_pictures_of_known_kind():
+    square, oblique = (li.sample(50, generator(seed), kind)[0] for seed, kind in ((1, "square"), (2, "oblique")))
+    exact = ld.read(square)
+    for made, expected in ((square, 2), (torch.cat([square, oblique[:20]]), 1), (torch.cat([square[:10], oblique]), 0)):
+        assert ld.obedience(ld.read(made), exact, "square")[0] == expected
+
+
+def test_question_of_the_mixture_compares_pairs(monkeypatch):
+    share, clean, blurred = ld.blend(n_images=30, n_frames=3)
+    clean = clean[:1].expand(3, -1, -1)
+    for latents, pixels, expected in ((clean, blurred, 0), (blurred, clean, 1), (clean, clean, 2)):
+        monkeypatch.setattr(ld, "blend", lambda found=(share, latents, pixels), **_: found)
+        assert ld.sharper_half_way(n_images=30)[0] == expected

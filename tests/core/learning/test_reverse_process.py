@@ -165,3 +165,17 @@ def test_the_finish_line_is_the_law_at_t_min():
 def test_bad_parameters_are_refused(bad):
     with pytest.raises(ValueError):
         rp.sample(**({"n_particles": 5} | bad))
+
+
+def test_question_of_the_densest_half_knows_cold_from_exact_and_from_blurred():
+    exact = rp.target("three modes").sample(N, torch.Generator().manual_seed(1))
+    assert rp.densest_half(exact, "three modes", "linear")[0] == 1
+    assert rp.densest_half(exact + 0.3 * torch.randn(N, 2, generator=torch.Generator().manual_seed(2)), "three modes", "linear")[0] == 2
+    cold = rp.sample(temperature=0.5, n_steps=200, n_particles=N).final
+    assert rp.densest_half(cold, "three modes", "linear")[0] == 0
+
+
+def test_question_of_the_error_left_finds_half_where_the_rule_is_of_first_order():
+    assert [rp.error_left(n_steps=n)[0] for n in (1, 20, 100)] == [0, 2, 1]
+    left = float(rp.error_left("lattice", "sigmoid", n_steps=100)[1].rsplit(": ", 1)[1].split("%")[0])
+    assert abs(left - 50) < 4

@@ -113,3 +113,19 @@ def test_without_a_clock_t_does_not_matter():
 def test_unknown_settings_are_named(bad):
     with pytest.raises(ValueError):
         sm.fit(**bad)
+
+
+@pytest.mark.parametrize("weighting", WEIGHTINGS)
+def test_question_of_the_least_loss_has_the_sign_of_the_constant(weighting):
+    def sign(objective, clock=True):
+        return sm.sign_of_least_loss("ring", objective, weighting, clock=clock, output="noise / σ")[0]
+
+    assert {name: sign(name) for name in OBJECTIVES} == {"denoising": 0, "explicit": 1, "implicit": 2, "Hutchinson": 2, "sliced": 2}
+    assert sign("explicit", clock=False) == 0, "what the missing clock costs stays"
+
+
+def test_question_of_the_aim_inside_a_ring_and_on_it():
+    answer, said = sm.data_at_the_aim("ring", (0.0, 0.0), 0.4)
+    assert answer == 1 and said.startswith("It aims at (0.00, 0.00)") or said.startswith("It aims at (-0.00")
+    radius = float(sm.data("ring").means.norm(dim=1).mean())
+    assert sm.data_at_the_aim("ring", (radius, 0.0), 0.02)[0] == 0
