@@ -8,7 +8,7 @@ from pathlib import Path
 import streamlit as st
 
 from core.chapters import CHAPTERS, HOME, PARTS, SIDE_PAGES
-from pages.kit import libraries, server, shell
+from pages.kit import libraries, preview, server, shell
 
 
 def entry(page):
@@ -41,4 +41,4 @@ if __name__ == "__main__":
     show()
 else:
     server.prepare()
-    app = st.App(__file__)
+    app = st.App(__file__, routes=preview.routes())

@@ -207,10 +207,10 @@ def _page(tree: ast.Module, words: str, chapter: Chapter) -> Iterator[str]:
                 yield f"line {call.lineno}: kit.{name} is given {given!r} and must be given '{chapter.slug}', the slug of this chapter."
     for name, purpose in (
         ("exports", "says which arguments of the core function the downloads use"),
-        ("scenes", "draws the scenes"),
+        ("stage", "draws equation, stage, controls, scenes and meter"),
         ("footer", "ends the page with downloads and the way on"),
     ):
-        if not list(_calls(tree, "page", name)):
+        if not list(_calls(tree, "page", name)) and not (name == "stage" and list(_calls(tree, "page", "scenes"))):
             yield f"never calls page.{name}(…), which {purpose}."
     scenes = list(_calls(tree, "kit", "Scene"))
     if not any(keyword.arg == "breaks" and _is(keyword.value, True) for scene in scenes for keyword in scene.keywords):

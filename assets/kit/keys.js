@@ -9,7 +9,11 @@ const PRESS = {
 };
 const TYPING = "input:not([type=range]):not([type=radio]):not([type=checkbox]), textarea, select, [contenteditable=true]";
 
+const SWITCH = { c: ["controls", "on"], e: ["equation", "off"] };  // in a lecture: what stands over the stage, what is out of the way
 const TICKS = "n2c-ticks";
+const PHONE = 640;
+const FITTED = ".st-key-head, .st-key-n2c_predict, .st-key-n2c_stage_area, .st-key-n2c_equation, .st-key-n2c_caption, .st-key-n2c_meter";
+const LEAST = 300;                            // pixels of a stage, however much stands around it
 
 /** A tick behind every chapter in a list whose question was answered. */
 function tick() {
@@ -29,6 +33,8 @@ function arrive({ chapter, answered, skipped, autoplay, lecture }) {
   if (chapter && (answered || skipped || autoplay || (known && !lecture))) page.dataset.play = chapter;
   else delete page.dataset.play;
   page.dataset.chapter = chapter;
+  if (lecture) page.dataset.lecture = "1";
+  else for (const name of ["lecture", "controls", "equation"]) delete page.dataset[name];
   page.dataset.predicted = answered || !("1" in before.answers) ? "" : before.answers["1"] ? "right" : "wrong";
   stoppedHere();
   tick();
@@ -40,6 +46,41 @@ function answered({ chapter, question, right }) {
   page.dataset.play = chapter;
 }
 
+/** The height that the rest of the page leaves to the stage, for players that fill it: in lecture mode down to the fold, on a phone under a half. */
+function fitStage() {
+  const stage = document.querySelector(".st-key-n2c_stage");
+  const lecture = document.querySelector(".st-key-n2c_stage_area") && "lecture" in page.dataset;
+  let height = "";
+  if (stage && innerWidth <= PHONE) height = `${Math.floor(0.44 * innerHeight)}px`;
+  else if (stage && lecture) {
+    const lines = document.querySelector(".st-key-n2c_lines");
+    if (lines) {
+      page.style.setProperty("--n2c-line", "1");
+      page.style.setProperty("--n2c-line", String(Math.min(1, Math.max(0.5, (lines.clientWidth - 16) / lines.scrollWidth))));
+    }
+    const bottom = (name) => document.querySelector(name)?.getBoundingClientRect().bottom ?? 0;
+    const last = Math.max(...["meter", "caption", "stage"].map((name) => bottom(`.st-key-n2c_${name}`)));
+    const scrolled = document.querySelector("[data-testid=stMain]")?.scrollTop ?? 0;
+    height = `${Math.max(LEAST, Math.floor(innerHeight - (last + scrolled - stage.getBoundingClientRect().height) - 6))}px`;
+  }
+  if (page.style.getPropertyValue("--n2c-stage-height") !== height) page.style.setProperty("--n2c-stage-height", height);
+}
+
+/** The stage begins without an answer. */
+function begin({ chapter, skipped }) {
+  if (skipped) note(chapter, (before) => ({ ...before, skipped: true }));
+  page.dataset.play = chapter;
+}
+
+/** Press the button of a key. One that is not there yet, because the page is still being drawn, is waited for. */
+function press(selector, until = performance.now() + 10_000) {
+  const target = document.querySelector(selector);
+  if (target) target.click();
+  else if (performance.now() < until && document.querySelector("[data-test-script-state=running]")) {
+    setTimeout(() => press(selector, until), 60);
+  }
+}
+
 export default function ({ data, parentElement }) {
   sortHistory();
   const [search, contents] = ["search", "contents"].map((name) => parentElement.querySelector(`.${name}`));
@@ -49,6 +90,7 @@ export default function ({ data, parentElement }) {
   const onTold = () => {
     for (const told of (window["n2c.told"] ??= []).splice(0)) {
       if (told.what === "answer") answered(told);
+      else if (told.what === "begin") begin(told);
       else {
         if (told.chapter !== page.dataset.chapter) closeContents();
         arrive(told);
@@ -58,19 +100,32 @@ export default function ({ data, parentElement }) {
   const onKey = (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.composedPath()[0]?.matches?.(TYPING)) return;
     const selector = /^[1-9]$/.test(event.key) ? `.st-key-scene_${event.key} button` : PRESS[event.key];
-    const target = event.key === "/" ? search.querySelector("input") : selector && document.querySelector(selector);
-    if (target) {
-      if (event.key === "/") target.focus();
-      else target.click();
-      event.preventDefault();
-    }
+    if (event.key in SWITCH && "lecture" in page.dataset) {
+      const [what, other] = SWITCH[event.key];
+      if (page.dataset[what] === other) delete page.dataset[what];
+      else page.dataset[what] = other;
+      fitStage();
+    } else if (event.key === "/") search.querySelector("input").focus();
+    else if (selector) press(selector);
+    else return;
+    event.preventDefault();
   };
   const listeners = [["keydown", onKey], [CHANGED, tick], ["n2c:told", onTold]];
   for (const [name, listener] of listeners) document.addEventListener(name, listener);
+  const sizes = new ResizeObserver(() => requestAnimationFrame(fitStage));
+  const seen = new WeakSet();
+  const watch = new MutationObserver(() => {
+    for (const part of document.querySelectorAll(FITTED)) if (!seen.has(part)) { seen.add(part); sizes.observe(part); }
+  });
+  watch.observe(document.body, { subtree: true, childList: true });
+  addEventListener("resize", fitStage);
   onTold();
   if (location.hash) showPlace(location.hash.slice(1));
   page.dataset.keys = "ready"; // for whoever has to wait for them
   return () => {
     for (const [name, listener] of listeners) document.removeEventListener(name, listener);
+    removeEventListener("resize", fitStage);
+    watch.disconnect();
+    sizes.disconnect();
   };
 }

@@ -25,6 +25,7 @@ class ParticlePlayer extends Player {
     this.turn = 0;
     this.startRenderer();
     this.handles = new Handles(this);
+    this.preview = new Preview({ show: (bytes) => this.take(readEnvelope(bytes, "N2CP", "player")), back: () => this.take(this.committed) });
   }
 
   build(act) { return particleFrame(act); }
@@ -58,9 +59,16 @@ class ParticlePlayer extends Player {
   async load(component) {
     this.tell = component.setStateValue;
     this.trigger = component.setTriggerValue;
-    const turn = ++this.turn;
     const envelope = readEnvelope(component.data, "N2CP", "player");
     this.mount = envelope.mount;
+    this.committed = envelope;
+    this.preview.committed(envelope.mount.preview);
+    await this.take(envelope);
+  }
+
+  /** Draw the movie of an envelope, unless it is what is drawn. */
+  async take(envelope) {
+    const turn = ++this.turn;
     if (this.movie?.id === envelope.header.id) {
       this.style();
       this.measure();
@@ -297,7 +305,10 @@ class ParticlePlayer extends Player {
     return !(busy && now - this.busySince < 600 && now - this.drawnAt < 120);
   }
 
-  dispose() { this.renderer.dispose(); }
+  dispose() {
+    this.preview.close();
+    this.renderer.dispose();
+  }
 }
 
 export default function (component) {

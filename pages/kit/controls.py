@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -9,6 +10,20 @@ from typing import Any
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+
+def followed() -> None:
+    """Have the stage and all that follows it drawn again; the callback of what sets a chapter's values, or the last line of one.
+
+    Where the whole page is run anyway (a first visit, Streamlit's own tests) there is nothing to ask for.
+    """
+    context = get_script_run_ctx()
+    if context and context.fragment_ids_this_run:
+        st.rerun(st.session_state["_followers"])
+
+
+BOUND: dict[str, Any] = {"bind": "query-params", "on_change": followed}  # of every control
 
 
 @dataclass(frozen=True)
@@ -53,13 +68,25 @@ class Control:
 
 @dataclass(frozen=True)
 class Slider(Control):
-    """A number between `low` and `high`, or one of an ordered list of `options`."""
+    """A number between `low` and `high`, or one of an ordered list of `options`.
+
+    previewed: the picture follows the thumb. False where that would take too long, and the control then says so.
+    """
 
     low: float = 0
     high: float = 1
     step: float | None = None
     options: Sequence[Any] = ()
     format: str | Callable[[Any], str] | None = None
+    previewed: bool = True
+
+    def at(self, place: float) -> Any:
+        """The value at a place of the slider, as the browser counts: the number itself, or the option's index. Raises ValueError."""
+        if self.options:
+            return self.options[min(max(round(place), 0), len(self.options) - 1)]
+        if not self.low <= place <= self.high:
+            raise ValueError(f"{self.key} takes {self.expects()}")
+        return type(self.default)(place)
 
     def valid(self, raw):
         if self.options:
@@ -75,6 +102,11 @@ class Slider(Control):
     def url(self, value):
         return self.format(value) if callable(self.format) else str(value)
 
+    @property
+    def explained(self) -> str | None:
+        """Its help, and that the picture waits for the thumb to be let go where it does."""
+        return self.help if self.previewed else " ".join(filter(None, (self.help, "Acts when you let go.")))
+
     def _texts(self):
         return [self.url(option) for option in self.options]
 
@@ -88,7 +120,7 @@ class Slider(Control):
     def draw(self):
         if self.options:
             return st.select_slider(
-                self.label, self.options, self.default, format_func=self.url, key=self.key, help=self.help, bind="query-params"
+                self.label, self.options, self.default, format_func=self.url, key=self.key, help=self.explained, **BOUND
             )
         return st.slider(
             self.label,
@@ -98,8 +130,8 @@ class Slider(Control):
             self.step,
             format=self.format or self._digits(),
             key=self.key,
-            help=self.help,
-            bind="query-params",
+            help=self.explained,
+            **BOUND,
         )
 
 
@@ -121,8 +153,8 @@ class Number(Control):
 
     def draw(self):
         # a number field that finds infinity or nothing in the URL raises (Streamlit 1.67); after such a link it is left unbound
-        bind = None if self.key in st.session_state.get("_unbound", ()) else "query-params"
-        return st.number_input(self.label, self.low, self.high, self.default, key=self.key, help=self.help, bind=bind)
+        bound = BOUND | ({"bind": None} if self.key in st.session_state.get("_unbound", ()) else {})
+        return st.number_input(self.label, self.low, self.high, self.default, key=self.key, help=self.help, **bound)
 
 
 @dataclass(frozen=True)
@@ -151,7 +183,7 @@ class Choice(Control):
                 format_func=self.url,
                 key=self.key,
                 help=self.help,
-                bind="query-params",
+                **BOUND,
             )
         return st.segmented_control(
             self.label,
@@ -162,7 +194,7 @@ class Choice(Control):
             format_func=self.url,
             key=self.key,
             help=self.help,
-            bind="query-params",
+            **BOUND,
         )
 
 
@@ -185,9 +217,7 @@ class Text(Control):
         return self.expected or f"at most {self.max_chars} characters"
 
     def draw(self):
-        return st.text_input(
-            self.label, self.default, self.max_chars, key=self.key, help=self.help, bind="query-params", placeholder=self.placeholder
-        )
+        return st.text_input(self.label, self.default, self.max_chars, key=self.key, help=self.help, placeholder=self.placeholder, **BOUND)
 
 
 @dataclass(frozen=True)
@@ -204,7 +234,7 @@ class Toggle(Control):
         return "true or false"
 
     def draw(self):
-        return st.toggle(self.label, self.default, key=self.key, help=self.help, bind="query-params")
+        return st.toggle(self.label, self.default, key=self.key, help=self.help, **BOUND)
 
 
 @dataclass(frozen=True)
@@ -305,28 +335,38 @@ def put(values: Mapping[str, Any]) -> None:
         st.session_state[key] = value
 
 
+def choose(values: Mapping[str, Any]) -> None:
+    """Set controls, and have what they change drawn; a callback."""
+    put(values)
+    followed()
+
+
 def reset(declared: Sequence[Control]) -> None:
-    """Put every control back to its default; for use in a callback."""
-    put({control.key: control.default for control in declared})
+    """Put every control back to its default; a callback."""
+    choose({control.key: control.default for control in declared})
 
 
-def scenes(slug: str, listed: Sequence[Scene], declared: Sequence[Control]) -> None:
-    """A row of buttons, one a scene; the keys 1-9 press them. The chosen scene says what to look at."""
-    values = st.session_state.get("_controls", {}).get(slug, {}).get("values", {})
+def chosen_scene(listed: Sequence[Scene], values: Mapping[str, Any], declared: Sequence[Control]) -> Scene | None:
+    """The scene whose values are in force, if one is; the last of several."""
     defaults = {control.key: control.default for control in declared}
-    chosen = None
+    here = [scene for scene in listed if all(values.get(key, value) == value for key, value in (defaults | dict(scene.values)).items())]
+    return here[-1] if here else None
+
+
+def scenes(listed: Sequence[Scene], values: Mapping[str, Any], declared: Sequence[Control]) -> None:
+    """The chosen scene's name and what to look at, and a row of buttons, one a scene; the keys 1-9 press them."""
+    defaults = {control.key: control.default for control in declared}
+    chosen = chosen_scene(listed, values, declared)
+    number = listed.index(chosen) + 1 if chosen else 0
+    words = f"<b>{html.escape(chosen.name)}.</b> {html.escape(chosen.look)}" if chosen else "Your own settings."
+    st.html(f"<p class='look{' breaks' * bool(chosen and chosen.breaks)}'>{words}</p>")
     with st.container(horizontal=True, key="scenes"):
         for i, scene in enumerate(listed):
-            target = defaults | dict(scene.values)
-            here = all(values.get(key, value) == value for key, value in target.items())
-            chosen = scene if here else chosen
             st.button(
                 f"{i + 1} · {scene.name}",
                 key=f"scene_{i + 1}",
-                type="primary" if here else "secondary",
-                on_click=put,
-                args=(target,),
+                type="primary" if i + 1 == number else "secondary",
+                on_click=choose,
+                args=(defaults | dict(scene.values),),
                 icon=":material/warning:" if scene.breaks else None,
             )
-    if chosen:
-        (st.warning if chosen.breaks else st.info)(chosen.look, icon=":material/visibility:")

@@ -67,6 +67,14 @@ def legend(slug: str, symbols: tuple[str, ...], modified: float) -> str:
     return "\n".join([*lines, "", "[All symbols of all chapters](symbols)"])
 
 
+def values_in_force(
+    written: Equation, known: Sequence[str], values: Mapping[str, str], chosen: Mapping[str, str] | str, moved: Iterable[str]
+) -> list[str]:
+    """What stands under the lines of the equation; arguments as for `equation`."""
+    chosen = dict.fromkeys(written.forms, chosen) if isinstance(chosen, str) else chosen
+    return in_force(values, written.written(chosen, known, frozenset(moved)), known, moved)
+
+
 def equation(slug: str, written: Equation, values: Mapping[str, str], chosen: Mapping[str, str] | str, moved: Iterable[str]) -> None:
     """Draw the lines, the values in force and the folded legend.
 
@@ -76,10 +84,10 @@ def equation(slug: str, written: Equation, values: Mapping[str, str], chosen: Ma
     if isinstance(chosen, str):
         chosen = dict.fromkeys(written.forms, chosen)
     lines = written.written(chosen, known, moved)
-    with st.container(key="n2c_equation"):
+    with st.container(key="n2c_lines"):
         for line in lines:
             st.latex(kept_together(line))
-        with st.container(key="n2c_values"):
-            st.markdown(" ".join(f"${value}$" for value in in_force(values, lines, known, moved)))
-        with st.container(key="prose_symbols"), st.expander("What the symbols mean"):
-            st.markdown(legend(slug, tuple(written.symbols(known)), glossary.PATH.stat().st_mtime))
+    with st.container(key="n2c_values"):
+        st.markdown(" ".join(f"${value}$" for value in in_force(values, lines, known, moved)))
+    with st.container(key="prose_symbols"), st.expander("What the symbols mean"):
+        st.markdown(legend(slug, tuple(written.symbols(known)), glossary.PATH.stat().st_mtime))

@@ -74,6 +74,13 @@ def side_by_side(*plots: tuple[str, Callable[[], go.Figure], str, str, str], of:
             figure(draw, key=key, alt=alt, see=see, of=of)
 
 
+def folded(label: str, draw: Callable[[], None], *, key: str) -> None:
+    """What `draw` shows, behind a fold: computed when it is opened, and not before."""
+    with st.expander(label, key=f"fold_{key}", on_change="rerun") as fold:
+        if fold.open:
+            draw()
+
+
 def readings(rows: Iterable[tuple[str, str]]) -> None:
     """Names and values, one a line; the value carries its unit."""
     st.html("<dl class='readings'>" + "".join(f"<div><dt>{name}</dt><dd>{typeset(value)}</dd></div>" for name, value in rows) + "</dl>")

@@ -10,26 +10,28 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
-from core import equations, export
+from core import equations, export, glossary
 from core.chapters import HOME, PARTS, Chapter, find, neighbours
 from pages.kit import controls as kit_controls
 from pages.kit import link as kit_link
-from pages.kit import progress, shell, text, waiting
+from pages.kit import preview, progress, shell, stage, text, waiting
 from pages.kit.colophon import colophon
-from pages.kit.equation import equation
+from pages.kit.equation import equation, values_in_force
+from pages.kit.player import PlayerState, player
 from pages.kit.predict import place_above_the_stage
+from pages.kit.stage import Places
 
 
-@dataclass(frozen=True)
+@dataclass
 class Page:
-    """A chapter while it is drawn: its registry entry, its text, its controls, and the place for what its link asks in vain."""
+    """A chapter while it is drawn: its registry entry, its text, its controls, and the places of its stage."""
 
     chapter: Chapter
     text: Mapping[str, str]
     declared: Sequence[kit_controls.Control]
-    notice: DeltaGenerator
+    on: Places | None = None
+    offered: str = ""  # the name under which the browser asks for previews
 
     def prose(self, heading: str, *, expanded: bool | None = None) -> None:
         """A section of the chapter's text; folded under its heading when `expanded` is given. Hidden in lecture mode."""
@@ -40,28 +42,73 @@ class Page:
                 with st.expander(heading, expanded=expanded):
                     st.markdown(self.text[heading])
 
-    def equation(self, values: Mapping[str, str], chosen: Mapping[str, str] | str = "", heading: str = "Equation") -> None:
-        """The equations under a heading of the text, the values in force (symbol -> LaTeX) and what the symbols mean.
+    def stage(
+        self,
+        draw: Callable[[Mapping[str, Any]], None],
+        *,
+        scenes: Sequence[kit_controls.Scene],
+        equation: Callable[[Mapping[str, Any]], tuple[Mapping[str, str], Mapping[str, str] | str]],
+        picture: Callable[[Mapping[str, Any]], bytes] | None = None,
+    ) -> None:
+        """Equation, stage, controls, scenes and meter: what a move of a control draws again first.
 
-        chosen: which form stands in each place of the equation; one word where it is the same choice everywhere.
+        draw: called with the values of the controls; it fills `page.on.stage` and `page.on.meter`, and may add to the other places, which
+        are filled here.
+        equation: values -> (symbol -> LaTeX of its value, form in each place of the equation or one word for all places).
+        picture: values -> a coarse payload of the stage, of the same law and the same first particles, in at most a tenth of a second,
+        without caches or anything else of Streamlit; it is called on another thread while a slider is dragged. None: no preview.
         """
-        moved = kit_controls.last_moved(self.chapter.slug)
-        terms = next((control.terms for control in self.declared if control.key == moved), ())
-        equation(self.chapter.slug, equations.read(self.text, heading), values, chosen, terms)
+        stage.follow(lambda: self._stage(draw, scenes, equation, picture), key="stage")
+
+    def _stage(self, draw, scenes, equation_of, picture) -> None:
+        self.on = stage.places()
+        slug = self.chapter.slug
+        with self.on.controls:
+            values = kit_controls.controls(slug, self.declared, self.on.notice)
+            st.button("Reset", key="reset", icon=":material/restart_alt:", on_click=kit_controls.reset, args=(self.declared,))
+        written, known = equations.read(self.text, "Equation"), tuple(glossary.of(slug))
+
+        def in_force(values: Mapping[str, Any], key: str) -> list[str]:
+            shown, chosen = equation_of(values)
+            return values_in_force(written, known, shown, chosen, self._terms(key))
+
+        self.offered = preview.offer(preview.Offer(self.declared, values, picture, in_force)) if picture else ""
+        with self.on.equation:
+            equation(slug, written, *equation_of(values), self._terms(kit_controls.last_moved(slug)))
+        draw(values)
+        with self.on.caption:
+            kit_controls.scenes(scenes, values, self.declared)
+
+    def player(self, payload: bytes, **how: Any) -> PlayerState:
+        """The particle player of the stage; arguments as for `pages.kit.player.player`."""
+        with self.on.stage:
+            return player(payload, **{"key": "stage", "height": 480, "report": False, "fill": True, "preview": self.offered} | how)
+
+    def _terms(self, key: str | None) -> tuple[str, ...]:
+        return next((control.terms for control in self.declared if control.key == key), ())
+
+    def follow(self, draw: Callable[[Mapping[str, Any]], None]) -> None:
+        """Draw with the values of the controls, after the stage, now and after every move."""
+        stage.follow(lambda: draw(kit_controls.in_force(self.chapter.slug)))
+
+    # until every page calls `stage`: the parts of a page one by one
 
     def controls(self) -> dict[str, Any]:
-        """Draw the controls; values by key."""
-        values = kit_controls.controls(self.chapter.slug, self.declared, self.notice)
+        values = kit_controls.controls(self.chapter.slug, self.declared, st.empty())
         st.button("Reset", key="reset", icon=":material/restart_alt:", on_click=kit_controls.reset, args=(self.declared,))
         return values
+
+    def equation(self, values, chosen="", heading="Equation") -> None:
+        moved = kit_controls.last_moved(self.chapter.slug)
+        with st.container(key="n2c_equation"):
+            equation(self.chapter.slug, equations.read(self.text, heading), values, chosen, self._terms(moved))
+
+    def scenes(self, listed) -> None:
+        kit_controls.scenes(listed, kit_controls.in_force(self.chapter.slug), self.declared)
 
     def exports(self, params: Mapping[str, Any]) -> None:
         """Say with which arguments of the core function the downloads reproduce this figure."""
         st.session_state["_controls"][self.chapter.slug]["params"] = dict(params)
-
-    def scenes(self, listed: Sequence[kit_controls.Scene]) -> None:
-        """The chapter's scenes, its break-it among them."""
-        kit_controls.scenes(self.chapter.slug, listed, self.declared)
 
     def link(self, values: Mapping[str, Any]) -> str:
         """The address that opens this very picture, for an audience if it is shown to one: then it also plays at once."""
@@ -71,7 +118,7 @@ class Page:
         parts = urlsplit(st.context.url or f"/{self.chapter.slug}")
         return urlunsplit((parts.scheme, parts.netloc, parts.path, urlencode(shown), ""))
 
-    def footer(self, function: Callable, values: Mapping[str, Any]) -> None:
+    def footer(self, function: Callable, values: object = None) -> None:
         """In short, in the lecture, code, downloads, link, previous and next, version. `function`: the core function behind the stage."""
         waiting.over()
         progress.nothing_asked()
@@ -80,8 +127,21 @@ class Page:
                 st.markdown("**In short**")
                 self.prose("In short")
         self.prose("In the lecture", expanded=False)
-        link = self.link(values)
-        with st.container(key="prose_take_away"), st.expander("Take it with you: code, notebook, link"):
+        self.follow(lambda values: self._take_away(function, self.link(values)))
+        before, after = (neighbour or HOME for neighbour in neighbours(self.chapter))
+        with st.container(horizontal=True, horizontal_alignment="distribute", key="nav"):
+            with st.container(key="nav_previous", width="content"):
+                st.page_link(before.page, label=before.label, icon=":material/arrow_back:")
+            with st.container(key="nav_next", width="content"):
+                st.page_link(after.page, label=after.label, icon=":material/arrow_forward:", icon_position="right")
+        colophon()
+        kit_link.show_if_asked(self.link(kit_controls.in_force(self.chapter.slug)))
+
+    def _take_away(self, function: Callable, link: str) -> None:
+        title = "Take it with you: code, notebook, link"
+        with st.container(key="prose_take_away"), st.expander(title, key="take_away", on_change="rerun") as taken:
+            if not taken.open:
+                return
             here, there, where = st.columns(3)
             recipe, params = self.text["Reproduce"], st.session_state["_controls"][self.chapter.slug]["params"]
             here.download_button(
@@ -113,14 +173,6 @@ class Page:
             code.button("QR code", key="show_qr_code", icon=":material/qr_code_2:", width="stretch", on_click=shell.ask_for_link)
             st.markdown(f"The sampler on this page, `{function.__module__}.{function.__qualname__}`:")
             st.code(_source(function), language="python")
-        before, after = (neighbour or HOME for neighbour in neighbours(self.chapter))
-        with st.container(horizontal=True, horizontal_alignment="distribute", key="nav"):
-            with st.container(key="nav_previous", width="content"):
-                st.page_link(before.page, label=before.label, icon=":material/arrow_back:")
-            with st.container(key="nav_next", width="content"):
-                st.page_link(after.page, label=after.label, icon=":material/arrow_forward:", icon_position="right")
-        colophon()
-        kit_link.show_if_asked(link)
 
 
 @lru_cache(maxsize=128)
@@ -130,15 +182,16 @@ def _source(function: Callable) -> str:
 
 
 def chapter(slug: str, declared: Sequence[kit_controls.Control]) -> Page:
-    """Open a chapter: title, question and lead."""
+    """Open a chapter: title, question and lead. `Page.stage` comes next."""
     entry = find(slug)
     with st.container(key="head"):
         st.caption(f"{PARTS[entry.part]} · chapter {entry.number}")
         st.title(entry.title, anchor=False)
         st.markdown(f"#### {entry.question}")
-    page = Page(entry, text.sections(entry), declared, notice=st.empty())
+    page = Page(entry, text.sections(entry), declared)
     page.prose("Lead")
     progress.begin(slug)
+    stage.begin()
     place_above_the_stage()
     waiting.begin()
     return page

@@ -24,7 +24,16 @@ from pages.kit import progress, waiting
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 SHARED = ("theme.js", "bytes.js", "controls.js", "keys.js", "clock.js")  # of every player; first in its script
-PARTS = ("decode.js", "shaders.js", "gl.js", "stage.js", "particle_frame.js", "handles.js", "player.js")  # after them, in this order
+PARTS = (
+    "decode.js",
+    "shaders.js",
+    "gl.js",
+    "stage.js",
+    "particle_frame.js",
+    "handles.js",
+    "preview.js",
+    "player.js",
+)  # after them, in this order
 
 
 @dataclass(frozen=True)
@@ -71,13 +80,13 @@ def component(name: str, make: Callable[[], tuple[str, str]]):
     return _component(name, make, declare_component("players", path=_scripts().name).name)
 
 
-def envelope(payload: bytes, height: int, report: bool, fill: bool = False) -> bytes:
+def envelope(payload: bytes, height: int, report: bool, **more: Any) -> bytes:
     """What a player's script is given: how it is mounted, then the payload.
 
     In a chapter the mount names the chapter as `rest`: the player stays at rest until the browser knows that the chapter's question
     was answered or skipped. The bytes are the same before and after.
     """
-    mount = json.dumps({"height": int(height), "report": bool(report), "rest": progress.asking(), "fill": bool(fill)}).encode()
+    mount = json.dumps({"height": int(height), "report": bool(report), "rest": progress.asking(), **more}).encode()
     return struct.pack("<I", len(mount)) + mount + payload
 
 
@@ -94,7 +103,8 @@ def ignore() -> None:
 
 
 def _particle_player() -> tuple[str, str]:
-    return assemble(PARTS, ("player.css",))
+    (katex,) = (Path(st.__file__).parent / "static").glob("static/js/katex.*.js")
+    return assemble(PARTS, ("player.css",), KATEX=f"static/js/{katex.name}")
 
 
 def player(
@@ -103,15 +113,17 @@ def player(
     key: str,
     height: int = 520,
     report: bool = True,
-    fill: bool = False,
     on_edit: Callable[[list[list[float]]], None] | None = None,
+    fill: bool = False,
+    preview: str = "",
 ) -> PlayerState:
     """Show `payload` (from `core.figures.payload.pack_player`); a changed payload plays on in the same canvas.
 
     height: pixels of the whole player on a wide screen; on a narrow one its height follows from the width.
     report: send the frame to Python on pause and at the end of a scrub (a rerun of the page).
-    fill: in lecture mode the whole player is as high as the CSS variable --n2c-stage-height says, where the page sets it.
     on_edit: called before the page reruns when a hand has let go of the handles of `payload`, with their modes (x, y, weight, width).
+    fill: in lecture mode and on a phone it takes the height that the page leaves to it. preview: the name under which the browser asks for
+    previews (pages/kit/preview.py); none if it is empty.
     """
 
     def edited() -> None:
@@ -121,7 +133,7 @@ def player(
 
     heard = {"on_edit_change": edited} if on_edit else {}
     result = component("particle_player", _particle_player)(
-        key=key, data=envelope(payload, height, report, fill), on_moment_change=ignore, **heard
+        key=key, data=envelope(payload, height, report, fill=fill, preview=preview), on_moment_change=ignore, **heard
     )
     waiting.over()
     identity = payload_id(payload)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import streamlit as st
 
-from pages.kit import progress, shell
+from pages.kit import controls, progress, shell, stage
 
 BEFORE = (  # one of them is shown to a reader whose browser remembers it
     "<span class='before right'>You answered this before, and were right.</span>"
@@ -21,22 +23,24 @@ def place_above_the_stage() -> None:
         st.html("<span></span>")  # an empty container would keep no place
 
 
-def predict(slug: str, question: str, options: Sequence[str], grade: Callable[[], tuple[int, str]]) -> None:
-    """Ask `question`; once an option is picked, call `grade` for (index of the right option, what was measured).
+def predict(slug: str, question: str, options: Sequence[str], grade: Callable[[Mapping[str, Any]], tuple[int, str]]) -> None:
+    """Ask `question`; once an option is picked, call `grade` with the controls' values for (index of the right option, what was measured).
 
     The first question of a page stands above the stage, which is at rest until it is answered or skipped; further ones stand where they
     are put. `grade` runs only after the reader has answered, so its cost is never part of a page's first picture.
     """
     n = progress.number()
+    with st.session_state["_question"] if n == 1 else st.container():
+        stage.follow(lambda: _ask(slug, n, question, options, grade))
+
+
+def _ask(slug: str, n: int, question: str, options: Sequence[str], grade: Callable[[Mapping[str, Any]], tuple[int, str]]) -> None:
     first = n == 1
     key = f"_answer_{slug}" if first else f"_answer_{slug}_{n}"
     if (before := progress.answer(slug, n)) in options and key not in st.session_state:
         st.session_state[key] = before
     folded = first and shell.lecture() and progress.put_off(slug, lecture=True)
-    with (
-        st.session_state["_question"] if first else st.container(),
-        st.container(border=True, key=f"predict_{'folded_' * folded}{slug}_{n}", gap="small"),
-    ):
+    with st.container(border=True, key=f"predict_{'folded_' * folded}{slug}_{n}", gap="small"):
         st.markdown(f"**Predict first.** {question}" if first else f"**Predict.** {question}")
         with st.container(horizontal=True, vertical_alignment="center", key=f"options_{n}"):
             answer = st.radio(
@@ -54,7 +58,7 @@ def predict(slug: str, question: str, options: Sequence[str], grade: Callable[[]
                 _offer_to_skip(slug)
         if answer is None:
             return
-        right, evidence = grade()
+        right, evidence = grade(controls.in_force(slug)) if inspect.signature(grade).parameters else grade()
         if options.index(answer) == right:
             st.success(f"Right. {evidence}", icon=":material/check:")
         else:
@@ -74,4 +78,6 @@ def _offer_to_skip(slug: str) -> None:
             on_click=progress.skip,
             args=(slug,),
         )
+    else:
+        progress.begun(slug)
     st.html(BEFORE, width="content")

@@ -87,6 +87,11 @@ def put_off(slug: str, *, lecture: bool) -> bool:
     return not told["answered"] and (told["skipped"] or told["autoplay"])
 
 
+def begun(slug: str) -> None:
+    """Have the stage begin without an answer; the browser keeps it where the reader, and not the link, has skipped the question."""
+    tell(what="begin", chapter=slug, skipped=slug in st.session_state.get("_skipped", ()))
+
+
 def record(slug: str, question: int, right: bool) -> None:
     """Have the browser keep the verdict, if it is the first on this question."""
     tell(what="answer", chapter=slug, question=str(question), right=right)

@@ -25,6 +25,8 @@ KEYS = """
 | `/` | search |
 | `n` `p` | next, previous chapter |
 | `l` | lecture mode on or off |
+| `c` `e` | in lecture mode: controls over the stage, equation on or off |
+| `f` | the stage on the whole screen |
 | `q` | link and QR code of what is shown |
 | `?` | this list |
 """
@@ -67,7 +69,8 @@ def _listener():
 
 def _role_colours() -> None:
     st.html(
-        f"<style>:root {{ --n2c-exact: {palette().exact}; --n2c-sample: {palette().sample}; --n2c-moved: {palette().accent}; }}</style>"
+        f"<style>:root {{ --n2c-exact: {palette().exact}; --n2c-sample: {palette().sample}; --n2c-moved: {palette().accent}; "
+        f"--n2c-page: {palette().background}; }}</style>"
     )
 
 

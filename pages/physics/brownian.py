@@ -7,7 +7,6 @@ from core.figures import brownian_stage
 from core.physics import brownian
 from pages import kit
 from pages.kit.equation import number
-from pages.kit.player import player
 
 STEPS = {"gaussian": "Gaussian", "coin": "±1 coin", "uniform": "uniform", "heavy": "heavy tails", "levy": "Lévy"}
 WORLDS = {"walker": "walker", "grain": "pollen grain"}
@@ -72,82 +71,91 @@ def stage_payload(params, **units):
     return brownian_stage.payload(walk(**params), sigma=params["sigma"], **units)
 
 
-stage, side = st.columns([2.5, 1], gap="medium")
-with side:
-    values = page.controls()
-grain = (
-    brownian.stokes_einstein(
-        radius=values["radius"], viscosity=values["viscosity"], temperature=values["temperature"], dim=int(values["dim"])
-    )
-    if is_grain(values)
-    else None
-)
-params = dict(
-    step=values["step"],
-    sigma=grain.sigma if grain else values["sigma"],
-    t_end=values["t_end"],
-    n_steps=values["n_steps"],
-    n_particles=values["n_particles"],
-    dim=int(values["dim"]),
-    seed=values["seed"],
-)
-page.exports(params)
-length, time = ("µm", "s") if grain else ("", "")
-trajectory = walk(**params)
-with stage:
-    µm, s = (r"\,\mathrm{\mu m}", r"\,\mathrm{s}") if grain else ("", "")
-    page.equation(
-        {
-            "t": number(params["t_end"]) + s,
-            "n": str(params["n_steps"]),
-            r"\Delta t": number(params["t_end"] / params["n_steps"]) + s,
-            "r": number(values.get("radius", 0.0)) + µm,
-            r"\eta": number(values.get("viscosity", 0.0)) + r"\,\mathrm{mPa\,s}",
-            "T": number(values.get("temperature", 0.0)) + r"\,\mathrm{K}",
-            r"\sigma": number(params["sigma"]) + (µm + r"/\sqrt{\mathrm{s}}" if grain else ""),
-            r"\sigma^2 t": number(brownian.variance(params["t_end"], params["sigma"])) + (µm + "^2" if grain else ""),
-        },
-        values["world"],
-    )
-    player(stage_payload(params, length=length, time=time), key="stage", height=480, report=False)
-    page.scenes(SCENES)
-    verdict, note = brownian.truth(trajectory, sigma=params["sigma"]), "Measured between the walkers at the end and the exact Gaussian."
-    if grain:
-        kit.meter_beside(verdict, figures.grain_table(grain), note=note)
-    else:
-        kit.truth_meter(verdict, note=note)
+def grain_of(values):
+    """The pollen grain, if the world is one; None for a walk without units."""
+    if not is_grain(values):
+        return None
+    of_water = {key: values[key] for key in ("radius", "viscosity", "temperature")}
+    return brownian.stokes_einstein(**of_water, dim=int(values["dim"]))
 
-kit.below_the_stage()
-spread, speed = st.columns(2)
-with spread:
-    st.markdown("##### The width grows like √t")
-    kit.figure(
-        lambda: figures.mean_square_figure(
-            brownian.mean_square(trajectory, params["sigma"]),
-            brownian.slope(trajectory, params["sigma"]),
-            length_unit=length,
-            time_unit=time,
-            palette=kit.palette(),
+
+def params_of(values):
+    grain = grain_of(values)
+    params = {key: values[key] for key in ("step", "t_end", "n_steps", "n_particles", "seed")}
+    return params | {"sigma": grain.sigma if grain else values["sigma"], "dim": int(values["dim"])}
+
+
+def units(values):
+    return {"length": "µm", "time": "s"} if is_grain(values) else {"length": "", "time": ""}
+
+
+def equation(values):
+    µm, s = (r"\,\mathrm{\mu m}", r"\,\mathrm{s}") if is_grain(values) else ("", "")
+    params = params_of(values)
+    shown = {
+        "t": number(params["t_end"]) + s,
+        "n": str(params["n_steps"]),
+        r"\Delta t": number(params["t_end"] / params["n_steps"]) + s,
+        "r": number(values.get("radius", 0.0)) + µm,
+        r"\eta": number(values.get("viscosity", 0.0)) + r"\,\mathrm{mPa\,s}",
+        "T": number(values.get("temperature", 0.0)) + r"\,\mathrm{K}",
+        r"\sigma": number(params["sigma"]) + (µm + r"/\sqrt{\mathrm{s}}" if µm else ""),
+        r"\sigma^2 t": number(brownian.variance(params["t_end"], params["sigma"])) + (µm + "^2" if µm else ""),
+    }
+    return shown, values["world"]
+
+
+def coarse(values):
+    params = params_of(values)
+    return brownian_stage.payload(brownian.sample(**params | {"n_frames": 60}), sigma=params["sigma"], **units(values))
+
+
+def stage(values):
+    params, grain = params_of(values), grain_of(values)
+    page.exports(params)
+    page.player(stage_payload(params, **units(values)))
+    verdict, note = brownian.truth(walk(**params), sigma=params["sigma"]), "Measured between the walkers at the end and the exact Gaussian."
+    with page.on.meter:
+        if grain:
+            kit.meter_beside(verdict, figures.grain_table(grain), note=note)
+        else:
+            kit.truth_meter(verdict, note=note)
+
+
+def below(values):
+    params, unit = params_of(values), units(values)
+
+    def spread():
+        walked = walk(**params)
+        squares, slope = brownian.mean_square(walked, params["sigma"]), brownian.slope(walked, params["sigma"])
+        return figures.mean_square_figure(squares, slope, length_unit=unit["length"], time_unit=unit["time"], palette=kit.palette())
+
+    def speed():
+        distances = brownian.convergence(walk(**params), sigma=params["sigma"], n_steps=params["n_steps"])
+        return figures.convergence_figure(params["step"], distances, palette=kit.palette())
+
+    kit.side_by_side(
+        (
+            "The width grows like √t",
+            spread,
+            "msd",
+            "Mean squared displacement of the walkers against time with the exact line.",
+            "Single jumps dwarf all the others: there is no line that the mean square follows."
+            if params["step"] == "levy"
+            else "The squared width grows in proportion to time: four times the time, twice the width.",
         ),
-        key="msd",
-        alt="Mean squared displacement of the walkers against time with the exact line.",
-        see="Single jumps dwarf all the others: there is no line that the mean square follows."
-        if params["step"] == "levy"
-        else "The squared width grows in proportion to time: four times the time, twice the width.",
-    )
-with speed:
-    st.markdown("##### How fast the bell appears")
-    kit.figure(
-        lambda: figures.convergence_figure(
-            params["step"], brownian.convergence(trajectory, sigma=params["sigma"], n_steps=params["n_steps"]), palette=kit.palette()
+        (
+            "How fast the bell appears",
+            speed,
+            "clt",
+            "Distance to the Gaussian against the number of steps: counted, exact, and the finite-sample floor.",
+            "The lower, the closer is the sum of n steps to the bell; dots in the grey band cannot be told from it.",
         ),
-        key="clt",
-        alt="Distance to the Gaussian against the number of steps: counted, exact, and the finite-sample floor.",
-        see="The lower, the closer is the sum of n steps to the bell; dots in the grey band cannot be told from it.",
     )
 
 
-def grade():
+def grade(values):
+    params = params_of(values)
     early, late = (
         brownian.sample(**params | {"t_end": t, "n_frames": 2}).final.double().abs().median(0).values.mean()
         for t in (params["t_end"], 4 * params["t_end"])
@@ -156,6 +164,8 @@ def grade():
     return 0, f"Half of the walkers are now within {ratio:.2f} times the distance they were within at t = {params['t_end']:g}."
 
 
+page.stage(stage, scenes=SCENES, equation=equation, picture=coarse)
+page.follow(below)
 kit.predict(
     "brownian",
     "You wait four times as long. How much wider does a cloud of Gaussian walkers get?",
@@ -163,5 +173,5 @@ kit.predict(
     grade,
 )
 page.prose("What to look at")
-page.prose("The pollen grain", expanded=bool(grain))
-page.footer(brownian.walk, values)
+page.prose("The pollen grain", expanded=False)
+page.footer(brownian.walk)

@@ -1,0 +1,121 @@
+// The picture follows the thumb: while a slider of the page is dragged, coarse pictures are asked for (pages/kit/preview.py), one at a time.
+// Streamlit's slider itself sends its value when it is let go of; what it commits comes with the next payload, and wins.
+
+const THUMB = ".st-key-n2c_controls [data-testid=stSlider] :is(input, [role=slider])";
+const OWN = [...document.scripts].map((script) => script.src).find((src) => src.includes("/static/js/"));
+const APP = OWN ? OWN.replace(/static\/js\/.*$/, "") : `${location.origin}/`;
+const AGAIN_MS = 120;                                         // after an answer without a picture
+
+class Preview {
+  /** show(bytes): draw this envelope. back(): draw again what is committed. */
+  constructor({ show, back }) {
+    this.show = show;
+    this.back = back;
+    this.name = "";
+    this.held = this.busy = this.shown = false;
+    this.turn = 0;
+    this.stop = new AbortController();
+    const { signal } = this.stop;
+    const listen = (event, act) => addEventListener(event, act, { signal, capture: true });
+    listen("pointerdown", (event) => { if (this.inControls(event)) this.hold(); });
+    listen("keydown", (event) => { if (this.inControls(event) && /^(Arrow|Page|Home|End)/.test(event.key)) this.hold(); });
+    for (const event of ["pointerup", "pointercancel", "keyup"]) listen(event, () => this.release());
+    this.watch = new MutationObserver((changes) => { for (const { target } of changes) this.moved(target); });
+    this.watch.observe(document.documentElement, { subtree: true, attributes: true, attributeFilter: ["aria-valuetext"] });
+  }
+
+  inControls(event) {
+    return Boolean(this.name) && event.composedPath().some((node) => node instanceof Element && node.matches("[data-testid=stSlider]"));
+  }
+
+  hold() {
+    this.held = true;
+    clearTimeout(this.over);
+    this.over = null;
+  }
+
+  /** Let go: if nothing new is committed soon, the thumb is back where it was, and so is the picture. */
+  release() {
+    if (!this.held) return;
+    this.held = false;
+    this.wanted = null;
+    this.over = setTimeout(() => this.restore(), 2500);
+  }
+
+  restore() {
+    if (!this.shown || this.held) return;
+    if (document.querySelector("[data-test-script-state=running]")) this.over = setTimeout(() => this.restore(), 500);
+    else { this.end(); this.back(); }
+  }
+
+  moved(thumb) {
+    if (!this.held || !this.name || !thumb.matches(THUMB)) return;
+    const key = [...thumb.closest("[class*=st-key-]").classList].find((name) => name.startsWith("st-key-")).slice(7);
+    const place = thumb.value ?? thumb.getAttribute("aria-valuenow");
+    this.wanted = { key, place };
+    this.pump();
+  }
+
+  async pump() {
+    if (this.busy || !this.wanted) return;
+    const { key, place } = this.wanted;
+    this.wanted = null;
+    this.busy = true;
+    const { turn } = this;
+    try {
+      const answer = await fetch(new URL(`n2c/preview/${this.name}/${key}/${place}`, APP));
+      if (answer.status === 404) this.name = "";              // the server knows nothing of this page (any more): as if there were no preview
+      else if (answer.status !== 200) await new Promise((done) => setTimeout(done, AGAIN_MS));
+      else {
+        const bytes = new Uint8Array(await answer.arrayBuffer());
+        if (turn === this.turn) await this.draw(bytes);
+      }
+    } catch (error) {
+      console.warn("preview:", error);
+      await new Promise((done) => setTimeout(done, AGAIN_MS));
+    }
+    this.busy = false;
+    this.pump();
+  }
+
+  async draw(bytes) {
+    const { mount } = readEnvelope(bytes, "N2CP", "player");
+    await this.show(bytes);
+    this.shown = true;
+    document.documentElement.dataset.preview = "shown";
+    await showValues(mount.equation);
+  }
+
+  /** A picture was committed: what was asked for before it is not shown any more. */
+  committed(name) {
+    this.name = name ?? "";
+    this.turn += 1;
+    this.end();
+  }
+
+  end() {
+    clearTimeout(this.over);
+    this.shown = false;
+    delete document.documentElement.dataset.preview;
+    document.querySelector(".n2c-values-now")?.remove();
+  }
+
+  close() {
+    this.stop.abort();
+    this.watch.disconnect();
+    this.end();
+  }
+}
+
+const KATEX = /*KATEX*/null;                                  // Streamlit's own, below the app's address
+let tex;                                                      // a promise of it, once it was needed
+
+/** The values in force, as the picture under the thumb has them, over those that are committed. */
+async function showValues(values) {
+  const place = document.querySelector(".st-key-n2c_values");
+  if (!place || !values) return;
+  const { renderToString } = (await (tex ??= import(new URL(KATEX, APP).href))).default;
+  let now = place.querySelector(".n2c-values-now");
+  if (!now) now = place.appendChild(element("p", { class: "n2c-values-now" }));
+  now.innerHTML = values.map((value) => renderToString(value, { throwOnError: false })).join(" ");
+}
