@@ -162,8 +162,9 @@ def _terms(tree: ast.Module, chapter: Chapter, root: Path) -> Iterator[str]:
             for term in _strings(keyword.value) if keyword.arg == "term" else ():
                 if term not in places and (not equations.symbols(term, known) or equations.unknown(term, known)):
                     yield f"line {call.lineno}: a control changes '{term}', which is neither a symbol of the equation nor a place in it."
-    for call in _calls(tree, "page", "equation"):
-        for node in ast.walk(call.args[0]) if call.args else ():
+    values = _function(tree, "equation")
+    for shown in [call.args[0] for call in _calls(tree, "page", "equation") if call.args] + ([values] if values else []):
+        for node in ast.walk(shown):
             for name in filter(None, node.keys) if isinstance(node, ast.Dict) else [node.key] if isinstance(node, ast.DictComp) else ():
                 for latex in _strings(name):
                     if not equations.symbols(latex, known) or equations.unknown(latex, known):

@@ -91,6 +91,7 @@ export default function ({ data, parentElement }) {
     for (const told of (window["n2c.told"] ??= []).splice(0)) {
       if (told.what === "answer") answered(told);
       else if (told.what === "begin") begin(told);
+      else if (told.what === "preview") page.dataset.offer = told.name;
       else {
         if (told.chapter !== page.dataset.chapter) closeContents();
         arrive(told);

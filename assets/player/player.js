@@ -62,7 +62,7 @@ class ParticlePlayer extends Player {
     const envelope = readEnvelope(component.data, "N2CP", "player");
     this.mount = envelope.mount;
     this.committed = envelope;
-    this.preview.committed(envelope.mount.preview);
+    this.preview.committed(Boolean(envelope.mount.preview));
     await this.take(envelope);
   }
 

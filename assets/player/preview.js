@@ -11,7 +11,7 @@ class Preview {
   constructor({ show, back }) {
     this.show = show;
     this.back = back;
-    this.name = "";
+    this.on = false;
     this.held = this.busy = this.shown = false;
     this.turn = 0;
     this.stop = new AbortController();
@@ -25,7 +25,7 @@ class Preview {
   }
 
   inControls(event) {
-    return Boolean(this.name) && event.composedPath().some((node) => node instanceof Element && node.matches("[data-testid=stSlider]"));
+    return this.on && event.composedPath().some((node) => node instanceof Element && node.matches("[data-testid=stSlider]"));
   }
 
   hold() {
@@ -49,7 +49,7 @@ class Preview {
   }
 
   moved(thumb) {
-    if (!this.held || !this.name || !thumb.matches(THUMB)) return;
+    if (!this.held || !this.on || !thumb.matches(THUMB)) return;
     const key = [...thumb.closest("[class*=st-key-]").classList].find((name) => name.startsWith("st-key-")).slice(7);
     const place = thumb.value ?? thumb.getAttribute("aria-valuenow");
     this.wanted = { key, place };
@@ -62,9 +62,11 @@ class Preview {
     this.wanted = null;
     this.busy = true;
     const { turn } = this;
+    const { offer } = document.documentElement.dataset;      // the name under which this page's previews are asked for
     try {
-      const answer = await fetch(new URL(`n2c/preview/${this.name}/${key}/${place}`, APP));
-      if (answer.status === 404) this.name = "";              // the server knows nothing of this page (any more): as if there were no preview
+      if (!offer) return;
+      const answer = await fetch(new URL(`n2c/preview/${offer}/${key}/${place}`, APP));
+      if (answer.status === 404) document.documentElement.dataset.offer = "";      // the server knows nothing of this page any more
       else if (answer.status !== 200) await new Promise((done) => setTimeout(done, AGAIN_MS));
       else {
         const bytes = new Uint8Array(await answer.arrayBuffer());
@@ -73,8 +75,9 @@ class Preview {
     } catch (error) {
       console.warn("preview:", error);
       await new Promise((done) => setTimeout(done, AGAIN_MS));
+    } finally {
+      this.busy = false;
     }
-    this.busy = false;
     this.pump();
   }
 
@@ -87,8 +90,8 @@ class Preview {
   }
 
   /** A picture was committed: what was asked for before it is not shown any more. */
-  committed(name) {
-    this.name = name ?? "";
+  committed(on) {
+    this.on = on;
     this.turn += 1;
     this.end();
   }

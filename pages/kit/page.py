@@ -31,7 +31,6 @@ class Page:
     text: Mapping[str, str]
     declared: Sequence[kit_controls.Control]
     on: Places | None = None
-    offered: str = ""  # the name under which the browser asks for previews
 
     def prose(self, heading: str, *, expanded: bool | None = None) -> None:
         """A section of the chapter's text; folded under its heading when `expanded` is given. Hidden in lecture mode."""
@@ -72,7 +71,8 @@ class Page:
             shown, chosen = equation_of(values)
             return values_in_force(written, known, shown, chosen, self._terms(key))
 
-        self.offered = preview.offer(preview.Offer(self.declared, values, picture, in_force)) if picture else ""
+        name = preview.offer(preview.Offer(self.declared, values, picture, in_force)) if picture else ""
+        progress.tell(what="preview", name=name)
         with self.on.equation:
             equation(slug, written, *equation_of(values), self._terms(kit_controls.last_moved(slug)))
         draw(values)
@@ -82,7 +82,7 @@ class Page:
     def player(self, payload: bytes, **how: Any) -> PlayerState:
         """The particle player of the stage; arguments as for `pages.kit.player.player`."""
         with self.on.stage:
-            return player(payload, **{"key": "stage", "height": 480, "report": False, "fill": True, "preview": self.offered} | how)
+            return player(payload, **{"key": "stage", "height": 480, "report": False, "fill": True, "preview": True} | how)
 
     def _terms(self, key: str | None) -> tuple[str, ...]:
         return next((control.terms for control in self.declared if control.key == key), ())

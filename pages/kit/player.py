@@ -115,15 +115,15 @@ def player(
     report: bool = True,
     on_edit: Callable[[list[list[float]]], None] | None = None,
     fill: bool = False,
-    preview: str = "",
+    preview: bool = False,
 ) -> PlayerState:
     """Show `payload` (from `core.figures.payload.pack_player`); a changed payload plays on in the same canvas.
 
     height: pixels of the whole player on a wide screen; on a narrow one its height follows from the width.
     report: send the frame to Python on pause and at the end of a scrub (a rerun of the page).
     on_edit: called before the page reruns when a hand has let go of the handles of `payload`, with their modes (x, y, weight, width).
-    fill: in lecture mode and on a phone it takes the height that the page leaves to it. preview: the name under which the browser asks for
-    previews (pages/kit/preview.py); none if it is empty.
+    fill: in lecture mode and on a phone it takes the height that the page leaves to it. preview: it shows the
+    pictures under the thumb (pages/kit/preview.py).
     """
 
     def edited() -> None:

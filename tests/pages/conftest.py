@@ -28,6 +28,7 @@ class Visit:
         self.app.switch_page(chapter.page)
         for key, value in (query or {}).items():
             self.app.query_params[key] = value
+        self.app.session_state["take_away"] = True  # unfolded
         self.app.run()
 
     def run(self):
