@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import plotly.graph_objects as go
 from scipy.optimize import brentq
 
 from core.figures.theme import LIGHT, Palette, rgba, styled
-from core.foundations.boltzmann import Landscape, Measured, Run, measured
+from core.foundations.boltzmann import Landscape, Measured, Run, deepened, measured
 from core.foundations.ensembles import Copies, Ensemble, Exact, exact, microcanonical_kT
+from core.numerics.distances import compared
+
+Question = tuple[str, list[str], Callable[[], tuple[int, str]]]  # what is asked, the options, what grades them
 
 TEMPERATURES = np.geomspace(0.08, 2.5, 90)
 QUANTITIES = {
@@ -308,6 +312,74 @@ def more_spread(copies: Copies) -> tuple[int, str]:
     spread = [e.energy_variance**0.5 for e in (warm, fixed)]
     right = 2 if abs(spread[0] - spread[1]) <= 0.02 * spread[0] else int(spread[1] > spread[0])
     return right, f"With ⟨E⟩ = {warm.U:.2f} and {fixed.U:.2f} the spreads of E are {spread[0]:.3f} and {spread[1]:.3f}."
+
+
+def crossing_moves(run: Run) -> tuple[int, str]:
+    """(0: kT* rises when the left basin is one unit deeper, 1: falls, 2: there are no two to compare; both numbers).
+
+    Of several crossings the lowest counts.
+    """
+    before, after = (each.crossings[:1] for each in (run.landscape, deepened(run.landscape)))
+    words = [f"at kT* = {found[0]:.3f}" if found else "at no temperature" for found in (before, after)]
+    right = 2 if not (before and after) else int(after[0] < before[0])
+    return right, f"The free energies are equal {words[0]}; with the left basin deeper by one, {words[1]}."
+
+
+def share_kept_up(run: Run) -> tuple[int, str]:
+    """(0: fewer particles on the left at the end than in equilibrium, 1: as many within three standard errors, 2: more; both numbers)."""
+    exact, counted = float(run.landscape.shares(float(run.kT[-1]))[0]), measured(run).share[0]
+    error = math.sqrt(exact * (1 - exact) / run.n_particles)
+    return compared(counted, exact, error), (
+        f"In equilibrium {exact:.3f} of them are on the left; {counted:.3f} are, and {run.n_particles:,} exact draws would scatter by "
+        f"{error:.3f}."
+    )
+
+
+def energy_kept_up(copies: Copies) -> tuple[int, str]:
+    """(0: the copies' mean energy at the end lies below the exact one, 1: as it should within three standard errors, 2: above)."""
+    sums, (counted, _) = exact(copies.levels, copies.ensemble), mean_energy(copies)
+    error = math.sqrt(sums.energy_variance / copies.energy.shape[1])
+    return compared(counted, sums.U, error), (
+        f"Exactly ⟨E⟩ = {sums.U:z.3f}; the copies have {counted:z.3f}, and as many exact draws would scatter by {error:.3f}."
+    )
+
+
+def landscape_questions(run: Run) -> list[Question]:
+    """What a reader may predict of the two basins."""
+    return [
+        (
+            f"At kT = {float(run.kT[-1]):g}, in which basin are more particles in equilibrium?",
+            ["the left one", "the right one"],
+            lambda: fuller(run),
+        ),
+        (
+            "The left basin is made deeper by one unit of energy. What becomes of the temperature kT* at which both basins hold the same?",
+            ["it rises", "it falls", "there are no two to compare"],
+            lambda: crossing_moves(run),
+        ),
+        (
+            "Did the particles on the stage have time enough? At the end, how many of them are in the left basin?",
+            ["fewer than in equilibrium", "as many, within the noise", "more than in equilibrium"],
+            lambda: share_kept_up(run),
+        ),
+    ]
+
+
+def ensemble_questions(copies: Copies) -> list[Question]:
+    """What a reader may predict of the three ensembles."""
+    return [
+        (
+            "The same sites, the same mean energy. Once they sit in a heat bath, once they share a fixed energy with one small demon. When "
+            "does their energy fluctuate more?",
+            ["in the heat bath", "with the demon", "equally"],
+            lambda: more_spread(copies),
+        ),
+        (
+            "Did the copies on the stage have time enough? At the end, their mean energy is …",
+            ["lower than the exact one", "the exact one, within the noise", "higher than the exact one"],
+            lambda: energy_kept_up(copies),
+        ),
+    ]
 
 
 def plus_minus(value: float, error: float) -> str:

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from core.figures.theme import LIGHT, Palette, density_bars, rgba, styled
 from core.numerics.trajectory import Trajectory
-from core.physics.fokker_planck import Solution, box_gap, current, decay, distance_to_data, washboard_diffusion
+from core.physics.fokker_planck import Solution, box_gap, current, decay, distance_to_data, restlessness, washboard_diffusion
 
 
 def entropy_figure(solution: Solution, *, palette: Palette = LIGHT) -> go.Figure:
@@ -128,3 +128,19 @@ def _growth(solution: Solution) -> float:
     mean = solution.p @ x * solution.box.volume
     variance = solution.p @ (x * x) * solution.box.volume - mean**2
     return float((variance[-1] - variance[half]) / (solution.times[-1] - solution.times[half]))
+
+
+def forgotten(solution: Solution) -> tuple[int, str]:
+    """(0: more than a tenth of the relative entropy of the start is left at the end, 1: more than a thousandth, 2: less; both numbers)."""
+    first, last = (float(solution.entropy[i]) for i in (0, -1))
+    left = max(last / first, 0.0)
+    return (0 if left > 0.1 else 1 if left > 1e-3 else 2), f"It falls from {first:.3g} to {last:.2g} nats: {left:.1e} of it is left."
+
+
+def still_flowing(solution: Solution) -> tuple[int, str]:
+    """(0: no current in the stationary density but round-off, 1: there is one; how strong it is)."""
+    ratio = restlessness(solution)
+    words = "It goes round and changes nothing." if ratio > 1e-6 else "That is zero, up to the round-off of the computer."
+    return int(
+        ratio > 1e-6
+    ), f"The strongest current in the stationary density is {ratio:.1e} times the strongest one at the start. {words}"

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -293,6 +293,12 @@ def measured(run: Run, frame: int = -1) -> Measured:
         (float(spread.mean()) / kT**2, float(spread.std()) / kT**2 / math.sqrt(n)),
         (share, math.sqrt(share * (1 - share) / n)),
     )
+
+
+def deepened(landscape: Landscape, by: float = 1.0) -> Landscape:
+    """The same landscape with its left basin deeper by an energy."""
+    potential = landscape.potential
+    return Landscape(replace(potential, depths=(potential.depths[0] + by, potential.depths[1])))
 
 
 def _positive(kT: float | np.ndarray) -> np.ndarray:

@@ -188,6 +188,18 @@ def widths(
     return [width(sample(n_coins=n, p=p, memory=memory, n_throws=min(n_throws, 10_000), seed=seed + n)) for n in sizes]
 
 
+def likeliest(throws: Throws) -> tuple[int, float, float]:
+    """The most probable number of heads, its exact probability (coins with memory have their own law), and its share of these throws."""
+    law = heads_law(throws.n_coins, throws.p, throws.memory)
+    n = int(law.argmax())
+    return n, float(law[n]), int((throws.heads == n).sum()) / throws.n_throws
+
+
+def independent_coins(n_coins: int, memory: float) -> float:
+    """How many independent coins are as uncertain, sd over mean, as these: N^2 p (1 - p)/var, the same for every p."""
+    return n_coins**2 * 0.25 / variance(n_coins, 0.5, memory)
+
+
 def truth(throws: Throws) -> Truth:
     """Total variation distance of the counted heads to the binomial of independent coins, beside the floor of as many exact throws."""
     exact = binomial(throws.n_coins, throws.p)

@@ -18,7 +18,7 @@ Sources: as in core.numerics.samplers; tau: Sokal, Monte Carlo Methods in Statis
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -354,6 +354,14 @@ def efficiency(
     each = away.mean(0).square() * (n_steps / variance)
     tau = integrated_time(rho).masked_fill(lost, math.inf)
     return Efficiency(scanned, rho.masked_fill(lost[:, None], math.nan), tau, each.std(-1) / math.sqrt(n_chains), acceptance)
+
+
+def freshest(efficiencies: Mapping[str, Efficiency], step: float) -> tuple[str, str, float]:
+    """The samplers with the smallest and the next tau at a step length, and how many standard errors lie between the two."""
+    tau, error = ({name: float(getattr(each, key)[each.at(step)]) for name, each in efficiencies.items()} for key in ("tau", "tau_error"))
+    best, second = sorted(tau, key=tau.__getitem__)[:2]
+    apart, unsure = tau[second] - tau[best], math.hypot(error[best], error[second])
+    return best, second, apart / unsure if unsure > 0 else math.inf
 
 
 def autocorrelation(away: Tensor) -> Tensor:

@@ -32,6 +32,11 @@ Distance = Callable[[Tensor, Tensor], float]
 ExactSampler = Callable[[int, torch.Generator], Tensor]
 
 
+def compared(value: float, exact: float, error: float) -> int:
+    """0: below the exact value, 1: within three standard errors of it, 2: above it (or no number at all)."""
+    return 1 if abs(value - exact) <= 3 * error else 0 if value < exact else 2
+
+
 @dataclass(frozen=True)
 class Truth:
     """A distance to the exact answer beside what an exact sampler of the same size would score.

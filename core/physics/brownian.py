@@ -23,7 +23,7 @@ from torch import Tensor
 
 from core.numerics.checks import one_of, positive
 from core.numerics.distances import ExactSampler, Floor, Truth, floor, ks_1d, ks_floor, measure, sliced
-from core.numerics.steps import STEPS, StepLaw
+from core.numerics.steps import STEPS, StepLaw, clt_distance
 from core.numerics.trajectory import Trajectory, collect
 
 BOLTZMANN = 1.380649e-23  # J/K, exact since 2019
@@ -164,6 +164,17 @@ def convergence(trajectory: Trajectory, *, sigma: float, n_steps: int, n_points:
         ks_1d(trajectory.positions[f + 1, :, 0], partial(heat_kernel_cdf, t=trajectory.times[f + 1], sigma=sigma)) for f in frames.tolist()
     ]
     return Convergence(steps[frames], torch.tensor(distances), ks_floor(trajectory.n_particles))
+
+
+def typical_distance(*, step: str, sigma: float, t_end: float, n_steps: int, n_particles: int = 4000, seed: int = 0) -> float:
+    """How far walkers on a line are from their start: the mean of |x|, of Lévy walkers, whose |x| has no mean, the median."""
+    x = sample(step=step, sigma=sigma, t_end=t_end, n_steps=n_steps, n_particles=n_particles, seed=seed, n_frames=2).final.double().abs()
+    return float(x.median() if step == "levy" else x.mean())
+
+
+def smaller_steps(step: str, n_steps: int, factor: int = 4) -> tuple[float, float]:
+    """Exact Kolmogorov distance of one coordinate to the bell: of n_steps steps, and of `factor` times as many (and shorter) ones."""
+    return clt_distance(step, n_steps), clt_distance(step, factor * n_steps)
 
 
 def truth(trajectory: Trajectory, *, sigma: float, seed: int = 0) -> Truth:

@@ -381,6 +381,12 @@ def current(solution: Solution, i: int | slice | np.ndarray = -1) -> np.ndarray:
     return at_centres(fluxes(solution.box, solution.work, solution.setting.kT, solution.p[i]))
 
 
+def restlessness(solution: Solution) -> float:
+    """The largest current in the stationary density over the largest at the start: 0, up to round-off, in equilibrium."""
+    ending = at_centres(fluxes(solution.box, solution.work, solution.setting.kT, solution.end))
+    return float(np.linalg.norm(ending, axis=-1).max() / np.linalg.norm(current(solution, 0), axis=-1).max())
+
+
 def truth(walk: Trajectory, solution: Solution, *, what: str = "particles", known_floor: Floor | None = None) -> Truth:
     """How far the particles are from the density at the end: Kolmogorov-Smirnov on a line, sliced Wasserstein in the plane."""
     x = walk.final

@@ -347,6 +347,21 @@ def memory(run: Run, system: System) -> Curve:
     return Curve(t, product.mean(1), product.std(1) / math.sqrt(product.shape[1]), exact)
 
 
+def kinetic_temperature(run: Run, system: System) -> tuple[float, float]:
+    """m <v^2>/kT at the end of a run, 1 in equilibrium, and the standard error that equilibrium gives it, sqrt(2/N)."""
+    return float(run.v[-1].double().square().mean()) / system.speed**2, math.sqrt(2 / run.v.shape[1])
+
+
+def late_width(system: System, t: float) -> float:
+    """Standard deviation of the positions: of the free particle at t; with a well at rest, which t must not decide."""
+    if system.kind == "double well":
+        x = grid(system)
+        return math.sqrt(float(torch.trapezoid(boltzmann(system, x) * x.square(), x)))
+    if system.kind == "harmonic":
+        t = 40 * max(1 / system.friction, system.friction / system.omega**2)
+    return math.sqrt(float(law(system, torch.tensor([t])).covariance[0, 0, 0]))
+
+
 @dataclass(frozen=True)
 class Gap:
     """r.m.s. distance between the two pictures at the end of a run; exact is None for the double well."""

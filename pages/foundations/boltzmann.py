@@ -11,7 +11,6 @@ from pages.kit.equation import number
 from pages.kit.player import player
 
 PANELS = {"landscape": "basins", "NVE": "NVE", "NVT": "NVT", "muVT": "μVT"}
-PROTOCOLS = {"heat": "heat", "hold": "hold", "cool": "cool"}
 SYSTEMS = {"two-level": "two-level sites", "lattice gas": "lattice gas"}
 
 
@@ -34,8 +33,7 @@ page = kit.chapter(
             "protocol",
             "Way to the temperature kT",
             "heat",
-            options=list(PROTOCOLS),
-            labels=PROTOCOLS,
+            options=list(boltzmann.PROTOCOLS),
             when=in_landscape,
             help="Heated from kT = 0.1, held at kT, or cooled from kT = 2.",
         ),
@@ -145,7 +143,7 @@ def copies_payload(params):
 
 
 def show_landscape(params):
-    """Stage and figures of the two basins; returns the question that they can answer."""
+    """Stage and figures of the two basins; returns the questions that they can answer."""
     run, kT = heat(**params), params["kT"]
     basins, exact = run.landscape, run.landscape.thermodynamics(kT)
     with stage:
@@ -197,16 +195,11 @@ def show_landscape(params):
                 alt=f"{figures.QUANTITIES[quantity]} against kT by quadrature.",
                 see=figures.WHAT_TO_SEE[quantity],
             )
-
-    return (
-        f"At kT = {kT:g}, in which basin are more particles in equilibrium?",
-        ["the left one", "the right one"],
-        lambda: figures.fuller(run),
-    )
+    return figures.landscape_questions(run)
 
 
 def show_ensemble(params):
-    """Stage and figures of one of the three ensembles; returns the question that they can answer."""
+    """Stage and figures of one of the three ensembles; returns the questions that they can answer."""
     copies = relax(**params)
     sums = ensembles.exact(copies.levels, copies.ensemble)
     with stage:
@@ -244,15 +237,7 @@ def show_ensemble(params):
         alt="Occupied and excited sites of twelve copies.",
         see="A ring is an empty site, a disc a particle, a large disc an excited one. All copies obey one law; hardly two look alike.",
     )
-
-    return (
-        (
-            "The same sites, the same mean energy. Once they sit in a heat bath, once they share a fixed energy with one small demon. When "
-            "does their energy fluctuate more?"
-        ),
-        ["in the heat bath", "with the demon", "equally"],
-        lambda: figures.more_spread(copies),
-    )
+    return figures.ensemble_questions(copies)
 
 
 stage, side = st.columns([2.5, 1], gap="medium")
@@ -267,8 +252,8 @@ else:
         kind=values["panel"], n_sweeps=values["sweeps"]
     )
 page.exports(params)
-question, options, grade = (show_landscape if in_landscape(values) else show_ensemble)(params)
-kit.predict("boltzmann", question, options, grade)
+for question, options, grade in (show_landscape if in_landscape(values) else show_ensemble)(params):
+    kit.predict("boltzmann", question, options, grade)
 page.prose("What to look at" if in_landscape(values) else "The three ensembles")
 page.prose("The three ensembles" if in_landscape(values) else "What to look at", expanded=False)
 page.footer(boltzmann.metropolis if in_landscape(values) else ensembles.metropolis, values)

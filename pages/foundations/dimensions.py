@@ -164,7 +164,8 @@ with score:
 
 def grade():
     one, hundred = (float(dimensions.walk_acceptance(k, 1.0)) for k in (1, 100))
-    return 2, f"In one dimension {one:.0%} are accepted, in a hundred {hundred:.1e}: a random step is long in 99 wrong directions."
+    right = 0 if hundred > one / 2 else 1 if hundred > 1e-4 else 2
+    return right, f"In one dimension {one:.0%} are accepted, in a hundred {hundred:.1e}: a random step is long in 99 wrong directions."
 
 
 kit.predict(
@@ -172,6 +173,35 @@ kit.predict(
     "A random-walk step of one standard deviation per coordinate is accepted seven times in ten in one dimension. In a hundred dimensions?",
     ["about as often", "about one time in ten", "less than one time in ten thousand"],
     grade,
+)
+
+
+def grade_peel():
+    share = float(dimensions.peel_share(d, values["eps"]))
+    return (0 if share < 1 / 3 else 1 if share <= 2 / 3 else 2), (
+        f"In d = {d} dimensions the peel of thickness ε = {values['eps']:.2f} holds 1 − (1 − ε)^d = {share:.4g} of the volume."
+    )
+
+
+def grade_spent():
+    measured = truth(method, d, **looks)
+    return (0 if measured.z < -2 else 1 if measured.within else 2), (
+        f"Its distance is {measured.value:.4f}; as many direct draws score {measured.floor_mean:.4f} ± {measured.floor_std:.4f}."
+    )
+
+
+kit.predict(
+    "dimensions",
+    f"A ball in {d} dimensions is peeled: the outermost {values['eps']:.0%} of its radius come off. How much of its volume is in the peel?",
+    ["less than a third", "between a third and two thirds", "more than two thirds"],
+    grade_peel,
+)
+kit.predict(
+    "dimensions",
+    f"{values['n']:,} looks are spent on a Gaussian in {d} dimensions by the method on the truth meter ({METHODS[method]}). How close to "
+    "the exact law do they come, compared with as many points drawn directly?",
+    ["closer", "as close, within the noise", "less close"],
+    grade_spent,
 )
 page.prose("What to look at")
 page.footer(dimensions.spend, values)

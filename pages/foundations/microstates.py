@@ -167,6 +167,32 @@ kit.predict(
     ["the same: chance is chance", "half as wide", "a quarter as wide"],
     grade,
 )
+
+
+def grade_likeliest():
+    n, exact, counted = microstates.likeliest(throws)
+    right = 0 if exact > 0.5 else 1 if exact > 0.1 else 2
+    return right, f"The likeliest number is {n}: exactly {exact:.2%} of all throws show it, and {counted:.2%} of those on this page do."
+
+
+def grade_sticky():
+    worth = microstates.independent_coins(n_coins, 0.9)
+    right = 0 if worth > 0.75 * n_coins else 1 if worth > n_coins / 3 else 2
+    return right, f"Exactly as uncertain as {worth:.2f} independent coins: a copied coin adds heads, but hardly any chance."
+
+
+kit.predict(
+    "microstates",
+    f"{n_coins} coins are thrown again and again. How many of the throws show the likeliest number of heads?",
+    ["more than half of them", "between a tenth and a half", "less than a tenth"],
+    grade_likeliest,
+)
+kit.predict(
+    "microstates",
+    f"Now nine coins in ten copy the one before them. As uncertain as how many independent coins are these {n_coins}?",
+    ["nearly as many", "about half as many", "less than a third as many"],
+    grade_sticky,
+)
 page.prose("What to look at")
 page.prose("Towards the three ensembles", expanded=False)
 page.footer(microstates.sample, values)

@@ -8,6 +8,7 @@ from core.figures import sampling as figures
 from core.figures import sampling_stage
 from core.foundations import sampling
 from core.glossary import spelled_out
+from core.numerics.distances import compared
 from pages import kit
 from pages.kit.equation import number
 from pages.kit.player import player
@@ -219,5 +220,37 @@ with question:
         ["nearly all: more than 70 %", "a part: 3 to 70 %", "hardly any: less than 3 %"],
         grade,
     )
+
+
+def grade_freshest():
+    best, second, apart = sampling.freshest(efficiencies, params["step"])
+    earned = {name: float(efficiencies[name].effective[efficiencies[name].at(params["step"])]) for name in (best, second)}
+    return (len(SAMPLERS) if apart < 2 else list(SAMPLERS).index(best)), (
+        f"{SAMPLERS[best]} earns {earned[best]:.3g} effective samples per 1,000 looks at this step length, {SAMPLERS[second]} "
+        f"{earned[second]:.3g}; their τ are {apart:.1f} standard errors apart."
+    )
+
+
+def grade_right_share():
+    exact, counted = sampling.exact_right_share(**law), sampling.right_share(run[chosen]).value
+    error = (exact * (1 - exact) / params["n_chains"]) ** 0.5
+    return compared(counted, exact, error), (
+        f"Exactly {exact:.3f} of them belong there; {counted:.3f} are there, and {params['n_chains']} exact draws would scatter by "
+        f"{error:.3f}."
+    )
+
+
+kit.predict(
+    "sampling",
+    "At this step length, which sampler earns the most effective samples per look?",
+    [*SAMPLERS.values(), "the two best cannot be told apart"],
+    grade_freshest,
+)
+kit.predict(
+    "sampling",
+    f"All chains start at one place. After {params['n_steps']:,} steps of {SAMPLERS[chosen]}, how many of them are at x > 0?",
+    ["fewer than the exact law wants", "as many, within the noise", "more than the exact law wants"],
+    grade_right_share,
+)
 page.prose("What to look at")
 page.footer(sampling.sample, values)

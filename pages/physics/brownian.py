@@ -1,5 +1,7 @@
 """Page of “Brownian motion”."""
 
+import math
+
 import streamlit as st
 
 from core.figures import brownian as figures
@@ -157,20 +159,41 @@ def below(values):
 def grade(values):
     params = params_of(values)
     early, late = (
-        brownian.sample(**params | {"t_end": t, "n_frames": 2}).final.double().abs().median(0).values.mean()
-        for t in (params["t_end"], 4 * params["t_end"])
+        brownian.typical_distance(step=params["step"], sigma=params["sigma"], t_end=k * params["t_end"], n_steps=k * params["n_steps"])
+        for k in (1, 4)
     )
-    ratio = float(late / early)
-    return 0, f"Half of the walkers are now within {ratio:.2f} times the distance they were within at t = {params['t_end']:g}."
+    right = min(range(3), key=lambda i: abs(math.log(late / early / (2, 4, 16)[i])))
+    return right, (
+        f"Of 4,000 such walkers, the typical distance from the start is {early:.3g} at t = {params['t_end']:g} and {late:.3g} at four "
+        f"times that: {late / early:.2f} times as far."
+    )
 
 
 page.stage(stage, scenes=SCENES, equation=equation, picture=coarse)
 page.follow(below)
 kit.predict(
     "brownian",
-    "You wait four times as long. How much wider does a cloud of Gaussian walkers get?",
+    "You wait four times as long. How much wider does the cloud of walkers get?",
     ["twice as wide", "four times as wide", "sixteen times as wide"],
     grade,
+)
+
+
+def grade_smaller_steps():
+    before, after = brownian.smaller_steps(params["step"], params["n_steps"])
+    left = after / before if before > 0 else 1.0
+    return (0 if left < 0.35 else 1 if left < 0.75 else 2), (
+        f"The exact distance between the law of the walkers and the bell is {before:.2g} with {params['n_steps']} steps, and {after:.2g} "
+        f"with {4 * params['n_steps']}."
+    )
+
+
+kit.predict(
+    "brownian",
+    f"{params['n_steps']} steps of this law lead to t = {params['t_end']:g}. Four times as many, each half as long, lead to the same t. "
+    "How much of the distance to the bell is left?",
+    ["about a quarter, or less", "about a half", "all of it, or more"],
+    grade_smaller_steps,
 )
 page.prose("What to look at")
 page.prose("The pollen grain", expanded=False)

@@ -229,6 +229,20 @@ kit.predict(
     ["hardly longer", "about twice as long", "much more than twice as long"],
     grade,
 )
+
+
+kit.predict(
+    "fokker_planck",
+    f"The relative entropy measures how much the density still knows of its start. How much of it is left at t = {params['t_end']:g}?",
+    ["more than a tenth", "less than a tenth, more than a thousandth", "less than a thousandth"],
+    lambda: figures.forgotten(solution),
+)
+kit.predict(
+    "fokker_planck",
+    "Wait until the density has stopped changing under this drift. Does any current still flow?",
+    ["none", "yes"],
+    lambda: figures.still_flowing(solution),
+)
 page.prose("What to look at")
 page.prose("How it is solved", expanded=False)
 page.footer(fokker_planck.solve, values)

@@ -1,11 +1,14 @@
 """Page of “Langevin dynamics”."""
 
+from dataclasses import replace
+
 import streamlit as st
 import torch
 
 from core.figures import langevin as figures
 from core.figures import langevin_stage
 from core.glossary import spelled_out
+from core.numerics.distances import compared
 from core.physics import langevin
 from core.physics.langevin import System
 from pages import kit
@@ -210,6 +213,35 @@ kit.predict(
     "A particle in a double well, friction γ = 0.1. You make the friction ten times stronger. How often does it cross the barrier?",
     ["more often", "less often", "as often as before"],
     grade,
+)
+
+
+def grade_heavier():
+    light, heavy = (langevin.late_width(replace(system, mass=mass), params["t_end"]) for mass in (system.mass, 10 * system.mass))
+    return (1 if abs(heavy / light - 1) < 0.01 else 0 if heavy < light else 2), (
+        f"Exactly: the standard deviation of the positions is {light:.3f} with this mass, and {heavy:.3f} with ten times as much."
+    )
+
+
+def grade_velocities():
+    value, error = langevin.kinetic_temperature(moving, system)
+    return compared(value, 1.0, error), (
+        f"⟨v²⟩ at the end is {value:.3g} times kT/m; {params['n_particles']} particles in equilibrium would scatter by {error:.3f}."
+    )
+
+
+late = f"t = {params['t_end']:g}" if system.kind == "free" else "a long time"
+kit.predict(
+    "langevin",
+    f"The particles are made ten times as heavy, the friction rate γ stays. Where are they found after {late}?",
+    ["closer together", "in the same places as before", "farther apart"],
+    grade_heavier,
+)
+kit.predict(
+    "langevin",
+    f"The computer makes steps of dt = {dt:g} with {method}. Are the velocities at the end as fast as Maxwell and Boltzmann say?",
+    ["slower", "as fast, within the noise", "faster"],
+    grade_velocities,
 )
 page.prose("What to look at")
 page.prose("Two pictures, one bath", expanded=False)

@@ -6,7 +6,7 @@ import streamlit as st
 
 from core.figures import score_fields as figures
 from core.figures import score_fields_stage
-from core.numerics.distances import RAISED
+from core.numerics.distances import RAISED, compared
 from core.physics import score_fields
 from pages import kit
 from pages.kit import density_editor
@@ -187,19 +187,42 @@ st.markdown("##### How noise smooths the score")
 player(noise_payload(**spec | {"sigma": 0.0}), key="noise", height=460, report=False)
 
 
-def grade():
+def grade(run, name):
     counted = score_fields.basins(kT=values["kT"], **spec)
-    share, true = float(counted.shares(greedy.final)[0]), float(counted.mass[0])
-    error = 2 * math.sqrt(share * (1 - share) / greedy.n_particles)
-    right = 1 if abs(share - true) <= error else 0 if share < true else 2
-    return right, f"It holds {true:.3f} of the law; {share:.3f} ± {error:.3f} of the greedy walkers ended in its basin."
+    share, true = float(counted.shares(run.final)[0]), float(counted.mass[0])
+    error = math.sqrt(true * (1 - true) / greedy.n_particles)
+    return compared(share, true, error), (
+        f"It holds {true:.3f} of the law; {share:.3f} of the {name} walkers ended in its basin, and as many exact draws would scatter by "
+        f"{error:.3f}."
+    )
 
 
 kit.predict(
     "score_fields",
     "Greedy walkers from these starting points: what share of them ends on the heaviest mode?",
     ["less than its share of p", "its share of p", "more than its share of p"],
-    grade,
+    lambda: grade(greedy, "greedy"),
+)
+
+
+def grade_noise():
+    before, after = (len(score_fields.basins(kT=values["kT"], **spec | {"sigma": s}).mass) for s in (spec["sigma"], spec["sigma"] + 0.5))
+    return (
+        0 if after < before else 1 if after == before else 2
+    ), f"The density has {before} now, and {after} with σ = {spec['sigma'] + 0.5:g}."
+
+
+kit.predict(
+    "score_fields",
+    "The Langevin walkers follow the same arrows and are also shaken. What share of them ends on the heaviest mode, when this run ends?",
+    ["less than its share of p", "its share of p, within the noise", "more than its share of p"],
+    lambda: grade(thermal, "Langevin"),
+)
+kit.predict(
+    "score_fields",
+    f"More noise is added to the data: σ goes from {spec['sigma']:g} to {spec['sigma'] + 0.5:g}. How many modes are left?",
+    ["fewer than now", "as many", "more"],
+    grade_noise,
 )
 page.prose("What to look at")
 page.prose("Questions people ask", expanded=False)

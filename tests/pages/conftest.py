@@ -128,3 +128,21 @@ def reading(visit, name):
         if found := re.search(rf"<dt>{re.escape(name)}</dt><dd>([-+.\d]+)", element.proto.body.replace("−", "-")):
             return float(found[1])
     raise AssertionError(f"no reading {name!r} on the page")
+
+
+def asked(visit):
+    """Keys of the questions of a page, in their order, the first one's above the stage."""
+    return [radio.key for radio in visit.app.radio if (radio.key or "").startswith("_answer_")]
+
+
+def right_answer(visit, number):
+    """(index of the right option of question `number`, from 1, what was measured) with the settings in force."""
+    slug = visit.chapter.slug
+    key = f"_answer_{slug}" if number == 1 else f"_answer_{slug}_{number}"
+    before = [element.value for element in visit.app.success]
+    for i, option in enumerate(visit.app.radio(key=key).options):
+        visit.app.radio(key=key).set_value(option).run()
+        assert visit.failures == []
+        if said := [element.value for element in visit.app.success if element.value not in before]:
+            return i, said[0]
+    raise AssertionError(f"no option of {key} is right")

@@ -6,13 +6,18 @@ import pytest
 from core.figures.boltzmann import (
     QUANTITIES,
     caloric_figure,
+    crossing_moves,
     energy_figure,
+    energy_kept_up,
+    ensemble_questions,
     ensemble_table,
     ensemble_terms,
     free_energy_figure,
+    landscape_questions,
     landscape_table,
     matched,
     share_figure,
+    share_kept_up,
     sites_figure,
     temperature,
     thermodynamics_figure,
@@ -22,6 +27,7 @@ from core.figures.payload import unpack
 from core.figures.theme import DARK, LIGHT
 from core.foundations import ensembles
 from core.foundations.boltzmann import Landscape, measured, sample
+from core.numerics.potentials import TwoBasins
 
 
 def trace(figure, name):
@@ -94,3 +100,34 @@ def test_a_heat_bath_shakes_more_than_a_demon(system):
 def test_frozen_sites_have_figures_too():
     copies = ensembles.sample(kind="NVE", energy=0.0, n_copies=50, n_sweeps=2)
     assert temperature(copies) == 0.0 and caloric_figure(copies).data and copies_payload(copies) and ensemble_table(copies)
+
+
+def test_a_deeper_basin_moves_the_crossing():
+    def asked(depths, widths):
+        return crossing_moves(sample(depths=depths, widths=widths, n_sweeps=10, n_particles=10))
+
+    right, said = asked((4.0, 3.0), (0.25, 0.8))
+    exact = Landscape(TwoBasins((5.0, 3.0), (0.25, 0.8))).crossings[0]
+    assert right == 0 and f"{exact:.3f}" in said
+    assert asked((1.5, 3.0), (0.8, 0.25))[0] == 1, "a shallow wide basin wins when it is warm, a deeper one sooner"
+    right, said = asked((5.0, 3.0), (0.9, 0.5))
+    assert right == 2 and "at no temperature" in said
+
+
+def test_whether_the_particles_kept_up():
+    slow = sample(protocol="cool", kT=0.5, n_sweeps=1000)
+    quenched = sample(protocol="cool", kT=0.3, leaps=0.0, n_sweeps=1000)
+    assert share_kept_up(slow)[0] == 1 and share_kept_up(quenched)[0] == 0
+    exact = quenched.landscape.shares(0.3)[0]
+    assert f"{exact:.3f} of them are on the left" in share_kept_up(quenched)[1]
+    copies = [ensembles.sample(kind="NVT", kT=2.0, n_sweeps=n, n_copies=800) for n in (1, 60)]
+    assert [energy_kept_up(each)[0] for each in copies] == [0, 1]
+
+
+def test_every_question_has_an_answer_among_its_options():
+    run, copies = sample(n_sweeps=10, n_particles=50), ensembles.sample(n_copies=50, n_sweeps=2)
+    questions = landscape_questions(run) + ensemble_questions(copies)
+    assert len(questions) == 5
+    for question, options, grade in questions:
+        right, evidence = grade()
+        assert question and 0 <= right < len(options) and any(letter.isdigit() for letter in evidence)

@@ -59,3 +59,16 @@ def test_the_table_of_a_run_that_is_short_beside_its_slowest_rate():
     rows = dict(figures.table(fp.solve(kind="double well", kT=0.3, barrier=6.0, tilt=2.0, t_end=6.0, n_steps=200, n_cells=512)))
     assert rows["Steps on which entropy rose"] == "0 of 200" and rows["Smallest density"] == "above 0"
     assert rows["Decay measured at the end"].startswith("not yet")
+
+
+def test_what_is_left_of_the_start_falls_as_the_operator_says():
+    """exp(-2 gap t) from where only the slowest mode is left: forgotten() answers 0, 1, 2 in the order of time."""
+    made = {t: fp.solve(t_end=t, n_steps=200) for t in (0.5, 6.0, 40.0)}
+    assert [figures.forgotten(solution)[0] for solution in made.values()] == [0, 1, 2]
+    solution = made[6.0]
+    assert f"{solution.entropy[-1] / solution.entropy[0]:.1e} of it is left" in figures.forgotten(solution)[1]
+
+
+def test_only_a_whirl_still_flows():
+    whirls = [fp.solve(kind="whirl", swirl=swirl, n_cells=32, n_steps=5) for swirl in (0.0, 2.0)]
+    assert [figures.still_flowing(each)[0] for each in whirls] == [0, 1]

@@ -14,6 +14,8 @@ from core.foundations.microstates import (
     binomial,
     counted_entropy,
     heads_law,
+    independent_coins,
+    likeliest,
     log_count,
     microstates,
     relative_width,
@@ -164,3 +166,22 @@ def test_numbers_that_make_no_throw_are_refused(bad):
 def test_one_throw_has_no_width():
     lone = sample(n_throws=1)
     assert math.isnan(width(lone).value) and lone.tosses.shape == (1, 6) and 0 < truth(lone).value < 1
+
+
+@pytest.mark.parametrize(("n_coins", "p", "memory"), [(6, 0.5, 0.0), (20, 0.8, 0.0), (40, 0.3, 0.9)])
+def test_the_likeliest_number_of_heads(n_coins, p, memory):
+    throws = sample(n_coins=n_coins, p=p, memory=memory, n_throws=20_000, seed=3)
+    n, exact, counted = likeliest(throws)
+    error = math.sqrt(exact * (1 - exact) / 20_000)
+    assert abs(counted - exact) < 4 * error and counted == float((throws.heads == n).double().mean())
+    if memory:
+        assert n == 0, "few heads and many copies: most throws are all tails"
+    else:
+        assert n == math.floor((n_coins + 1) * p) and exact == pytest.approx(stats.binom.pmf(n, n_coins, p), rel=1e-9)
+
+
+def test_sticky_coins_are_worth_fewer():
+    assert independent_coins(1, 0.9) == pytest.approx(1) and independent_coins(50, 0.0) == pytest.approx(50)
+    assert independent_coins(100_000, 0.9) == pytest.approx(100_000 * 0.1 / 1.9, rel=1e-3)
+    worth = independent_coins(60, 0.9)
+    assert relative_width(60, 0.3, 0.9) == pytest.approx(math.sqrt(0.7 / (0.3 * worth)), rel=1e-12)

@@ -9,12 +9,14 @@ from core.foundations import sampling
 from core.foundations.sampling import (
     LANDSCAPES,
     SAMPLERS,
+    Efficiency,
     autocorrelation,
     crossings,
     distance_over_time,
     efficiency,
     exact,
     exact_right_share,
+    freshest,
     integrated_time,
     right_share,
     sample,
@@ -165,3 +167,20 @@ def test_stored_frames_never_change_the_chains_and_the_seed_decides():
 def test_numbers_that_make_no_chain_are_refused(bad):
     with pytest.raises(ValueError):
         sample(**bad)
+
+
+def test_the_freshest_sampler_and_how_sure_that_is():
+    def earning(tau, error):
+        return Efficiency(torch.tensor([0.5, 1.0]), torch.zeros(2, 10), torch.tensor([99.0, tau]), torch.tensor([1.0, error]), None)
+
+    best, second, apart = freshest({"a": earning(30.0, 3.0), "b": earning(10.0, 4.0), "c": earning(math.inf, 0.0)}, 1.0)
+    assert (best, second) == ("b", "a") and apart == pytest.approx(20 / 5)
+    assert freshest({"a": earning(30.0, 0.0), "b": earning(math.inf, 0.0)}, 1.0) == ("a", "b", math.inf)
+
+
+def test_long_steps_suit_those_who_may_refuse():
+    short, long = (
+        freshest({name: efficiency(sampler=name, n_steps=400, n_chains=32) for name in ("metropolis", "langevin")}, step)
+        for step in (0.2, 8.0)
+    )
+    assert long[0] == "metropolis" and long[2] == math.inf and short[2] < math.inf

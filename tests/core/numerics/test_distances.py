@@ -8,6 +8,7 @@ from scipy import stats
 
 from core.numerics.distances import (
     Truth,
+    compared,
     energy_distance,
     floor,
     histogram_kl,
@@ -162,3 +163,12 @@ def test_total_variation_and_its_floor_against_de_moivre():
     assert total_variation(torch.tensor([1, 0]), torch.tensor([0.25, 0.75])) == pytest.approx(0.75)
     with pytest.raises(ValueError):
         total_variation(torch.zeros(2), torch.tensor([0.5, 0.5]))
+
+
+@pytest.mark.parametrize(("value", "answer"), [(0.69, 0), (0.71, 1), (1.0, 1), (1.29, 1), (1.31, 2), (math.nan, 2), (math.inf, 2)])
+def test_within_three_standard_errors_is_as_it_should_be(value, answer):
+    assert compared(value, 1.0, 0.1) == answer
+
+
+def test_without_an_error_only_the_exact_number_will_do():
+    assert [compared(value, 0.0, 0.0) for value in (-1e-9, 0.0, 1e-9)] == [0, 1, 2]

@@ -16,8 +16,10 @@ from core.physics.brownian import (
     mean_square,
     sample,
     slope,
+    smaller_steps,
     stokes_einstein,
     truth,
+    typical_distance,
     variance,
     water_viscosity,
 )
@@ -180,3 +182,26 @@ def test_one_walker_has_no_error_bar():
     assert slope(walk, 1.0).error == math.inf
     assert torch.isinf(mean_square(walk, 1.0).error).all()
     assert replace(slope(walk, 1.0), value=4.0).diffusion == 2.0
+
+
+def test_smaller_steps_help_all_who_have_a_variance_and_have_something_to_gain():
+    def spike(n):
+        return math.comb(n, n // 2) / 2 ** (n + 1)  # of n coins, n even: half of the lattice's middle
+
+    assert smaller_steps("coin", 10) == pytest.approx((spike(10), spike(40)), rel=1e-9)
+    before, after = smaller_steps("uniform", 50)
+    assert after / before == pytest.approx(1 / 4, rel=0.01)
+    before, after = smaller_steps("levy", 50)
+    assert after > before > 0.1 and smaller_steps("gaussian", 50) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_typical_distance(step):
+    """sqrt(2/pi) sigma sqrt(t) of the bell; n sigma sqrt(dt) times the median of one Cauchy step for Lévy walkers."""
+    walked = dict(step=step, sigma=2.0, t_end=3.0, n_steps=400)
+    exact = math.sqrt(2 * 3.0 / math.pi) * 2.0
+    if step == "levy":
+        exact = 400 * 2.0 * math.sqrt(3.0 / 400) * float(STEPS["levy"].draw((100_001,), torch.Generator().manual_seed(1)).abs().median())
+    assert typical_distance(**walked) == pytest.approx(exact, rel=0.1)
+    further = typical_distance(**walked | {"t_end": 12.0, "n_steps": 1600})
+    assert further / typical_distance(**walked) == pytest.approx(4 if step == "levy" else 2, rel=0.15)

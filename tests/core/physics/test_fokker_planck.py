@@ -168,3 +168,10 @@ def test_draws_of_a_density_on_cells():
 def test_parameters_that_make_no_run_are_refused(bad):
     with pytest.raises(ValueError):
         fp.solve(**{"n_cells": 32} | bad)
+
+
+def test_only_what_is_no_gradient_stays_restless():
+    assert fp.restlessness(fp.solve(kind="double well", n_steps=5)) < 1e-9
+    assert fp.restlessness(fp.solve(kind="whirl", swirl=0.0, n_cells=32, n_steps=5)) < 1e-9
+    slow, fast = (fp.restlessness(fp.solve(kind="whirl", swirl=swirl, n_cells=32, n_steps=5)) for swirl in (0.5, 4.0))
+    assert 0.001 < slow < fast

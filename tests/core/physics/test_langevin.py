@@ -267,3 +267,21 @@ def test_past_the_limit_nothing_is_finite_and_the_meter_says_so():
     run = langevin.sample(kind="harmonic", dt=2.1, t_end=1500.0, n_particles=50)
     assert not torch.isfinite(run.x[-1]).all()
     assert langevin.truth(run.x[-1], System("harmonic"), 1500.0).verdict.startswith("Blown up")
+
+
+def test_the_kinetic_temperature_is_that_of_the_splitting():
+    n, system = 20_000, System("harmonic", friction=2.0, kT=0.5, mass=2.0)
+    for dt, expected in ((0.05, 1 - system.omega**2 * 0.05**2 / 4), (1.2, 1 - system.omega**2 * 1.2**2 / 4)):
+        run = langevin.sample(kind="harmonic", friction=2.0, kT=0.5, mass=2.0, dt=dt, t_end=60.0, n_particles=n, seed=2)
+        value, error = langevin.kinetic_temperature(run, system)
+        assert error == math.sqrt(2 / n) and abs(value - expected) < 4 * error, dt
+
+
+def test_only_the_free_particle_is_held_back_by_its_mass():
+    kT, t = 0.7, 5.0
+    for mass in (0.5, 5.0):
+        assert langevin.late_width(System("harmonic", kT, mass, 0.05, 2.0), t) == pytest.approx(math.sqrt(kT / 2.0), rel=1e-6)
+        free = 2 * kT / mass / 4 * (2 * t - 1 + math.exp(-2 * t))
+        assert langevin.late_width(System("free", kT, mass, 2.0), t) == pytest.approx(math.sqrt(free), rel=1e-9)
+        weight = [quad(lambda x, k=k: x**k * math.exp(-2 * (x * x - 1) ** 2 / kT), -4, 4)[0] for k in (0, 2)]
+        assert langevin.late_width(System("double well", kT, mass), t) == pytest.approx(math.sqrt(weight[1] / weight[0]), rel=1e-6)
