@@ -140,6 +140,12 @@ function svg(tag, attributes, text) {
   return made;
 }
 
+/** Marks of the vertical axis: numbers, or as many of the payload's own words as there is room for. */
+function rowTicks({ y_ticks: words = [] }, low, high, room) {
+  const every = Math.max(1, Math.ceil(words.length / room));
+  return words.length ? words.filter((_, k) => k % every === 0) : ticks(low, high, room);
+}
+
 /** Axes, ticks, titles: an SVG under the canvas, built once per size, theme and payload. */
 function drawAxes(root, movie, places, { ink, muted, grid, type }) {
   const parts = [];
@@ -154,7 +160,7 @@ function drawAxes(root, movie, places, { ink, muted, grid, type }) {
       lines += `M${at} ${y}V${y + h + 4}`;
       say(tick.text, at, y + h + type * 1.35);
     }
-    for (const tick of movie.image ? [] : ticks(yl, yh, Math.min(8, h / (type * 3.6)))) {
+    for (const tick of movie.image ? [] : rowTicks(movie, yl, yh, Math.min(8, h / (type * 3.6)))) {
       const at = Math.round(y + h - ((tick.value - yl) / (yh - yl)) * h) + 0.5;
       lines += `M${x - 4} ${at}H${x + w}`;
       say(tick.text, x - 7, at + type * 0.35, { "text-anchor": "end" });

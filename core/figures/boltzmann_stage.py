@@ -59,7 +59,7 @@ def landscape_payload(run: Run) -> bytes:
         equal_aspect=False,
         x_label="position x",
         y_label="energy E + p²/2",
-        time_label="kT",
+        time_label="temperature kT",
         fps=24,
         leap=0.2,
         alt=f"{run.n_particles} particles over a landscape with two basins while kT goes "
@@ -68,23 +68,37 @@ def landscape_payload(run: Run) -> bytes:
 
 
 def copies_payload(copies: Copies) -> bytes:
-    """Each dot is a whole system at its number of particles and its energy, spread over the cell of those whole numbers."""
+    """Each dot is a whole system at its number of particles and its energy, whole numbers that are spread out to be seen.
+
+    Each gets the difference of two uniform numbers on top; what then is drawn behind is the exact law interpolated between whole numbers.
+    """
     levels = copies.levels
     P = exact(levels, copies.ensemble).P
     ends = [levels.range(n) for n in range(levels.n_sites + 1)]
     low, high = min(e[0] for e in ends), max(e[1] for e in ends)
     P = P[:, low - levels.low : high - levels.low + 1]
-    bounds = (-0.5, levels.n_sites + 0.5, low - 0.5, high + 0.5)
+    bounds = (-1.0, levels.n_sites + 1.0, low - 1.0, high + 1.0)
     generator = torch.Generator().manual_seed(0)
-    aside = torch.rand(copies.n.shape[1], 2, generator=generator) - 0.5
+    aside = torch.rand(copies.n.shape[1], 2, generator=generator) - torch.rand(copies.n.shape[1], 2, generator=generator)
     positions = torch.stack([copies.n, copies.energy], -1).float() + aside
-    steps = [np.repeat(P.sum(axis), 20) for axis in (1, 0)]
+
+    def between(first: float, last: float, n: int, at_centres: bool) -> np.ndarray:
+        """(points, whole numbers from first + 1 to last - 1): weights of a linear interpolation that is zero at both ends."""
+        cells = CELL * n
+        x = first + (np.arange(cells) + 0.5) / CELL if at_centres else np.linspace(first, last, cells + 1)
+        return np.maximum(1 - np.abs(x[:, None] - np.arange(first + 1, last)), 0)
+
+    wide, tall = levels.n_sites + 2, high - low + 2
+    marginals = tuple(
+        (between(*ends_of, size, False) @ P.sum(axis))[None] for ends_of, size, axis in ((bounds[:2], wide, 1), (bounds[2:], tall, 0))
+    )
+    smooth = between(*bounds[2:], tall, True) @ P.T @ between(*bounds[:2], wide, True).T
     panel = Panel(
         positions,
         name="copies",
         role="sample",
-        density=np.kron(P.T, np.ones((CELL, CELL)))[None],
-        marginals_exact=tuple(np.append(step, step[-1])[None] for step in steps),
+        density=smooth[None],
+        marginals_exact=marginals,
     )
     return pack_player(
         [panel],

@@ -30,7 +30,9 @@ def payload(trajectory: Trajectory, *, sigma: float, length: str = "", time: str
     """
     times = trajectory.times
     half = WIDTHS * float(variance(times[-1], sigma)) ** 0.5
-    x_label, y_label, t_label = (f"{name} / {unit}" if unit else name for name, unit in (("x", length), ("y", length), ("t", time)))
+    x_label, y_label, t_label = (
+        f"{name} ({unit})" if unit else name for name, unit in (("position x", length), ("position y", length), ("time t", time))
+    )
     edge_to_edge = _exact(torch.linspace(-half, half, 129), times, sigma).float()
     walkers = partial(Panel, trajectory.positions, title=title, name="walkers", role="sample")
     if trajectory.dim == 1:
@@ -42,7 +44,7 @@ def payload(trajectory: Trajectory, *, sigma: float, length: str = "", time: str
             bounds=(-half, half),
             x_label=t_label,
             y_label=x_label,
-            time_label="t",
+            time_label="time t",
             alt=f"{trajectory.n_particles} walkers start at zero and fan out; their histogram turns into a bell.",
         )
     cells = _exact(_cells(half, 56), times, sigma).float()
@@ -53,7 +55,7 @@ def payload(trajectory: Trajectory, *, sigma: float, length: str = "", time: str
         bounds=(-half, half, -half, half),
         x_label=x_label,
         y_label=y_label,
-        time_label="t",
+        time_label="time t",
         trail=12,
         alt=f"{trajectory.n_particles} walkers start together and spread over the plane as a round cloud.",
     )

@@ -27,7 +27,7 @@ def payload(ball: Trajectory, gauss: Trajectory) -> bytes:
         panels,
         times=ball.times,
         bounds=bounds,
-        time_label="d",
+        time_label="dimension d",
         fps=12,
         marginals=False,
         alt="Points of a ball and of a Gaussian cloud at their true distances from the centre while dimensions are added: "

@@ -12,6 +12,7 @@ from plotly.subplots import make_subplots
 from core.figures.theme import LIGHT, Palette, rgba, styled
 from core.learning.discrete_diffusion import Checks, Restored, Walk, counts
 
+FEW = 25  # categories whose shares have bars of their own
 Film = list[tuple[str, list[list[tuple[str, str]]]]]  # (label, cells); a cell is its (text, role)
 
 
@@ -47,16 +48,29 @@ def matrices_figure(walk: Walk, t: int, *, palette: Palette = LIGHT) -> go.Figur
     return figure
 
 
+def axis_title(walk: Walk) -> str:
+    """What the categories of `walk` are."""
+    return "number in the formula" if walk.names[0].isdigit() else "element, in Mendeleev’s order"
+
+
 def law_figure(walk: Walk, t: int, *, palette: Palette = LIGHT) -> go.Figure:
-    """Share of tokens in each category at time t, counted both ways, and the exact law."""
+    """Share of tokens in each category at time t, counted both ways, and the exact law: bars of a few categories, dots of many."""
     k, law = walk.chain.n_categories, walk.forward_law(t).numpy()
     x = list(range(k))
     figure = go.Figure()
     both = (("corrupted", walk.forward[t], palette.data), ("restored", walk.backward[walk.n_steps - t], palette.sample))
     for name, tokens, colour in both:
-        figure.add_bar(x=x, y=(counts(tokens, k) / len(tokens)).numpy(), name=name, marker=dict(color=rgba(colour, 0.6), line_width=0))
-    figure.add_scatter(x=x, y=law, name="exact", mode="lines", line=dict(color=palette.exact, width=2.5, shape="hvh"))
-    figure = styled(figure, palette, x_title="category", y_title="share of the tokens", height=380)
+        share = (counts(tokens, k) / len(tokens)).numpy()
+        if k <= FEW:
+            figure.add_bar(x=x, y=share, name=name, marker=dict(color=rgba(colour, 0.6), line_width=0))
+        else:
+            symbol = "circle" if name == "corrupted" else "diamond-open"
+            figure.add_scatter(x=x, y=share, name=name, mode="markers", marker=dict(color=colour, size=5, symbol=symbol))
+    mode, size = ("markers", 9) if k <= FEW else ("lines", 0)
+    figure.add_scatter(
+        x=x, y=law, name="exact", mode=mode, line=dict(color=palette.exact, width=2), marker=dict(color=palette.exact, size=size)
+    )
+    figure = styled(figure, palette, x_title=axis_title(walk), y_title="share of the tokens", height=380)
     ticks = list(range(0, k, max(1, k // 12)))
     figure.update_xaxes(tickvals=ticks, ticktext=["mask" if walk.names[i] == "?" else walk.names[i] for i in ticks], tickangle=0)
     third, second, first = np.sort(law)[-3:]

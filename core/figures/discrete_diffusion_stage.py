@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from core.figures.discrete_diffusion import axis_title
 from core.figures.payload import Panel, pack_player
 from core.learning.discrete_diffusion import Walk
 
@@ -32,14 +33,14 @@ def payload(walk: Walk, *, family: str) -> bytes:
             (walk.backward, "restore: p(xₜ₋₁ | xₜ)", "restored tokens", "sample", laws.flip(0), curve.flip(0)),
         )
     ]
-    last = "mask" if walk.names[-1] == "?" else walk.names[-1]
     return pack_player(
         panels,
         times=torch.arange(walk.n_steps + 1),
         mode="1d",
         bounds=(-0.5, k - 0.5),
-        x_label="step",
-        y_label=f"category ({walk.names[0]} … {last})",
+        x_label="step t",
+        y_label=axis_title(walk),
+        y_ticks=[(place, "mask" if name == "?" else name) for place, name in enumerate(walk.names)],
         time_label="step",
         fps=max(6, walk.n_steps / 6),
         alt=f"{n} tokens hop between {k} categories of the {family} chain until all is noise; others hop back to the data.",

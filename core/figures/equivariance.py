@@ -10,22 +10,11 @@ import torch
 from torch import Tensor
 
 from core.crystals.equivariance import MOVES
-from core.figures.theme import LIGHT, Palette, rgba, styled
-from core.numerics.distances import RAISED
+from core.figures.theme import LIGHT, Palette, rgba, small, styled
 from core.numerics.rigid_molecule import centres, drift_exact, orientations
 from core.numerics.trajectory import Trajectory
 
 KEPT = 1e-5  # the project's symmetry tolerance: what float32 leaves of an exact symmetry, with room
-
-
-def power(value: float) -> str:
-    """`3·10⁻⁷`, `0.31`, `0`."""
-    if value == 0:
-        return "0"
-    if value >= 0.01:
-        return f"{value:.2g}"
-    digit, exponent = f"{value:.0e}".split("e")
-    return f"{digit}·10{str(int(exponent)).translate(RAISED)}"
 
 
 def table_figure(errors: dict[str, dict[str, Tensor]], chosen: str, *, palette: Palette = LIGHT) -> go.Figure:
@@ -51,7 +40,7 @@ def table_figure(errors: dict[str, dict[str, Tensor]], chosen: str, *, palette: 
             showscale=False,
             xgap=3,
             ygap=3,
-            text=[[power(value) for value in row] for row in worst],
+            text=[[small(value, 1 if value < 1e-3 else 2) for value in row] for row in worst],
             texttemplate="%{text}",
             hoverinfo="skip",
             textfont=dict(color=palette.ink),

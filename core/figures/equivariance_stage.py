@@ -53,7 +53,7 @@ def molecule_payload(runs: dict[str, Trajectory]) -> bytes:
         bounds=BOUNDS,
         x_label="x",
         y_label="y",
-        time_label="t",
+        time_label="time t",
         marginals=False,
         alt="Molecules grow out of noise: on the left in every pose, on the right all in the same one.",
     )

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import plotly.graph_objects as go
 
-from core.figures.theme import LIGHT, Palette, density_bars, rgba, styled
+from core.figures.theme import LIGHT, Palette, density_bars, rgba, small, styled
 from core.numerics.trajectory import Trajectory
 from core.physics.fokker_planck import Solution, box_gap, current, decay, distance_to_data, restlessness, washboard_diffusion
 
@@ -27,9 +27,12 @@ def entropy_figure(solution: Solution, *, palette: Palette = LIGHT) -> go.Figure
         figure.add_scatter(
             x=t[tail], y=line, mode="lines", name="exp(−2 λ t), λ from the operator", line=dict(color=palette.accent, width=2, dash="dash")
         )
-    styled(figure, palette, x_title="time t", y_title="∫ p ln(p/p∞) / nats")
+    styled(figure, palette, x_title="time t", y_title="relative entropy ∫ p ln(p/p∞) (nats)")
     low = max(1e-13, float(H[seen].min()) / 2) if seen.any() else 1e-13
-    figure.update_yaxes(type="log", exponentformat="power", range=[math.log10(low), math.log10(3 * float(H.max()))])
+    high = 3 * float(H.max())
+    figure.update_yaxes(
+        type="log", exponentformat="power", range=[math.log10(low), math.log10(high)], dtick=1 if 30 < high / low < 1e8 else None
+    )
     return figure
 
 
@@ -41,7 +44,7 @@ def mass_figure(solution: Solution, *, palette: Palette = LIGHT) -> go.Figure:
     figure = go.Figure()
     figure.add_scatter(x=t, y=allowed, mode="lines", name="what round-off allows", line=dict(color=palette.muted, width=1.5, dash="dot"))
     figure.add_scatter(x=t, y=error, mode="lines", name="|mass − 1|", line=dict(color=palette.exact, width=2))
-    styled(figure, palette, x_title="time t", y_title="|∫ p dx − 1|")
+    styled(figure, palette, x_title="time t", y_title="error of the mass |∫ p dx − 1|")
     figure.update_yaxes(type="log", exponentformat="power", dtick=2, range=[-17.3, max(-8, math.log10(allowed[-1]) + 0.5)])
     return figure
 
@@ -68,7 +71,7 @@ def profiles_figure(solution: Solution, walk: Trajectory, *, half: float | None 
     if solution.setting.confining:
         figure.add_scatter(x=x, y=end, mode="lines", name="p∞", line=dict(color=palette.ink, width=1.6, dash="dash"))
     top = 1.25 * max(float(end.max()) if solution.setting.confining else 0.0, float(marginal[len(p) // 4].max()))
-    styled(figure, palette, x_title="x" if flat else "x₁", y_title="density")
+    styled(figure, palette, x_title="position x" if flat else "position x₁", y_title="density")
     figure.update_layout(bargap=0)
     figure.update_xaxes(range=[-half, half])
     figure.update_yaxes(range=[0, top])
@@ -87,7 +90,7 @@ def circulation_figure(solution: Solution, *, palette: Palette = LIGHT) -> go.Fi
     figure = go.Figure()
     figure.add_scatter(x=x, y=exact, mode="lines", name="steady state, exact: Ω x₁ p∞", line=dict(color=palette.exact, width=2.5))
     figure.add_scatter(x=x[::2], y=across[::2], mode="markers", name="solved, at the end", marker=dict(color=palette.force, size=6))
-    return styled(figure, palette, x_title="x₁, along x₂ = 0", y_title="J₂ / (1/(length·time))")
+    return styled(figure, palette, x_title="x₁, along x₂ = 0", y_title="current J₂ (1/(length·time))")
 
 
 def table(solution: Solution) -> list[tuple[str, str]]:
@@ -95,8 +98,8 @@ def table(solution: Solution) -> list[tuple[str, str]]:
     s = solution.setting
     least = float(solution.smallest.min())
     rows = [
-        ("Mass lost, at most", f"{np.abs(solution.mass - 1).max():.0e}"),
-        ("Smallest density", f"{least:.0e}" if least < 0 or least > 1e-9 else "above 0" if least else "0"),
+        ("Mass lost, at most", small(float(np.abs(solution.mass - 1).max()), 1)),
+        ("Smallest density", small(least, 1) if least < 0 or least > 1e-9 else "above 0" if least else "0"),
         ("Steps on which entropy rose", f"{int((np.diff(solution.entropy) > solution.roundoff).sum())} of {len(solution.entropy) - 1}"),
     ]
     if s.confining:

@@ -40,9 +40,9 @@ def payload(solution: Solution, walks: tuple[Trajectory, Trajectory]) -> bytes:
             times=times,
             mode="1d",
             bounds=(-half, half),
-            x_label="t",
-            y_label="x",
-            time_label="t",
+            x_label="time t",
+            y_label="position x",
+            time_label="time t",
             alt="A map of the density in space and time, with noisy paths on the left and smooth ones on the right.",
         )
     box, n = solution.box, solution.box.cells[0]
@@ -79,7 +79,7 @@ def payload(solution: Solution, walks: tuple[Trajectory, Trajectory]) -> bytes:
         bounds=(-half, half, -half, half),
         x_label="x₁",
         y_label="x₂",
-        time_label="t",
+        time_label="time t",
         trail=10,
         alt="A density flows over the plane from its start to its end, with particles on it and its current as arrows.",
     )

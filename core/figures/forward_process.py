@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 import torch
 from plotly.subplots import make_subplots
 
-from core.figures.theme import LIGHT, Palette, band, rgba, styled
+from core.figures.theme import LIGHT, Palette, band, rgba, small, styled
 from core.learning.forward_process import CLOCKS, Chain, Collapse, Price, chain_moments, clock
 from core.numerics.trajectory import Trajectory
 
@@ -78,8 +78,8 @@ def collapse_figures(result: Collapse, chosen: str, variant: str, *, palette: Pa
     """Relative entropy to the Gaussian: against t a bundle of curves, against log-SNR one curve, with the largest deviation."""
     drawn: list[go.Figure] = []
     for x, curves, title in (
-        (result.times, result.in_time, "time t: six speeds"),
-        (result.log_snr, result.on_path, f"log-SNR: one {variant} path"),
+        (result.times, result.in_time, "time t"),
+        (result.log_snr, result.on_path, f"log-SNR  ln α²/σ², {variant}"),
     ):
         figure = go.Figure()
         for i, (name, line) in enumerate(_lines(chosen, palette)):
@@ -101,7 +101,7 @@ def collapse_figures(result: Collapse, chosen: str, variant: str, *, palette: Pa
                     name=name,
                     hovertemplate="%{x:.2f}: %{y:.3g} nats<extra>" + name + "</extra>",
                 )
-        styled(figure, palette, x_title=title, y_title="KL of x₁ to the Gaussian / nats", height=340)
+        styled(figure, palette, x_title=title, y_title="relative entropy to the Gaussian (nats)", height=340)
         figure.update_yaxes(type="log", range=[-5, 0], dtick=1, exponentformat="power")
         figure.update_layout(showlegend=False)
         drawn.append(figure)
@@ -115,16 +115,10 @@ def collapse_figures(result: Collapse, chosen: str, variant: str, *, palette: Pa
         yanchor="top",
         showarrow=False,
         align="right",
-        text=f"largest deviation between any two clocks:<br>{_tiny(result.deviation)} of the curve's height,<br>"
-        f"{_tiny(result.density_deviation)} of the density's",
+        text=f"largest deviation between any two clocks:<br>{small(result.deviation)} of the curve's height,<br>"
+        f"{small(result.density_deviation)} of the density's",
     )
     return drawn
-
-
-def _tiny(value: float) -> str:
-    """A small number as print has it."""
-    digits, power = f"{value:.1e}".split("e")
-    return f"{digits} · 10<sup>{int(power)}</sup>".replace("-", "−")
 
 
 def stiffness_figure(chosen: str, variant: str, *, t_end: float = 1.0, n_steps: int = 100, palette: Palette = LIGHT) -> go.Figure:
@@ -191,7 +185,7 @@ def price_figure(price: Price, *, t_end: float = 1.0, palette: Palette = LIGHT) 
     for y, name, colour, dash in curves:
         figure.add_scatter(x=x, y=y.numpy(), mode="lines+markers", name=name, line=dict(color=colour, width=2.5, dash=dash))
     figure.add_vline(x=t_end, line=dict(color=palette.muted, width=1.2))
-    styled(figure, palette, x_title="forward run stopped at t", y_title="distance", height=400)
+    styled(figure, palette, x_title="forward run stopped at t", y_title="distance (units of x)", height=400)
     figure.update_yaxes(rangemode="tozero")
     return figure
 

@@ -46,10 +46,10 @@ def convergence_figure(runs: Sequence[Convergence], *, palette: Palette = LIGHT)
                 x=run.times, y=y, line=dict(color=rgba(colour, 0.25), width=1), hoverinfo="skip", showlegend=False, secondary_y=second
             )
         figure.add_scatter(x=runs[0].times, y=np.median(values, axis=0), name=name, line=dict(color=colour, width=3), secondary_y=second)
-    figure = styled(figure, palette, x_title="time t (1 = noise, 0 = crystal)", y_title="atoms: distance to rest (Å)", height=300)
+    figure = styled(figure, palette, x_title="time t (1 = noise, 0 = crystal)", y_title="atoms: distance to the end (Å)", height=300)
     figure.update_xaxes(autorange="reversed")
     figure.update_yaxes(rangemode="tozero")
-    figure.update_yaxes(title_text="cell: strain to rest", showgrid=False, tickformat=".2g", rangemode="tozero", secondary_y=True)
+    figure.update_yaxes(title_text="cell: strain to the end", showgrid=False, tickformat=".3~f", rangemode="tozero", secondary_y=True)
     return figure
 
 

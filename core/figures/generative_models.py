@@ -31,7 +31,7 @@ def error_figure(curves: Curves, *, focus: str, palette: Palette = LIGHT) -> go.
             marker=dict(symbol=SYMBOLS[name], size=12 if here else 9),
             hovertemplate="%{x} evaluations: %{y:.3f}<extra>" + FAMILIES[name].label + "</extra>",
         )
-    styled(figure, palette, x_title="network evaluations per sample", y_title="distance to the data / units of x", height=400)
+    styled(figure, palette, x_title="network evaluations per sample", y_title="distance to the data (units of x)", height=400)
     figure.update_xaxes(type="log", tickvals=everything)
     figure.update_yaxes(type="log", exponentformat="power", dtick=1)
     return figure
@@ -70,7 +70,7 @@ def belief_rows(found: Divergence | None, seconds: float, cost: float) -> list[t
 
 
 def timeline_figure(*, palette: Palette = LIGHT) -> go.Figure:
-    """Papers by year and family, with lines from what they build on; filled: in the lecture's deck. Hover for the reference."""
+    """Papers by year and family, with lines from what they build on; filled: shown in the lecture. Hover for the reference."""
     figure = go.Figure()
     place = {one.short: (_squeezed(one.year), -ROWS.index(one.row) + _lift(one.short)) for one in PAPERS}
     for one in PAPERS:
@@ -85,7 +85,7 @@ def timeline_figure(*, palette: Palette = LIGHT) -> go.Figure:
                 showlegend=False,
                 line=dict(color=palette.accent if known else palette.grid, width=2),
             )
-    for in_deck, name in ((True, "in the deck"), (False, "not in the deck")):
+    for in_deck, name in ((True, "shown in the lecture"), (False, "further reading")):
         some = [one for one in PAPERS if one.in_deck == in_deck]
         figure.add_scatter(
             x=[place[one.short][0] for one in some],
@@ -100,11 +100,23 @@ def timeline_figure(*, palette: Palette = LIGHT) -> go.Figure:
             hovertemplate="<b>%{customdata[1]}</b><br>%{customdata[0]}, %{customdata[3]}<br>%{customdata[2]}<extra></extra>",
         )
     styled(figure, palette, x_title="year in which it was first public", y_title="", height=540)
-    years = (1985, 1995, 2005, 2011, 2013, 2015, 2017, 2019, 2021, 2023)
+    years = (1985, 1990, 1995, 2000, 2005, *range(2012, 2024, 2))
     figure.update_xaxes(tickvals=[_squeezed(year) for year in years], ticktext=[str(year) for year in years], range=[-3.2, 37.6])
     figure.update_yaxes(
         tickvals=[-i for i in range(len(ROWS))], ticktext=[ROW_NAMES[row] for row in ROWS], range=[-len(ROWS) + 0.45, 0.6], zeroline=False
     )
+    figure.add_vline(x=_squeezed(2011), line=dict(color=palette.muted, width=1, dash="dot"))
+    for text, anchor in (("← five years a mark", "right"), ("two years a mark →", "left")):
+        figure.add_annotation(
+            x=_squeezed(2011),
+            y=0,
+            yref="paper",
+            xanchor=anchor,
+            yanchor="bottom",
+            showarrow=False,
+            text=f" {text} ",
+            font=dict(size=12, color=palette.muted),
+        )
     figure.update_layout(hovermode="closest")
     return figure
 

@@ -28,7 +28,7 @@ def distance_figure(found: Sweep, *, gamma: float, palette: Palette = LIGHT) -> 
         hovertemplate="γ = %{x:g}: %{y:.3f}<extra></extra>",
     )
     figure.add_vline(x=gamma, line=dict(color=palette.accent, dash="dot", width=1.5))
-    return styled(figure, palette, x_title="guidance scale γ", y_title="distance to the tilt / units of x")
+    return styled(figure, palette, x_title="guidance scale γ", y_title="distance to the promise (units of x)")
 
 
 def tradeoff_figure(found: Sweep, *, palette: Palette = LIGHT) -> go.Figure:
@@ -42,7 +42,7 @@ def tradeoff_figure(found: Sweep, *, palette: Palette = LIGHT) -> go.Figure:
 
     figure = go.Figure()
     for name, row, colour, dash in (
-        ("the tilt, exact", found.tilted, palette.exact, "dash"),
+        ("promised density, exact", found.tilted, palette.exact, "dash"),
         ("guided", found.guided, palette.sample, "solid"),
     ):
         shown = [f"{g:g}" if name == "guided" and g in (0, 1, 3, 10) else "" for g in found.gammas]
@@ -58,7 +58,7 @@ def tradeoff_figure(found: Sweep, *, palette: Palette = LIGHT) -> go.Figure:
             hovertemplate="γ = %{customdata[0]:g}: p(y|x) %{customdata[1]:.5f}, spread %{y:.2f}<extra>" + name + "</extra>",
         )
     everything = found.guided + found.tilted
-    styled(figure, palette, x_title="fidelity: mean p(y|x)", y_title="diversity: spread / class")
+    styled(figure, palette, x_title="fidelity: mean p(y|x)", y_title="diversity: spread (of the class = 1)")
     left, right = (end(map(nines, everything)) for end in (min, max))
     levels = (*(() if right - left > 2 else (0.2,)), 0.5, 0.9, 0.99, 0.999, 0.9999)
     figure.update_xaxes(
@@ -74,7 +74,7 @@ def tradeoff_figure(found: Sweep, *, palette: Palette = LIGHT) -> go.Figure:
 def gap_figure(found: Gap, *, guide: str, palette: Palette = LIGHT) -> go.Figure:
     """The walked field less the score of the noised tilt, over t, and the term that the guided density misses."""
     figure, ratio = go.Figure(), PATH.noise_ratio(found.t).numpy()
-    rows = [("guided field − score of the noised tilt", found.gap, palette.sample, "solid", 3)]
+    rows = [("guided arrows − arrows that keep the promise", found.gap, palette.sample, "solid", 3)]
     if guide not in ("exact",):
         rows.append(("the same, exact scores", found.exact_gap, palette.muted, "dot", 2))
     rows.append(("missing term γ(γ−1)/2 · |σ ∇log pₜ(y|x)|²", found.source, palette.force, "dash", 2))
@@ -88,7 +88,7 @@ def gap_figure(found: Gap, *, guide: str, palette: Palette = LIGHT) -> go.Figure
             hovertemplate="%{y:.3f}<extra>" + name + "</extra>",
         )
     times = [0.01, 0.03, 0.1, 0.3, 1.0]
-    styled(figure, palette, x_title="time t (0 data, 1 noise)", y_title="r.m.s., in units of 1/σ")
+    styled(figure, palette, x_title="time t (0 data, 1 noise)", y_title="r.m.s. (units of 1/σ)")
     figure.update_xaxes(type="log", tickvals=[PATH.noise_ratio(t) for t in times], ticktext=[f"{t:g}" for t in times])
     top = max(float(found.gap.max()), float(found.source.abs().max()), 0.1)
     figure.update_yaxes(range=[min(1.1 * float(np.minimum(found.source.numpy(), 0).min()), -0.02 * top), 1.08 * top])

@@ -58,11 +58,11 @@ def payload(dataset: str, label: int, gamma: float, guide: str, guided: Trajecto
         ),
         Panel(
             promised.positions[nearest(promised.times, times)],
-            title="the tilt's own score",
-            name="particles of the tilt",
+            title="score of the promised density",
+            name="particles of the promised density",
             role="data",
             density=right,
-            density_name="promised density, noised",
+            density_name="promised density with noise",
             arrows=promise,
             arrow_role="score",
             marginals_exact=marginals,
@@ -74,6 +74,6 @@ def payload(dataset: str, label: int, gamma: float, guide: str, guided: Trajecto
         bounds=BOUNDS,
         x_label="x₁",
         y_label="x₂",
-        time_label="t",
+        time_label="time t",
         alt="Guided particles on the left and particles of the exactly tilted density on the right walk from noise to data.",
     )

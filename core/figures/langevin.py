@@ -66,7 +66,7 @@ def spread_figure(curve: Curve, system: System, *, palette: Palette = LIGHT) -> 
         )
     low = max(float(ballistic(system, curve.times[1])) / 2, top * 1e-7)
     _mark(figure, 1 / system.friction, "1/γ", line.numpy(), palette)
-    styled(figure, palette, x_title="time t", y_title="⟨(x − ⟨x⟩)²⟩ / length²")
+    styled(figure, palette, x_title="time t", y_title="⟨(x − ⟨x⟩)²⟩ (length²)")
     figure.update_xaxes(type="log", dtick=1, exponentformat="power", range=[math.log10(line[0]), math.log10(line[-1])])
     figure.update_yaxes(type="log", exponentformat="power", dtick=1 if top / low < 1e5 else 2, range=[math.log10(low), math.log10(top)])
     return figure
@@ -234,7 +234,7 @@ def rate_figure(counts: Counts, system: System, *, palette: Palette = LIGHT) -> 
     _mark(figure, system.friction, "γ", x, palette)
     top = transition_state(system)
     floor = min(float(melnikov(system, gamma).min()), float(rate[seen].min()) if seen.any() else top)
-    styled(figure, palette, x_title="friction γ", y_title="rate of escape / (1/time)")
+    styled(figure, palette, x_title="friction γ", y_title="rate of escape (1/time)")
     figure.update_xaxes(type="log", dtick=1, exponentformat="power", range=[math.log10(x[0]), math.log10(x[-1])])
     figure.update_yaxes(type="log", dtick=1, exponentformat="power", range=[math.log10(floor / 2), math.log10(2.5 * top)])
     return figure

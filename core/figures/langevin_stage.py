@@ -46,9 +46,9 @@ def paths(run: Run, slow: Trajectory | None, system: System, *, method: str) -> 
         times=moving.times,
         mode="1d",
         bounds=(-half, half),
-        x_label="t",
-        y_label="x",
-        time_label="t",
+        x_label="time t",
+        y_label="position x",
+        time_label="time t",
         alt=f"{moving.n_particles} particles leave one point; with inertia their paths are smooth, without it rough; both "
         "fill the exact density.",
     )
@@ -79,7 +79,7 @@ def phase_space(run: Run, system: System) -> bytes:
         bounds=bounds,
         x_label="position x",
         y_label="velocity v",
-        time_label="t",
+        time_label="time t",
         trail=10,
         equal_aspect=False,
         alt=f"{walk.n_particles} particles swirl in the plane of position and velocity, spiral in by "

@@ -40,7 +40,7 @@ def work_figure(curves: Curves, *, palette: Palette = LIGHT) -> go.Figure:
             customdata=curves.steps,
             hovertemplate="%{customdata} steps, %{x:.2s} multiplications: %{y:.2f}<extra></extra>",
         )
-    styled(figure, palette, x_title="multiplications per picture", y_title="energy distance / model units", height=380)
+    styled(figure, palette, x_title="multiplications per picture", y_title="energy distance (model units)", height=380)
     figure.update_xaxes(type="log", exponentformat="power", dtick=1)
     figure.update_yaxes(type="log", tickvals=[0.25, 0.5, 1, 2, 4, 8])
     return figure
@@ -49,6 +49,7 @@ def work_figure(curves: Curves, *, palette: Palette = LIGHT) -> go.Figure:
 def latent_figure(exact: Tensor, kinds: Tensor, made: Tensor, *, palette: Palette = LIGHT) -> go.Figure:
     """The two widest directions of the latent space: where exact pictures lie, by kind, and where the walk ended."""
     figure = go.Figure()
+    colours = (palette.data, palette.exact, palette.accent, palette.noise)
     for k, kind in enumerate(KINDS):
         some = exact[kinds == k]
         figure.add_scatter(
@@ -57,7 +58,7 @@ def latent_figure(exact: Tensor, kinds: Tensor, made: Tensor, *, palette: Palett
             mode="markers",
             name=f"{kind}, encoded",
             hoverinfo="name",
-            marker=dict(color=palette.data, symbol=SYMBOLS[k], size=6, opacity=0.35 + 0.15 * k),
+            marker=dict(color=colours[k], symbol=SYMBOLS[k], size=6, opacity=0.6),
         )
     figure.add_scatter(
         x=made[:, 0].numpy(),
@@ -65,7 +66,7 @@ def latent_figure(exact: Tensor, kinds: Tensor, made: Tensor, *, palette: Palett
         mode="markers",
         name="made by the latent walk",
         hoverinfo="name",
-        marker=dict(color=palette.sample, size=5, opacity=0.75),
+        marker=dict(color=palette.sample, symbol="circle-open", size=8, line_width=2),
     )
     styled(figure, palette, x_title="widest direction of the latents", y_title="second widest", height=380)
     figure.update_xaxes(range=[-3.4, 3.4])

@@ -52,7 +52,7 @@ def payload(*, word: str, n_steps: int, seed: int, walk: str) -> bytes:
         panels,
         times=times,
         mode="image",
-        time_label="t",
+        time_label="time t",
         fps=max(2.0, len(times) / 4),
         alt="Pictures of lattices: exact ones, and ones coming out of noise by diffusion among latents and among pixels.",
     )

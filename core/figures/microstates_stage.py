@@ -87,7 +87,7 @@ def payload(throws: Throws, *, view: str = "all") -> bytes:
         marginals=False,
         x_label="number of heads n",
         y_label="share",
-        time_label="throws landed / %",
+        time_label="percent landed",
         fps=24,
         alt=f"Dots fall coin by coin into columns 0 to {throws.n_coins}: on the left every microstate once, on the right "
         "throws; the columns fill up to the exact shares.",

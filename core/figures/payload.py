@@ -61,6 +61,7 @@ def pack_player(
     bounds: Sequence[float] = (),
     x_label: str = "",
     y_label: str = "",
+    y_ticks: Sequence[tuple[float, str]] = (),
     time_label: str = "time",
     alt: str,
     fps: float = 30,
@@ -79,6 +80,7 @@ def pack_player(
     times: (T,), the reading of the clock at each frame, rising or falling (not both in mode "1d", where it is x).
     mode: "2d", "1d" (paths over time) or "image" (pictures instead of particles, on the same clock).
     bounds: the view, (x_low, x_high, y_low, y_high) or, in mode "1d", (low, high) of the position axis; none in mode "image".
+    y_ticks: (place, words) on the vertical axis, instead of numbers.
     alt: one sentence for readers who do not see the picture. fps: frames of the payload per second at speed 1.
     trail: frames of path drawn behind each particle. wrap: the view is one period of a torus.
     leap: a move longer than this share of the view is a jump, with nothing drawn between its ends (0: every move glides).
@@ -125,6 +127,7 @@ def pack_player(
         "overlay": bool(overlay),
         "x": x_label,
         "y": y_label,
+        "y_ticks": [{"value": float(place), "text": str(words)} for place, words in y_ticks],
         "time": time_label,
         "view": VIEW,
         "margin": MARGIN,

@@ -20,8 +20,8 @@ SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "cross", "star", "
 def error_figure(curves: ErrorCurves, *, chosen: str | None = None, versus: str | None = None, palette: Palette = LIGHT) -> go.Figure:
     """Distance to the exact law against score evaluations, log-log, over the band that exact samples score in.
 
-    chosen, versus: the methods on the stage, drawn thick in the sample's and the accent colour and named; the others are
-    thin and tell their names under the pointer. Blown-up runs (infinite distance) leave a gap.
+    chosen, versus: the methods on the stage, drawn thick in the sample's and the accent colour; the others are thin. Blown-up runs
+    (infinite distance) leave a gap. The names stand below, where there is room for all of them.
     """
     figure = go.Figure()
     everything = sorted({n for evaluations in curves.evaluations.values() for n in evaluations})
@@ -45,15 +45,14 @@ def error_figure(curves: ErrorCurves, *, chosen: str | None = None, versus: str 
             mode="lines+markers",
             name=METHODS[name].label,
             connectgaps=False,
-            showlegend=staged or chosen is None,
             line=dict(color=colour, width=3 if staged else 1.2, dash=DASHES[i % len(DASHES)]),
             marker=dict(symbol=SYMBOLS[i % len(SYMBOLS)], size=9 if staged else 5),
             hovertemplate="%{x} evaluations: %{y:.3f}<extra>" + METHODS[name].label + "</extra>",
         )
-    styled(figure, palette, x_title="score evaluations per sample", y_title="distance / units of x")
+    styled(figure, palette, x_title="score evaluations per sample", y_title="distance to the exact law (units of x)", height=520)
     figure.update_xaxes(type="log", tickvals=everything)
     figure.update_yaxes(type="log", exponentformat="power", dtick=1)
-    return figure
+    return figure.update_layout(legend=dict(y=-0.2, yanchor="top"))
 
 
 def likelihood_figure(result: Likelihoods, *, palette: Palette = LIGHT) -> go.Figure:
@@ -70,7 +69,7 @@ def likelihood_figure(result: Likelihoods, *, palette: Palette = LIGHT) -> go.Fi
         name=f"ODE, r.m.s. difference {result.rms_error:.2g} nats",
         hovertemplate="exact %{x:.2f}, ODE %{y:.2f}<extra></extra>",
     )
-    return styled(figure, palette, x_title="exact log p (nats)", y_title="log p from the ODE (nats)")
+    return styled(figure, palette, x_title="exact log p (nats)", y_title="log p from the ODE (nats)", height=520)
 
 
 CURVES = {

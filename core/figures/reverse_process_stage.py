@@ -45,7 +45,7 @@ def payload(runs: Sequence[tuple[str, Trajectory]], scene: dict) -> bytes:
         bounds=BOUNDS,
         x_label="x₁",
         y_label="x₂",
-        time_label="t",
+        time_label="time t",
         loop=True,
         alt="Particles walk from noise at t = 1 back to the data at t = 0, on the exact density of every moment.",
     )

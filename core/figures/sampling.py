@@ -45,9 +45,9 @@ def distance_figure(
             **_line(name, chosen, palette),
             hovertemplate="after %{x} looks: %{y:.3f}<extra>" + SAMPLERS[name].label + "</extra>",
         )
-    figure.update_xaxes(type="log")
+    figure.update_xaxes(type="log", dtick=1)
     figure.update_yaxes(type="log", dtick=1, exponentformat="power")
-    return styled(figure, palette, x_title="looks at the landscape (steps)", y_title="distance to the exact law / units of x", height=460)
+    return styled(figure, palette, x_title="looks at the landscape (steps)", y_title="distance to the exact law (units of x)", height=460)
 
 
 def efficiency_figure(scans: Mapping[str, Efficiency], *, step: float, chosen: str | None = None, palette: Palette = LIGHT) -> go.Figure:
@@ -98,7 +98,7 @@ def efficiency_figure(scans: Mapping[str, Efficiency], *, step: float, chosen: s
         tickvals=[0.1, 0.3, 1, 3, 10, 30],
         ticktext=["0.1", "0.3", "1", "3", "10", "30"],
     )
-    figure.update_xaxes(title_text="step length / width of the narrowest well", row=2, col=1)
+    figure.update_xaxes(title_text="step length h (widths of the narrowest well)", row=2, col=1)
     figure.update_yaxes(title_text="accepted", tickformat=".0%", range=[-0.03, 1.05], row=1, col=1)
     figure.update_yaxes(title_text="effective per 1,000 looks", type="log", dtick=1, row=2, col=1)
     return figure
@@ -120,9 +120,9 @@ def memory_figure(scans: Mapping[str, Efficiency], *, step: float, chosen: str |
             hovertemplate="after %{x} steps: %{y:.2f}<extra>" + SAMPLERS[name].label + "</extra>",
         )
     figure.add_hline(y=0, line=dict(color=palette.exact, width=1.5))
-    figure.update_xaxes(type="log")
+    figure.update_xaxes(type="log", dtick=1)
     figure.update_yaxes(range=[-0.55, 1.15])
-    return styled(figure, palette, x_title="lag k / steps", y_title="autocorrelation of x", height=400)
+    return styled(figure, palette, x_title="lag k (steps)", y_title="autocorrelation of x", height=400)
 
 
 HEAD = ("", "accepted", "crossings", "x > 0", "τ / steps", "effective per 1,000 looks", "effective per second", "distance / floor")

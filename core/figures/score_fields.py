@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 from torch import Tensor
 
-from core.figures.theme import LIGHT, Palette, rgba, styled, typeset
+from core.figures.theme import LIGHT, Palette, rgba, small, styled
 from core.numerics.trajectory import Trajectory
 from core.physics.basins import Basins
 from core.physics.score_fields import Rescaled
@@ -77,18 +77,6 @@ def constant_figure(cut: Rescaled, constant: float, *, palette: Palette = LIGHT)
     figure.update_xaxes(title_text=f"x₁ along x₂ = {cut.y:.2f}".replace("-", "−"), row=2, col=1)
     figure.update_yaxes(title_text="logarithm", row=1, col=1)
     figure.update_yaxes(title_text="score along x₁", row=2, col=1)
-    gap = typeset(f"{cut.deviation:.1e}") if cut.deviation else "0"
-    figure.add_annotation(
-        x=0.99,
-        y=0.44,
-        xref="paper",
-        yref="paper",
-        xanchor="right",
-        yanchor="top",
-        showarrow=False,
-        text=f"largest difference of the arrows: {gap}",
-        bgcolor=rgba(palette.background, 0.8),
-    )
     return figure
 
 
@@ -122,7 +110,7 @@ def readings(cut: Rescaled, constant: float, kT: float) -> list[tuple[str, str]]
     """(quantity, value) of the multiplication by a constant."""
     what = "∫ c p dx by quadrature" if kT == 1 else "∫ c p^(1/kT) dx by quadrature"
     return [
-        ("c", f"{constant:g}"),
+        ("Factor c", f"{constant:,g}" if constant < 1e6 else f"{constant:,.0f}"),
         (what, f"{cut.integral:.6g}"),
-        ("Largest difference of the score fields", f"{cut.deviation:.1e} of the longest arrow"),
+        ("Largest difference of the score fields", f"{small(cut.deviation)} of the longest arrow"),
     ]

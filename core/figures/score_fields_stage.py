@@ -53,7 +53,7 @@ def payload(greedy: Trajectory, thermal: Trajectory, *, kT: float, **spec: Unpac
         bounds=BOUNDS,
         x_label="x₁",
         y_label="x₂",
-        time_label="t",
+        time_label="time t",
         loop=True,
         handles=handles,
         alt="Walkers from the same points: left they climb straight to the modes and stop, right noise keeps them moving "

@@ -59,7 +59,7 @@ def payload(shot: Snapshot, exact: Trajectory, learned: Trajectory, scene: dict)
         bounds=BOUNDS,
         x_label="x₁",
         y_label="x₂",
-        time_label="t",
+        time_label="time t",
         alt="Particles walk from noise to data, led by the exact score on the left and by the network on the right; the "
         "error of the network is drawn behind them.",
     )

@@ -12,6 +12,8 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 
+from core.numerics.distances import RAISED
+
 if TYPE_CHECKING:
     from core.numerics.distances import Floor
 
@@ -65,7 +67,7 @@ def styled(figure: go.Figure, palette: Palette = LIGHT, *, x_title: str, y_title
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         font=dict(family='"Source Sans", "Source Sans Pro", sans-serif', color=palette.ink, size=14),
-        legend=dict(orientation="h", yanchor="bottom", y=1.01, x=0, bgcolor="rgba(0,0,0,0)"),
+        legend=dict(orientation="h", yanchor="bottom", y=1.01, x=0, bgcolor="rgba(0,0,0,0)", font=dict(size=13)),
         hoverlabel=dict(bgcolor=palette.background, font=dict(color=palette.ink)),
         dragmode=False,
     ) | {
@@ -149,6 +151,16 @@ def enlarged(figure: go.Figure, by: float = 1.35) -> go.Figure:
         layout["height"] = round(layout["height"] * by)
     layout["margin"] = {side: width * by for side, width in layout.get("margin", {}).items()}
     return go.Figure(bare)
+
+
+def small(value: float, digits: int = 2) -> str:
+    """A number that may be tiny, for a read-out: `0.31`, `2.4·10⁻⁵`, `below 10⁻¹⁵` (round-off, whatever its digits say), `0`."""
+    if abs(value) >= 1e-3 or value == 0:
+        return f"{value:.{digits}g}"
+    if abs(value) < 1e-15:
+        return "below 10⁻¹⁵"
+    mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
+    return f"{mantissa}·10{str(int(exponent)).translate(RAISED)}"
 
 
 def typeset(text: str) -> str:

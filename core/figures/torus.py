@@ -10,7 +10,7 @@ import torch
 from plotly.subplots import make_subplots
 
 from core.crystals.torus import ORDERS, AlongTheWay, Decay, cell_density, jump
-from core.figures.theme import LIGHT, Palette, rgba, styled
+from core.figures.theme import LIGHT, Palette, rgba, small, styled
 from core.figures.torus_stage import images_label
 from core.numerics.torus import (
     truncation_error,
@@ -48,7 +48,7 @@ def score_figure(sigma: float, n_images: int, *, palette: Palette = LIGHT) -> go
         xanchor="right",
         yanchor="bottom",
         xshift=-6,
-        text=f"jump {jump(sigma, n_images):.3g} / cell",
+        text=f"jump: {small(jump(sigma, n_images), 3)} / cell",
     )
     return styled(figure, palette, x_title="displacement from the site d (cells)", y_title=f"score at σ = {sigma:g} (1/cell)")
 
@@ -137,7 +137,7 @@ def decay_figure(curves: list[Decay], *, palette: Palette = LIGHT) -> go.Figure:
         font=dict(size=12, color=palette.muted),
     )
     figure.update_yaxes(type="log", exponentformat="power", dtick=1, range=[-3.2, 0.15])
-    return styled(figure, palette, x_title="noise level σ (cells)", y_title="⟨cos 2πn(x_t − x₀)⟩")
+    return styled(figure, palette, x_title="noise level σ (cells)", y_title="what is left, ⟨cos 2πn(xₜ − x₀)⟩")
 
 
 def along_figure(runs: list[tuple[int | None, AlongTheWay]], *, x_title: str, falling: bool, palette: Palette = LIGHT) -> go.Figure:
@@ -174,15 +174,15 @@ def scale_figure(sigma_max: float, *, palette: Palette = LIGHT) -> go.Figure:
     figure = go.Figure()
     for y, name, colour, dash in (
         (1 / sigma, "1/σ: no wrapping", palette.noise, "dot"),
-        (rms, "rms of the score", palette.exact, "solid"),
-        (sigma * rms, "σ × rms", palette.data, "solid"),
-        (rms / rms, "rms / rms", palette.accent, "dash"),
+        (rms, "r.m.s. of the score", palette.exact, "solid"),
+        (sigma * rms, "σ × score", palette.data, "solid"),
+        (rms / rms, "score / its r.m.s.", palette.accent, "dash"),
     ):
         figure.add_scatter(x=sigma.numpy(), y=y.numpy(), mode="lines", name=name, line=dict(color=colour, width=2.5, dash=dash))
     figure.add_vline(x=sigma_max, line=dict(color=palette.muted, width=1, dash="dot"))
     figure.update_xaxes(type="log", tickvals=[0.01, 0.03, 0.1, 0.3, 1], exponentformat="none")
     figure.update_yaxes(type="log", exponentformat="power", dtick=1, range=[-3, 2.2])
-    return styled(figure, palette, x_title="noise level σ (cells)", y_title="size of the target")
+    return styled(figure, palette, x_title="noise level σ (cells)", y_title="r.m.s. of the target")
 
 
 def orders_figure(found: dict[str, list[tuple[int, float]]], floor: float, *, palette: Palette = LIGHT) -> go.Figure:
@@ -231,8 +231,8 @@ def cell_figure(lattice: torch.Tensor, sigma: float, *, palette: Palette = LIGHT
             row=1,
             col=i,
         )
-    styled(figure, palette, x_title="x (√area)", y_title="")
-    figure.update_yaxes(title_text="y (√area)", col=1)
+    styled(figure, palette, x_title="x (√ of the cell's area)", y_title="")
+    figure.update_yaxes(title_text="y (√ of the cell's area)", col=1)
     figure.update_yaxes(constrain="domain", range=[low[1], high[1]])
     figure.update_xaxes(constrain="domain", range=[low[0], high[0]])
     for i, anchor in ((1, "x"), (2, "x2")):

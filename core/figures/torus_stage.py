@@ -11,7 +11,7 @@ from core.numerics.trajectory import Trajectory
 
 BOUNDS = (0.0, 1.0, 0.0, 1.0)
 CELLS, ARROWS = 56, 13
-CLOCKS = {"melt": "t", "freeze": "t", "hold": "time / σ²"}
+CLOCKS = {"melt": "time t", "freeze": "time t", "hold": "time (units of σ²)"}
 
 
 def images_label(n_images: int | None) -> str:
@@ -53,8 +53,8 @@ def payload(runs: list[tuple[str, Trajectory, int | None]], *, move: str, sites:
         panels,
         times=times,
         bounds=BOUNDS,
-        x_label="x / a",
-        y_label="y / b",
+        x_label="x (edges a)",
+        y_label="y (edges b)",
         time_label=CLOCKS[move],
         wrap=True,
         alt="Atoms move in a periodic cell: what leaves through one wall comes in through the opposite one.",

@@ -5,6 +5,7 @@ import streamlit as st
 from core.crystals import equivariance
 from core.figures import equivariance as figures
 from core.figures import equivariance_stage as stages
+from core.figures.theme import small
 from core.generator.registry import ModelMissing, load_model
 from core.glossary import spelled_out
 from core.numerics import rigid_molecule
@@ -200,7 +201,7 @@ with right:
 exact = 0.0 if values["centred"] else rigid_molecule.drift_exact(values["n_steps"], prior_kind=values["prior"], eta=run["eta"])
 kit.readings(
     [
-        ("Spread of the centres on the stage", figures.power(spread) if spread < 1e-3 else f"{spread:.3f} ± {error:.3f}"),
+        ("Spread of the centres on the stage", small(spread, 1) if spread < 1e-3 else f"{spread:.3f} ± {error:.3f}"),
         ("Exact", f"{exact:.3f}"),
     ]
 )
@@ -211,7 +212,7 @@ def grade():
     name = "Denoiser" if generator else "CSPNet"
     found = equivariance.errors(**settings)[name]
     change = float(found["axes"].mean())
-    turned_by = figures.power(float(found["rotation"].max()))
+    turned_by = small(float(found["rotation"].max()), 1)
     return (0 if change < 1e-4 else 1), (
         f"Under a rotation the {name}'s answer changes by {turned_by} of its length, under other names for the axes by {change:.0%}."
     )

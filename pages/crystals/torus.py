@@ -134,7 +134,7 @@ with stage:
         {
             r"\sigma_{\max}": number(values["sigma_max"]),
             "K": str(values["images"]),
-            "J_K": number(torus.jump(values["sigma_max"], values["images"])),
+            "J_K": number(jump if (jump := torus.jump(values["sigma_max"], values["images"])) > 1e-15 else 0.0),
         }
     )
     player(stage_payload(params, values["images"]), key="stage", height=500, report=False)

@@ -171,7 +171,7 @@ kit.side_by_side(
         lambda: figures.law_figure(tokens, t, palette=kit.palette()),
         "law",
         "Share of tokens in each category, corrupted and restored, beside the exact law.",
-        "Bars that end at the green line: what was counted is the exact law.",
+        "Where bars or dots meet the green, what was counted is the exact law.",
     ),
     widths=(1.25, 1),
 )

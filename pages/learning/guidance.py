@@ -137,9 +137,9 @@ with stage:
         truth(params),
         [
             ("Fidelity, mean p(y|x)", f"{mine.fidelity:.4f}"),
-            ("of the tilt", f"{promise.fidelity:.4f}"),
-            ("Diversity, spread / class", f"{mine.diversity:.3f}"),
-            ("of the tilt", f"{promise.diversity:.3f}"),
+            ("of the promised density", f"{promise.fidelity:.4f}"),
+            ("Diversity, spread (class = 1)", f"{mine.diversity:.3f}"),
+            ("of the promised density", f"{promise.diversity:.3f}"),
         ],
         note="Between the guided particles at the end and p(x) p(y|x)^γ, computed on a grid.",
         widths=(1.6, 1),

@@ -7,7 +7,7 @@ import torch
 from core.figures import forward_process as figures
 from core.figures import forward_process_stage as stage
 from core.figures.payload import unpack
-from core.figures.theme import LIGHT
+from core.figures.theme import LIGHT, small
 from core.learning import forward_process as fp
 
 
@@ -34,8 +34,7 @@ def test_schedule_figure_draws_every_clock(variant):
 def test_collapse_figure_prints_the_deviation():
     result = fp.collapse()
     in_time, on_path = figures.collapse_figures(result, "linear", "VP")
-    digits, power = f"{result.deviation:.1e}".split("e-")
-    assert f"{digits} · 10<sup>−{int(power)}</sup>" in on_path.layout.annotations[0].text
+    assert f"{small(result.deviation)} of the curve's height" in on_path.layout.annotations[0].text
     assert len(in_time.data) == len(fp.CLOCKS) and len(on_path.data) == 2 * len(fp.CLOCKS)  # with marks on the path
 
 

@@ -59,7 +59,7 @@ def test_constant_figure_lifts_one_curve_and_not_its_slope():
     (log_p, log_cp), (score, score_c) = (figure.data[0], figure.data[2]), (figure.data[1], figure.data[3])
     assert np.allclose(np.asarray(log_cp.y) - np.asarray(log_p.y), np.log(1e6))
     assert np.allclose(score.y, score_c.y)
-    assert dict(figures.readings(cut, 1e6, 1.0))["c"] == "1e+06"
+    assert dict(figures.readings(cut, 1e6, 1.0))["Factor c"] == "1,000,000"
 
 
 def test_final_figure_draws_the_last_moment():
