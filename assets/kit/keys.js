@@ -38,6 +38,7 @@ function arrive({ chapter, answered, skipped, autoplay, lecture }) {
   page.dataset.predicted = answered || !("1" in before.answers) ? "" : before.answers["1"] ? "right" : "wrong";
   stoppedHere();
   tick();
+  requestAnimationFrame(fitStage);
 }
 
 /** How a question was answered (the first answer counts), or that the page asks none: the players then begin. */

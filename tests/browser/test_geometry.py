@@ -1,0 +1,55 @@
+"""What must be seen together is on one screen: the whole stage with the first slider on a phone, everything for the hall above the fold."""
+
+import pytest
+
+from core.chapters import CHAPTERS
+from tests.browser.test_app import close, visit
+
+REST = "[data-test-script-state=notRunning]"
+PLACES = """() => Object.fromEntries(['n2c_equation', 'n2c_stage', 'n2c_caption', 'scenes', 'n2c_meter'].map((key) => {
+  const { top, bottom, width } = document.querySelector('.st-key-' + key).getBoundingClientRect();
+  return [key, { top, bottom, width }];
+}))"""
+SETTLED = """() => {
+  const places = JSON.stringify([...document.querySelectorAll('[class*=st-key-n2c_]')].map((part) => part.getBoundingClientRect()));
+  const same = places === window.placesBefore;
+  window.placesBefore = places;
+  return same;
+}"""
+
+
+def at_rest(page):
+    page.wait_for_selector(REST, timeout=60_000)
+    page.wait_for_function(SETTLED, polling=250, timeout=30_000)
+
+
+@pytest.mark.parametrize("slug", [chapter.slug for chapter in CHAPTERS])
+def test_stage_and_first_slider_share_the_screen_of_a_phone(browser, app, slug):
+    page, _, _ = visit(browser, app, f"{slug}?autoplay=1", width=390, height=844)
+    at_rest(page)
+    slider = page.locator(".st-key-n2c_controls [data-testid=stSlider]").first
+    slider.evaluate("(slider) => slider.scrollIntoView({ block: 'end' })")
+    at_rest(page)
+    stage, thumb = page.locator(".st-key-n2c_stage").bounding_box(), slider.bounding_box()
+    assert stage["height"] <= 0.45 * 844
+    assert stage["y"] >= 0 and stage["y"] + stage["height"] <= thumb["y"] + 1, "the slider is under the stage, and neither is cut"
+    assert thumb["y"] + thumb["height"] <= 844 + 1
+    close(page)
+
+
+@pytest.mark.parametrize("slug", [chapter.slug for chapter in CHAPTERS])
+def test_the_hall_sees_everything_in_every_scene(browser, app, slug):
+    page, _, _ = visit(browser, app, f"{slug}?mode=lecture&autoplay=1")
+    page.wait_for_selector("html[data-keys=ready]", state="attached", timeout=60_000)
+    for scene in range(1, page.locator("[class*=st-key-scene_]").count() + 1):
+        page.keyboard.press(str(scene))
+        page.wait_for_selector(f".st-key-scene_{scene} button[kind=primary]", timeout=60_000)
+        at_rest(page)
+        for key, place in page.evaluate(PLACES).items():
+            assert 0 <= place["top"] and place["bottom"] <= 900, (scene, key)
+            assert key != "n2c_stage" or place["width"] > 0.9 * 1440 and place["bottom"] - place["top"] > 290, scene
+    page.set_viewport_size({"width": 1920, "height": 1080})
+    at_rest(page)
+    places = page.evaluate(PLACES)
+    assert max(place["bottom"] for place in places.values()) <= 1080 and places["n2c_stage"]["width"] > 0.9 * 1920
+    close(page)
