@@ -54,7 +54,7 @@ def crystal_player(payload: bytes, *, key: str, height: int = 520, report: bool 
     """
     folder = declare_component("crystal_files", path=str(ASSETS / "player"))  # serves the files; never shown itself
     make = _crystal_player(f"component/{folder.name}/{LIBRARY}")
-    result = component("crystal_player", make)(key=key, data=envelope(payload, height, report, fill), on_moment_change=ignore)
+    result = component("crystal_player", make)(key=key, data=envelope(payload, height, report, fill=fill), on_moment_change=ignore)
     waiting.over()
     identity = payload_header(payload)["id"]
     note_sent(key, identity)

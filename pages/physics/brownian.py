@@ -179,7 +179,8 @@ kit.predict(
 )
 
 
-def grade_smaller_steps():
+def grade_smaller_steps(values):
+    params = params_of(values)
     before, after = brownian.smaller_steps(params["step"], params["n_steps"])
     left = after / before if before > 0 else 1.0
     return (0 if left < 0.35 else 1 if left < 0.75 else 2), (
@@ -190,8 +191,7 @@ def grade_smaller_steps():
 
 kit.predict(
     "brownian",
-    f"{params['n_steps']} steps of this law lead to t = {params['t_end']:g}. Four times as many, each half as long, lead to the same t. "
-    "How much of the distance to the bell is left?",
+    "Four times as many steps of this law, each half as long, lead to the same time t. How much of the distance to the bell is left?",
     ["about a quarter, or less", "about a half", "all of it, or more"],
     grade_smaller_steps,
 )
