@@ -14,6 +14,8 @@ from core.generator.model.diffusion import Diffusion
 from core.metrics.convergence import Convergence
 from core.metrics.validity import ReadOut
 
+ROOM = {"atoms": 0.1, "cell": 0.05}  # Å, and strain: what the axes reach at least, so that round-off is not drawn as a path
+
 READ_OUTS = {"nearest_distance": "nearest distance (Å)", "volume_per_atom": "volume per atom (Å³)", "density": "density (g/cm³)"}
 
 
@@ -37,10 +39,8 @@ def convergence_figure(runs: Sequence[Convergence], *, palette: Palette = LIGHT)
     Thin lines: each structure. Thick: the median over the structures at the same times.
     """
     figure = make_subplots(specs=[[{"secondary_y": True}]])
-    for name, values, colour, second in (
-        ("atoms", [r.coords for r in runs], palette.sample, False),
-        ("cell", [r.cell for r in runs], palette.accent, True),
-    ):
+    coords, cells = [r.coords for r in runs], [r.cell for r in runs]
+    for name, values, colour, second in (("atoms", coords, palette.sample, False), ("cell", cells, palette.accent, True)):
         for run, y in zip(runs[:24], values, strict=False):
             figure.add_scatter(
                 x=run.times, y=y, line=dict(color=rgba(colour, 0.25), width=1), hoverinfo="skip", showlegend=False, secondary_y=second
@@ -48,8 +48,10 @@ def convergence_figure(runs: Sequence[Convergence], *, palette: Palette = LIGHT)
         figure.add_scatter(x=runs[0].times, y=np.median(values, axis=0), name=name, line=dict(color=colour, width=3), secondary_y=second)
     figure = styled(figure, palette, x_title="time t (1 = noise, 0 = crystal)", y_title="atoms: distance to the end (Å)", height=300)
     figure.update_xaxes(autorange="reversed")
-    figure.update_yaxes(rangemode="tozero")
-    figure.update_yaxes(title_text="cell: strain to the end", showgrid=False, tickformat=".3~f", rangemode="tozero", secondary_y=True)
+    for name, values in (("atoms", coords), ("cell", cells)):
+        reach = max(ROOM[name], 1.05 * max(float(np.max(one)) for one in values))
+        figure.update_yaxes(range=[0, reach], tickformat=".2~f", secondary_y=name == "cell")
+    figure.update_yaxes(title_text="cell: strain to the end", showgrid=False, secondary_y=True)
     return figure
 
 

@@ -177,6 +177,30 @@ PROTOTYPES = (
         _WYCKOFF,
     ),
     Prototype(
+        "rock salt MgO",
+        "rock salt",
+        "Fm-3m",
+        _cubic(4.211),
+        (("Mg", ORIGIN), ("O", CENTRE)),
+        "Hazen, Am. Mineral. 61, 266 (1976)",
+    ),
+    Prototype(
+        "wurtzite ZnO",
+        "wurtzite",
+        "P6_3mc",
+        _hexagonal(3.2501, 5.2071),
+        (("Zn", (THIRD, 2 * THIRD, 0.0)), ("O", (THIRD, 2 * THIRD, 0.3817))),
+        "Kisi and Elcombe, Acta Cryst. C 45, 1867 (1989)",
+    ),
+    Prototype(
+        "quartz SiO2",
+        "quartz",
+        "P3_221",
+        _hexagonal(4.916, 5.4054),
+        (("Si", (0.4697, 0.0, 2 * THIRD)), ("O", (0.4135, 0.2669, 0.1191 + 2 * THIRD))),
+        "Levien, Prewitt and Weidner, Am. Mineral. 65, 920 (1980)",
+    ),
+    Prototype(
         "copper Cu", "face-centred cubic", "Fm-3m", _cubic(3.6149), (("Cu", ORIGIN),), "Straumanis and Yu, Acta Cryst. A 25, 676 (1969)"
     ),
     Prototype("iron Fe", "body-centred cubic", "Im-3m", _cubic(2.8665), (("Fe", ORIGIN),), _WYCKOFF),

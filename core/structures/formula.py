@@ -6,6 +6,7 @@ The formula is the content of the whole cell: `Na4 Cl4` is the cubic cell of roc
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from functools import cache
@@ -14,7 +15,7 @@ from math import gcd
 from core.structures.elements import HEAVIER, SYMBOLS
 
 MAX_PARSED_ATOMS = 10_000  # beyond any model; keeps `H999999999` from filling the memory
-_PLAIN_DIGITS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
+_ADDED = re.compile(r"\s*(?:[·•∙⋅*]\s*(\d*)\s*([^·•∙⋅*]*)|[.\s]\s*(\d+)\s*(H2O)\s*$)")  # ·5H2O, and water after a full stop or a blank
 _TOKEN = re.compile(r"([A-Z][a-z]?)|([(\[])|([)\]])|(\d+(?:\.\d+)?)|(\s+)|(.)")
 
 
@@ -30,17 +31,20 @@ def atomic_numbers() -> dict[str, int]:
 def parse_formula(text: str) -> tuple[int, ...]:
     """Atomic number of every atom of the cell, in the order written: "SrTiO3" -> (38, 22, 8, 8, 8).
 
+    Subscripts, other spellings of a character and characters without width are read as what they look like; blanks do not count.
     Raises FormulaError for anything that is not a formula with whole, positive counts.
     """
-    text = text.strip().translate(_PLAIN_DIGITS)
+    text = "".join(c for c in unicodedata.normalize("NFKC", text) if unicodedata.category(c) != "Cf").strip()
     if not text:
         raise FormulaError("The formula is empty. Write the content of the cell, for example Sr1 Ti1 O3.")
+    if _ADDED.search(text):
+        brackets = _ADDED.sub(lambda found: f" ({found[2] or found[4]}){found[1] or found[3] or ''}", text)
+        raise FormulaError(f"{text!r} is written as a hydrate. Put what is added in brackets, its number behind them: {brackets.strip()}")
     groups: list[list[list[int]]] = [[]]  # open brackets; each holds runs of [numbers] that a count may multiply
     opened: list[str] = []
     countable = False  # does the last token accept a count?
     for element, opening, closing, number, space, other in _TOKEN.findall(text):
         if space:
-            countable = False
             continue
         if element:
             groups[-1].append([_number_of(element)])
@@ -85,6 +89,8 @@ def _number_of(element: str) -> int:
     known = atomic_numbers()
     if element in known:
         return known[element]
+    if element in ("D", "T"):
+        raise FormulaError(f"{element} is {'deuterium' if element == 'D' else 'tritium'}, here an atom of hydrogen: write H for it.")
     if element in HEAVIER:
         raise FormulaError(f"{element} is heavier than lawrencium: nothing is known here of such elements.")
     raise FormulaError(f"{element} is not an element.")

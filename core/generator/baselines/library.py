@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Sequence
 from functools import cache, lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -82,7 +83,7 @@ def build() -> CrystalArrays:
     crystals, names = [], []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        tabulated = [(f"{_name(entry['tags'])} (AFLOW)", entry["snl"].structure) for entry in AFLOW_PROTOTYPE_LIBRARY]
+        tabulated = [(f"{_name(entry)} (AFLOW)", entry["snl"].structure) for entry in AFLOW_PROTOTYPE_LIBRARY]
         tabulated += [(p.name, p().to_pymatgen()) for p in PROTOTYPES]
         for name, structure in tabulated:
             if not structure.is_ordered or len(structure) > 4 * MAX_ATOMS or structure.atomic_numbers[0] > MAX_NUMBER:
@@ -95,6 +96,7 @@ def build() -> CrystalArrays:
     return from_crystals(crystals, name=np.array(names))
 
 
-def _name(tags: dict[str, str]) -> str:
-    """The mineral, else the Strukturbericht symbol, else AFLOW's own label; pymatgen writes an absent one as "None"."""
-    return next(tags[key] for key in ("mineral", "strukturbericht", "aflow") if tags[key] not in (None, "None"))
+def _name(entry: dict[str, Any]) -> str:
+    """The mineral, or the crystal after which the type is named; pymatgen writes an absent mineral as "None" or as nothing."""
+    mineral = entry["tags"]["mineral"].strip()
+    return mineral if mineral not in ("", "None") else f"{entry['snl'].structure.composition.reduced_formula} type"

@@ -29,6 +29,14 @@ def test_coming_to_rest_shows_each_run_and_the_median():
     assert "Å" in figure.layout.yaxis.title.text and figure.layout.xaxis.autorange == "reversed"
 
 
+def test_a_cell_that_does_not_move_is_not_drawn_as_round_off():
+    """Ticks are plain decimals: no 4.6e−17, neither of round-off that fills the axis nor of a zero that is not quite one."""
+    times = np.linspace(1, 0, 5)
+    figure = convergence_figure([Convergence(times, 3 * times, 4.6e-17 * times)])
+    assert tuple(figure.layout.yaxis.range) == pytest.approx((0, 3.15)) and tuple(figure.layout.yaxis2.range) == (0, 0.05)
+    assert figure.layout.yaxis.tickformat == figure.layout.yaxis2.tickformat == ".2~f"
+
+
 def test_histograms_are_densities_over_the_references_bins():
     reference = {name: {"edges": [0, 10, 20, 40], "counts": [1, 2, 1]} for name in READ_OUTS}
     figure = read_out_histograms(OUTS, reference, palette=LIGHT)

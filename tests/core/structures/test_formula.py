@@ -17,6 +17,12 @@ from core.structures.formula import FormulaError, check_composition, formula_of,
         ("Co", (27,)),
         ("CO", (6, 8)),
         ("Na1.0 Cl1.0", (11, 17)),
+        ("MgO", (12, 8)),
+        ("Mg 1 O 1", (12, 8)),
+        ("Ca (O H) 2", (20, 8, 1, 8, 1)),
+        ("Mg\u00a0O\u200b", (12, 8)),
+        ("ＮａＣｌ", (11, 17)),
+        ("Cu S O4 (H2O)5", (29, 16) + (8,) * 4 + (1, 1, 8) * 5),
     ],
 )
 def test_reads_formulas_in_the_order_written(text, numbers):
@@ -33,14 +39,14 @@ def test_reads_formulas_in_the_order_written(text, numbers):
         ("Na0 Cl1", "0 atoms"),
         ("Na0.5", "whole number"),
         ("3Na", "does not follow"),
-        ("Na 3", "does not follow"),
+        ("Na3 3", "does not follow"),
         ("Ca(OH2", "never closed"),
         ("CaOH)2", "no opening"),
         ("Ca()", "empty bracket"),
         ("Na-Cl", "'-'"),
         ("H999999999999999", "10,000"),
         ("(H100)101", "10,000"),
-        ("D2O", "D is not an element"),
+        ("D2O", "D is deuterium, here an atom of hydrogen: write H"),
         ("NaCl; rm", "';'"),
         ("Si02", "was the letter O meant"),
         ("(NaCl]4", "closed by one of the other kind"),
@@ -50,6 +56,24 @@ def test_reads_formulas_in_the_order_written(text, numbers):
 def test_says_what_is_wrong(text, says):
     with pytest.raises(FormulaError, match="(?s)" + says.replace("(", "\\(")):
         parse_formula(text)
+
+
+@pytest.mark.parametrize(
+    "text, way_out",
+    [
+        ("CuSO4·5H2O", "CuSO4 (H2O)5"),
+        ("CuSO₄ • 5 H₂O", "CuSO4 (H2O)5"),
+        ("AlCl3 6H2O", "AlCl3 (H2O)6"),
+        ("CaSO4.2H2O", "CaSO4 (H2O)2"),
+        ("MgO·Al2O3", "MgO (Al2O3)"),
+        ("Na1 Cl1·2H2O·3C1", "Na1 Cl1 (H2O)2 (C1)3"),
+    ],
+)
+def test_a_hydrate_is_refused_with_what_to_write_instead(text, way_out):
+    with pytest.raises(FormulaError) as refused:
+        parse_formula(text)
+    assert str(refused.value).endswith(f"its number behind them: {way_out}")
+    parse_formula(way_out)
 
 
 def test_a_model_refuses_what_it_was_not_trained_on():
