@@ -130,39 +130,47 @@ void main() {
   color = vec4(u_color.rgb * alpha, alpha);
 }`;
 
-/** Triangles of bars (heights 0..1) that stand on one side of a strip of w x h pixels. */
-function barTriangles(heights, { w, h }, upright, gap) {
-  const out = new Float32Array(18 * heights.length);
+const END = [0, 0, 1, 1, 0, 1];
+const SIDE = [-1, 1, -1, -1, 1, 1];
+
+/** Triangles of bars (heights 0..1) that stand on one side of a strip of w x h pixels, written into `out` (18 numbers a bar). */
+function barTriangles(out, heights, { w, h }, upright, gap) {
   const step = (upright ? h : w) / heights.length;
-  heights.forEach((height, k) => {
-    const [from, to, tall] = [k * step, (k + 1) * step - gap, Math.min(1, height) * (upright ? w : h)];
-    [[from, 0], [from, tall], [to, 0], [to, 0], [from, tall], [to, tall]].forEach(([u, v], i) => {
-      out[18 * k + 3 * i] = upright ? v : u;
-      out[18 * k + 3 * i + 1] = upright ? u : v;
-    });
-  });
-  return out;
+  const full = upright ? w : h;
+  const [along, up] = upright ? [1, 0] : [0, 1];
+  for (let k = 0, at = 0; k < heights.length; k++) {
+    const from = k * step;
+    const to = from + step - gap;
+    const tall = Math.min(1, heights[k]) * full;
+    for (let i = 0; i < 6; i++, at += 3) {
+      out[at + along] = END[i] ? to : from;
+      out[at + up] = SIDE[i] > 0 ? tall : 0;
+      out[at + 2] = 0;
+    }
+  }
+  return 6 * heights.length;
 }
 
-/** Triangles of a line through heights (0..1) at even distances. */
-function curveTriangles(heights, { w, h }, upright, width) {
+/** Triangles of a line through heights (0..1) at even distances, written into `out` (18 numbers a piece). */
+function curveTriangles(out, heights, { w, h }, upright, width) {
   const n = heights.length - 1;
-  const out = new Float32Array(18 * n);
-  const at = (k) => (upright ? [heights[k] * w, (k / n) * h] : [(k / n) * w, heights[k] * h]);
+  const [length, full] = upright ? [h / n, w] : [w / n, h];
   const reach = 0.5 * width + 1;
-  for (let k = 0; k < n; k++) {
-    const [[x0, y0], [x1, y1]] = [at(k), at(k + 1)];
-    const size = Math.hypot(x1 - x0, y1 - y0) || 1;
-    const [ux, uy] = [(x1 - x0) / size, (y1 - y0) / size];
-    const more = 0.3 * width;                                 // pieces overlap a little, so that bends have no gaps
-    [[0, -1], [0, 1], [1, -1], [1, -1], [0, 1], [1, 1]].forEach(([end, side], i) => {
-      const [x, y, s] = end ? [x1, y1, 1] : [x0, y0, -1];
-      out[18 * k + 3 * i] = x - uy * side * reach + s * ux * more;
-      out[18 * k + 3 * i + 1] = y + ux * side * reach + s * uy * more;
-      out[18 * k + 3 * i + 2] = side * reach;
-    });
+  const more = 0.3 * width;                                   // pieces overlap a little, so that bends have no gaps
+  const [along, up] = upright ? [1, 0] : [0, 1];
+  for (let k = 0, at = 0; k < n; k++) {
+    const rise = (heights[k + 1] - heights[k]) * full;
+    const size = Math.sqrt(length * length + rise * rise) || 1;
+    const ux = length / size;
+    const uy = rise / size;
+    for (let i = 0; i < 6; i++, at += 3) {
+      const s = END[i] ? 1 : -1;
+      out[at + along] = (k + END[i]) * length - uy * SIDE[i] * reach + s * ux * more;
+      out[at + up] = heights[k + END[i]] * full + ux * SIDE[i] * reach + s * uy * more;
+      out[at + 2] = SIDE[i] * reach;
+    }
   }
-  return out;
+  return 6 * n;
 }
 
 function program(gl, vertex, fragment) {

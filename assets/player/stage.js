@@ -182,14 +182,13 @@ function drawAxes(root, movie, places, { ink, muted, grid, type }) {
   root.replaceChildren(...parts);
 }
 
-/** Heights of the exact curve of one axis at a stored frame, in units of 1 / view width. */
+/** The exact curve of one axis at a stored frame: {q, from, points, unit}; its heights in units of 1 / view width are q[from + k] * unit. */
 function exactCurve(movie, panel, name, frame) {
   const curve = panel.exact[name];
   if (!curve) return null;
   const at = curve.frames === 1 ? 0 : frame;
   const i = name === "x" ? 0 : 2;
-  const unit = ((movie.bounds[i + 1] - movie.bounds[i]) * curve.peaks[at]) / 65535;
-  return { points: curve.points, at: (k) => curve.q[at * curve.points + k] * unit, peak: 65535 * unit };
+  return { q: curve.q, from: at * curve.points, points: curve.points, unit: ((movie.bounds[i + 1] - movie.bounds[i]) * curve.peaks[at]) / 65535 };
 }
 
 /** The density at which a strip is full: between this frame's own peak and the highest of the movie. */
@@ -200,7 +199,8 @@ function stripScale(movie, panel, axis, frame) {
     const peaks = Array.from({ length: movie.frames }, (_, t) => {
       const exact = exactCurve(movie, panel, name, t);
       const seen = histogram(movie, panel, t).peaks[axis];
-      return exact ? Math.max(exact.peak, Math.min(seen, 1.6 * exact.peak)) : seen;
+      const peak = exact ? 65535 * exact.unit : 0;
+      return exact ? Math.max(peak, Math.min(seen, 1.6 * peak)) : seen;
     });
     const middle = [...peaks].sort((a, b) => a - b)[peaks.length >> 1];
     const top = Math.min(Math.max(...peaks), 6 * middle);
@@ -219,10 +219,14 @@ function stripShapes(movie, panel, axis, frame) {
   const full = scale + part * (scaleNext - scale);
   const from = histogram(movie, panel, now).axes[axis];
   const to = histogram(movie, panel, next).axes[axis];
-  const bars = from.map((v, k) => (v + part * (to[k] - v)) / full);
+  const bars = new Float32Array(from.length);
+  for (let k = 0; k < bars.length; k++) bars[k] = (from[k] + part * (to[k] - from[k])) / full;
   const a = exactCurve(movie, panel, name, now);
+  if (!a) return { bars, curve: null };
   const b = exactCurve(movie, panel, name, next);
-  const curve = a && Float32Array.from({ length: a.points }, (_, k) => (a.at(k) + part * (b.at(k) - a.at(k))) / full);
+  const [early, late] = [((1 - part) * a.unit) / full, (part * b.unit) / full];
+  const curve = new Float32Array(a.points);
+  for (let k = 0; k < curve.length; k++) curve[k] = early * a.q[a.from + k] + late * b.q[b.from + k];
   return { bars, curve };
 }
 

@@ -1,8 +1,9 @@
-"""The particle player in software-rendered Chromium: `python -m tests.benchmarks.player [--url URL --slider NAME]`.
+"""The particle player in software-rendered Chromium: `python -m tests.benchmarks.player [--url URL --slider NAME | --beside CHECKOUT]`.
 
 Frames per second, bytes on the wire and the time from letting go of a slider to the first frame of the new data. Prints a table
 and writes it to tests/benchmarks/results/player.md. The peer in the same run is a Plotly figure with frames.
 With --url, the delay is measured on that page of a running app instead of on the bare harness.
+With --beside CHECKOUT, only the frames per second of this build and of that older checkout are measured, in alternation.
 """
 
 from __future__ import annotations
@@ -90,11 +91,30 @@ def plotly_frames(browser: Browser, address: str, n: int) -> tuple[float, int]:
     return rate, max(sizes)
 
 
+def beside(checkout: Path, rounds: int = 5) -> None:
+    """Print the frames per second of all layers at 10,000 particles, here and of `checkout`, and the median ratio of the rounds."""
+    query = f"?scene=two-d&n=10000&frames={FRAMES}"
+    older = checkout / HARNESS.relative_to(HARNESS.parents[2]) / "player_app.py"
+    with sync_playwright() as playwright, served(HARNESS / "player_app.py") as address, served(older) as other:
+        browser = playwright.chromium.launch(**chromium_options())
+        ratios = []
+        for _ in range(rounds):
+            here, there = frames_per_second(browser, f"{address}/{query}"), frames_per_second(browser, f"{other}/{query}")
+            ratios.append(here / there)
+            print(f"{here:.1f} frames per second, {there:.1f} beside it: {here / there:.2f} times as many", flush=True)
+        browser.close()
+    print(f"median of {rounds}: {statistics.median(ratios):.2f} times as many; load average {os.getloadavg()[0]:.1f}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--url", help="a page of a running app, for the delay")
     parser.add_argument("--slider", default="spread", help="accessible name of the slider to move")
+    parser.add_argument("--beside", type=Path, help="an older checkout, for the frames per second")
     args = parser.parse_args()
+    if args.beside:
+        beside(args.beside.resolve())
+        return
     rows = []
     with sync_playwright() as playwright, served(HARNESS / "player_app.py") as address, served(HARNESS / "plotly_app.py") as peer:
         browser = playwright.chromium.launch(**chromium_options())
