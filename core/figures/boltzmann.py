@@ -302,7 +302,8 @@ def fuller(run: Run) -> tuple[int, str]:
     """(0: the left basin, 1: the right one holds more at the temperature reached, what was computed and counted)."""
     shares = run.landscape.shares(float(run.kT[-1]))
     return int(shares.argmax()), (
-        f"Exactly {shares[0]:.3f} of the weight is in the left basin; of the particles on the stage {plus_minus(*measured(run).share)}."
+        f"At kT = {float(run.kT[-1]):g}, exactly {shares[0]:.3f} of the weight is in the left basin; of the particles on the "
+        f"stage {plus_minus(*measured(run).share)}."
     )
 
 
@@ -348,7 +349,7 @@ def landscape_questions(run: Run) -> list[Question]:
     """What a reader may predict of the two basins."""
     return [
         (
-            f"At kT = {float(run.kT[-1]):g}, in which basin are more particles in equilibrium?",
+            "At the temperature kT, in which basin are more particles in equilibrium?",
             ["the left one", "the right one"],
             lambda: fuller(run),
         ),

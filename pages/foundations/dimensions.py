@@ -186,20 +186,21 @@ def grade_peel():
 def grade_spent():
     measured = truth(method, d, **looks)
     return (0 if measured.z < -2 else 1 if measured.within else 2), (
-        f"Its distance is {measured.value:.4f}; as many direct draws score {measured.floor_mean:.4f} ± {measured.floor_std:.4f}."
+        f"The distance of {METHODS[method]} in d = {d} is {measured.value:.4f}; as many direct draws score "
+        f"{measured.floor_mean:.4f} ± {measured.floor_std:.4f}."
     )
 
 
 kit.predict(
     "dimensions",
-    f"A ball in {d} dimensions is peeled: the outermost {values['eps']:.0%} of its radius come off. How much of its volume is in the peel?",
+    "A ball in d dimensions is peeled: the outermost part of its radius, ε, comes off. How much of its volume is in the peel?",
     ["less than a third", "between a third and two thirds", "more than two thirds"],
     grade_peel,
 )
 kit.predict(
     "dimensions",
-    f"{values['n']:,} looks are spent on a Gaussian in {d} dimensions by the method on the truth meter ({METHODS[method]}). How close to "
-    "the exact law do they come, compared with as many points drawn directly?",
+    "All the looks are spent on a Gaussian in d dimensions by the method on the truth meter. How close to the exact law do they come, "
+    "compared with as many points drawn directly?",
     ["closer", "as close, within the noise", "less close"],
     grade_spent,
 )

@@ -178,19 +178,22 @@ def grade_likeliest():
 def grade_sticky():
     worth = microstates.independent_coins(n_coins, 0.9)
     right = 0 if worth > 0.75 * n_coins else 1 if worth > n_coins / 3 else 2
-    return right, f"Exactly as uncertain as {worth:.2f} independent coins: a copied coin adds heads, but hardly any chance."
+    return (
+        right,
+        f"These {n_coins} are exactly as uncertain as {worth:.2f} independent coins: a copied coin adds heads, but hardly any chance.",
+    )
 
 
 kit.predict(
     "microstates",
-    f"{n_coins} coins are thrown again and again. How many of the throws show the likeliest number of heads?",
+    "The coins are thrown again and again. How many of the throws show the likeliest number of heads?",
     ["more than half of them", "between a tenth and a half", "less than a tenth"],
     grade_likeliest,
 )
 kit.predict(
     "microstates",
-    f"Now nine coins in ten copy the one before them. As uncertain as how many independent coins are these {n_coins}?",
-    ["nearly as many", "about half as many", "less than a third as many"],
+    "Now nine coins in ten copy the one before them. As uncertain as how many independent coins are N of these?",
+    ["nearly N", "about half of N", "less than a third of N"],
     grade_sticky,
 )
 page.prose("What to look at")

@@ -248,7 +248,7 @@ kit.predict(
 )
 kit.predict(
     "sampling",
-    f"All chains start at one place. After {params['n_steps']:,} steps of {SAMPLERS[chosen]}, how many of them are at x > 0?",
+    "All chains start at one place. After the last step of the sampler on the truth meter, how many of them are at x > 0?",
     ["fewer than the exact law wants", "as many, within the noise", "more than the exact law wants"],
     grade_right_share,
 )

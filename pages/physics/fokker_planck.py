@@ -233,7 +233,7 @@ kit.predict(
 
 kit.predict(
     "fokker_planck",
-    f"The relative entropy measures how much the density still knows of its start. How much of it is left at t = {params['t_end']:g}?",
+    "The relative entropy measures how much the density still knows of its start. How much of it is left at the end of this run?",
     ["more than a tenth", "less than a tenth, more than a thousandth", "less than a thousandth"],
     lambda: figures.forgotten(solution),
 )

@@ -220,7 +220,7 @@ kit.predict(
 )
 kit.predict(
     "score_fields",
-    f"More noise is added to the data: σ goes from {spec['sigma']:g} to {spec['sigma'] + 0.5:g}. How many modes are left?",
+    "More noise is added to the data: σ grows by 0.5. How many modes are left?",
     ["fewer than now", "as many", "more"],
     grade_noise,
 )
