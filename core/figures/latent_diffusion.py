@@ -58,7 +58,7 @@ def latent_figure(exact: Tensor, kinds: Tensor, made: Tensor, *, palette: Palett
             mode="markers",
             name=f"{kind}, encoded",
             hoverinfo="name",
-            marker=dict(color=colours[k], symbol=SYMBOLS[k], size=6, opacity=0.6),
+            marker=dict(color=colours[k], symbol=SYMBOLS[k], size=7, opacity=0.55),
         )
     figure.add_scatter(
         x=made[:, 0].numpy(),
@@ -66,7 +66,7 @@ def latent_figure(exact: Tensor, kinds: Tensor, made: Tensor, *, palette: Palett
         mode="markers",
         name="made by the latent walk",
         hoverinfo="name",
-        marker=dict(color=palette.sample, symbol="circle-open", size=8, line_width=2),
+        marker=dict(color=palette.sample, size=4),
     )
     styled(figure, palette, x_title="widest direction of the latents", y_title="second widest", height=380)
     figure.update_xaxes(range=[-3.4, 3.4])

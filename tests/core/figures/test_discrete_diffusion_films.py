@@ -2,7 +2,12 @@
 
 import math
 
+import numpy as np
+import pytest
+
 from core.figures import discrete_diffusion as figures
+from core.figures.discrete_diffusion_stage import payload
+from core.figures.payload import unpack
 from core.learning import grammar
 from core.learning.discrete_diffusion import Restored, checks, sample
 
@@ -31,3 +36,14 @@ def test_a_tower_is_cut_only_where_many_others_are_to_be_seen_and_says_so():
     many = figures.law_figure(sample(tokens="elements", family="absorbing", start="data", n_steps=50, n_particles=200, seed=1), 40)
     assert "mask" in many.layout.annotations[0].text and many.layout.yaxis.range[1] < 0.5
     assert "certain: nothing to test" in dict(figures.check_rows(checks(one, 5), 5)).values()
+
+
+@pytest.mark.parametrize(("tokens", "title", "first"), [("elements", "element, in Mendeleev’s order", "He"), ("counts", "number", "1")])
+def test_categories_stand_on_the_axes_by_name(tokens, title, first):
+    walk = sample(tokens=tokens, family="absorbing", start="data", n_steps=10, n_particles=100, seed=1)
+    header = unpack(payload(walk, family="absorbing")).header
+    assert title in header["y"] and header["y_ticks"][0] == {"value": 0.0, "text": first} and header["y_ticks"][-1]["text"] == "mask"
+    figure = figures.law_figure(walk, 5)
+    exact = next(trace for trace in figure.data if trace.name == "exact")
+    assert title in figure.layout.xaxis.title.text and np.allclose(exact.y, walk.forward_law(5))
+    assert {trace.type for trace in figure.data} == ({"bar", "scatter"} if tokens == "counts" else {"scatter"})

@@ -39,6 +39,7 @@ def test_latent_figure_draws_every_point():
     kinds = torch.tensor([0, 1, 2, 3, 3])
     figure = figures.latent_figure(torch.randn(5, 2), kinds, torch.randn(7, 2))
     assert [len(trace.x) for trace in figure.data] == [1, 1, 1, 2, 7]
+    assert len({trace.marker.color for trace in figure.data}) == 5
 
 
 def test_side_by_side_names_the_word_only_if_there_is_one():

@@ -5,7 +5,7 @@ import plotly.graph_objects as go
 import pytest
 from plotly.subplots import make_subplots
 
-from core.figures.theme import DARK, LIGHT, band, density_bars, floor_band, rgba, styled
+from core.figures.theme import DARK, LIGHT, band, density_bars, floor_band, rgba, small, styled
 from core.numerics.distances import Floor
 
 
@@ -55,3 +55,11 @@ def test_bars_are_a_density_of_all_values_and_the_rest_is_told():
     assert np.asarray(bars.x).tolist() == [0.25, 0.75] and bars.width == 0.5
     assert np.asarray(bars.y) == pytest.approx([2 / 8 / 0.5, 3 / 8 / 0.5])
     assert outside == pytest.approx(3 / 8) and sum(bars.y) * 0.5 == pytest.approx(1 - outside)
+
+
+@pytest.mark.parametrize(
+    ("value", "printed"),
+    [(0.0, "0"), (4.6e-17, "below 10⁻¹⁵"), (2.4e-114, "below 10⁻¹⁵"), (2.36e-5, "2.4·10⁻⁵"), (-3e-9, "-3.0·10⁻⁹"), (0.314, "0.31")],
+)
+def test_round_off_has_no_digits(value, printed):
+    assert small(value) == printed
