@@ -232,28 +232,14 @@ kit.side_by_side(
     ),
     of=(of_law, params["method"], values["versus"]),
 )
-
-
-def grade():
-    rivals = ["reverse SDE", "DPM-Solver++"]
-    scores = [truth(params | {"method": name, "n_steps": 10, "sign": 1.0, "clip": None}) for name in rivals]
-    verdict = 2 if all(score.within for score in scores) else min((0, 1), key=lambda i: scores[i].value)
-    return verdict, "With ten evaluations: " + ", ".join(f"{METHODS[n]} {s.value:.3g}" for n, s in zip(rivals, scores)) + (
-        f"; the floor is {scores[0].floor_mean:.3g}."
-    )
-
-
+ten, cold = (dict(sign=1.0, clip=None) | more for more in ({"n_steps": 10}, {"method": "reverse SDE", "temperature": 0.5}))
+rivals = ("reverse SDE", "DPM-Solver++")
 kit.predict(
     "reverse_process",
     "You may ask for the score ten times per particle. Which walk ends closer to the data?",
-    [
-        "the reverse SDE, whose noise forgets its mistakes",
-        "the deterministic second-order solver",
-        "both cannot be told from an exact sampler",
-    ],
-    grade,
+    ["the reverse SDE, whose noise forgets mistakes", "the deterministic second-order solver", "neither can be told from an exact sampler"],
+    lambda: reverse_process.closer({METHODS[name]: truth(params | ten | {"method": name}) for name in rivals}),
 )
-cold = dict(method="reverse SDE", temperature=0.5, sign=1.0, clip=None)
 kit.predict(
     "reverse_process",
     "The reverse SDE puts back half of the noise it should, τ = 0.5. How many particles end where the denser half of the data lies?",

@@ -165,8 +165,7 @@ def test_scenes_and_reset(chapter):
 def test_every_prediction_is_graded(chapter):
     visit = Visit(chapter)
     keys = asked(visit)
-    if chapter.part in ("foundations", "physics"):
-        assert 2 <= len(keys) <= 3, "a chapter asks two or three questions"
+    assert 2 <= len(keys) <= 3, "a chapter asks two or three questions"
     for key in keys:
         others, verdicts = len(visit.app.success), []
         for option in visit.app.radio(key=key).options:

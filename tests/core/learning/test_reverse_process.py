@@ -5,7 +5,7 @@ import torch
 
 from core.learning import reverse_process as rp
 from core.numerics.densities import DATASETS, get_dataset
-from core.numerics.distances import energy_distance, measure
+from core.numerics.distances import Truth, energy_distance, measure
 from core.numerics.schedules import SCHEDULES, VARIANTS, get_schedule
 
 N = 4000
@@ -179,3 +179,9 @@ def test_question_of_the_error_left_finds_half_where_the_rule_is_of_first_order(
     assert [rp.error_left(n_steps=n)[0] for n in (1, 20, 100)] == [0, 2, 1]
     left = float(rp.error_left("lattice", "sigmoid", n_steps=100)[1].rsplit(": ", 1)[1].split("%")[0])
     assert abs(left - 50) < 4
+
+
+def test_question_of_the_closer_walk():
+    near, far, floor = (Truth("distance", value, 0.1, 0.01, 100) for value in (0.2, 0.3, 0.1))
+    for first, second, expected in ((near, far, 0), (far, near, 1), (floor, floor, 2), (far, floor, 1)):
+        assert rp.closer({"one": first, "other": second})[0] == expected
