@@ -18,15 +18,13 @@ ROOT = Path(__file__).resolve().parents[1]
 
 SECTIONS = {  # section of a text -> what stands there
     "Lead": "two or three sentences under the title",
+    "In short": "the answer to the question in the chapter's title, in two sentences",
     "Equation": "LaTeX in symbols, with ${place} where the form depends on a choice (the page says the values beneath)",
     "What to look at": "what a reader should find on the stage and in the figures",
     "In the lecture": "the slide, its analogy and the sources",
     "Reproduce": "Python that draws the figure from `params`",
 }
-OPTIONAL = {
-    "In short": "the answer to the question in the chapter's title, in two sentences",
-    "Slips": "what the slide gets wrong or leaves out; not on the page",
-}
+OPTIONAL = {"Slips": "what the slide gets wrong or leaves out; not on the page"}
 _SENTENCE_END = re.compile(r"[.!?][”’*_)]*(?=\s|$)")
 GLOSSARY = "assets/glossary.toml"
 MAIN = ("sample", "solve", "fit")

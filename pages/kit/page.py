@@ -122,10 +122,9 @@ class Page:
         """In short, in the lecture, code, downloads, link, previous and next, version. `function`: the core function behind the stage."""
         waiting.over()
         progress.nothing_asked()
-        if "In short" in self.text:
-            with st.container(key="prose_to_remember", gap="small"):
-                st.markdown("**In short**")
-                self.prose("In short")
+        with st.container(key="prose_to_remember", gap="small"):
+            st.markdown("**In short**")
+            self.prose("In short")
         self.prose("In the lecture", expanded=False)
         self.follow(lambda values: self._take_away(function, self.link(values)))
         before, after = (neighbour or HOME for neighbour in neighbours(self.chapter))

@@ -44,6 +44,7 @@ FAULTS = {
     "no lead": (TEXT, SECTION.format("Lead"), "", "has no section 'Lead'"),
     "no equation": (TEXT, SECTION.format("Equation"), "", "has no section 'Equation'"),
     "no look": (TEXT, "## What to look at", "## What to see", "has no section 'What to look at'"),
+    "no answer": (TEXT, SECTION.format("In short"), "", "has no section 'In short': write a line '## In short'"),
     "one sentence": (
         TEXT,
         r"\$\\sqrt\{kT/k\}\$\. The",

@@ -49,7 +49,7 @@ def test_the_chapter_is_green_from_the_start(copy, capsys):
     tests = ["tests/core/physics/test_ou.py", "tests/pages/directions/test_ou.py"]
     assert all(path in said for path in tests)
     whole = ["tests/core/test_contract.py::test_chapter_keeps_the_contract[ou]", "tests/core/test_chapters.py", "tests/core/test_layers.py"]
-    page = [f"tests/pages/test_every_chapter.py::test_{name}[ou]" for name in ("opens", "scenes_and_reset", "prediction_is_graded")]
+    page = [f"tests/pages/test_every_chapter.py::test_{name}[ou]" for name in ("opens", "scenes_and_reset", "every_prediction_is_graded")]
     run(copy, "-m", "pytest", "-q", "-p", "no:cacheprovider", *whole, *tests, *page)
 
 
