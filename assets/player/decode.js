@@ -1,6 +1,6 @@
 // From bytes to a movie: the layout is described in core/figures/payload.py.
 
-const LOST = { 12: 4095, 16: 65535 };
+const LOST = { 12: 4095, 13: 8191 };
 const ELEMENTS = { u1: Uint8Array, i1: Int8Array, u2: Uint16Array, f4: Float32Array };
 
 async function inflate(raw) {
@@ -45,7 +45,7 @@ async function readBlock(body, spec) {
 /** {header, body} -> movie: typed arrays by panel, plus what only the browser needs. */
 async function decodeMovie({ header, body }) {
   const flat = header.mode === "1d";
-  const bits = flat ? 16 : 12;
+  const bits = flat ? 13 : 12;
   const scale = 1 << (bits - 12);
   const movie = {
     ...header, flat, image: header.mode === "image", dim: flat ? 1 : 2, lost: LOST[bits],

@@ -5,7 +5,7 @@ Layout, little-endian: ``N2CP`` | u16 version | u16 zero | u32 header length | J
 | block | stored as | note |
 |---|---|---|
 | positions, 2-D | steps, at most 3 bytes per particle and frame | 3,600 levels across the view, exact bins of a histogram |
-| positions, 1-D | steps, at most 2 bytes per particle and frame | 57,600 levels across the view |
+| positions, 1-D | steps, at most 2 bytes per particle and frame | 7,200 levels across the view |
 | density | uint8 at up to 64 key frames, steps | every key frame divided by its own maximum |
 | arrows | int8 at up to 64 key frames, steps | every key frame divided by its 90th-percentile length |
 | exact marginals | uint16 times a float32 scale per frame, steps | |
@@ -181,7 +181,7 @@ def unpack(payload: bytes) -> Unpacked:
             panels.append({"image": np.where(codes == 0, np.nan, low + (codes - 1) / 254 * (high - low))})
             continue
         codes = block(panel["positions"])
-        bits = 12 if header["mode"] == "2d" else 16
+        bits = 12 if header["mode"] == "2d" else 13
         scale = 1 << (bits - 12)
         unit = (codes.astype(float) - MARGIN * scale) / (VIEW * scale)
         positions = bounds[:, 0] + unit * (bounds[:, 1] - bounds[:, 0])

@@ -11,7 +11,7 @@ import numpy as np
 from core.figures.binary_buffers import BinaryBuffers
 
 VIEW, MARGIN = 3600, 247  # levels across the view and beyond each of its edges, at 12 bits
-LOST = {12: 4095, 16: 65535}  # the code of a coordinate that is not finite
+LOST = {12: 4095, 13: 8191}  # the code of a coordinate that is not finite
 MAX_KEYS = 64  # key frames of density and arrows
 ARROWS = ("force", "score", "current", "drift")
 ROLES = ("data", "sample", "exact", "noise", "force", "accent")
@@ -81,7 +81,7 @@ def pack_panel(panel: Panel, index: int, clock: np.ndarray, view: list[float], m
     if panel.arrow_role not in ARROWS:
         raise ValueError(f"{where}: arrow_role {panel.arrow_role!r} is none of {', '.join(ARROWS)}")
     n = positions.shape[1]
-    codes, lost, left = _quantise(positions, np.array(view).reshape(-1, 2), 12 if dim == 2 else 16, wrap)
+    codes, lost, left = _quantise(positions, np.array(view).reshape(-1, 2), 12 if dim == 2 else 13, wrap)
     spec = {
         "title": panel.title,
         "name": panel.name,
