@@ -9,7 +9,6 @@ from core.figures import microstates_stage
 from core.foundations import microstates
 from pages import kit
 from pages.kit.equation import number
-from pages.kit.player import player
 
 THROWS = [1, 10, 100, 1000, 10_000, 100_000, 1_000_000]
 VIEWS = {"all": "0 to N heads", "zoom": "around the mean"}
@@ -90,92 +89,97 @@ def stage_payload(params, view):
     return microstates_stage.payload(throw(**params), view=view)
 
 
-@st.cache_data(max_entries=32, show_spinner=False)
-def widths(**params):
-    return microstates.widths(**params)
+@st.cache_data(max_entries=64, show_spinner=False)
+def told(params):
+    """Truth meter and read-outs."""
+    throws = throw(**params)
+    return microstates.truth(throws), figures.count_table(throws)
 
 
-stage, side = st.columns([2.5, 1], gap="medium")
-with side:
-    values = page.controls()
-params = {key: values[key] for key in ("n_coins", "p", "n_throws", "memory", "seed")}
-page.exports(params)
-throws = throw(**params)
-n_coins, p = params["n_coins"], params["p"]
-with stage:
-    page.equation(
-        {
-            "N": str(n_coins),
-            "p": number(p),
-            f"W({n_coins // 2})": number(math.comb(n_coins, n_coins // 2), 4),
-            r"\sigma_n/\langle n\rangle": number(microstates.relative_width(n_coins, p)),
-        }
-    )
-    player(stage_payload(params, values["view"]), key="stage", height=480, report=False)
-    page.scenes(SCENES)
-    kit.meter_beside(
-        microstates.truth(throws),
-        figures.count_table(throws),
-        widths=(1.15, 1),
-        note="Between all throws and the binomial of independent coins.",
-    )
+def params_of(values):
+    return {key: values[key] for key in ("n_coins", "p", "n_throws", "memory", "seed")}
 
-kit.below_the_stage()
-entropy, width = st.columns(2)
-with entropy:
-    st.markdown("##### Entropy: counting by throwing")
-    kit.figure(
-        lambda: figures.entropy_figure(throws, palette=kit.palette()),
-        key="entropy",
-        alt="Entropy per coin against the share of heads: exact, Stirling's form, and counted from the throws.",
-        see="The curve is highest at half heads, where there are most microstates; throwing sees only the part of it where throws fall.",
-    )
-with width:
-    st.markdown("##### Many coins are certain")
-    kit.figure(
-        lambda: figures.width_figure(
-            widths(p=p, memory=params["memory"], n_throws=params["n_throws"], seed=params["seed"]),
-            p=p,
-            memory=params["memory"],
-            chosen=microstates.width(throws),
-            palette=kit.palette(),
+
+def equation(values):
+    n_coins, p = values["n_coins"], values["p"]
+    return {
+        "N": str(n_coins),
+        "p": number(p),
+        f"W({n_coins // 2})": number(math.comb(n_coins, n_coins // 2), 4),
+        r"\sigma_n/\langle n\rangle": number(microstates.relative_width(n_coins, p)),
+    }, ""
+
+
+def coarse(values):
+    params = params_of(values)
+    tossed = microstates.sample(**params | {"n_throws": min(params["n_throws"], microstates.SHOWN)})
+    return microstates_stage.payload(tossed, view=values["view"], n_throws=params["n_throws"], n_frames=60)
+
+
+def stage(values):
+    params = params_of(values)
+    page.exports(params)
+    page.player(stage_payload(params, values["view"]))
+    verdict, rows = told(params)
+    with page.on.meter:
+        kit.meter_beside(verdict, rows, widths=(1.15, 1), note="Between all throws and the binomial of independent coins.")
+
+
+def below(values):
+    params = params_of(values)
+    of_all = {key: params[key] for key in ("p", "memory", "n_throws", "seed")}
+
+    def narrowing():
+        chosen = microstates.width(throw(**params))
+        return figures.width_figure(
+            microstates.widths(**of_all), p=params["p"], memory=params["memory"], chosen=chosen, palette=kit.palette()
+        )
+
+    kit.side_by_side(
+        (
+            "Entropy: counting by throwing",
+            lambda: figures.entropy_figure(throw(**params), palette=kit.palette()),
+            "entropy",
+            "Entropy per coin against the share of heads: exact, Stirling's form, and counted from the throws.",
+            "The curve is highest at half heads, where there are most microstates; throwing sees only the part of it where throws fall.",
         ),
-        key="width",
-        alt="Relative width of the number of heads against the number of coins, on logarithmic axes.",
-        see="A straight line: four times as many coins, half the relative width."
-        + (" Coins that copy each other stay as uncertain as fewer coins." if params["memory"] else ""),
+        (
+            "Many coins are certain",
+            narrowing,
+            "width",
+            "Relative width of the number of heads against the number of coins, on logarithmic axes.",
+            "A straight line: four times as many coins, half the relative width."
+            + (" Coins that copy each other stay as uncertain as fewer coins." if params["memory"] else ""),
+        ),
     )
-st.markdown("##### All throws")
-kit.figure(
-    lambda: figures.heads_figure(throws, palette=kit.palette()),
-    key="heads",
-    alt="Share of all throws by number of heads, over the exact binomial with its standard errors.",
-    see="Where coins are tossed one by one, the bars end at the dots, to within their error bars; copied coins spread them wider.",
-)
+
+    def heads():
+        kit.figure(
+            lambda: figures.heads_figure(throw(**params), palette=kit.palette()),
+            key="heads",
+            alt="Share of all throws by number of heads, over the exact binomial with its standard errors.",
+            see="Where coins are tossed one by one, the bars end at the dots, to within their error bars; copied coins spread them wider.",
+        )
+
+    kit.folded("All throws: the shares counted, over the exact ones", heads, key="heads")
 
 
-def grade():
+def grade(values):
+    params, n_coins = params_of(values), values["n_coins"]
     few, many = (microstates.width(microstates.sample(**params | {"n_coins": n, "n_throws": 20_000})) for n in (n_coins, 4 * n_coins))
     ratio = many.value / few.value
     right = min(range(3), key=lambda i: abs(math.log(ratio / (1, 0.5, 0.25)[i])))
     return right, f"With {n_coins} coins it is {few.value:.4f}, with {4 * n_coins} it is {many.value:.4f}: {ratio:.3f} times as wide."
 
 
-kit.predict(
-    "microstates",
-    "You take four times as many coins. The spread of the number of heads, divided by its mean, becomes …",
-    ["the same: chance is chance", "half as wide", "a quarter as wide"],
-    grade,
-)
-
-
-def grade_likeliest():
-    n, exact, counted = microstates.likeliest(throws)
+def grade_likeliest(values):
+    n, exact, counted = microstates.likeliest(throw(**params_of(values)))
     right = 0 if exact > 0.5 else 1 if exact > 0.1 else 2
     return right, f"The likeliest number is {n}: exactly {exact:.2%} of all throws show it, and {counted:.2%} of those on this page do."
 
 
-def grade_sticky():
+def grade_sticky(values):
+    n_coins = values["n_coins"]
     worth = microstates.independent_coins(n_coins, 0.9)
     right = 0 if worth > 0.75 * n_coins else 1 if worth > n_coins / 3 else 2
     return (
@@ -184,6 +188,14 @@ def grade_sticky():
     )
 
 
+page.stage(stage, scenes=SCENES, equation=equation, picture=coarse)
+page.follow(below)
+kit.predict(
+    "microstates",
+    "You take four times as many coins. The spread of the number of heads, divided by its mean, becomes …",
+    ["the same: chance is chance", "half as wide", "a quarter as wide"],
+    grade,
+)
 kit.predict(
     "microstates",
     "The coins are thrown again and again. How many of the throws show the likeliest number of heads?",
@@ -198,4 +210,4 @@ kit.predict(
 )
 page.prose("What to look at")
 page.prose("Towards the three ensembles", expanded=False)
-page.footer(microstates.sample, values)
+page.footer(microstates.sample)

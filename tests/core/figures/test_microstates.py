@@ -27,6 +27,17 @@ def test_the_dots_end_in_their_columns():
     assert movie.header["panels"][1]["title"] == "the first 2,000 of 5,000 throws" and movie.times[-1] == 100
 
 
+def test_a_coarse_picture_shows_the_same_dots():
+    full = unpack(payload(sample(n_throws=5000, seed=2)))
+    coarse = unpack(payload(sample(n_throws=2000, seed=2), n_throws=5000, n_frames=60))
+    assert coarse.times[[0, -1]].tolist() == full.times[[0, -1]].tolist() and len(coarse.times) == 60
+    assert coarse.header["fps"] / 60 == pytest.approx(full.header["fps"] / len(full.times)), "at the same pace"
+    for few, many in zip(coarse.header["panels"], full.header["panels"]):
+        assert few["title"] == many["title"]
+    for few, many in zip(coarse.panels, full.panels):
+        assert (few["positions"][[0, -1]] == many["positions"][[0, -1]]).all()
+
+
 @pytest.mark.parametrize(
     "kw, view", [(dict(n_coins=1, n_throws=1), "all"), (dict(n_coins=200, p=0.02), "zoom"), (dict(n_coins=200), "all")]
 )
