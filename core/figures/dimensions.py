@@ -157,7 +157,10 @@ def progress_figure(found: Progress, *, d: int, palette: Palette = LIGHT) -> go.
     figure = go.Figure()
     walk = [dimensions.walk_progress(int(k), dimensions.WALK / math.sqrt(k)) for k in LINE]
     mala = dimensions.mala_progress(LINE)
-    for name, y, dash in (("random walk, exact: ∝ 1/d", walk, "solid"), ("MALA, limit of many d: ∝ d<sup>−1/3</sup>", mala, "dash")):
+    for name, y, dash in (
+        ("random walk, exact: ∝ 1/d", walk, "solid"),
+        ("with the score (MALA), many d: ∝ d<sup>−1/3</sup>", mala, "dash"),
+    ):
         figure.add_scatter(x=LINE, y=y, mode="lines", name=name, line=dict(color=palette.exact, width=2.2, dash=dash))
     for counted, symbol, show in ((found.walk, "triangle-up", True), (found.mala, "star", False)):
         _dots(figure, counted, palette, symbol, show=show)

@@ -178,7 +178,7 @@ def check_rows(found: Checks, t: int) -> list[tuple[str, str]]:
         row
         for name, test in tests
         for row in (
-            [(f"{name}: χ² / dof", f"{test.value:.0f} / {test.dof}"), ("Chance of a larger χ²", f"{test.p:.2g}")]
+            [(f"{name}: χ² / degrees of freedom", f"{test.value:.0f} / {test.dof}"), ("Chance of a larger χ²", f"{test.p:.2g}")]
             if test.dof
             else [(name, "certain: nothing to test")]
         )

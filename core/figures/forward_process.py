@@ -52,7 +52,7 @@ def schedule_figures(chosen: str, variant: str, *, t_end: float = 1.0, palette: 
     """alpha, sigma and log-SNR against t for every clock in `variant`, a figure each; t_end is marked when it is not 1."""
     t = torch.linspace(1e-3, 1, 241, dtype=torch.float64)
     drawn = []
-    for title, quantity in (("signal α(t)", "alpha"), ("noise σ(t)", "sigma"), ("log-SNR  ln α²/σ²", "log_snr")):
+    for title, quantity in (("signal α(t)", "alpha"), ("noise σ(t)", "sigma"), ("signal to noise, ln α²/σ²", "log_snr")):
         figure = go.Figure()
         for name, line in _lines(chosen, palette):
             figure.add_scatter(
@@ -79,7 +79,7 @@ def collapse_figures(result: Collapse, chosen: str, variant: str, *, palette: Pa
     drawn: list[go.Figure] = []
     for x, curves, title in (
         (result.times, result.in_time, "time t"),
-        (result.log_snr, result.on_path, f"log-SNR  ln α²/σ², {variant}"),
+        (result.log_snr, result.on_path, f"signal to noise, ln α²/σ² ({variant})"),
     ):
         figure = go.Figure()
         for i, (name, line) in enumerate(_lines(chosen, palette)):

@@ -14,7 +14,7 @@ def read_out_table(facts: ReadOut) -> list[tuple[str, str]]:
     """What a crystallographer looks at first, with units."""
     return [
         ("Structure", "valid" if facts.structure_valid else "not valid: atoms too close"),
-        ("Charge balance (SMACT)", "possible" if facts.composition_valid else "none found"),
+        ("Charge balance (by the package SMACT)", "possible" if facts.composition_valid else "none found"),
         ("Density", f"{facts.density:.2f} g/cm³"),
         ("Nearest distance", f"{facts.nearest_distance:.2f} Å"),
         ("Volume per atom", f"{facts.volume_per_atom:.1f} Å³"),

@@ -63,7 +63,7 @@ def belief_rows(found: Divergence | None, seconds: float, cost: float) -> list[t
     """Read-outs of the family in focus: relative entropy of the data to it, seconds of training, cost per sample in s."""
     kl = "no density, no number" if found is None else f"{found.value:.3f} ± {found.error:.3f} nats"
     return [
-        ("KL(data‖model)", kl),
+        ("Relative entropy KL(data‖model)", kl),
         ("Cost per sample", f"{1e6 * cost:.3g} µs, measured for this picture"),
         ("Trained in", f"{seconds:.0f} s on one core"),
     ]

@@ -35,7 +35,7 @@ def test_table_has_a_row_a_family_with_its_cost():
 
 
 def test_read_outs_without_a_density_say_so():
-    assert "no density" in dict(figures.belief_rows(None, 3.0, 1e-6))["KL(data‖model)"]
+    assert "no density" in dict(figures.belief_rows(None, 3.0, 1e-6))["Relative entropy KL(data‖model)"]
     assert dict(figures.belief_rows(Divergence(0.5, 0.01, 9), 3.0, 2e-6))["Cost per sample"].startswith("2 µs")
 
 
