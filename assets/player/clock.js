@@ -19,7 +19,11 @@ class Player {
       release: () => { this.grabbed = false; this.report(); this.wake(); },
       speed: (speed) => this.setSpeed(speed),
       menu: (open) => this.openMenu(open),
+      full: () => this.toggleFull(),
     });
+    this.dom.root.append(this.dom.now);
+    this.dom.saves.append(...this.saves().map(([label, save]) =>
+      element("button", { type: "button", class: "save", onclick: () => { this.openMenu(false); save(); } }, label)));
     this.gauge = element("div", { class: "gauge", "aria-hidden": "true" });
     this.dom.root.append(this.gauge);
     parent.append(this.dom.root);
@@ -36,6 +40,7 @@ class Player {
     root.addEventListener("focusin", touch, { signal });
     document.addEventListener("pointerdown", (event) => { if (!event.composedPath().includes(bar)) this.openMenu(false); }, { signal });
     document.addEventListener("visibilitychange", () => this.wake(), { signal });
+    document.addEventListener("fullscreenchange", () => this.fitScreen(), { signal });
     this.sizes = new ResizeObserver(() => this.measure());
     this.sizes.observe(root);
     this.sizes.observe(this.gauge);
@@ -61,6 +66,7 @@ class Player {
 
   /** Set the clock to a movie: the first begins by itself unless `still` or asked to rest; a later one keeps clock, speed and play. */
   begin(movie, still) {
+    this.endFilm(true);
     const { dom, movie: before } = this;
     const last = movie.frames - 1;
     this.movie = movie;
@@ -103,6 +109,7 @@ class Player {
    * player (cap) is never higher. The gauge is as high as the variable says and is watched, so measure() follows each change of it.
    */
   allotted(width) {
+    if (this.full) return { height: this.dom.root.clientHeight, cap: false };
     const height = this.gauge.offsetHeight;
     if (!height) return null;
     if (this.mount.fill && this.look.lecture) return { height, cap: false };
@@ -118,6 +125,95 @@ class Player {
     root.classList.toggle("low", low);
     arrangeBar(this.dom, low);
     return allotted;
+  }
+
+  /** What takes the whole screen: the page's stage with all that is laid over it, else the player alone. */
+  fullArea() {
+    const area = document.querySelector(".st-key-n2c_stage_area");
+    const { host } = this.dom.root.getRootNode();
+    return area?.contains(host ?? this.dom.root) ? area : this.dom.root;
+  }
+
+  /** Full screen on or off; says so in words where the browser refuses. */
+  async toggleFull() {
+    const area = this.fullArea();
+    try {
+      if (area.matches(":fullscreen")) await document.exitFullscreen();
+      else await area.requestFullscreen();
+    } catch {
+      this.tellReader("This browser refuses full screen here.");
+    }
+  }
+
+  /** The browser went to full screen or came back. */
+  fitScreen() {
+    const area = this.fullArea();
+    const full = area.matches(":fullscreen");
+    if (full === Boolean(this.full)) return;
+    this.full = full;
+    this.dom.root.classList.toggle("full", full);
+    this.dom.full.setAttribute("aria-pressed", String(full));
+    if (this.movie) { this.style(); this.measure(true); }
+  }
+
+  /** A sentence over the stage for some seconds. */
+  tellReader(words, ms = 6000) {
+    const { notice } = this.dom;
+    clearTimeout(this.told);
+    notice.textContent = words;
+    notice.hidden = false;
+    if (this.movie) this.measure(true);
+    if (ms) this.told = setTimeout(() => { notice.hidden = true; if (!this.closed) this.measure(true); }, ms);
+  }
+
+  /** What the menu offers to save: [[label, what to do]]. */
+  saves() { return [["Picture (PNG)", () => this.savePicture()]]; }
+
+  savePicture() {
+    const name = fileName(`frame-${Math.round(this.frame) + 1}.png`);
+    const sheet = this.sharply(() => { const made = new Sheet(this, 2); made.paint(); return made; });
+    sheet.canvas.toBlob((blob) => offer(blob, name), "image/png");
+  }
+
+  /** Whether a film is being recorded, and its end. */
+  saveFilm() {
+    if (this.film) return;
+    try {
+      this.film = new Film(this);
+    } catch (error) {
+      this.tellReader(error.message);
+      return;
+    }
+    this.frame = 0;
+    this.held = 0;
+    this.playing = this.movie.frames > 1;
+    this.draw();
+    this.film.start();
+    this.say?.("Recording one pass of the movie \u2026");
+    this.wake();
+  }
+
+  endFilm(dropped = false) {
+    const { film } = this;
+    if (!film) return;
+    this.film = null;
+    film.stop(dropped);
+    this.say?.("");
+    Object.assign(this, film.before);
+    this.wake();
+  }
+
+  /** Words for those who do not see the stage, half a second after it has come to rest. */
+  sayNow() {
+    const { now } = this.dom;
+    clearTimeout(this.nowSoon);
+    const moving = this.playing || this.grabbed;
+    if (now.getAttribute("aria-live") !== (moving ? "off" : "polite")) now.setAttribute("aria-live", moving ? "off" : "polite");
+    if (moving) return;
+    this.nowSoon = setTimeout(() => {
+      const words = this.closed || !this.movie ? "" : this.describe();
+      if (now.textContent !== words) now.textContent = words;
+    }, 500);
   }
 
   /** Is there something to draw, and something to draw it with? */
@@ -145,6 +241,7 @@ class Player {
       this.stale = false;
       this.drawnAt = now;
       this.draw();
+      this.film?.sheet.paint();
       this.count(now);
     }
     if ((this.playing && this.movie.frames > 1) || this.stale) this.request = requestAnimationFrame((then) => this.tick(then));
@@ -155,6 +252,10 @@ class Player {
     const last = this.movie.frames - 1;
     if (this.frame >= last) {
       this.held = (this.held || 0) + dt;
+      if (this.film) {
+        if (this.held > FILM_REST_MS) this.endFilm();
+        return;
+      }
       if (!this.options.loop) this.end();
       else if (this.held > HOLD_MS) { this.frame = 0; this.held = 0; }
       return;
@@ -176,6 +277,7 @@ class Player {
   readClock(frame) {
     const { movie, dom } = this;
     const { dataset } = dom.root;
+    this.sayNow();
     const whole = Math.round(frame);
     dataset.frame = whole;
     if (dataset.playing !== String(this.playing)) {
@@ -259,6 +361,7 @@ class Player {
   /** One key of the keyboard; true when it meant something. */
   key(name) {
     if (name === "Escape" && !this.dom.menu.hidden) { this.openMenu(false); this.dom.view.focus(); return true; }
+    if (name === "f" && document.fullscreenEnabled) { this.toggleFull(); return true; }
     const last = this.movie.frames - 1;
     const faster = (by) => this.setSpeed(SPEEDS[Math.min(SPEEDS.length - 1, Math.max(0, SPEEDS.indexOf(this.speed) + by))]);
     const keys = {
@@ -273,7 +376,8 @@ class Player {
   close() {
     this.closed = true;
     cancelAnimationFrame(this.request);
-    clearTimeout(this.soon);
+    for (const timer of [this.soon, this.told, this.nowSoon]) clearTimeout(timer);
+    this.endFilm(true);
     this.stop.abort();
     for (const observer of [this.sizes, this.sight, this.lecture]) observer.disconnect();
     this.dispose();

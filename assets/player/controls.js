@@ -7,10 +7,11 @@ const ICONS = {
   back: "M6 5h2.2v14H6zM18.5 5.6v12.8L9.3 12z",
   next: "M15.8 5H18v14h-2.2zM5.5 5.6v12.8l9.2-6.4z",
   loop: "M17 2.5l4 4-4 4v-3H8a3.5 3.5 0 0 0-3.5 3.5v1H2.5v-1A5.5 5.5 0 0 1 8 5.5h9zM7 21.5l-4-4 4-4v3h9a3.5 3.5 0 0 0 3.5-3.5v-1h2v1a5.5 5.5 0 0 1-5.5 5.5H7z",
+  full: "M4 9V4h5M15 4h5v5M20 15v5h-5M9 20H4v-5",
   view: "M4 6.5h9.5M18 6.5h2M4 12h2.5M11 12h9M4 17.5h7.5M16 17.5h4M15.8 4.2v4.6M8.7 9.7v4.6M13.7 15.2v4.6",
 };
 const SPEEDS = [0.1, 0.25, 0.5, 1, 2, 4];
-const KEYS_HELP = [["Space", "play or pause"], ["\u2190 \u2192", "step"], ["Home End", "first, last"], [", .", "slower, faster"]];
+const KEYS_HELP = [["Space", "play or pause"], ["\u2190 \u2192", "step"], ["Home End", "first, last"], [", .", "slower, faster"], ["f", "full screen"]];
 
 function element(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
@@ -26,7 +27,7 @@ function icon(name) {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   svg.setAttribute("viewBox", "0 0 24 24");
   svg.setAttribute("aria-hidden", "true");
-  if (name === "view") svg.classList.add("stroked");
+  if (name === "view" || name === "full") svg.classList.add("stroked");
   const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
   path.setAttribute("d", ICONS[name]);
   svg.append(path);
@@ -53,7 +54,11 @@ function buildBar(act) {
     ...SPEEDS.map((speed) => element("option", { value: speed }, `${speed}\u00d7`)));
   dom.spare = element("div", { class: "spare" });               // controls that a low player has no room for in its bar
   dom.rows = element("div", { class: "rows" });
-  dom.menu = element("div", { class: "menu", role: "dialog", "aria-label": "View", hidden: true }, dom.spare, dom.rows);
+  dom.saves = element("div", { class: "saves", role: "group", "aria-label": "Download" });
+  dom.full = button("full", "Full screen", act.full, { "aria-pressed": "false" });
+  dom.full.hidden = !document.fullscreenEnabled;
+  dom.now = element("p", { class: "now", "aria-live": "off" });  // what the stage shows, for those who do not see it; written at rest
+  dom.menu = element("div", { class: "menu", role: "dialog", "aria-label": "View", hidden: true }, dom.spare, dom.rows, dom.saves);
   dom.view = button("view", "View options", () => act.menu(dom.menu.hidden), { "aria-expanded": "false", "aria-haspopup": "dialog" });
   dom.transport = element("div", { class: "transport" });
   dom.extras = element("div", { class: "extras" });
@@ -67,7 +72,7 @@ function arrangeBar(dom, low) {
   if (dom.low === low) return;
   dom.low = low;
   dom.transport.replaceChildren(...(low ? [dom.play] : [dom.back, dom.play, dom.next]));
-  dom.extras.replaceChildren(...(low ? [dom.view] : [dom.speed, dom.loop, dom.view]));
+  dom.extras.replaceChildren(...(low ? [dom.full, dom.view] : [dom.speed, dom.loop, dom.full, dom.view]));
   dom.spare.replaceChildren(...(low ? [dom.back, dom.next, dom.speed, dom.loop] : []));
 }
 

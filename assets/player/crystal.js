@@ -57,14 +57,15 @@ class CrystalPlayer extends Player {
   }
 
   startView($3Dmol) {
-    const camera = this.view?.camera ?? null;
     const view = new CrystalView(this.dom.stage, $3Dmol);
-    view.camera = camera;
+    view.camera = this.camera ?? null;
     view.canvas.addEventListener("webglcontextlost", () => {
-      if (this.closed) return;
+      if (this.closed || this.view !== view) return;
       view.canvas.remove();                                     // the browser took the context back: open another
+      this.camera = view.camera;
+      this.view = null;
       clearTimeout(this.revival);
-      this.revival = setTimeout(() => { if (!this.closed) this.open(); }, 300);
+      this.revival = setTimeout(() => { if (!this.closed && !this.view) this.open(); }, 300);
     });
     this.view = view;
     this.dom.root.dataset.renderer = "3dmol";
@@ -332,7 +333,7 @@ class CrystalPlayer extends Player {
     const gap = now - (this.paced || 0);
     this.paced = now;
     if (moving && gap < 300) this.slow = 0.8 * (this.slow ?? 16) + 0.2 * gap;
-    if (moving && this.slow > 24) this.view.setSharp(false);
+    if (moving && this.slow > 24) this.view?.setSharp(false);
     clearTimeout(this.rest);
     this.rest = setTimeout(() => {
       if (this.closed || this.playing || this.dragging || !this.view || this.view.sharp) return;
@@ -343,6 +344,38 @@ class CrystalPlayer extends Player {
   }
 
   end() { this.setPlaying(false); }
+
+  sharply(make) {
+    this.view.setSharp(true);
+    this.draw();
+    return make();
+  }
+
+  drawnCanvas() { return this.view.canvas; }
+
+  wordsOnStage() { return [...this.dom.labels.children, ...(this.dom.cell.hidden ? [] : [this.dom.cell])]; }
+
+  savePicture() {
+    if (this.view) super.savePicture();
+  }
+
+  /** The crystals shown in words: formula, number of atoms, cell, shortest distance. */
+  describe() {
+    const { movie, dom } = this;
+    const share = movie.frames > 1 ? this.frame / (movie.frames - 1) : 1;
+    const words = this.shown().map((i) => {
+      const crystal = movie.crystals[i];
+      const cell = cellAt(crystal, share * (crystal.frames - 1));
+      const { rows } = measureCell(cell.lattice);
+      const formula = formulaOf(cell.numbers).map(([z, count]) => `${z ? symbolOf(z) : "undecided "}${count > 1 ? count : ""}`).join("");
+      const lengths = ["a", "b", "c"].map((name, k) => `${name} ${number(norm(rows[k]), 2)}`).join(", ");
+      const angles = cellAngles(rows).map((angle) => `${number(angle, 0)}\u00b0`).join(", ");
+      const nearest = shortestDistance(cell, rows);
+      return `${[crystal.title, formula].filter(Boolean).join(", ")}: ${cell.n} ${cell.n === 1 ? "atom" : "atoms"}; cell ${lengths} \u00c5; `
+        + `angles ${angles}; shortest distance ${number(nearest, 2)} \u00c5.`;
+    });
+    return [movie.frames > 1 ? `${dom.time.textContent}.` : "", ...words].filter(Boolean).join(" ");
+  }
 
   moment() { return { ...super.moment(), selected: this.selected }; }
 

@@ -50,6 +50,24 @@ const cross = (a, b) => [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a
 const dot = (a, b) => a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
 const norm = (a) => Math.sqrt(dot(a, a));
 
+/** The shortest distance (Å) between two atoms of a crystal, an atom and its own image in a neighbouring cell among them. */
+function shortestDistance({ frac, n }, rows) {
+  let best = Infinity;
+  for (let p = 0; p < n; p++) {
+    for (let q = p; q < n; q++) {
+      const step = [0, 1, 2].map((k) => frac[3 * q + k] - frac[3 * p + k]).map((v) => v - Math.round(v));
+      for (let i = -1; i <= 1; i++) for (let j = -1; j <= 1; j++) for (let l = -1; l <= 1; l++) {
+        if (p === q && !i && !j && !l) continue;
+        const [u, v, w] = [step[0] + i, step[1] + j, step[2] + l];
+        let square = 0;
+        for (let k = 0; k < 3; k++) square += (u * rows[0][k] + v * rows[1][k] + w * rows[2][k]) ** 2;
+        if (square < best) best = square;
+      }
+    }
+  }
+  return Math.sqrt(best);
+}
+
 /** Vectors a, b, c; heights of the cell above its faces (Å); volume (Å^3). */
 function measureCell(lattice) {
   const rows = [0, 3, 6].map((k) => [lattice[k], lattice[k + 1], lattice[k + 2]]);

@@ -79,6 +79,27 @@ async function decodeMovie({ header, body }) {
   return movie;
 }
 
+/** Where particle i is along an axis at a stored frame; NaN when it is gone. One outside the view and its margin stands at the margin's end. */
+function positionOf({ bounds, dim, view, margin, lost }, { codes, n }, frame, i, axis) {
+  const code = codes[(frame * n + i) * dim + axis];
+  const [low, high] = bounds.slice(2 * axis, 2 * axis + 2);
+  return code === lost ? NaN : low + ((code - margin) / view) * (high - low);
+}
+
+/** Mean and standard deviation along an axis of the particles that are still there; NaN without any. */
+function momentsOf(movie, panel, frame, axis) {
+  let [count, sum, squares] = [0, 0, 0];
+  for (let i = 0; i < panel.n; i++) {
+    const at = positionOf(movie, panel, frame, i, axis);
+    if (Number.isNaN(at)) continue;
+    count++;
+    sum += at;
+    squares += at * at;
+  }
+  const mean = sum / count;
+  return { mean, spread: Math.sqrt(Math.max(0, squares / count - mean * mean)) };
+}
+
 /** Rank (0..255) of each particle's first coordinate; null when all start at nearly the same place. */
 function startRanks(codes, n, movie) {
   const first = new Float64Array(n);

@@ -17,6 +17,7 @@ const rampColor = (part, dark) => pictureColor(dark ? 0.3 + 0.7 * part : 0.8 * p
 /** Colour of a panel's arrows: the score is kept apart from the force, the drift and the current. */
 const arrowInk = ({ arrow_role: role }) => (role === "score" ? "ink" : "force");
 
+const REVIVAL_MS = 1500;                                      // a lost context that is not back by then is given up
 const STRIPS_FROM = 130;                                      // pixels of a plot below which a low stage shows no histograms
 
 class ParticlePlayer extends Player {
@@ -34,11 +35,18 @@ class ParticlePlayer extends Player {
     const { points, notice } = this.dom;
     try {
       this.renderer = new GlRenderer(points);
-      points.addEventListener("webglcontextlost", (event) => { event.preventDefault(); this.lost = true; });
+      points.addEventListener("webglcontextlost", (event) => {
+        event.preventDefault();
+        this.lost = true;
+        clearTimeout(this.revival);
+        this.revival = setTimeout(() => this.revive(), REVIVAL_MS);
+      });
       points.addEventListener("webglcontextrestored", () => {
+        clearTimeout(this.revival);
         this.lost = false;
         if (this.closed) return;
         this.renderer.restore();
+        if (!this.movie) return;
         this.paint();
         this.wake();
       });
@@ -53,6 +61,20 @@ class ParticlePlayer extends Player {
       if (!/no WebGL2/.test(error.message)) console.warn("particle player:", error);
     }
     this.dom.root.dataset.renderer = this.renderer.name;
+  }
+
+  /** The browser took the context and does not give it back: draw on a fresh canvas. */
+  revive() {
+    if (this.closed || !this.lost) return;
+    const fresh = element("canvas", { class: "points" });
+    this.dom.points.replaceWith(fresh);
+    this.dom.points = fresh;
+    this.lost = false;
+    this.startRenderer();
+    if (!this.movie) return;
+    this.renderer.setMovie(this.movie);
+    this.settle();
+    this.measure(true);
   }
 
   /** Take what Python sent. The same payload again changes nothing; a new one keeps clock, speed and choices. */
@@ -209,7 +231,7 @@ class ParticlePlayer extends Player {
     if (!movie || this.closed) return;
     const width = dom.root.clientWidth;
     if (!width) return;
-    const ratio = Math.min(window.devicePixelRatio || 1, 2);
+    const ratio = this.sharper ?? Math.min(window.devicePixelRatio || 1, 2);
     const allotted = this.shapeUp(width);
     const shape = `${width} ${movie.panels.length} ${movie.mode} ${this.mount.height} ${this.big} ${JSON.stringify(allotted)}`;
     if (shape !== this.shape) dom.legend.style.minHeight = "";
@@ -296,6 +318,84 @@ class ParticlePlayer extends Player {
     this.markDrawn("player");
   }
 
+  /** What `make` gives while everything is drawn at twice the pixels. */
+  sharply(make) {
+    this.sharper = 2;
+    this.measure(true);
+    const made = make();
+    this.sharper = null;
+    this.measure(true);
+    return made;
+  }
+
+  drawnCanvas() { return this.dom.points; }
+
+  wordsOnStage() { return this.dom.notes.querySelectorAll(".note:not([hidden])"); }
+
+  saves() { return [...super.saves(), ["Film", () => this.saveFilm()], ["Data (CSV)", () => this.saveData()]]; }
+
+  /** Particles of the frame shown as a table. */
+  saveData() {
+    const { movie } = this;
+    const frame = Math.round(this.frame);
+    if (movie.image) {
+      this.tellReader("This stage shows pictures, no particles: there is no table to save.");
+      return;
+    }
+    const several = movie.panels.length > 1;
+    const names = movie.flat ? [movie.y || "x"] : [movie.x || "x", movie.y || "y"];
+    const labelled = movie.panels.some((panel) => panel.labels);
+    const value = movie.panels.find((panel) => panel.values)?.value_label;
+    const rows = [[...(several ? ["panel"] : []), "particle", ...names, ...(labelled ? ["label"] : []), ...(value ? [value] : [])]];
+    movie.panels.forEach((panel, p) => {
+      for (let i = 0; i < panel.n; i++) {
+        const row = [...(several ? [panel.title || panel.name || `panel ${p + 1}`] : []), i];
+        for (let axis = 0; axis < movie.dim; axis++) {
+          const at = positionOf(movie, panel, frame, i, axis);
+          row.push(Number.isNaN(at) ? "" : Number(at.toPrecision(5)));
+        }
+        if (labelled) row.push(panel.labels ? panel.label_names?.[panel.labels[i]] ?? panel.labels[i] + 1 : "");
+        if (value) {
+          const [low, high] = panel.value_range ?? [];
+          row.push(panel.values ? Number((low + (panel.values[i] / 255) * (high - low)).toPrecision(4)) : "");
+        }
+        rows.push(row);
+      }
+    });
+    const text = rows.map((row) => row.map(csvField).join(",")).join("\n");
+    offer(new Blob([text + "\n"], { type: "text/csv" }), fileName(`frame-${frame + 1}.csv`));
+  }
+
+  /** The moment in words: panel by panel the time, particles, where they are on each axis, what is out of sight, labels and values. */
+  describe() {
+    const { movie, dom } = this;
+    const frame = Math.round(this.frame);
+    const number = (v) => (Math.abs(v) >= 1e4 || (v && Math.abs(v) < 1e-2) ? v.toExponential(1) : Number(v.toPrecision(3)).toString());
+    const names = movie.flat ? [movie.y || "position"] : [movie.x || "x", movie.y || "y"];
+    const panels = movie.panels.map((panel, p) => {
+      const who = panel.title || panel.name || (movie.panels.length > 1 ? `Panel ${p + 1}` : "");
+      if (panel.image) return `${who ? `${who}: ` : ""}picture of ${panel.image_label}, ${panel.image_range.map(number).join(" to ")}.`;
+      const axes = names.map((name, axis) => {
+        const { mean, spread } = momentsOf(movie, panel, frame, axis);
+        if (Number.isNaN(mean)) return "";
+        const { bins, axes: heights } = histogram(movie, panel, frame);
+        const peak = heights[axis].indexOf(Math.max(...heights[axis]));
+        const [low, high] = movie.bounds.slice(2 * axis, 2 * axis + 2);
+        return `${name}: mean ${number(mean)}, spread ${number(spread)}, most near ${number(low + ((peak + 0.5) / bins) * (high - low))}`;
+      }).filter(Boolean);
+      const parts = [`${panel.n.toLocaleString("en")} particles`, ...axes, missingNote(movie, panel, frame)].filter(Boolean);
+      if (panel.labels) {
+        const counts = new Map();
+        for (const k of panel.labels) counts.set(k, (counts.get(k) ?? 0) + 1);
+        parts.push([...counts].sort(([a], [b]) => a - b).slice(0, 8)
+          .map(([k, count]) => `${panel.label_names?.[k] ?? `label ${k + 1}`} ${Math.round((100 * count) / panel.n)} %`).join(", "));
+      }
+      if (panel.values) parts.push(`${panel.value_label} ${panel.value_range.map(number).join(" to ")}`);
+      return `${who ? `${who}: ` : ""}${parts.join("; ")}.`;
+    });
+    return [movie.frames > 1 ? `${dom.time.textContent}.` : "", ...panels].filter(Boolean).join(" ");
+  }
+
   /** Drawn by the processor, on a machine that also computes the new data: step back while it begins to do so. */
   pace(now) {
     if (!this.renderer.software) return true;
@@ -306,6 +406,7 @@ class ParticlePlayer extends Player {
   }
 
   dispose() {
+    clearTimeout(this.revival);
     this.preview.close();
     this.renderer.dispose();
   }

@@ -23,7 +23,7 @@ from core.figures.payload import payload_id
 from pages.kit import progress, waiting
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
-SHARED = ("theme.js", "bytes.js", "controls.js", "keys.js", "clock.js")  # of every player; first in its script
+SHARED = ("theme.js", "bytes.js", "controls.js", "keys.js", "downloads.js", "clock.js")  # of every player; first in its script
 PARTS = (
     "decode.js",
     "shaders.js",

@@ -435,3 +435,30 @@ def test_its_height_follows_what_the_page_allots(visit):
         page.evaluate(allot, "45vh")
         wait_for(page, "e => e.getBoundingClientRect().height <= 380")
         assert page.locator(".crystal .stage").bounding_box()["height"] > 200
+
+
+def test_a_context_lost_again_and_again_comes_back_with_the_crystal_that_came_meanwhile(visit):
+    page = visit("rock salt NaCl", query="&autoplay=0")
+    for key in ("ArrowUp", "ArrowUp"):
+        before = facts(page)["drawnPayload"]
+        page.locator(".crystal canvas").evaluate("c => c.getContext('webgl2').getExtension('WEBGL_lose_context').loseContext()")
+        page.get_by_label("seed").press(key)
+        page.get_by_label("seed").press("Enter")
+        wait_for(page, "(e, old) => e.dataset.drawnPayload !== old", before)
+        wait_for(page, "e => { const c = e.querySelector('canvas'); return c && !c.getContext('webgl2').isContextLost(); }")
+        page.wait_for_timeout(400)
+        shot = np.asarray(Image.open(io.BytesIO(page.locator(".crystal .stage").screenshot())).convert("RGB")).astype(int)
+        assert (np.abs(shot - shot[2, -3]).max(axis=-1) > 40).mean() > 0.005
+
+
+def test_the_picture_can_be_saved_and_what_it_shows_is_said(visit):
+    page = visit("still:rock salt NaCl")
+    wait_for(page, "e => e.querySelector('.now').textContent !== ''")
+    words = page.locator(".crystal .now").text_content()
+    assert "8 atoms" in words and "a 5.64" in words and "90°, 90°, 90°" in words and "shortest distance 2.82 Å" in words
+    page.get_by_role("button", name="View options").click()
+    with page.expect_download() as caught:
+        page.get_by_role("button", name="Picture (PNG)").click()
+    assert caught.value.suggested_filename == "stage-frame-1.png"
+    image = np.asarray(Image.open(caught.value.path()).convert("RGB")).astype(int)
+    assert (np.abs(image - image[-1, 0]).max(axis=-1) > 60).mean() > 0.01

@@ -322,7 +322,7 @@ def test_on_a_phone_panels_stack_and_nothing_sticks_out(open_stage, width):
         assert stage.page.evaluate("document.documentElement.scrollWidth") <= width
         box = stage.root.bounding_box()
         assert box["x"] >= 0 and box["x"] + box["width"] <= width and box["height"] > 1.5 * box["width"]
-        for button in stage.root.locator(".bar button, .bar select").all():
+        for button in stage.root.locator(".bar button:visible, .bar select:visible").all():
             size = button.bounding_box()
             assert size["width"] >= 44 and size["height"] >= 44
         stage.root.get_by_role("button", name="View options").click()
@@ -435,4 +435,120 @@ def test_on_a_phone_it_is_never_higher_than_the_page_allots(open_stage, scene):
         stage.page.evaluate(ALLOT, "")
         stage.page.wait_for_function(
             "([root, low]) => root.getBoundingClientRect().height > low + 20 || low < 350", arg=[stage.root.element_handle(), low]
+        )
+
+
+LOSE = "(c) => { window.lose = c.getContext('webgl2').getExtension('WEBGL_lose_context'); lose.loseContext(); }"
+
+
+def test_a_context_lost_again_and_again_comes_back_with_the_data_that_came_meanwhile(open_stage):
+    with open_stage("scene=two-d&n=500&frames=40") as stage:
+        stage.settle(playing=False)
+        stage.press("End")
+        stage.until("frame", 39)
+        canvas = stage.root.locator("canvas").first
+        for key in ("End", "Home"):
+            before = stage.data("drawn-payload")
+            canvas.evaluate(LOSE)
+            stage.page.get_by_role("slider", name="spread").press(key)
+            stage.page.wait_for_timeout(700)
+            canvas.evaluate("() => lose.restoreContext()")
+            stage.until_drawn(other_than=before)
+            assert stage.count_near(PALETTE["light"]["sample"]) > 200
+        canvas.evaluate(LOSE)  # and never given back: drawn on a fresh canvas
+        stage.page.wait_for_function(
+            "([root, old]) => root.querySelector('canvas') !== old", arg=[stage.root.element_handle(), canvas.element_handle()]
+        )
+        stage.root.locator(".legend").click()
+        stage.page.locator("body").press("Home")
+        stage.until("frame", 0)
+        assert stage.data("renderer") == "webgl2"
+        stage.page.wait_for_timeout(300)
+        assert stage.count_near(PALETTE["light"]["sample"]) > 200
+
+
+def test_the_stage_can_be_saved_as_picture_and_its_particles_as_a_table(open_stage):
+    def save(stage, label):
+        stage.root.get_by_role("button", name="View options").click()
+        with stage.page.expect_download() as caught:
+            stage.root.get_by_role("button", name=label).click()
+        return caught.value.suggested_filename, Path(caught.value.path()).read_bytes()
+
+    with open_stage("scene=two-panels&n=300&frames=20") as stage:
+        stage.settle(playing=False)
+        stage.press("Home", "ArrowRight")
+        stage.until("frame", 1)
+        name, table = save(stage, "Data (CSV)")
+        lines = table.decode().splitlines()
+        assert (name, lines[0], len(lines)) == ("stage-frame-2.csv", "panel,particle,x / ℓ,y / ℓ,label", 601)
+        first = lines[1].split(",")
+        assert first[0] == "Ornstein-Uhlenbeck" and first[4] in ("left", "right", "top") and all(abs(float(v)) < 6 for v in first[2:4])
+        name, png = save(stage, "Picture (PNG)")
+        assert name == "stage-frame-2.png"
+        image = np.asarray(Image.open(io.BytesIO(png)).convert("RGB")).astype(int)
+        box = stage.root.bounding_box()
+        assert abs(image.shape[1] - 2 * box["width"]) <= 2
+        left = image[:, : image.shape[1] // 30]  # the label of the y axis and its numbers, no particles
+        assert (np.abs(left - left[0, 0]).max(axis=-1) > 60).sum() > 100
+        wanted = np.array([0x6B, 0x72, 0x80])
+        assert (np.abs(image - wanted).max(axis=-1) < 45).sum() > 300
+        assert (np.abs(image[:40] - image[0, 0]).max(axis=-1) > 60).sum() > 200  # the legend
+
+
+def test_one_pass_of_the_movie_can_be_saved_as_a_film(open_stage):
+    with open_stage("scene=bare&n=100&frames=20") as stage:
+        stage.settle(playing=False)
+        stage.press("Home", "ArrowRight")
+        stage.until("frame", 1)
+        stage.root.get_by_role("button", name="View options").click()
+        with stage.page.expect_download(timeout=30_000) as caught:
+            stage.root.get_by_role("button", name="Film", exact=True).click()
+        assert caught.value.suggested_filename in ("stage-frames-1-20.webm", "stage-frames-1-20.mp4")
+        film = Path(caught.value.path()).read_bytes()
+        assert len(film) > 2000 and (film[:4] == b"\x1aE\xdf\xa3" or film[4:8] == b"ftyp")
+        stage.until("frame", 1)
+        assert stage.data("playing") == "false"
+    with open_stage("scene=bare&n=100&frames=20", script="delete window.MediaRecorder") as stage:
+        stage.root.get_by_role("button", name="View options").click()
+        stage.root.get_by_role("button", name="Film", exact=True).click()
+        assert "cannot record films" in stage.root.get_by_role("status").inner_text()
+
+
+def test_what_the_stage_shows_now_is_said_at_rest(open_stage):
+    with open_stage("scene=labels&n=300&frames=20") as stage:
+        now = stage.root.locator(".now")
+        stage.settle(playing=False)
+        stage.press("End")
+        stage.page.wait_for_function("(root) => root.querySelector('.now').textContent.includes('= 1.0.')", arg=stage.root.element_handle())
+        words = now.text_content()
+        assert now.get_attribute("aria-live") == "polite"
+        assert "Three modes melt: 300 particles; x / ℓ: mean " in words and "; label 1 " in words and "%" in words
+        stage.press("Home")
+        stage.page.wait_for_function("(root) => root.querySelector('.now').textContent.includes('= 0.0.')", arg=stage.root.element_handle())
+        stage.settle(playing=True)
+        stage.page.wait_for_function(
+            "(root) => root.querySelector('.now').getAttribute('aria-live') === 'off'", arg=stage.root.element_handle()
+        )
+
+
+def test_full_screen_takes_the_whole_screen_and_gives_it_back(open_stage):
+    with open_stage("scene=two-d&n=300&frames=20") as stage:
+        root = stage.root.element_handle()
+        own = stage.root.bounding_box()
+        size = stage.page.evaluate("[innerWidth, innerHeight]")
+        whole = (
+            "([root, w, h]) => { const b = root.getBoundingClientRect(); return Math.abs(b.width - w) < 2 && Math.abs(b.height - h) < 2; }"
+        )
+        stage.page.locator("body").press("f")
+        stage.page.wait_for_function(whole, arg=[root, *size])
+        bar, canvas = stage.root.locator(".bar").bounding_box(), stage.root.locator("canvas").first.bounding_box()
+        assert bar["y"] + bar["height"] <= size[1] + 1 and canvas["height"] > own["height"] - 100
+        stage.page.locator("body").press("f")
+        stage.page.wait_for_function(whole, arg=[root, own["width"], own["height"]])
+    with open_stage(
+        "scene=two-d&n=300&frames=20", script="Element.prototype.requestFullscreen = () => Promise.reject(new TypeError('no'))"
+    ) as stage:
+        stage.root.get_by_role("button", name="Full screen").click()
+        stage.page.wait_for_function(
+            "(root) => root.querySelector('.notice').textContent.includes('refuses full screen')", arg=stage.root.element_handle()
         )
