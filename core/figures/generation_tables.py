@@ -28,6 +28,28 @@ def baseline_row(relative: tuple[str, Crystal] | None, comparison: Comparison | 
     return [("Without a network", f"{relative[0]}: {comparison.label if comparison else 'elements exchanged'}")]
 
 
+def grown_title(crystal: Crystal, comparison: Comparison | None, nearest: tuple[str, float] | None) -> str:
+    """Under the crystal on the stage: what was grown, and which known one it is. nearest: name and rms of the nearest known structure."""
+    if comparison and comparison.tight:
+        return f"grown: {crystal.formula} · {comparison.name}, rms {comparison.score:.2f}"
+    like = f"nearest {nearest[0]}, rms {nearest[1]:.2f}" if nearest else "like no known structure"
+    return f"grown: {crystal.formula} · {like}" + ("" if comparison else " · no known crystal of this formula")
+
+
+def known_title(name: str, comparison: Comparison | None) -> str:
+    """Under the known crystal beside it."""
+    return f"known: {name} · {comparison.label}" if comparison else f"known: {name}"
+
+
+def nearest_words(comparison: Comparison | None, nearest: tuple[str, float] | None) -> str:
+    """One sentence beside the truth meter where the crystal is not the known one."""
+    if comparison and comparison.tight:
+        return ""
+    if nearest is None:
+        return "No known structure of this stoichiometry maps onto it."
+    return f"Of all known structures of this stoichiometry {nearest[0]} is nearest, at rms {nearest[1]:.2f}, elements exchanged."
+
+
 def score_table(about: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What the model scored on structures kept aside, as its weight file carries it; empty where nothing was measured."""
     dev, rows = about.get("dev", {}), []

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import gcd
 from typing import NamedTuple
@@ -32,10 +32,24 @@ CLOSE = 0.7  # Å: said in a note
 
 @dataclass(frozen=True)
 class CrystalReading:
-    """What a file says. notes: sentences for its owner about what was assumed or left out; empty when nothing was."""
+    """What a file says. notes: sentences for its owner about what was assumed or left out; empty when nothing was. listed: sites in its
+    list of atoms.
+    """
 
     crystal: Crystal
     notes: tuple[str, ...] = ()
+    listed: int = 0
+
+    @property
+    def summary(self) -> str:
+        """Content, cell, and what symmetry made of the list of atoms, in one line."""
+        from pymatgen.core import Lattice
+
+        a, b, c, *angles = Lattice(self.crystal.lattice).parameters
+        edges, turns = " × ".join(f"{edge:.3f}" for edge in (a, b, c)), ", ".join(f"{angle:.4g}°" for angle in angles)
+        atoms = f"{self.crystal.n_atoms} atom{'s' * (self.crystal.n_atoms > 1)}"
+        made = "" if self.listed == self.crystal.n_atoms else f", made from {self.listed} listed by the file's symmetry"
+        return f"{self.crystal.formula}; cell {edges} Å, {turns}; {atoms}{made}"
 
 
 class Statements(NamedTuple):
@@ -60,7 +74,7 @@ def read_crystal(content: bytes) -> CrystalReading:
         return read_cif(content.decode("utf-8-sig"))
     except UnicodeDecodeError:
         reading = read_cif(content.decode("latin-1"))
-        return CrystalReading(reading.crystal, (*reading.notes, "The text is not UTF-8; it was read as Latin-1."))
+        return replace(reading, notes=(*reading.notes, "The text is not UTF-8; it was read as Latin-1."))
 
 
 def read_cif(text: str, *, max_atoms: int = MAX_ATOMS, max_bytes: int = MAX_BYTES) -> CrystalReading:
@@ -94,7 +108,7 @@ def read_cif(text: str, *, max_atoms: int = MAX_ATOMS, max_bytes: int = MAX_BYTE
             )
         readings.append(_expanded(sites, choice, lattice))
     crystal, more = _decided(readings, choices, sites, stated, max_atoms)
-    return CrystalReading(crystal, tuple(dict.fromkeys([*notes, *more, *_compared(crystal, sites, stated, symmetric)])))
+    return CrystalReading(crystal, tuple(dict.fromkeys([*notes, *more, *_compared(crystal, sites, stated, symmetric)])), len(sites))
 
 
 def _tag(tag: str) -> str:

@@ -9,7 +9,6 @@ from core.figures import generation as figures
 from core.figures import generation_tables as tables
 from core.figures.crystal_payload import pack_crystals, payload_header
 from core.generator.sampling.config import kind_of
-from core.metrics.comparison import known_like, same_content
 from core.metrics.convergence import convergence
 from pages import kit
 from pages.kit import generation_controls
@@ -17,7 +16,7 @@ from pages.kit.crystal_meter import downloads, own_crystal, verdict
 from pages.kit.crystal_player import crystal_player
 from pages.kit.equation import cell_content, number
 from pages.kit.jobs import job
-from pages.kit.references import assess, beside_chance, beside_it, captions, ready
+from pages.kit.references import assess, beside_chance, beside_it, captions, nearest
 
 QUICK = 400  # steps times candidates that are answered while you wait; more goes to the queue
 
@@ -57,16 +56,17 @@ SCENES = [
 
 stage, side = st.columns([2.5, 1], gap="medium")
 with side:
-    values = page.controls()
-    generation_controls.buttons()
-    own = own_crystal()
+    settings = page.controls()
+    generation_controls.buttons(settings)
+    own = own_crystal("Compare with your own crystal", "A CIF file with the same formula")
+found = generation_controls.growable(settings)
+values, model, relative = found.values, found.model, found.relative
 asked, method = generation_controls.asked(values), values["method"]
 free, kind = isinstance(asked, int), kind_of(method)
 what = f"{asked} atoms" if free else asked
 params = generation_controls.parameters(values)
 config = params["config"]
 page.exports(params)
-model, relative, trouble = ready(asked, model=values["model"], kind=kind, start=config.start)
 trajectory, known = None, {}
 with stage:
     page.equation(
@@ -80,20 +80,31 @@ with stage:
         },
         {"motion": method, "given": values["given"]},
     )
-    if trouble:
-        st.error(str(trouble), icon=":material/error:")
-    elif values["n_steps"] * values["candidates"] <= QUICK:
+    found.said()
+    own.said()
+    if values["n_steps"] * values["candidates"] <= QUICK and not found.lost:
         trajectory = generation_controls.grow(**params)[0]
-    elif grown := job("grow", f"Grow {what} in {values['n_steps']} steps", generation.sample, params, start=True):
+    elif not found.lost and (grown := job("grow", f"Grow {what} in {values['n_steps']} steps", generation.sample, params, start=True)):
         trajectory = grown[0]
     if trajectory:
         crystal = trajectory.final
-        known = known_like(crystal) | same_content(crystal, own)
-        trajectory = generation_controls.seated(trajectory, known)
+        generation_controls.of_another_formula(own, crystal)
+        known = generation_controls.to_compare(crystal, own)
+        facts, comparison = assess(crystal, known)
+        like = None if comparison and comparison.tight else nearest(crystal)
+        companion = generation_controls.beside(known, comparison, own)
+        trajectory = generation_controls.seated(trajectory, companion)
         crystal = trajectory.final
-        shown, titles = [trajectory], [f"grown: {crystal.formula}"]
+        shown, titles = [trajectory], [tables.grown_title(crystal, comparison, like)]
         if extra := beside_it(
-            values.get("beside"), known, relative, model=values["model"], kind=kind, seed=values["seed"], n_frames=trajectory.n_frames
+            values.get("beside"),
+            companion,
+            assess(crystal, companion)[1],
+            relative,
+            model=values["model"],
+            kind=kind,
+            seed=values["seed"],
+            n_frames=trajectory.n_frames,
         ):
             titles.append(extra[0])
             shown.append(extra[1])
@@ -103,11 +114,10 @@ with stage:
         crystal_player(payload, key="stage", height=500)
     page.scenes(SCENES)
     if trajectory:
-        facts, comparison = assess(crystal, known)
         meter, table = st.columns(2)
         meter = meter.empty()
         with meter:
-            verdict(comparison)
+            verdict(comparison, tables.nearest_words(comparison, like))
         with table:
             kit.readings(tables.read_out_table(facts) + tables.baseline_row(relative, assess(relative[1], known)[1] if relative else None))
             downloads(crystal, path=trajectory)
@@ -143,7 +153,7 @@ def grade():
     return 0 if few < many / 2 else 1 if few <= many else 2, f"Of eight crystals, {few} come out right with five steps, {many} with fifty."
 
 
-if not isinstance(trouble, generation.ModelMissing):
+if not found.lost:
     kit.predict(
         "generation",
         "Eight seeds of SrTiO₃ with five steps, eight with fifty. How many come out right (rms below 0.15)?",
@@ -169,7 +179,7 @@ page.prose("What a failed crystal looks like", expanded=False)
 page.prose("The baseline without a network", expanded=False)
 page.prose("How the model was made", expanded=False)
 page.prose("Questions people ask", expanded=False)
-page.footer(generation.sample, values)
+page.footer(generation.sample, settings)
 if trajectory and comparison:
     with meter:  # what chance would score is measured when everything else is on the page
-        verdict(beside_chance(crystal, known))
+        verdict(beside_chance(crystal, known), tables.nearest_words(comparison, like))

@@ -11,6 +11,7 @@ from pages.kit.crystal_meter import downloads, invariance, own_crystal
 from pages.kit.crystal_player import crystal_player
 from pages.kit.equation import number
 
+OWN = "your file"
 ORBITS = ["none", *map(str, range(1, 9))]
 SITES = ["none", *map(str, range(1, 9))]
 DESCRIPTION = {"cell": "as written", "origin": 0.0, "rotation": 0.0, "shuffle": False}
@@ -23,7 +24,7 @@ def moves(values):
 page = kit.chapter(
     "representation",
     [
-        kit.Choice("structure", "Crystal", "rock salt NaCl", options=list(STRUCTURES)),
+        kit.Choice("structure", "Crystal", "rock salt NaCl", options=[*STRUCTURES, OWN], help="Your file: the one that you give below."),
         kit.Choice(
             "cell",
             "Cell",
@@ -119,17 +120,33 @@ def tables(params, tolerance):
     return figures.change_table(story, before, after, judge(params)[0]), figures.wyckoff_table(after)
 
 
+def take(upload):
+    """Another file was given, or taken away: the Crystal box says so."""
+    if upload.crystal and not upload.trouble:
+        st.session_state["structure"] = OWN
+    elif upload.crystal is None and st.session_state.get("structure") == OWN:
+        st.session_state["structure"] = "rock salt NaCl"
+
+
 stage, side = st.columns([2.5, 1], gap="medium")
 with side:
     values = page.controls()
-    own = own_crystal("Your own crystal", "A CIF file, at most 200 atoms")
+    own = own_crystal("Your own crystal", "A CIF file, at most 200 atoms", on_change=take)
+mine = values["structure"] == OWN and own.crystal
+name = own.name if mine else "rock salt NaCl" if values["structure"] == OWN else values["structure"]
 params = {key: values[key] for key in ("cell", "origin", "rotation", "shuffle", "a", "b", "c", "gamma", "jitter", "seed")} | dict(
-    structure=own["your crystal"].to_cif() if own else values["structure"],
+    structure=own.crystal.to_cif() if mine else name,
     site=int(values["site"]) if moves(values) else 0,
     move=values.get("move", 0.0),
     direction=values.get("direction", "a"),
 )
 with stage:
+    if mine or own.trouble:
+        own.said()
+    elif values["structure"] == OWN:
+        st.warning(
+            "There is no file of yours yet: rock salt is shown. A link cannot carry a file; give it again.", icon=":material/upload_file:"
+        )
     try:
         story, difference = tell(**params)
     except ValueError as error:
@@ -152,7 +169,7 @@ with stage:
         "deformed" if deformed else "same",
     )
     crystal_player(
-        representation_stage.payload(story, before, after, lit=None if values["orbit"] == "none" else int(values["orbit"]) - 1),
+        representation_stage.payload(story, before, after, name=name, lit=None if values["orbit"] == "none" else int(values["orbit"]) - 1),
         key="stage",
         height=500,
         report=False,

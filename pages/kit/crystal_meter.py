@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import html
 import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import streamlit as st
 
 from core.figures.theme import typeset
 from core.metrics.comparison import Comparison
 from core.metrics.matching import MISS, TIGHT
-from core.structures.cif import CrystalFileError, read_crystal
+from core.structures.cif import CrystalFileError, CrystalReading, read_crystal
 from core.structures.crystal import Crystal, CrystalTrajectory
+from pages.kit.controls import followed
 
 
-def verdict(comparison: Comparison | None) -> None:
-    """rms distance to the known one, on a linear bar that ends where the matcher gives up."""
+def verdict(comparison: Comparison | None, more: str = "") -> None:
+    """rms distance to the known one, on a linear bar that ends where the matcher gives up. more: a sentence after the verdict."""
     if comparison is None:
-        st.html("""<div class="truth"><div class="truth-head"><span>Truth meter</span>
+        st.html(f"""<div class="truth"><div class="truth-head"><span>Truth meter</span>
         <span class="truth-value" data-testid="truth-value">–</span></div>
-        <div class="truth-words">No crystal with this content is built in. Upload one to compare.</div></div>""")
+        <div class="truth-words"><b>No crystal of this formula is known here.</b> {html.escape(more)} Upload one to compare.</div></div>""")
         return
     at, tight = 100 * comparison.score / MISS, 100 * TIGHT / MISS
     st.html(
@@ -30,7 +33,8 @@ def verdict(comparison: Comparison | None) -> None:
         <div class="truth-mark" style="left:{at:.1f}%"></div></div>
         <div class="truth-scale"><span style="left:{tight / 2:.0f}%">the same</span><span style="left:65%">a wide match</span>
         <span style="left:100%">none</span></div>
-        <div class="truth-words"><b>{html.escape(comparison.verdict)}</b> {html.escape(comparison.chance)}</div></div>"""
+        <div class="truth-words"><b>{html.escape(comparison.verdict)}</b> {html.escape(more)}
+        {html.escape(comparison.chance)}</div></div>"""
     )
 
 
@@ -68,17 +72,53 @@ def downloads(crystal: Crystal, path: CrystalTrajectory | None = None) -> None:
             )
 
 
-def own_crystal(title: str = "Compare with your own crystal", label: str = "A CIF file with the same content") -> dict[str, Crystal]:
-    """A place to upload a CIF; {"your crystal": it}, or nothing and, for a file that cannot be used, the reason in words."""
+@dataclass(frozen=True)
+class Upload:
+    """What a reader brought: the reading of the file, or of the last one that could be read; trouble: why the present file cannot."""
+
+    name: str = ""
+    reading: CrystalReading | None = None
+    trouble: str = ""
+
+    @property
+    def crystal(self) -> Crystal | None:
+        return self.reading.crystal if self.reading else None
+
+    def said(self) -> None:
+        """Say what was read and what was assumed, or why nothing was; to be called above the stage, where it is in sight."""
+        if self.trouble:
+            stays = f" What {self.name} holds is still shown." if self.reading else ""
+            st.error(self.trouble + stays, icon=":material/error:")
+        if self.reading is None:
+            return
+        read = f"{self.name}: {self.reading.summary}"
+        if self.reading.notes:
+            st.info(" ".join([f"{read}.", *self.reading.notes]), icon=":material/info:")
+        else:
+            st.caption(read)
+
+
+def own_crystal(title: str, label: str, *, on_change: Callable[[Upload], None] = lambda upload: None) -> Upload:
+    """A place to upload a CIF, and what is in force of it. on_change: called with that when another file is given or taken away."""
+
+    def given() -> None:
+        on_change(_uploaded())
+        followed()
+
     with st.expander(title):
-        file = st.file_uploader(label, type=["cif"], key="upload")
-    if not file:
-        return {}
-    try:
-        reading = read_crystal(file.getvalue())
-    except CrystalFileError as error:
-        st.error(f"{file.name}: {error}", icon=":material/error:")
-        return {}
-    for note in reading.notes:
-        st.info(f"{file.name}: {note}", icon=":material/info:")
-    return {"your crystal": reading.crystal}
+        st.file_uploader(label, type=["cif"], key="upload", on_change=given)
+    return _uploaded()
+
+
+def _uploaded() -> Upload:
+    """The file that is there; where it cannot be read the last one that could stays."""
+    file, before = st.session_state.get("upload"), st.session_state.get("_upload", Upload())
+    if file is None:
+        found = Upload()
+    else:
+        try:
+            found = Upload(file.name, read_crystal(file.getvalue()))
+        except CrystalFileError as error:
+            found = replace(before, trouble=f"{file.name}: {error}")
+    st.session_state["_upload"] = replace(found, trouble="")
+    return found

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any
 
 import streamlit as st
 
 from core.crystals import generation
+from core.generator.baselines.known import Units, formula_unit, formula_units, known_to_match, says_ratio
+from core.generator.registry import Model, ModelMissing, load_model
 from core.generator.sampling.config import kind_of
 from core.glossary import spelled_out
-from core.metrics.comparison import Comparison, known_like, origin
+from core.metrics.comparison import Comparison, origin, same_content
+from core.structures.arrays import ArrayFileError
 from core.structures.builtin import STRUCTURES
 from core.structures.crystal import Crystal, CrystalTrajectory
-from pages.kit.controls import Choice, Control, Number, Slider, Text
-from pages.kit.references import LIBRARY, assess
+from core.structures.formula import FormulaError, formula_of, parse_formula, reduced
+from pages.kit.controls import BOUND, Choice, Control, Number, Slider, Text, choose, followed
+from pages.kit.crystal_meter import Upload
+from pages.kit.references import LIBRARY, assess, ready
 
 MODELS = {"mp20": "MP-20", "perov5": "Perov-5"}
 GIVEN = {"formula": "a formula", "nothing": "nothing"}
@@ -65,14 +71,24 @@ def controls() -> list[Control]:
             help="Given nothing, the diffusion model decides on the elements too: they begin masked and appear one by one. The flow "
             "is given a formula that a third network makes up first, one kind of atom after the other.",
         ),
-        Text(
+        Formula(
             "formula",
-            "Content of the cell",
+            "Formula",
             "Sr1 Ti1 O3",
             max_chars=60,
             term="A",
             when=has_formula,
-            help="All atoms of one cell: Na1 Cl1, Sr1 Ti1 O3, Mg2 Al4 O8.",
+            help="A formula, such as MgO, SiO2 or Ca(OH)2; or all atoms of one cell: Na1 Cl1, Sr1 Ti1 O3, Mg2 Al4 O8.",
+        ),
+        Number(
+            "units",
+            "Formula units Z in the cell",
+            1,
+            low=1,
+            high=20,
+            term="A",
+            when=has_formula,
+            help="The cell holds so many times what the formula says. A formula alone does not tell how many: known crystals propose.",
         ),
         Slider("n_atoms", "Atoms in the cell", 5, low=2, high=20, step=1, when=_has("given", "nothing"), term="A"),
         Slider("n_steps", "Number of steps n", 20, options=[5, 10, 20, 50, 100, 200, 500, 1000], term="n"),
@@ -82,6 +98,7 @@ def controls() -> list[Control]:
             "noise",
             options=list(BEGIN),
             labels=BEGIN,
+            more=True,
             when=has_formula,
             term="t_0",
             help="A relative: the nearest known crystal of another composition, its elements exchanged, blurred to the time below.",
@@ -135,26 +152,151 @@ def controls() -> list[Control]:
     ]
 
 
+@dataclass(frozen=True)
+class Formula(Text):
+    """A formula. One that says a ratio, such as ZnO, chooses the number of formula units that the best known crystal has (two)."""
+
+    def draw(self):
+        return st.text_input(self.label, self.default, self.max_chars, key=self.key, help=self.help, **BOUND | {"on_change": _written})
+
+
+def _written():
+    with suppress(FormulaError):
+        text = st.session_state["formula"]
+        offers = proposals(text, st.session_state["model"]) if says_ratio(text) else []
+        st.session_state["units"] = offers[0].z if offers else 1
+    followed()
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def proposals(formula: str, model: str) -> list[Units]:
+    """Formula units in the cells of known crystals, best known first, as far as the model can grow them. Raises FormulaError."""
+    numbers = parse_formula(formula)
+    with suppress(ModelMissing, ArrayFileError):
+        trained = load_model("mp20", kind="flow").composition_model
+        sizes = load_model(model, kind="flow").atom_counts
+        return formula_units(numbers, trained.stoichiometries if trained else {}, sizes=sizes, library=LIBRARY)
+    return []
+
+
 def _another():
-    st.session_state["seed"] = random.randrange(10_000)
+    choose({"seed": random.randrange(10_000)})
 
 
 def _at_random():
-    st.session_state["formula"] = random.choice([cell for build in STRUCTURES.values() if (cell := build()).n_atoms <= 20]).formula
-    st.session_state["model"] = "mp20"
-    _another()
+    cells = [cell for build in STRUCTURES.values() if (cell := build()).n_atoms <= 20]
+    choose({"formula": random.choice(cells).formula, "units": 1, "model": "mp20", "seed": random.randrange(10_000)})
 
 
-def buttons() -> None:
-    """Another seed; a formula that the reader did not think of."""
+def buttons(values: Mapping[str, Any]) -> None:
+    """Cells of known crystals; another seed; a formula that the reader did not think of."""
+    if has_formula(values):
+        with suppress(FormulaError):
+            _offer(values)
     with st.container(horizontal=True):
         st.button("Try again", icon=":material/replay:", on_click=_another, key="another", help="The same formula, another seed.")
         st.button("Surprise me", icon=":material/casino:", on_click=_at_random, key="at_random")
 
 
+def _offer(values: Mapping[str, Any]) -> None:
+    """Buttons for the numbers of formula units that known crystals have. Raises FormulaError."""
+    offers = proposals(values["formula"], values["model"])
+    unit, written = formula_unit(parse_formula(values["formula"]))
+    if not offers:
+        st.caption("No known crystal of this stoichiometry has a cell that the model can grow: any number of formula units is a guess.")
+        return
+    st.caption("Formula units in the cells of known crystals, best known first:")
+    with st.container(horizontal=True, key="units_offered"):
+        for one in offers[:4]:
+            st.button(
+                f"{one.z} · {one.names[0]}" if one.names else str(one.z),
+                key=f"units_{one.z}",
+                type="primary" if one.z == values["units"] * written else "secondary",
+                help=f"{one.often:,} known crystals of this stoichiometry, whatever their elements, have {one.z}.",
+                on_click=choose,
+                args=({"units": one.z} | ({"formula": formula_of(unit)} if written > 1 else {}),),
+            )
+
+
 def asked(values: Mapping[str, Any]) -> str | int:
-    """The formula, or the number of atoms where the elements are left open."""
-    return values["formula"] if has_formula(values) else values["n_atoms"]
+    """The content of the cell as a formula, or the number of atoms where the elements are left open."""
+    if not has_formula(values):
+        return values["n_atoms"]
+    if values["units"] == 1:
+        return values["formula"]
+    with suppress(FormulaError):
+        return formula_of(parse_formula(values["formula"]) * values["units"])
+    return values["formula"]
+
+
+@dataclass(frozen=True)
+class Growable:
+    """What can be grown: the reader's settings, or what was grown last with as many of them as possible, and why it is not all of them.
+
+    lost: nothing can be grown at all.
+    """
+
+    values: Mapping[str, Any]
+    model: Model | None
+    relative: tuple[str, Crystal] | None
+    trouble: Exception | None = None
+    lost: bool = False
+
+    def said(self) -> None:
+        """Say in words why the stage is not what the settings say, and what to write; to be called above it."""
+        if self.trouble is None:
+            return
+        words = str(self.trouble)
+        if not self.lost:
+            words += f" The stage keeps {asked(self.values)}. Write a formula such as MgO or Ca(OH)2, or a whole cell: Sr1 Ti1 O3."
+        st.error(words, icon=":material/error:")
+
+
+CONTENT = ("given", "formula", "units", "n_atoms")
+CONTEXT = ("model", "method", "begin", "start")
+
+
+def growable(values: Mapping[str, Any]) -> Growable:
+    """The settings, if they can be grown; else with the content of the last crystal, or with its model and beginning too."""
+
+    def tried(some: Mapping[str, Any]) -> Growable:
+        start = some.get("start", 1.0)
+        return Growable(some, *ready(asked(some), model=some["model"], kind=kind_of(some["method"]), start=start))
+
+    def exchanged(keys: Sequence[str], source: Mapping[str, Any]) -> dict[str, Any]:
+        return {key: value for key, value in values.items() if key not in keys} | {key: source[key] for key in keys if key in source}
+
+    first = tried(values)
+    if first.trouble is None:
+        st.session_state["_grown"] = {key: values[key] for key in CONTENT + CONTEXT if key in values}
+        return first
+    if isinstance(first.trouble, FormulaError):
+        known = {"given": "formula", "formula": "Sr1 Ti1 O3", "units": 1, "model": "mp20", "method": "flow", "begin": "noise"}
+        last = st.session_state.get("_grown", known)
+        for keys, source in ((CONTENT, last), (CONTENT + CONTEXT, last), (CONTENT, known), (CONTENT + CONTEXT, known)):
+            if (found := tried(exchanged(keys, source))).trouble is None:
+                return replace(found, trouble=first.trouble)
+    return replace(first, lost=True)
+
+
+def of_another_formula(upload: Upload, crystal: Crystal) -> None:
+    """Say that an uploaded crystal is not compared because it has another formula, and how to use it."""
+    if upload.crystal is None or reduced(upload.crystal.numbers) == reduced(crystal.numbers):
+        return
+    unit, units = formula_unit(upload.crystal.numbers)
+    st.info(
+        f"{upload.name} holds {upload.crystal.formula}, and the crystal on the stage is {crystal.formula}: they are not compared. "
+        "Grow the formula of your file to see the two side by side.",
+        icon=":material/compare:",
+    )
+    fits = upload.crystal.n_atoms <= 20
+    st.button(
+        f"Grow {upload.crystal.formula if fits else formula_of(unit)}",
+        key="grow_own",
+        icon=":material/play_arrow:",
+        on_click=choose,
+        args=({"given": "formula", "formula": formula_of(unit), "units": units if fits else 1, "beside": "known"},),
+    )
 
 
 def parameters(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -185,6 +327,18 @@ def grow(**params) -> list[CrystalTrajectory]:
     return generation.sample(**params)
 
 
+def to_compare(crystal: Crystal, upload: Upload) -> dict[str, Crystal]:
+    """Crystals of the formula of one that was grown, by name: those known here, then the reader's own."""
+    own = {upload.name: upload.crystal} if upload.crystal else {}
+    return known_to_match(crystal.numbers, LIBRARY) | same_content(crystal, own)
+
+
+def beside(known: Mapping[str, Crystal], comparison: Comparison | None, upload: Upload) -> dict[str, Crystal]:
+    """The one of `known` to be shown: the reader's own, else the closest; nothing where none is known."""
+    name = upload.name if upload.name in known else comparison.name if comparison else ""
+    return {name: known[name]} if name else {}
+
+
 def seated(trajectory: CrystalTrajectory, known: Mapping[str, Crystal]) -> CrystalTrajectory:
     """The path with the origin of the known crystal beside it: same physics, and likeness becomes visible."""
     return trajectory.moved(origin(trajectory.final, list(known.values())[-1] if known else None))
@@ -194,5 +348,5 @@ def right_of_eight(params: Mapping[str, Any], n_steps: int) -> int:
     """How many of eight seeds of SrTiO3 come out right."""
     config = replace(params["config"], steps=n_steps, candidates=1, temperature=1.0, start=1.0)
     found = grow(**params | dict(compositions=["Sr1 Ti1 O3"], config=config, n_samples=8, n_frames=2))
-    verdicts: list[Comparison | None] = [assess(one.final, known_like(one.final))[1] for one in found]
+    verdicts: list[Comparison | None] = [assess(one.final, known_to_match(one.final.numbers, LIBRARY))[1] for one in found]
     return sum(bool(verdict and verdict.tight) for verdict in verdicts)

@@ -8,10 +8,12 @@ from collections.abc import Mapping
 import streamlit as st
 
 from core.crystals import generation
+from core.figures.generation_tables import known_title
+from core.generator.baselines.known import known_to_match, nearest_structure
 from core.generator.baselines.library import known_relative, name_of
 from core.generator.cell_contents import cell_content
 from core.generator.registry import Model, ModelMissing, load_model
-from core.metrics.comparison import Comparison, compare, known_like
+from core.metrics.comparison import Comparison, compare
 from core.metrics.validity import read_out
 from core.structures.arrays import ArrayFileError
 from core.structures.crystal import Crystal, CrystalTrajectory
@@ -34,13 +36,20 @@ def assess(crystal: Crystal, known: dict):
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def beside_chance(crystal: Crystal, known: dict) -> Comparison | None:
-    """The same comparison with what chance would score; takes a dozen times as long."""
-    return generation.truth(crystal, known)
+    """The comparison with the closest of `known` and with what chance would score there; takes a dozen times as long."""
+    closest = compare(crystal, known, n_random=0)
+    return closest and generation.truth(crystal, {closest.name: known[closest.name]})
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def nearest(crystal: Crystal) -> tuple[str, float] | None:
+    """(name, rms) of the known structure that is nearest, its elements exchanged; None where the matcher maps none."""
+    return nearest_structure(crystal, LIBRARY)
 
 
 def captions(gallery: list[CrystalTrajectory], known: dict | None) -> list[str]:
     """A few words for each crystal of a gallery; known: crystals of the content they share, None when each has its own."""
-    verdicts = [assess(one.final, known_like(one.final) if known is None else known) for one in gallery]
+    verdicts = [assess(one.final, known_to_match(one.final.numbers, LIBRARY) if known is None else known) for one in gallery]
     if known is None:
         return [f"{facts.formula}: {facts.words}" for facts, _ in verdicts]
     return [found.label if found else facts.words for facts, found in verdicts]
@@ -77,6 +86,7 @@ def relative_of(numbers: tuple[int, ...]) -> tuple[str, Crystal] | None:
 def beside_it(
     choice: str | None,
     known: Mapping[str, Crystal],
+    comparison: Comparison | None,
     relative: tuple[str, Crystal] | None,
     *,
     model: str,
@@ -84,10 +94,14 @@ def beside_it(
     seed: int,
     n_frames: int,
 ) -> tuple[str, Crystal | CrystalTrajectory] | None:
-    """(title, what to show) for the second panel of the stage; None where there is nothing of this kind."""
+    """(title, what to show) for the second panel of the stage; None where there is nothing of this kind. known: one crystal, or none;
+    comparison: with it.
+    """
     if choice == "relative" and relative:
         return f"relative: {relative[0]}", relative[1]
     if choice in ("known", "forward") and known:
-        name = list(known)[-1]
-        return (name, known[name]) if choice == "known" else (f"{name}, melting", melt(known[name], model, kind, seed, n_frames))
+        (name,) = known
+        if choice == "known":
+            return known_title(name, comparison), known[name]
+        return f"{name}, melting", melt(known[name], model, kind, seed, n_frames)
     return None

@@ -5,6 +5,7 @@ Known are the crystals built in code and the entries of a library (AFLOW's proto
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from core.metrics.comparison import known_like
 from core.metrics.matching import found_rms
 from core.structures.builtin import PROTOTYPES
 from core.structures.crystal import Crystal
-from core.structures.formula import reduced
+from core.structures.formula import parse_formula, reduced
 
 MOST = 24  # crystals of one content that are looked at: comparing takes some 20 ms each
 BUILT = frozenset(prototype.name for prototype in PROTOTYPES)
@@ -43,14 +44,30 @@ def formula_unit(numbers: Iterable[int]) -> tuple[tuple[int, ...], int]:
     return tuple(z for z, n in counts.items() for _ in range(n // units)), units
 
 
+def says_ratio(text: str) -> bool:
+    """Does a formula say in which ratio elements stand, as MgO and Al2O3 do, rather than what is in a cell, as Mg1 O1 and Na4 Cl4 do?
+
+    Nobody writes a 1 in a ratio. Raises FormulaError.
+    """
+    return formula_unit(parse_formula(text))[1] == 1 and not re.search(r"(?<![\d.])1(?![\d.])", text)
+
+
 def known_crystals(numbers: Iterable[int], library: str | None = None) -> dict[str, Crystal]:
     """The known crystals of this reduced formula by name, the well-known ones that are built in code first. Raises ArrayFileError."""
-    unit, _ = formula_unit(numbers)
-    return dict(_known(reduced(unit), library))
+    return {name: crystal for name, crystal, _ in _known(reduced(numbers), library)}
+
+
+def known_to_match(numbers: Sequence[int], library: str | None = None) -> dict[str, Crystal]:
+    """Those that a crystal with these atoms can be: their primitive cell holds as many formula units, or a divisor of that. The best known
+    one of the formula alone where there are none.
+    """
+    found, (_, units) = _known(reduced(numbers), library), formula_unit(numbers)
+    return {name: crystal for name, crystal, z in found if units % z == 0} or {name: crystal for name, crystal, _ in found[:1]}
 
 
 @lru_cache(maxsize=256)
-def _known(content: tuple[tuple[int, int], ...], path: str | None) -> tuple[tuple[str, Crystal], ...]:
+def _known(content: tuple[tuple[int, int], ...], path: str | None) -> tuple[tuple[str, Crystal, int], ...]:
+    """(name, crystal, formula units in its primitive cell) of each."""
     unit = [z for z, n in content for _ in range(n)]
     found = dict(known_like(Crystal(np.array(unit), np.zeros((len(unit), 3)), np.eye(3))))
     library = open_library(path)
@@ -60,7 +77,7 @@ def _known(content: tuple[tuple[int, int], ...], path: str | None) -> tuple[tupl
         if name in BUILT or library.arrays.num_atoms[row] > smallest.get(name, library.arrays.crystal(row)).n_atoms:
             continue  # the same crystal in a larger cell
         smallest[name] = library.arrays.crystal(row)
-    return tuple((found | smallest).items())[:MOST]
+    return tuple((name, crystal, _primitive_units(crystal)) for name, crystal in list((found | smallest).items())[:MOST])
 
 
 def _rows(unit: Sequence[int], path: str | None) -> list[int]:
@@ -100,8 +117,8 @@ def formula_units(
         if tuple(count // gcd(*others) for count in others) == counts:
             often[gcd(*others)] += len(rows)
     named: dict[int, list[str]] = {}
-    for name, crystal in known_crystals(unit, library).items():
-        named.setdefault(_primitive_units(crystal), []).append(name)
+    for name, _, z in _known(reduced(unit), library):
+        named.setdefault(z, []).append(name)
     found = [Units(z, tuple(named.get(z, ())), often[z]) for z in {*often, *named} if z * len(unit) in sizes]
     return sorted(found, key=lambda one: (-sum(name in BUILT for name in one.names), -len(one.names), -one.often, one.z))
 

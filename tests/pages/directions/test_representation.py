@@ -1,6 +1,7 @@
 """What a crystal is to a model: descriptions leave the meter at round-off, deformations do not."""
 
 from core.chapters import find
+from core.structures.builtin import STRUCTURES
 from tests.pages.conftest import Visit
 
 
@@ -23,8 +24,6 @@ def test_representation_a_bad_file_and_a_huge_cell_are_named():
 
 
 def test_representation_a_good_file_is_shown():
-    from core.structures.builtin import STRUCTURES
-
     visit = Visit(find("representation"))
     visit.app.file_uploader(key="upload").set_value(("mine.cif", STRUCTURES["rutile TiO2"]().to_cif().encode(), "text/plain")).run()
     assert visit.failures == [] and not visit.app.error
@@ -34,9 +33,29 @@ def test_representation_a_good_file_is_shown():
 
 def test_representation_says_how_an_odd_file_was_read():
     """The notes of `n2c read` are those of the page."""
-    from core.structures.builtin import STRUCTURES
-
     visit = Visit(find("representation"))
     file = ("müller.cif", ("# Müller\n" + STRUCTURES["rutile TiO2"]().to_cif()).encode("latin-1"), "text/plain")
     visit.app.file_uploader(key="upload").set_value(file).run()
     assert visit.failures == [] and any("müller.cif: " in note.value and "Latin-1" in note.value for note in visit.app.info)
+
+
+def test_representation_the_box_says_whose_crystal_it_is():
+    """An upload chooses itself; a scene goes back; a bad file leaves the last good one and says so; none left is rock salt again."""
+    visit = Visit(find("representation"))
+    upload = lambda name, text: visit.app.file_uploader(key="upload").set_value((name, text, "text/plain")).run()  # noqa: E731
+    upload("mine.cif", STRUCTURES["spinel MgAl2O4"]().to_cif().encode())
+    assert visit.values["structure"] == "your file"
+    assert any("mine.cif: Mg8 Al16 O32; cell 8.081 × 8.081 × 8.081 Å" in line.value for line in visit.app.caption)
+    own = visit.picture
+    upload("broken.cif", b"data_\n_cell_length_a banana\nloop_\n")
+    assert visit.failures == [] and visit.picture == own
+    assert any("broken.cif" in error.value and "mine.cif holds is still shown" in error.value for error in visit.app.error)
+    visit.app.button(key="scene_1").click().run()
+    assert visit.values["structure"] == "rock salt NaCl" and visit.picture != own
+    assert visit.put(structure="your file").picture == own
+
+
+def test_representation_a_link_to_somebodys_file_says_that_it_is_not_there():
+    visit = Visit(find("representation"), {"structure": "your file"})
+    assert visit.failures == [] and any("no file of yours" in warning.value for warning in visit.app.warning)
+    assert visit.picture == Visit(find("representation")).picture

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from core.generator.baselines import library as libraries
-from core.generator.baselines.known import formula_unit, formula_units, known_crystals, nearest_structure
+from core.generator.baselines.known import formula_unit, formula_units, known_crystals, known_to_match, nearest_structure, says_ratio
 from core.generator.registry import load_composition_model
 from core.structures.arrays import from_crystals
 from core.structures.builtin import STRUCTURES
@@ -60,6 +60,18 @@ def test_known_crystals_are_those_of_the_same_formula():
     assert list(quartz)[0] == "quartz SiO2" and "Coesite (AFLOW)" in quartz and len(quartz) > 5
     assert list(known_crystals(parse_formula("MgO"))) == ["rock salt MgO"]
     assert known_crystals(parse_formula("N2 C1")) == {}
+
+
+def test_a_crystal_is_compared_with_those_that_it_can_be():
+    """Quartz has three formula units in its primitive cell, cristobalite two or four: the matcher never maps one onto the other."""
+    assert {"quartz SiO2", "quartz (alpha) (AFLOW)"} <= set(known_to_match(parse_formula("Si3 O6"))) <= set(known_crystals((14, 8, 8)))
+    assert "low (alpha) Cristobalite (AFLOW)" not in known_to_match(parse_formula("Si3 O6"))
+    assert list(known_to_match(parse_formula("SiO2"))) == ["quartz SiO2"]
+
+
+def test_a_ratio_is_told_from_the_content_of_a_cell():
+    assert [says_ratio(text) for text in ("MgO", "Al2O3", "Ca(OH)2", "C", "SrTiO₃", "H12 C11")] == [True] * 6
+    assert [says_ratio(text) for text in ("Mg1 O1", "Sr1 Ti1 O3", "Na4 Cl4", "Si3O6")] == [False] * 4
 
 
 def test_the_users_library_knows_more(tmp_path):
