@@ -1,35 +1,76 @@
-"""The stage of `dimensions`: a ball and a Gaussian while coordinates are added; the clock is the dimension."""
+"""The stage of `dimensions`: a ball and a Gaussian while coordinates are added, and what a method finds; the clock is the dimension."""
 
 from __future__ import annotations
 
+import math
+
 import torch
+from torch import Tensor
 
 from core.figures.payload import Panel, pack_player
-from core.foundations.dimensions import ball_density, shell_density
+from core.foundations.dimensions import METHODS, Spent, ball_density, peel_share, shell_density
 from core.numerics.frames import cell_centres
 from core.numerics.trajectory import Trajectory
 
 HALF, CELLS = 1.75, 90
+SHOWN = 600  # points of what a method found
 
 
-def payload(ball: Trajectory, gauss: Trajectory) -> bytes:
-    """Player payload; behind the points the exact density of distances, wrapped around the circle."""
-    bounds = (-HALF, HALF, -HALF, HALF)
+def payload(ball: Trajectory, gauss: Trajectory, *, eps: float, method: str, found: Spent, fps: float = 12) -> bytes:
+    """Player payload of three panels. Behind the points the exact density of distances, wrapped around the circle; of the ball, within
+    eps of its surface. The third panel stands still: what `method` found in as many dimensions as the clock ends with.
+    """
+    bounds, d = (-HALF, HALF, -HALF, HALF), int(ball.times[-1])
     radius = cell_centres(bounds, CELLS, dtype=torch.float64).norm(dim=1)
-    panels = []
-    for title, name, run, density in (
-        ("Ball: |x| / radius", "points", ball, ball_density),
-        ("Gaussian: |x| / √d", "points", gauss, shell_density),
-    ):
-        behind = torch.stack([density(radius, d).reshape(CELLS, CELLS) for d in run.times.tolist()])
-        panels.append(Panel(run.positions, title=title, name=name, role="sample", density=behind))
+    peel = (radius >= 1 - eps).double()
+    dims = ball.times.tolist()
+    in_peel = torch.stack([(peel * ball_density(radius, k)).reshape(CELLS, CELLS) for k in dims])
+    shells = torch.stack([shell_density(radius, k).reshape(CELLS, CELLS) for k in dims])
+    kept = len(found.radii) > 0
+    panels = [
+        Panel(
+            ball.positions,
+            title=f"Ball, its peel at d = {d}: {_percent(float(peel_share(d, eps)))}",
+            name="points",
+            role="sample",
+            density=in_peel,
+            density_name="exact density in the peel",
+        ),
+        Panel(gauss.positions, title="Gaussian: |x| / √d", name="points", role="sample", density=shells),
+        Panel(
+            _points(found, d).expand(len(dims), -1, -1),
+            title=f"{METHODS[method].capitalize()}, d = {d}" + ("" if kept else ": nothing"),
+            name="points",
+            role="sample",
+            density=shells[-1:],
+        ),
+    ]
     return pack_player(
         panels,
         times=ball.times,
         bounds=bounds,
         time_label="dimension d",
-        fps=12,
+        fps=fps,
         marginals=False,
         alt="Points of a ball and of a Gaussian cloud at their true distances from the centre while dimensions are added: "
-        "both clouds empty their middle and become thin rings.",
+        f"both clouds empty their middle and become thin rings. Beside them, what the method ({METHODS[method]}) finds of the Gaussian.",
     )
+
+
+def _points(found: Spent, d: int) -> Tensor:
+    """(N, 2): SHOWN of the points by their weights, at |x|/sqrt(d) and angles that mean nothing; one that is nowhere if there are none."""
+    if len(found.radii) == 0:
+        return torch.full((1, 2), math.nan)
+    generator = torch.Generator().manual_seed(1)
+    place = (torch.arange(SHOWN, dtype=torch.float64) + 0.5) / SHOWN
+    total = found.weights.cumsum(0)
+    radii = found.radii[torch.searchsorted(total, place * total[-1]).clamp(max=len(total) - 1)] / math.sqrt(d)
+    angle = 2 * math.pi * torch.rand(SHOWN, generator=generator, dtype=torch.float64)
+    return (radii[:, None] * torch.stack([angle.cos(), angle.sin()], 1)).float()
+
+
+def _percent(share: float) -> str:
+    """A share in words that never round to all or nothing: 5 %, 99.4 %, over 99.9 %."""
+    if share > 0.999:
+        return "over 99.9 %"
+    return f"{100 * share:.3g} %" if share >= 0.001 else "under 0.1 %"

@@ -20,11 +20,36 @@ def test_powers_of_ten_in_words_and_latex():
         assert 1 <= float(mantissa) < 10 and math.log10(float(mantissa)) + exponent == pytest.approx(log10, abs=0.03)
 
 
+def drawn(method="direct", eps=0.1, d=30, n=2000):
+    ball, gauss = dimensions.sample(d=d, n_points=50)
+    return ball, unpack(payload(ball, gauss, eps=eps, method=method, found=dimensions.spend(method, d=d, n=n)))
+
+
 def test_the_stage_shows_exact_distances():
-    ball, gauss = dimensions.sample(d=30, n_points=50)
-    shown = unpack(payload(ball, gauss))
-    assert len(shown.panels) == 2 and shown.times[0] == 1 and shown.times[-1] == 30
+    ball, shown = drawn()
+    assert len(shown.panels) == 3 and shown.times[0] == 1 and shown.times[-1] == 30
     assert np.allclose(np.linalg.norm(shown.panels[0]["positions"][-1], axis=1), ball.positions[-1].norm(dim=1), atol=2e-3)
+
+
+@pytest.mark.parametrize("eps", [0.05, 0.4])
+def test_the_stage_shows_how_thick_the_peel_is(eps):
+    _, shown = drawn(eps=eps, d=3)
+    lit = shown.panels[0]["density"][-1] > 0
+    reach = np.arange(lit.shape[0]) + 0.5 - lit.shape[0] / 2
+    radius = np.hypot(*np.meshgrid(reach, reach)) * 3.5 / lit.shape[0]
+    assert lit.any() and radius[lit].min() == pytest.approx(1 - eps, abs=0.04) and radius[lit].max() <= 1
+    assert shown.header["panels"][0]["title"] == f"Ball, its peel at d = 3: {100 * dimensions.peel_share(3, eps):.3g} %"
+
+
+def test_the_stage_shows_what_a_method_finds():
+    def radii(method, d):
+        return np.linalg.norm(drawn(method, d=d)[1].panels[2]["positions"][-1], axis=1) * math.sqrt(d)
+
+    assert radii("direct", 30).mean() == pytest.approx(dimensions.shell_radius(30), rel=0.02)
+    assert radii("grid", 30).max() < 0.05, "its only point is the centre"
+    assert radii("walk", 500).mean() < 0.9 * dimensions.shell_radius(500), "still on its way"
+    _, shown = drawn("rejection", d=300)
+    assert np.isnan(shown.panels[2]["positions"]).all() and shown.header["panels"][2]["title"] == "Rejection, d = 300: nothing"
 
 
 def test_cost_figure_has_exact_lines_and_an_upper_limit_where_nothing_was_hit():
