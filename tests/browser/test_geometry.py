@@ -53,3 +53,26 @@ def test_the_hall_sees_everything_in_every_scene(browser, app, slug):
     places = page.evaluate(PLACES)
     assert max(place["bottom"] for place in places.values()) <= 1080 and places["n2c_stage"]["width"] > 0.9 * 1920
     close(page)
+
+
+def test_controls_over_the_stage_and_equation_out_of_the_way(browser, app):
+    page, _, _ = visit(browser, app, "brownian?mode=lecture&autoplay=1")
+    page.wait_for_selector("html[data-keys=ready]", state="attached", timeout=60_000)
+    at_rest(page)
+    slider, equation = page.locator(".st-key-n2c_controls [data-testid=stSlider]").first, page.locator(".st-key-n2c_equation")
+    before = page.evaluate(PLACES)["n2c_stage"]
+    assert not slider.is_visible() and equation.is_visible()
+    page.keyboard.press("c")
+    at_rest(page)
+    over = slider.bounding_box()
+    assert before["top"] - 200 < over["y"] < before["bottom"] and page.evaluate(PLACES)["n2c_stage"] == before
+    page.keyboard.press("c")
+    page.keyboard.press("e")
+    at_rest(page)
+    after = page.evaluate(PLACES)["n2c_stage"]
+    assert not slider.is_visible() and not equation.is_visible()
+    assert after["bottom"] - after["top"] > before["bottom"] - before["top"] + 40, "the stage takes its room"
+    page.keyboard.press("l")
+    page.wait_for_selector("[data-testid=stSidebar]:visible")
+    assert equation.is_visible() and slider.is_visible()
+    close(page)
