@@ -23,11 +23,13 @@ def _normalised(log_p: torch.Tensor) -> torch.Tensor:
     return (log_p - log_p.max()).exp()
 
 
-def payload(dataset: str, label: int, gamma: float, guide: str, guided: Trajectory, promised: Trajectory) -> bytes:
+def payload(
+    dataset: str, label: int, gamma: float, guide: str, guided: Trajectory, promised: Trajectory, n_moments: int = MOMENTS
+) -> bytes:
     """Left: the density whose score is the guided field, p_t(x) p_t(y|x)^gamma, and the field that is walked along. Right: the tilt,
-    noised. The curves at the edges are the tilt's on both sides."""
+    noised. The curves at the edges are the tilt's on both sides. n_moments: of these fields; they are held in between."""
     times = guided.times
-    keys, held = held_frames(len(times), MOMENTS)
+    keys, held = held_frames(len(times), n_moments)
     data, tilt = guidance.get_labelled(dataset), guidance.tilt(dataset, label, gamma)
     field = guidance.field(dataset, label, gamma, guide)
     cells, places = cell_centres(BOUNDS, CELLS), cell_centres(BOUNDS, ARROWS)

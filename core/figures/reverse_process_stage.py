@@ -15,12 +15,14 @@ BOUNDS = (-HALF, HALF, -HALF, HALF)
 CELLS, ARROWS, MOMENTS = 72, 15, 48
 
 
-def background(dataset: str, schedule: str, times: torch.Tensor, *, score: str = "exact", sign: float = 1.0) -> dict:
-    """Exact density (T, H, W), its marginals and the score field, at MOMENTS of the times and held in between.
+def background(
+    dataset: str, schedule: str, times: torch.Tensor, *, score: str = "exact", sign: float = 1.0, n_moments: int = MOMENTS
+) -> dict:
+    """Exact density (T, H, W), its marginals and the score field, at `n_moments` of the times and held in between.
 
     Costs as much as the sampling itself and depends on nothing random: cache it.
     """
-    keys, held = held_frames(len(times), MOMENTS)
+    keys, held = held_frames(len(times), n_moments)
     moments = times[keys]
     density = exact_density_frames(dataset, schedule, moments, BOUNDS, CELLS, on_stage=True)
     arrows = exact_score_frames(dataset, schedule, moments, BOUNDS, ARROWS, on_stage=True, score=score) * sign

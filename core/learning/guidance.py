@@ -126,12 +126,15 @@ def sample(
     n_particles: int = 1500,
     seed: int = 1,
     n_frames: int = 121,
+    first: int | None = None,
 ) -> Trajectory:
     """Guided diffusion from noise to t = 0.01; steps even in log-SNR.
 
     walk: "ODE" (DPM-Solver++), "SDE" (DDPM ancestral), "corrected" (DDPM, then CORRECTIONS Langevin steps at each level: Du et al. 2023,
     arXiv 2302.11552) or "reweighted".
-    Same seed, same x_1. Raises ValueError for unknown names, gamma outside 0..10 or a label that the data do not have.
+    Same seed, same x_1. first: only the first so many of the particles, on the same paths (to rounding); the others are followed only where
+    these depend on them, by "corrected" and "reweighted".
+    Raises ValueError for unknown names, gamma outside 0..10 or a label that the data do not have.
     """
     if walk not in WALKS or dataset not in LABELLED:
         raise ValueError(f"walk is one of {', '.join(WALKS)} and dataset one of {', '.join(LABELLED)}, not {walk!r} and {dataset!r}")
@@ -140,11 +143,13 @@ def sample(
         raise ValueError(f"gamma must be in 0..{GAMMA_MAX:g}, the label below {len(data.names)}, steps and particles at least 1")
     score, times = field(dataset, label, gamma, guide), PATH.time_grid(n_steps, spacing="log-SNR")
     x = torch.randn(n_particles, 2, generator=torch.Generator().manual_seed(seed))
+    if walk in ("ODE", "SDE"):
+        x = x[:first]
     noise = torch.Generator().manual_seed(seed + 1_000_003)
     if walk == "ODE":
         states = dpm_solver_pp_2m(score, PATH, x, times)
     elif walk == "SDE":
-        states = ancestral(score, PATH, x, times, generator=noise)
+        states = ancestral(score, PATH, x, times, generator=noise, n_drawn=n_particles)
     elif walk == "corrected":
 
         def predictor(y: Tensor, t: float, t_next: float) -> Tensor:
@@ -156,7 +161,8 @@ def sample(
         free = field(dataset, label, 0.0, guide)
         push = field(dataset, label, 1.0, guide)
         states = reweighted(score, lambda y, t: push(y, t) - free(y, t), gamma, x, times, generator=noise)
-    return collect(states, times, n_frames=n_frames)
+    trajectory = collect(states, times, n_frames=n_frames)
+    return Trajectory(trajectory.times, trajectory.positions[:, :first])
 
 
 # ---- how far from the promise -------------------------------------------------------------------------------------------------------

@@ -61,6 +61,7 @@ def sample(
     corrector_order: str = "predictor-first",
     on_stage: bool = False,
     n_frames: int = 200,
+    first: int | None = None,
 ) -> Trajectory:
     """Run one sampler from noise (t = 1) to data (t = t_min); at most `n_frames` evenly spaced states are kept.
 
@@ -68,6 +69,8 @@ def sample(
     [-clip, clip]. sign: -1 walks against the score. on_stage: divide each frame by `stage_scale`, so that VE
     paths fit the same picture as VP paths (exact_density_frames takes the same flag).
     The same seed gives every method the same x_1 and, where it takes one normal per step, the same normals.
+    first: only the first so many of the particles, on the same paths (to rounding); others are followed only where these depend
+    on them.
     Raises ValueError for unknown names, n_steps outside 1..1000 or n_particles < 1.
     """
     if method not in METHODS:
@@ -82,13 +85,15 @@ def sample(
         model = clipped(model, path, clip)
     times = path.time_grid(n_steps, spacing=spacing)
     x = prior(path, n_particles, torch.Generator().manual_seed(seed))
+    if METHODS[method].alone:
+        x = x[:first]
     options = SamplerOptions(temperature, eta, churn, snr, corrector_order)
-    problem = SamplingProblem(model, path, x, times, torch.Generator().manual_seed(seed + 1_000_003), options)
+    problem = SamplingProblem(model, path, x, times, torch.Generator().manual_seed(seed + 1_000_003), options, n_particles)
     trajectory = collect(METHODS[method].run(problem), times, n_frames=n_frames)
-    if not on_stage:
-        return trajectory
-    scale = stage_scale(path, trajectory.times)[:, None, None]
-    return Trajectory(trajectory.times, trajectory.positions / scale.to(trajectory.positions.dtype))
+    positions = trajectory.positions[:, :first]
+    if on_stage:
+        positions = positions / stage_scale(path, trajectory.times)[:, None, None].to(positions.dtype)
+    return Trajectory(trajectory.times, positions)
 
 
 def target(dataset: str, schedule: str = "linear", variant: str | None = None) -> Density:

@@ -3,6 +3,8 @@
 Ascending times run forwards, descending times backwards. A yielded tensor is never written to again, and
 neither is the caller's x. `generator` is the only source of noise; a sampler that uses one normal vector per
 step draws the same one as every other such sampler with an equally seeded generator.
+
+n_drawn: so many particles are given noise although only the first of them, x, move: these go where they go among all (None: x is all).
 """
 
 from __future__ import annotations
@@ -21,27 +23,38 @@ from core.numerics.sde import SDE, Score
 Times = Iterable[float] | Tensor
 
 
+def _room(x: Tensor, n_drawn: int | None) -> Tensor:
+    """Where the noise of one step is drawn, (n_drawn, D) or of the shape of x; the first rows are for x."""
+    return torch.empty_like(x) if n_drawn is None else x.new_empty(n_drawn, *x.shape[1:])
+
+
 def steps(times: Times) -> Iterator[tuple[float, float]]:
     """(now, next) for every step between `times`, as floats."""
     return pairwise(times.tolist() if isinstance(times, Tensor) else times)
 
 
 def euler_maruyama(
-    sde: SDE, x: Tensor, times: Times, *, generator: torch.Generator | None = None, temperature: float = 1.0
+    sde: SDE,
+    x: Tensor,
+    times: Times,
+    *,
+    generator: torch.Generator | None = None,
+    temperature: float = 1.0,
+    n_drawn: int | None = None,
 ) -> Iterator[Tensor]:
     """x += drift dt + diffusion sqrt(|dt|) z. Strong order 1/2 (1 for this additive noise), weak order 1.
 
     temperature scales the variance of the injected noise; 0 leaves the drift alone. With an SDE that has no
     noise this is Euler's method, and no generator is needed.
     """
-    noise = torch.empty_like(x)
+    noise = _room(x, n_drawn)
     yield x
     for t, t_next in steps(times):
         dt = t_next - t
         x = torch.add(x, sde.drift(x, t), alpha=dt)
         width = sde.diffusion(t) * math.sqrt(temperature * abs(dt))
         if width:
-            x.add_(noise.normal_(generator=generator), alpha=width)
+            x.add_(noise.normal_(generator=generator)[: len(x)], alpha=width)
         yield x
 
 
@@ -69,6 +82,7 @@ def ancestral(
     eta: float = 1.0,
     generator: torch.Generator | None = None,
     temperature: float = 1.0,
+    n_drawn: int | None = None,
 ) -> Iterator[Tensor]:
     """Guess x0, then jump to the next time: eta = 1 is DDPM, eta = 0 is DDIM. First order in log-SNR.
 
@@ -79,7 +93,7 @@ def ancestral(
     | sigma_tau(eta), eq. 16; at eta = 1 the posterior  | sigma_up                                         |
     | beta tilde of Ho et al. 2020, eq. 7               |                                                  |
     """
-    noise = torch.empty_like(x)
+    noise = _room(x, n_drawn)
     yield x
     for t, t_next in steps(times):
         a, s = schedule.alpha(t), schedule.sigma(t)
@@ -87,7 +101,7 @@ def ancestral(
         sigma_down, sigma_up = ancestral_sigmas(s, s_next, eta, alpha=a, alpha_next=a_next)
         x = torch.mul(x, a_next / a).add_(score(x, t), alpha=a_next / a * s**2 - s * sigma_down)
         if sigma_up:
-            x.add_(noise.normal_(generator=generator), alpha=sigma_up * math.sqrt(temperature))
+            x.add_(noise.normal_(generator=generator)[: len(x)], alpha=sigma_up * math.sqrt(temperature))
         yield x
 
 
@@ -121,6 +135,7 @@ def edm_stochastic(
     S_max: float = math.inf,
     S_noise: float = 1.0,
     generator: torch.Generator | None = None,
+    n_drawn: int | None = None,
 ) -> Iterator[Tensor]:
     """Karras et al. 2022, Algorithm 2: a pinch of fresh noise, then a Heun step of the probability flow.
 
@@ -134,7 +149,7 @@ def edm_stochastic(
         alpha = schedule.alpha(time)
         return score(x_ * alpha, time) * (-t_ * alpha)
 
-    noise = torch.empty_like(x)
+    noise = _room(x, n_drawn)
     yield x
     x = x / schedule.alpha(times[0])
     for time, time_next in pairwise(times):
@@ -143,7 +158,7 @@ def edm_stochastic(
         t_hat, x_hat = t_cur * (1 + gamma), x
         if gamma:
             noise.normal_(generator=generator)
-            x_hat = torch.add(x, noise, alpha=S_noise * math.sqrt(t_hat**2 - t_cur**2))
+            x_hat = torch.add(x, noise[: len(x)], alpha=S_noise * math.sqrt(t_hat**2 - t_cur**2))
         d_cur = slope(x_hat, t_hat, schedule.time_at(t_hat) if gamma else time)
         x_next = torch.add(x_hat, d_cur, alpha=t_next - t_hat)
         d_prime = slope(x_next, t_next, time_next)

@@ -27,7 +27,7 @@ class SamplerOptions:
 
 @dataclass(frozen=True)
 class SamplingProblem:
-    """Everything a sampler needs: the model, the path, the start and its noise."""
+    """Everything a sampler needs: the model, the path, the start and its noise. n_drawn: as for the integrators."""
 
     score: Score
     schedule: Schedule
@@ -35,11 +35,13 @@ class SamplingProblem:
     times: Tensor
     generator: torch.Generator
     options: SamplerOptions
+    n_drawn: int | None = None
 
 
 @dataclass(frozen=True)
 class Method:
-    """A sampler by name. order: weak order of convergence in the step; evaluations: score calls per step."""
+    """A sampler by name. order: weak order of convergence in the step; evaluations: score calls per step. alone: no particle's path
+    depends on another's."""
 
     label: str
     order: int
@@ -47,16 +49,24 @@ class Method:
     noisy: bool
     source: str
     run: Callable[[SamplingProblem], Iterator[Tensor]]
+    alone: bool = True
 
 
 def _reverse_sde(p: SamplingProblem) -> Iterator[Tensor]:
     return integrators.euler_maruyama(
-        forward_sde(p.schedule).reverse(p.score), p.x, p.times, generator=p.generator, temperature=p.options.temperature
+        forward_sde(p.schedule).reverse(p.score),
+        p.x,
+        p.times,
+        generator=p.generator,
+        temperature=p.options.temperature,
+        n_drawn=p.n_drawn,
     )
 
 
 def _ancestral(p: SamplingProblem, eta: float) -> Iterator[Tensor]:
-    return integrators.ancestral(p.score, p.schedule, p.x, p.times, eta=eta, generator=p.generator, temperature=p.options.temperature)
+    return integrators.ancestral(
+        p.score, p.schedule, p.x, p.times, eta=eta, generator=p.generator, temperature=p.options.temperature, n_drawn=p.n_drawn
+    )
 
 
 def _probability_flow(p: SamplingProblem, integrator: Callable[[SDE, Tensor, Tensor], Iterator[Tensor]]) -> Iterator[Tensor]:
@@ -65,7 +75,14 @@ def _probability_flow(p: SamplingProblem, integrator: Callable[[SDE, Tensor, Ten
 
 def _edm(p: SamplingProblem) -> Iterator[Tensor]:
     return integrators.edm_stochastic(
-        p.score, p.schedule, p.x, p.times, S_churn=p.options.churn, S_noise=math.sqrt(p.options.temperature), generator=p.generator
+        p.score,
+        p.schedule,
+        p.x,
+        p.times,
+        S_churn=p.options.churn,
+        S_noise=math.sqrt(p.options.temperature),
+        generator=p.generator,
+        n_drawn=p.n_drawn,
     )
 
 
@@ -105,5 +122,5 @@ METHODS: dict[str, Method] = {
         "Lu et al. 2022, Algorithm 2",
         lambda p: integrators.dpm_solver_pp_2m(p.score, p.schedule, p.x, p.times),
     ),
-    "predictor-corrector": Method("Predictor–corrector", 1, 2, True, "Song et al. 2021, Algorithm 1", _predictor_corrector),
+    "predictor-corrector": Method("Predictor–corrector", 1, 2, True, "Song et al. 2021, Algorithm 1", _predictor_corrector, alone=False),
 }

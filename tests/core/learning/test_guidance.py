@@ -192,3 +192,11 @@ def test_question_of_the_gap_is_nowhere_where_guidance_is_exact():
 
     assert [answer(gamma) for gamma in (0.0, 1.0, 3.0)] == [3, 3, 1]
     assert answer(3.0, guide="clean classifier") == 0, "a classifier that never saw noise misleads most where there is most"
+
+
+@pytest.mark.parametrize("walk", g.WALKS)
+def test_the_first_particles_alone_take_the_same_paths(walk):
+    setting = dict(walk=walk, n_steps=20, n_particles=700, seed=5)
+    few = g.sample(**setting, first=150)
+    assert few.n_particles == 150
+    assert torch.allclose(few.positions, g.sample(**setting).positions[:, :150], atol=1e-4)

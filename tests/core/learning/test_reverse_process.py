@@ -185,3 +185,13 @@ def test_question_of_the_closer_walk():
     near, far, floor = (Truth("distance", value, 0.1, 0.01, 100) for value in (0.2, 0.3, 0.1))
     for first, second, expected in ((near, far, 0), (far, near, 1), (floor, floor, 2), (far, floor, 1)):
         assert rp.closer({"one": first, "other": second})[0] == expected
+
+
+@pytest.mark.parametrize("method", rp.METHODS)
+def test_the_first_particles_alone_take_the_same_paths(method):
+    """To within rounding (matrix products of other sizes), whatever noise the others were given: other noise would be off by 0.1."""
+    setting = dict(method=method, n_steps=20, n_particles=900, seed=5, temperature=0.9, on_stage=True, schedule="EDM")
+    few, all_of_them = rp.sample(**setting, first=200), rp.sample(**setting)
+    assert few.n_particles == 200
+    assert torch.allclose(few.positions, all_of_them.positions[:, :200], atol=1e-4)
+    assert torch.equal(few.times, all_of_them.times)
