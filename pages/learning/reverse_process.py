@@ -11,7 +11,6 @@ from core.numerics.networks import ModelMissing
 from core.numerics.schedules import SCHEDULES
 from pages import kit
 from pages.kit.equation import number
-from pages.kit.player import player
 
 METHODS = {name: method.label for name, method in reverse_process.METHODS.items()}
 
@@ -24,6 +23,7 @@ def uses(*methods):
 NOISY = [name for name, method in reverse_process.METHODS.items() if method.noisy]
 NAMES = spelled_out("SDE", "ODE", "DDPM", "DDIM", "EDM", "DPM-Solver++")
 FG = ("f", "g", r"f,\,g")
+FIRST, FRAMES_COARSE = 600, 60  # particles and frames of the picture under the thumb
 
 page = kit.chapter(
     "reverse_process",
@@ -174,84 +174,120 @@ def likelihood(dataset, schedule, score):
     return reverse_process.likelihood(dataset=dataset, schedule=schedule, score=score)
 
 
-stage, side = st.columns([2.5, 1], gap="medium")
-with side:
-    values = page.controls()
-params = {key: values[key] for key in ("dataset", "schedule", "method", "score", "n_steps", "n_particles", "seed")} | dict(
-    temperature=values.get("temperature", 1.0),
-    eta=values.get("eta", 0.5),
-    churn=values.get("churn", 0.2) * values["n_steps"],
-    corrector_order=values.get("order", "predictor-first"),
-    clip=values["clip"] or None,
-    sign=-1.0 if values["against"] else 1.0,
-)
-try:
-    if params["score"] == "learned":
-        reverse_process.score_model(params["dataset"], reverse_process.get_schedule(params["schedule"]), "learned")
-except ModelMissing as missing:
-    with stage:
-        st.warning(f"{missing} The exact score is used instead.", icon=":material/school:")
-    params["score"] = "exact"
-page.exports(params)
-method = reverse_process.METHODS[params["method"]]
-with stage:
-    page.equation(
-        {
-            "n": str(params["n_steps"]),
-            "k": str(method.evaluations),
-            r"f,\,g": rf"\text{{{params['schedule']} schedule}}",
-            r"\tau": number(params["temperature"]),
-            r"\eta": number(params["eta"]),
-            r"\gamma": number(min(values.get("churn", 0.2), 2**0.5 - 1)),
-        },
-        {"share": params["method"] + (", against the score" if values["against"] else ""), "noise": params["method"]},
-    )
-    player(stage_payload(params, values["versus"]), key="stage", height=520, report=False)
-    page.scenes(SCENES)
-    shown = [name for name in (params["method"], values["versus"]) if name != "nothing"]
-    for column, name in zip(st.columns(len(shown)), shown):
-        with column:
-            kit.truth_meter(truth(params | {"method": name}), note=f"Between {METHODS[name]} at the end and fresh exact samples.")
+def missing(values):
+    """What is said where the learned score is asked for and no network is there; None otherwise."""
+    try:
+        if values["score"] == "learned":
+            reverse_process.score_model(values["dataset"], reverse_process.get_schedule(values["schedule"]), "learned")
+    except ModelMissing as error:
+        return f"{error} The exact score is used instead."
 
-kit.below_the_stage()
-of_law = (params["dataset"], params["schedule"], params["score"])
-kit.side_by_side(
-    (
-        "What an evaluation buys",
-        lambda: figures.error_figure(race(*of_law), chosen=params["method"], versus=values["versus"], palette=kit.palette()),
-        "race",
-        "Distance to the exact law against the number of score evaluations for each sampler, with the floor.",
-        "To the right is dearer, lower is better; in the band a sampler cannot be told from an exact one.",
-    ),
-    (
-        "The likelihood comes for free",
-        lambda: figures.likelihood_figure(likelihood(*of_law), palette=kit.palette()),
-        "likelihood",
-        "Log-density from the probability-flow ODE against the exact log-density, with the identity line.",
-        "The closer the points are to the line, the better the log-density; what scatters is the error of score and solver.",
-    ),
-    of=(of_law, params["method"], values["versus"]),
-)
-ten, cold = (dict(sign=1.0, clip=None) | more for more in ({"n_steps": 10}, {"method": "reverse SDE", "temperature": 0.5}))
-rivals = ("reverse SDE", "DPM-Solver++")
+
+def params_of(values):
+    params = {key: values[key] for key in ("dataset", "schedule", "method", "score", "n_steps", "n_particles", "seed")} | dict(
+        temperature=values.get("temperature", 1.0),
+        eta=values.get("eta", 0.5),
+        churn=values.get("churn", 0.2) * values["n_steps"],
+        corrector_order=values.get("order", "predictor-first"),
+        clip=values["clip"] or None,
+        sign=-1.0 if values["against"] else 1.0,
+    )
+    return params | {"score": "exact"} if missing(values) else params
+
+
+def law_of(params):
+    return params["dataset"], params["schedule"], params["score"]
+
+
+def shown(values):
+    """The samplers on the stage, by name."""
+    return [name for name in (values["method"], values["versus"]) if name != "nothing"]
+
+
+def equation(values):
+    params = params_of(values)
+    in_force = {
+        "n": str(params["n_steps"]),
+        "k": str(reverse_process.METHODS[params["method"]].evaluations),
+        r"f,\,g": rf"\text{{{params['schedule']} schedule}}",
+        r"\tau": number(params["temperature"]),
+        r"\eta": number(params["eta"]),
+        r"\gamma": number(min(values.get("churn", 0.2), 2**0.5 - 1)),
+    }
+    return in_force, {"share": params["method"] + (", against the score" if values["against"] else ""), "noise": params["method"]}
+
+
+def coarse(values):
+    params = params_of(values) | {"n_frames": FRAMES_COARSE, "on_stage": True, "first": FIRST}
+    runs = [(METHODS[name], reverse_process.sample(**params | {"method": name})) for name in shown(values)]
+    dataset, schedule, score = law_of(params)
+    scene = reverse_process_stage.background(dataset, schedule, runs[0][1].times, score=score, sign=params["sign"], n_moments=16)
+    return reverse_process_stage.payload(runs, scene)
+
+
+def stage(values):
+    params = params_of(values)
+    page.exports(params)
+    if words := missing(values):
+        page.on.stage.warning(words, icon=":material/school:")
+    page.player(stage_payload(params, values["versus"]), height=520)
+    with page.on.meter:
+        for column, name in zip(st.columns(len(shown(values))), shown(values)):
+            with column:
+                kit.truth_meter(truth(params | {"method": name}), note=f"Between {METHODS[name]} at the end and fresh exact samples.")
+
+
+def below(values):
+    law = law_of(params_of(values))
+    kit.side_by_side(
+        (
+            "What an evaluation buys",
+            lambda: figures.error_figure(race(*law), chosen=values["method"], versus=values["versus"], palette=kit.palette()),
+            "race",
+            "Distance to the exact law against the number of score evaluations for each sampler, with the floor.",
+            "To the right is dearer, lower is better; in the band a sampler cannot be told from an exact one.",
+        ),
+        (
+            "The likelihood comes for free",
+            lambda: figures.likelihood_figure(likelihood(*law), palette=kit.palette()),
+            "likelihood",
+            "Log-density from the probability-flow ODE against the exact log-density, with the identity line.",
+            "The closer the points are to the line, the better the log-density; what scatters is the error of score and solver.",
+        ),
+        of=(law, values["method"], values["versus"]),
+    )
+
+
+def grade(values):
+    ten = params_of(values) | dict(n_steps=10, sign=1.0, clip=None)
+    return reverse_process.closer({METHODS[name]: truth(ten | {"method": name}) for name in ("reverse SDE", "DPM-Solver++")})
+
+
+def grade_cold(values):
+    cold = params_of(values) | dict(method="reverse SDE", temperature=0.5, sign=1.0, clip=None)
+    return reverse_process.densest_half(run(**cold).final, cold["dataset"], cold["schedule"])
+
+
+page.stage(stage, scenes=SCENES, equation=equation, picture=coarse)
+page.follow(below)
 kit.predict(
     "reverse_process",
     "You may ask for the score ten times per particle. Which walk ends closer to the data?",
     ["the reverse SDE, whose noise forgets mistakes", "the deterministic second-order solver", "neither can be told from an exact sampler"],
-    lambda: reverse_process.closer({METHODS[name]: truth(params | ten | {"method": name}) for name in rivals}),
+    grade,
 )
 kit.predict(
     "reverse_process",
     "The reverse SDE puts back half of the noise it should, τ = 0.5. How many particles end where the denser half of the data lies?",
     ["more than half", "half", "fewer than half"],
-    lambda: reverse_process.densest_half(run(**params | cold).final, *of_law[:2]),
+    grade_cold,
 )
 kit.predict(
     "reverse_process",
     "Euler's rule for the ODE takes twice the steps n of this page (200 at most). How much of the error of its end points is left?",
     ["more than three quarters", "about half: three to six eighths", "less than three eighths"],
-    lambda: reverse_process.error_left(*of_law, n_steps=params["n_steps"], seed=params["seed"]),
+    lambda values: reverse_process.error_left(*law_of(params_of(values)), n_steps=values["n_steps"], seed=values["seed"]),
 )
 page.prose("What to look at")
 page.prose("Questions people ask", expanded=False)
-page.footer(reverse_process.sample, values)
+page.footer(reverse_process.sample)
