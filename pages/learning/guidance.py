@@ -1,7 +1,5 @@
 """Page of “Guidance”."""
 
-from functools import cache
-
 import streamlit as st
 
 from core.figures import guidance as figures
@@ -12,7 +10,6 @@ from core.learning.labelled import LABELLED
 from core.numerics.networks import ModelMissing
 from pages import kit
 from pages.kit.equation import number
-from pages.kit.player import player
 
 GUIDES = {
     "exact": "exact scores",
@@ -20,6 +17,8 @@ GUIDES = {
     "classifier": "learned classifier",
     "clean classifier": "classifier that never saw noise",
 }
+
+FIRST, FRAMES_COARSE, MOMENTS_COARSE = 400, 60, 12  # particles, frames and fields of the picture under the thumb
 
 
 def three(values):
@@ -86,16 +85,27 @@ def run(**params):
     return guidance.sample(**params)
 
 
+def of_fields(params):
+    """What the fields on the stage depend on."""
+    return tuple(params[key] for key in ("dataset", "label", "gamma", "guide"))
+
+
 @st.cache_data(max_entries=32, max_size="192MB", show_spinner=False)
 def stage_payload(params):
     promised = run(**params | {"guide": "tilt", "walk": "ODE"})
-    setting = (params[key] for key in ("dataset", "label", "gamma", "guide"))
-    return guidance_stage.payload(*setting, run(**params), promised)
+    return guidance_stage.payload(*of_fields(params), run(**params), promised)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def truth(params):
     return guidance.truth(run(**params), **{key: params[key] for key in ("dataset", "label", "gamma")})
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def qualities(params):
+    """Of the guided particles and of the density that is promised."""
+    mine = guidance.quality(run(**params).final, params["dataset"], params["label"])
+    return mine, guidance.tilt_quality(params["dataset"], params["label"], params["gamma"])
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
@@ -108,88 +118,99 @@ def gap(**setting):
     return guidance.gap(**setting)
 
 
-stage, side = st.columns([2.5, 1], gap="medium")
-with side:
-    values = page.controls()
-params = {key: values[key] for key in ("dataset", "gamma", "guide", "walk", "n_steps", "n_particles", "seed")}
-params["label"] = "ABC".index(values["class3"] if three(values) else values["class2"])
-try:
-    if params["guide"] in ("classifier-free", "classifier"):
-        guidance.networks(params["dataset"])
-except ModelMissing as missing:
-    with stage:
-        st.warning(f"{missing} Exact scores are used instead.", icon=":material/school:")
-    params["guide"] = "exact"
-page.exports(params)
-with stage:
-    page.equation(
-        {
-            r"\gamma": number(params["gamma"]),
-            "y": rf"\text{{{'ABC'[params['label']]}}}",
-        },
-        params["guide"],
+def missing(values):
+    """What is said where a learned guide is asked for and no network is there; None otherwise."""
+    try:
+        if values["guide"] in ("classifier-free", "classifier"):
+            guidance.networks(values["dataset"])
+    except ModelMissing as error:
+        return f"{error} Exact scores are used instead."
+
+
+def params_of(values):
+    params = {key: values[key] for key in ("dataset", "gamma", "guide", "walk", "n_steps", "n_particles", "seed")}
+    params["label"] = "ABC".index(values["class3"] if three(values) else values["class2"])
+    return params | {"guide": "exact"} if missing(values) else params
+
+
+def where(params):
+    return {key: params[key] for key in ("dataset", "label", "guide")}
+
+
+def equation(values):
+    params = params_of(values)
+    return {r"\gamma": number(params["gamma"]), "y": rf"\text{{{'ABC'[params['label']]}}}"}, params["guide"]
+
+
+def coarse(values):
+    params = params_of(values)
+    few = params | {"n_frames": FRAMES_COARSE, "first": FIRST}
+    walks = guidance.sample(**few), guidance.sample(**few | {"guide": "tilt", "walk": "ODE"})
+    return guidance_stage.payload(*of_fields(params), *walks, n_moments=MOMENTS_COARSE)
+
+
+def stage(values):
+    params = params_of(values)
+    page.exports(params)
+    if words := missing(values):
+        page.on.stage.warning(words, icon=":material/school:")
+    page.player(stage_payload(params), height=500)
+    mine, promise = qualities(params)
+    with page.on.meter:
+        kit.meter_beside(
+            truth(params),
+            [
+                ("Fidelity, mean p(y|x)", f"{mine.fidelity:.4f}"),
+                ("of the promised density", f"{promise.fidelity:.4f}"),
+                ("Diversity, spread (class = 1)", f"{mine.diversity:.3f}"),
+                ("of the promised density", f"{promise.diversity:.3f}"),
+            ],
+            note="Between the guided particles at the end and p(x) p(y|x)^γ, computed on a grid.",
+            widths=(1.6, 1),
+        )
+
+
+def below(values):
+    params = params_of(values)
+
+    def swept():
+        return sweep(**where(params), walk=params["walk"], seed=params["seed"])
+
+    kit.side_by_side(
+        (
+            "How far from the promise",
+            lambda: figures.distance_figure(swept(), gamma=params["gamma"], palette=kit.palette()),
+            "distance",
+            "Distance of guided particles to the tilted density against the guidance scale, with the floor of exact draws.",
+            "In the band guided particles cannot be told from the promise p(x) p(y|x)^γ; above it they sample something else.",
+        ),
+        (
+            "Diversity against fidelity",
+            lambda: figures.tradeoff_figure(swept(), palette=kit.palette()),
+            "tradeoff",
+            "Spread of the particles against how well they fit the label, for guided diffusion and for the tilted density.",
+            "To the right fits the label better, higher up is more varied. Where the lines part, guidance does not keep the promise.",
+        ),
+        of=(where(params), params["walk"], params["gamma"], params["seed"]),
     )
-    player(stage_payload(params), key="stage", height=500, report=False)
-    page.scenes(SCENES)
-    mine = guidance.quality(run(**params).final, params["dataset"], params["label"])
-    promise = guidance.tilt_quality(params["dataset"], params["label"], params["gamma"])
-    kit.meter_beside(
-        truth(params),
-        [
-            ("Fidelity, mean p(y|x)", f"{mine.fidelity:.4f}"),
-            ("of the promised density", f"{promise.fidelity:.4f}"),
-            ("Diversity, spread (class = 1)", f"{mine.diversity:.3f}"),
-            ("of the promised density", f"{promise.diversity:.3f}"),
-        ],
-        note="Between the guided particles at the end and p(x) p(y|x)^γ, computed on a grid.",
-        widths=(1.6, 1),
-    )
-
-kit.below_the_stage()
-where = dict(dataset=params["dataset"], label=params["label"], guide=params["guide"])
+    kit.folded("Where the difference comes from", lambda: source(params), key="gap")
 
 
-@cache
-def swept():
-    return sweep(**where, walk=params["walk"], seed=params["seed"])
-
-
-kit.side_by_side(
-    (
-        "How far from the promise",
-        lambda: figures.distance_figure(swept(), gamma=params["gamma"], palette=kit.palette()),
-        "distance",
-        "Distance of guided particles to the tilted density against the guidance scale, with the floor of exact draws.",
-        "In the band guided particles cannot be told from the promise p(x) p(y|x)^γ; above it they sample something else.",
-    ),
-    (
-        "Diversity against fidelity",
-        lambda: figures.tradeoff_figure(swept(), palette=kit.palette()),
-        "tradeoff",
-        "Spread of the particles against how well they fit the label, for guided diffusion and for the tilted density.",
-        "To the right fits the label better, higher up is more varied. Where the lines part, guidance does not keep the promise.",
-    ),
-    of=(where, params["walk"], params["gamma"], params["seed"]),
-)
-source, words = st.columns(2)
-with source:
-    st.markdown("##### Where the difference comes from")
+def source(params):
     kit.figure(
-        lambda: figures.gap_figure(gap(**where, gamma=params["gamma"]), guide=params["guide"], palette=kit.palette()),
+        lambda: figures.gap_figure(gap(**where(params), gamma=params["gamma"]), guide=params["guide"], palette=kit.palette()),
         key="gap",
-        of=(where, params["gamma"]),
+        of=(where(params), params["gamma"]),
         alt="Guided field less the score of the noised tilt against time, with the term that the guided density misses.",
         see="Where the solid line is at zero, the guided arrows are the right ones; the dashed term is what they leave out.",
     )
-with words:
-    page.prose("What to look at")
 
 
-def grade():
+def grade(values):
+    params = params_of(values)
     four = params | dict(gamma=4.0, guide="exact", walk="ODE", n_steps=60, n_particles=1500)
     score = truth(four)
-    mine = guidance.quality(run(**four).final, params["dataset"], params["label"]).diversity
-    promise = guidance.tilt_quality(params["dataset"], params["label"], 4.0).diversity
+    mine, promise = (quality.diversity for quality in qualities(four))
     verdict = 0 if score.within else 1 if mine < promise else 2
     return verdict, (
         f"Its distance is {score.value:.3f} where exact draws score {score.floor_mean:.3f}; its spread {mine:.2f}, "
@@ -197,6 +218,18 @@ def grade():
     )
 
 
+def grade_surer(values):
+    params = params_of(values)
+    return guidance.surer(run(**params).final, params["dataset"], params["label"], params["gamma"])
+
+
+def grade_where(values):
+    params = params_of(values)
+    return guidance.where_it_misleads(gap(**where(params), gamma=params["gamma"]))
+
+
+page.stage(stage, scenes=SCENES, equation=equation, picture=coarse)
+page.follow(below)
 kit.predict(
     "guidance",
     "Exact scores, γ = 4, a good solver. What does it sample?",
@@ -207,13 +240,14 @@ kit.predict(
     "guidance",
     "With the guidance scale, guide and walk of this page: whose samples fit the label better, judged by the mean of p(y|x)?",
     ["the guided particles", "draws of the density that is promised", "they cannot be told apart"],
-    lambda: guidance.surer(run(**params).final, params["dataset"], params["label"], params["gamma"]),
+    grade_surer,
 )
 kit.predict(
     "guidance",
     "One field is followed by the particles; another one would end on the promised density. Where on the way do they differ most?",
     ["early, in nearly pure noise", "in the middle", "late, near the data", "nowhere: they are the same"],
-    lambda: guidance.where_it_misleads(gap(**where, gamma=params["gamma"])),
+    grade_where,
 )
+page.prose("What to look at")
 page.prose("How the networks were made", expanded=False)
-page.footer(guidance.sample, values)
+page.footer(guidance.sample)
