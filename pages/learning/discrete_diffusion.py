@@ -9,7 +9,6 @@ from core.learning.formulas import FAMILIES, load_model
 from core.numerics.networks import ModelMissing
 from pages import kit
 from pages.kit.equation import number
-from pages.kit.player import player
 from pages.kit.token_timeline import token_timeline
 
 LABELS = {"uniform": "uniform", "absorbing": "mask", "gaussian": "Gaussian"}
@@ -33,7 +32,7 @@ page = kit.chapter(
         kit.Text(
             "formula", "Formula to corrupt and restore", "Sr1 Ti1 O3", max_chars=40, help="With the mask, ? is an unknown place: Ba1 ?1 O3."
         ),
-        kit.Slider("words", "Number of steps for seven words", 3, options=WORD_STEPS),
+        kit.Slider("words", "Number of steps for seven words", 3, options=WORD_STEPS, previewed=False),
         kit.Choice("order", "Order in which words are unmasked", "chance", options=list(ORDERS), labels=ORDERS, more=True),
         kit.Slider(
             "reach",
@@ -109,6 +108,18 @@ def stage_payload(params):
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
+def checked(params, t):
+    """Meter, its note and the rows beside it, at step t."""
+    tokens = walk(**params)
+    if params["start"] == "data":
+        now, law, note = tokens.backward[-1], tokens.prior, "Between the restored tokens at t = 0 and the law of the data."
+    else:
+        now, law, note = tokens.forward[t], tokens.forward_law(t), f"Between the corrupted tokens at t = {t} and the exact law."
+    verdict = discrete_diffusion.truth(discrete_diffusion.counts(now, tokens.chain.n_categories), law)
+    return verdict, note, figures.check_rows(discrete_diffusion.checks(tokens, t), t)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
 def restored(**params):
     return discrete_diffusion.restore_formula(**params)
 
@@ -128,57 +139,73 @@ def sentences(n_steps, order, seed):
     return grammar.written(n_steps, order=order, seed=seed)
 
 
-stage, side = st.columns([2.5, 1], gap="medium")
-with side:
-    values = page.controls()
-params = {key: values[key] for key in ("tokens", "family", "start", "n_steps", "n_particles", "reach", "as_printed", "seed")}
-page.exports(params | {"level": values["level"]})
-tokens = walk(**params)
-t = max(1, round(values["level"] * values["n_steps"]))
-with stage:
-    page.equation(
-        {
-            "t": str(t),
-            "T": str(values["n_steps"]),
-            "K": str(tokens.chain.n_categories),
-            "r": number(values["reach"]),
-        },
-        values["family"],
+def params_of(values):
+    return {key: values[key] for key in ("tokens", "family", "start", "n_steps", "n_particles", "reach", "as_printed", "seed")}
+
+
+def step_of(values):
+    """The step t that is looked at."""
+    return max(1, round(values["level"] * values["n_steps"]))
+
+
+def equation(values):
+    shown = {
+        "t": str(step_of(values)),
+        "T": str(values["n_steps"]),
+        "K": str(len(discrete_diffusion.names(values["tokens"], values["family"]))),
+        "r": number(values["reach"]),
+    }
+    return shown, values["family"]
+
+
+def coarse(values):
+    params = params_of(values)
+    return discrete_diffusion_stage.payload(discrete_diffusion.sample(**params), family=params["family"])
+
+
+def stage(values):
+    params = params_of(values)
+    page.exports(params | {"level": values["level"]})
+    page.player(stage_payload(params), height=500)
+    verdict, note, rows = checked(params, step_of(values))
+    with page.on.meter:
+        kit.meter_beside(verdict, rows, note=note)
+
+
+def below(values):
+    params, t = params_of(values), step_of(values)
+    kit.side_by_side(
+        (
+            f"Counted and exact, t = {t}",
+            lambda: figures.law_figure(walk(**params), t, palette=kit.palette()),
+            "law",
+            "Share of tokens in each category, corrupted and restored, beside the exact law.",
+            "Where bars or dots meet the green, what was counted is the exact law.",
+        ),
     )
-    player(stage_payload(params), key="stage", height=500, report=False)
-    page.scenes(SCENES)
-    if values["start"] == "data":
-        now, law, note = tokens.backward[-1], tokens.prior, "Between the restored tokens at t = 0 and the law of the data."
-    else:
-        now, law, note = tokens.forward[t], tokens.forward_law(t), f"Between the corrupted tokens at t = {t} and the exact law."
-    kit.meter_beside(
-        discrete_diffusion.truth(discrete_diffusion.counts(now, tokens.chain.n_categories), law),
-        figures.check_rows(discrete_diffusion.checks(tokens, t), t),
-        note=note,
+    kit.folded("Where one step leads, and where all steps until now", lambda: matrices(params, t), key="matrices")
+    st.markdown("##### A formula, corrupted and restored by a network")
+    try:
+        formula(values)
+    except ModelMissing as missing:
+        st.warning(str(missing), icon=":material/school:")
+    except ValueError as error:
+        st.error(f"{str(error)[0].upper()}{str(error)[1:]}.", icon=":material/error:")
+    st.markdown("##### Words, many at a time")
+    words(values)
+
+
+def matrices(params, t):
+    kit.figure(
+        lambda: figures.matrices_figure(walk(**params), t, palette=kit.palette()),
+        key="matrices",
+        alt="Heat maps of the transition matrix of one step and of the product of all steps.",
+        see="Read a row: from this token to which other, and how likely. What stands out on the right is what is still remembered at t.",
     )
 
-kit.below_the_stage()
-kit.side_by_side(
-    (
-        "Where one step leads, and where all steps until now",
-        lambda: figures.matrices_figure(tokens, t, palette=kit.palette()),
-        "matrices",
-        "Heat maps of the transition matrix of one step and of the product of all steps.",
-        "Read a row: from this token to which other, and how likely. What stands out on the right is what is still remembered at t.",
-    ),
-    (
-        f"Counted and exact, t = {t}",
-        lambda: figures.law_figure(tokens, t, palette=kit.palette()),
-        "law",
-        "Share of tokens in each category, corrupted and restored, beside the exact law.",
-        "Where bars or dots meet the green, what was counted is the exact law.",
-    ),
-    widths=(1.25, 1),
-)
 
-st.markdown("##### A formula, corrupted and restored by a network")
-try:
-    about = load_model().about
+def formula(values):
+    """Raises ModelMissing, and ValueError for a formula that cannot be read."""
     asked = {key: values[key] for key in ("family", "level", "n_steps", "as_printed", "seed")}
     answer = restored(text=values["formula"], **asked)
     strip, score = st.columns([1.5, 1])
@@ -192,65 +219,69 @@ try:
             alt="The formulas that came back most often.",
             see="Green is the formula that was corrupted: the longer its bar, the more often the network found back to it.",
         )
-        known = {name: (about["samples"][name]["balanced"], 0.0) for name in ("data", "shuffled")}
-        kit.figure(
-            lambda: figures.balance_figure(
-                {"data": known["data"], "100 new ones": balance(values["family"], values["seed"]), "shuffled tokens": known["shuffled"]},
-                palette=kit.palette(),
-            ),
-            key="balance",
-            of=(values["family"], values["seed"], known),
-            alt="Share of charge-balanced formulas in the data, among new ones, and among shuffled tokens.",
-            see="The charges of a formula that can exist add up to zero. New ones should come near the data, far from shuffled tokens.",
-        )
-except ModelMissing as missing:
-    st.warning(str(missing), icon=":material/school:")
-except ValueError as error:
-    st.error(f"{str(error)[0].upper()}{str(error)[1:]}.", icon=":material/error:")
+    kit.folded("How many new formulas can exist", lambda: new_formulas(values), key="balance")
 
-st.markdown("##### Words, many at a time")
-strip, curve = st.columns([1.25, 1])
-with strip:
-    story, good = sentences(values["words"], values["order"], values["seed"])
-    token_timeline(figures.sentence_film(story, good), alt="Three sentences appear out of masks.")
-    st.caption(
-        f"Three sentences; {sum(good)} of them grammatical. All {len(grammar.language().sentences)} sentences of this language are "
-        "known, so the denoiser is exact: what goes wrong is the sampler's doing alone."
-    )
-with curve:
+
+def new_formulas(values):
+    samples = load_model().about["samples"]
+    known = {name: (samples[name]["balanced"], 0.0) for name in ("data", "shuffled")}
     kit.figure(
-        lambda: figures.words_figure(
-            word_curves(),
-            one_step=grammar.language().one_step_share(),
-            chosen=(ORDERS[values["order"]], values["words"]),
+        lambda: figures.balance_figure(
+            {"data": known["data"], "100 new ones": balance(values["family"], values["seed"]), "shuffled tokens": known["shuffled"]},
             palette=kit.palette(),
         ),
-        key="word_curve",
-        of=(values["order"], values["words"]),
-        alt="Share of grammatical sentences against the number of steps.",
-        see="The fewer steps, the more words are written at once, and words written at once do not know of each other.",
+        key="balance",
+        of=(values["family"], values["seed"], known),
+        alt="Share of charge-balanced formulas in the data, among new ones, and among shuffled tokens.",
+        see="The charges of a formula that can exist add up to zero. New ones should come near the data, far from shuffled tokens.",
     )
 
 
+def words(values):
+    strip, curve = st.columns([1.25, 1])
+    with strip:
+        story, good = sentences(values["words"], values["order"], values["seed"])
+        token_timeline(figures.sentence_film(story, good), alt="Three sentences appear out of masks.")
+        st.caption(
+            f"Three sentences; {sum(good)} of them grammatical. All {len(grammar.language().sentences)} sentences of this language are "
+            "known, so the denoiser is exact: what goes wrong is the sampler's doing alone."
+        )
+    with curve:
+        kit.figure(
+            lambda: figures.words_figure(
+                word_curves(),
+                one_step=grammar.language().one_step_share(),
+                chosen=(ORDERS[values["order"]], values["words"]),
+                palette=kit.palette(),
+            ),
+            key="word_curve",
+            of=(values["order"], values["words"]),
+            alt="Share of grammatical sentences against the number of steps.",
+            see="The fewer steps, the more words are written at once, and words written at once do not know of each other.",
+        )
+
+
+page.stage(stage, scenes=SCENES, equation=equation, picture=coarse)
+page.follow(below)
 kit.predict(
     "discrete_diffusion",
     "Seven masked words, a perfect denoiser, two steps, the surest words first. How many sentences are grammatical?",
     ["nearly all: the denoiser is perfect", "about half", "hardly any"],
-    lambda: grammar.grammatical_in_two_steps(values["seed"]),
+    lambda values: grammar.grammatical_in_two_steps(values["seed"]),
 )
 kit.predict(
     "discrete_diffusion",
     "At the noise level of this page, how many tokens are what they were at the start?",
     ["more than three quarters", "a quarter to three quarters", "less than a quarter"],
-    lambda: discrete_diffusion.still_the_same(tokens, t),
+    lambda values: discrete_diffusion.still_the_same(walk(**params_of(values)), step_of(values)),
 )
 kit.predict(
     "discrete_diffusion",
     "Pure noise is restored with the settings of this page, to tokens as frequent as in the data. Is their law right in the end?",
     ["yes: no test can tell", "no"],
-    lambda: discrete_diffusion.back_home(walk(**params | {"start": "data"})),
+    lambda values: discrete_diffusion.back_home(walk(**params_of(values) | {"start": "data"})),
 )
 page.prose("What to look at")
 page.prose("How text models do it", expanded=False)
 page.prose("Why does every atom come out as mendelevium?", expanded=False)
-page.footer(discrete_diffusion.sample, values)
+page.footer(discrete_diffusion.sample)
