@@ -6,33 +6,41 @@ import streamlit as st
 
 from core import home
 from core.chapters import CHAPTERS, PARTS
-from pages.kit import link, search
+from pages.kit import link, search, shell
 from pages.kit.colophon import colophon
 from pages.kit.crystal_player import crystal_player
 from pages.kit.player import player
 
-WAYS_IN = {
-    "You teach": (
+TITLE = "From Noise to Crystals"
+SENTENCE = "One chain of ideas, from a random walk to a crystal that never existed. Every picture is computed while you watch."
+WAYS_IN = (
+    (
+        "teach",
         "co_present",
-        "Open a chapter, press `l`: large type, no prose. `1`–`9` call up scenes, `space` plays, `n` goes on. "
-        "A link carries every setting and the seed, so the room sees what you see.",
-        CHAPTERS[0],
-        {"mode": "lecture"},
+        "You teach",
+        "A hall sees large type and no prose. `1`–`9` call up scenes, `space` plays, `n` goes on to the next chapter, `l` comes back "
+        "here. A link carries every setting and the seed, so the room sees what you see.",
+        None,
+        "Open the title slide",
     ),
-    "You study": (
+    (
+        "study",
         "menu_book",
+        "You study",
         "Read from the top; predict before you look; break things on purpose. Every page tells how far its "
         "sample is from the exact answer, and hands you the code.",
         CHAPTERS[0],
-        {},
+        f"Begin with {CHAPTERS[0].label}",
     ),
-    "You run a workshop": (
+    (
+        "workshop",
         "groups",
+        "You run a workshop",
         "Start at the end: grow a crystal, then ask each group to explain one link of the chain. One small machine serves thirty people.",
         CHAPTERS[-1],
-        {},
+        f"Grow a crystal: {CHAPTERS[-1].label}",
     ),
-}
+)
 
 
 @st.cache_data(max_entries=4, show_spinner=False)
@@ -55,30 +63,61 @@ def way_on() -> None:
     _way_on()(key="n2c_home", data=search.index())
 
 
-with st.container(key="head"):
-    st.title("From Noise to Crystals", anchor=False)
-    st.markdown("#### One chain of ideas, from a random walk to a crystal that never existed. Every picture is computed while you watch.")
-way_on()
+def chain(widths: tuple[float, float]) -> None:
+    """The four links of the chain, moving side by side. widths: shares of the three clouds and of the crystal."""
+    with st.container(key="n2c_chain"):
+        walk, crystal = st.columns(widths, gap="small")
+        with walk:
+            player(chain_payload(seed=1), key="home_chain", height=410, fill="always")
+        with crystal:
+            try:
+                crystal_player(crystal_payload(seed=1), key="home_crystal", height=410, fill="always")
+            except home.ModelMissing as missing:
+                st.info(str(missing), icon=":material/diamond:")
 
-walk, crystal = st.columns([1.9, 1], gap="small")
-with walk:
-    player(chain_payload(seed=1), key="home_chain", height=420)
-with crystal:
-    try:
-        crystal_player(crystal_payload(seed=1), key="home_crystal", height=380)
-    except home.ModelMissing as missing:
-        st.info(str(missing), icon=":material/diamond:")
 
-for column, (title, (icon, words, chapter, query)) in zip(st.columns(3), WAYS_IN.items()):
-    with column, st.container(border=True, height="stretch"):
-        st.markdown(f"**:material/{icon}: {title}**")
-        st.markdown(words)
-        st.page_link(chapter.page, label=f"Start with {chapter.label}", icon=":material/arrow_forward:", query_params=query)
+def title_slide() -> None:
+    """What a hall sees first: title, one sentence, the chain, and every chapter by its number."""
+    with st.container(key="title_slide"):
+        st.title(TITLE, anchor=False)
+        st.markdown(f"#### {SENTENCE}")
+    chain((2.8, 1))
+    with st.container(key="home_list"):
+        for chapter in CHAPTERS:
+            st.page_link(chapter.page, label=chapter.label)
 
-st.markdown("##### The chapters")
-for chapter in CHAPTERS:
-    with st.container(horizontal=True, vertical_alignment="center", key=f"home_{chapter.slug}"):
-        st.page_link(chapter.page, label=f"**{chapter.label}**", icon=f":material/{chapter.icon}:")
-        st.caption(f"{PARTS[chapter.part]} · {chapter.question}")
+
+def show_to_others() -> None:
+    """Lecture mode on; a callback."""
+    st.session_state["mode"] = "lecture"
+
+
+def start_page() -> None:
+    """What a reader alone sees first: the chain, three ways in, and the chapters with their questions."""
+    with st.container(key="head"):
+        st.title(TITLE, anchor=False)
+        st.markdown(f"#### {SENTENCE}")
+    way_on()
+    chain((1.9, 1))
+    for column, (who, icon, title, words, chapter, label) in zip(st.columns(3), WAYS_IN):
+        with column, st.container(border=True, height="stretch", key=f"way_{who}"):
+            st.markdown(f"**:material/{icon}: {title}**")
+            st.markdown(words)
+            if chapter:
+                st.page_link(chapter.page, label=label, icon=":material/arrow_forward:")
+            else:
+                st.button(label, key="open_title_slide", icon=":material/slideshow:", type="primary", on_click=show_to_others)
+    st.markdown("##### The chapters")
+    with st.container(key="chapters", gap="small"):
+        for chapter in CHAPTERS:
+            with st.container(horizontal=True, vertical_alignment="center", key=f"home_{chapter.slug}"):
+                st.page_link(chapter.page, label=f"**{chapter.label}**", icon=f":material/{chapter.icon}:")
+                st.caption(f"{PARTS[chapter.part]} · {chapter.question}")
+
+
+if shell.lecture():
+    title_slide()
+else:
+    start_page()
 colophon()
 link.show_if_asked(st.context.url or "/")

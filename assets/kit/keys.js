@@ -12,7 +12,8 @@ const TYPING = "input:not([type=range]):not([type=radio]):not([type=checkbox]), 
 const SWITCH = { c: ["controls", "on"], e: ["equation", "off"] };  // in a lecture: what stands over the stage, what is out of the way
 const TICKS = "n2c-ticks";
 const PHONE = 640;
-const FITTED = ".st-key-head, .st-key-n2c_predict, .st-key-n2c_stage_area, .st-key-n2c_equation, .st-key-n2c_caption, .st-key-n2c_meter";
+const FITTED = ".st-key-head, .st-key-n2c_predict, .st-key-n2c_stage_area, .st-key-n2c_equation, .st-key-n2c_caption, .st-key-n2c_meter, "
+  + ".st-key-n2c_chain, .st-key-home_list";
 const LEAST = 300;                            // pixels of a stage, however much stands around it
 
 /** A tick behind every chapter in a list whose question was answered. */
@@ -49,8 +50,8 @@ function answered({ chapter, question, right }) {
 
 /** The height that the rest of the page leaves to the stage, for players that fill it: in lecture mode down to the fold, on a phone under a half. */
 function fitStage() {
-  const stage = document.querySelector(".st-key-n2c_stage");
-  const lecture = document.querySelector(".st-key-n2c_stage_area") && "lecture" in page.dataset;
+  const stage = document.querySelector(".st-key-n2c_stage, .st-key-n2c_chain");
+  const lecture = document.querySelector(".st-key-n2c_stage_area, .st-key-home_list") && "lecture" in page.dataset;
   let height = "";
   if (stage && innerWidth <= PHONE) height = `${Math.floor(0.44 * innerHeight)}px`;
   else if (stage && lecture) {
@@ -60,7 +61,7 @@ function fitStage() {
       page.style.setProperty("--n2c-line", String(Math.min(1, Math.max(0.5, (lines.clientWidth - 16) / lines.scrollWidth))));
     }
     const bottom = (name) => document.querySelector(name)?.getBoundingClientRect().bottom ?? 0;
-    const last = Math.max(...["meter", "caption", "stage"].map((name) => bottom(`.st-key-n2c_${name}`)));
+    const last = Math.max(...["n2c_meter", "n2c_caption", "n2c_stage", "home_list"].map((name) => bottom(`.st-key-${name}`)));
     const scrolled = document.querySelector("[data-testid=stMain]")?.scrollTop ?? 0;
     height = `${Math.max(LEAST, Math.floor(innerHeight - (last + scrolled - stage.getBoundingClientRect().height) - 6))}px`;
   }

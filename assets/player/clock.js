@@ -105,22 +105,24 @@ class Player {
   /**
    * The height in CSS pixels that the page allots to the whole player, legend and bar included: {height, cap}; null where the mount's own
    * height counts. The page says it by the CSS variable --n2c-stage-height (any CSS length, on the player's place or anything around it,
-   * documentElement too). In lecture mode on a wide screen a player mounted with "fill" takes exactly this height; a narrow
-   * player (cap) is never higher. The gauge is as high as the variable says and is watched, so measure() follows each change of it.
+   * documentElement too). In lecture mode on a wide screen a player mounted with "fill" takes exactly this height, one mounted with
+   * "always" everywhere; any other narrow player (cap) is never higher. Narrow ones outside lecture mode put seldom controls away (low).
+   * The gauge is as high as the variable says and is watched, so measure() follows each change of it.
    */
   allotted(width) {
     if (this.full) return { height: this.dom.root.clientHeight, cap: false };
     const height = this.gauge.offsetHeight;
     if (!height) return null;
     if (this.mount.fill && this.look.lecture) return { height, cap: false };
-    return width < NARROW ? { height, cap: true } : null;
+    if (this.mount.fill === "always") return { height, cap: false, low: width < NARROW };
+    return width < NARROW ? { height, cap: true, low: true } : null;
   }
 
   /** Classes of the root that follow from its size, before anything in it is measured. Returns what the page allots. */
   shapeUp(width) {
     const { root } = this.dom;
     const allotted = this.allotted(width);
-    const low = Boolean(allotted?.cap);
+    const low = Boolean(allotted?.low);
     root.classList.toggle("narrow", width < NARROW);
     root.classList.toggle("low", low);
     arrangeBar(this.dom, low);

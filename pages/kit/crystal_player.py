@@ -45,7 +45,7 @@ def _crystal_player(library: str) -> Callable[[], tuple[str, str]]:
     )
 
 
-def crystal_player(payload: bytes, *, key: str, height: int = 520, report: bool = True, fill: bool = False) -> CrystalState:
+def crystal_player(payload: bytes, *, key: str, height: int = 520, report: bool = True, fill: bool | str = False) -> CrystalState:
     """Show `payload` (from `core.figures.crystal_payload.pack_crystals`).
 
     A changed payload under the same key keeps camera, clock and choices and draws into the same canvas.

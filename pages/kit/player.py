@@ -114,7 +114,7 @@ def player(
     height: int = 520,
     report: bool = True,
     on_edit: Callable[[list[list[float]]], None] | None = None,
-    fill: bool = False,
+    fill: bool | str = False,
     preview: bool = False,
 ) -> PlayerState:
     """Show `payload` (from `core.figures.payload.pack_player`); a changed payload plays on in the same canvas.
@@ -122,8 +122,8 @@ def player(
     height: pixels of the whole player on a wide screen; on a narrow one its height follows from the width.
     report: send the frame to Python on pause and at the end of a scrub (a rerun of the page).
     on_edit: called before the page reruns when a hand has let go of the handles of `payload`, with their modes (x, y, weight, width).
-    fill: in lecture mode and on a phone it takes the height that the page leaves to it. preview: it shows the
-    pictures under the thumb (pages/kit/preview.py).
+    fill: in lecture mode and on a phone it takes the height that the page leaves to it; "always": wherever the page says a height.
+    preview: it shows the pictures under the thumb (pages/kit/preview.py).
     """
 
     def edited() -> None:
