@@ -181,9 +181,13 @@ class Queue:
         done, total = self._progress(job)
         if total or (job.folder / "progress").exists():
             return Status("running", done, total)
+        return Status("queued", ahead=len(self.ahead(job)))
+
+    def ahead(self, job: Job) -> list[Job]:
+        """The jobs that must end before this one begins, the first in the queue first."""
         with self._lock:
-            ahead = [other for other in self._waiting if not other.future.done()]
-        return Status("queued", ahead=ahead.index(job) if job in ahead else 0)
+            waiting = [other for other in self._waiting if not other.future.done()]
+        return waiting[: waiting.index(job)] if job in waiting else []
 
     def _finished(self, job: Job, error: BaseException | None) -> Status:
         if error is None:

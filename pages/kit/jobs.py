@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import streamlit as st
@@ -23,6 +23,7 @@ class JobRegistry:
         self.queue = jobs.Queue(make_executor)
         self._lock = threading.Lock()
         self._running: dict[Any, tuple[jobs.Job, set[str]]] = {}
+        self._labels: dict[Any, str] = {}  # of what is running
         self._finished: OrderedDict[Any, Any] = OrderedDict()
         self._parts: OrderedDict[Any, bytes] = OrderedDict()
 
@@ -33,15 +34,25 @@ class JobRegistry:
                 self._finished.move_to_end(work)
             return self._finished.get(work)
 
-    def ask(self, work: Any, reader: str, function: Callable, kwargs: dict) -> None:
-        """Start this work, or wait with those who started it."""
+    def ask(self, work: Any, reader: str, function: Callable, kwargs: dict, label: str = "") -> None:
+        """Start this work, or wait with those who started it. label: what a reader calls it."""
         with self._lock:
             if work not in self._finished:
                 if work not in self._running:
                     part = {"so_far": self._parts[work]} if work in self._parts else {}
                     self._running[work] = self.queue.submit(function, **kwargs, **part), set()
+                    self._labels[work] = label
                 job, readers = self._running[work]
                 self._running[work] = job, readers | {reader}
+
+    def own_ahead(self, work: Any, reader: str) -> list[str]:
+        """Labels of the jobs before this one that the same reader waits for, the first in the queue first."""
+        with self._lock:
+            if work not in self._running:
+                return []
+            ahead = self.queue.ahead(self._running[work][0])
+            own = {id(job): self._labels[other] for other, (job, readers) in self._running.items() if reader in readers}
+            return [own[id(job)] for job in ahead if id(job) in own]
 
     def so_far(self, work: Any) -> bytes | None:
         """What this work has reported last, whether it still runs or not; `ask` goes on from there."""
@@ -70,7 +81,7 @@ class JobRegistry:
             job, readers = self._running.get(work, (None, set()))
             if job and not readers - {reader}:
                 job.cancel()
-                del self._running[work]
+                del self._running[work], self._labels[work]
             elif job:
                 self._running[work] = job, readers - {reader}
 
@@ -87,7 +98,7 @@ class JobRegistry:
                 self._keep(self._finished, work, job.future.result())
                 self._parts.pop(work, None)
             if status.state in ("done", "failed", "cancelled"):
-                del self._running[work]
+                del self._running[work], self._labels[work]
             return status
 
 
@@ -103,17 +114,31 @@ def _reader() -> str:
     return context.session_id if context else "nobody"
 
 
+def words(status: jobs.Status, own: Sequence[str] = ()) -> str:
+    """What stands beside the bar of a job that is queued or running, from the first moment on.
+
+    own: labels of the reader's own jobs before it, the first in the queue first.
+    """
+    if status.state == "running":
+        return f"Step {status.done:,} of {status.total:,}" if status.total else "The worker prepares the first steps …"
+    if not status.ahead:
+        text = "The worker is starting …"
+    elif own:
+        text = "Waits for your earlier job" + (f" “{own[0]}”" if own[0] else "")
+        text += f"; {status.ahead} jobs are before it" if status.ahead > 1 else ""
+    else:
+        text = f"Waits for {status.ahead} job{'s' * (status.ahead > 1)} of other readers"
+    return f"{status.message} {text}".strip()
+
+
 @st.fragment(run_every=0.4)
 def _wait(work: Any, key: str, label: str) -> None:
     status = job_registry().status(work)
     if status is None or status.state in ("done", "cancelled", "failed"):
         st.session_state[f"_job_{key}"] = {"work": work, "message": status.message if status else "", "state": status and status.state}
         st.rerun()
-    if status.state == "queued":
-        text = "Starting the worker …" if status.ahead == 0 else f"In the queue: {status.ahead} before you"
-        st.progress(0.0, f"{status.message} {text}".strip())
-    else:
-        st.progress(status.done / status.total if status.total else 0.0, f"{label}: step {status.done} of {status.total}")
+    said = words(status, job_registry().own_ahead(work, _reader()))
+    st.progress(status.done / status.total if status.total else 0.0, f"{label}. {said}")
     if st.button("Cancel", key=f"cancel_{key}", icon=":material/cancel:"):
         job_registry().leave(work, _reader())
         st.rerun()
@@ -157,10 +182,10 @@ class Live:
     def going(self) -> bool:
         return self.status.state in ("queued", "running")
 
-    def start(self) -> None:
-        """Begin, go on, or watch with those who began."""
+    def start(self, label: str = "") -> None:
+        """Begin, go on, or watch with those who began. label: what a reader calls it."""
         self._notes[self.work] = True
-        job_registry().ask(self.work, _reader(), self.function, self.kwargs)
+        job_registry().ask(self.work, _reader(), self.function, self.kwargs, label)
 
     def pause(self) -> None:
         """Stop waiting. The worker is free for others; what was reported last is kept."""
@@ -202,12 +227,12 @@ def live_bar(run: Live, key: str, label: str) -> None:
             name = "Go on" if status.state == "paused" else label
             if st.button(name, key=f"start_{key}", type="primary", icon=":material/play_arrow:"):
                 run.alone()
-                run.start()
+                run.start(label)
                 st.rerun()
         elif status.state == "done":
             if st.button("Train again", key=f"again_{key}", icon=":material/replay:"):
                 run.stop()
-                run.start()
+                run.start(label)
                 st.rerun()
         elif st.button("Pause", key=f"pause_{key}", icon=":material/pause:"):
             run.pause()
@@ -215,12 +240,9 @@ def live_bar(run: Live, key: str, label: str) -> None:
         if status.state in ("queued", "running", "paused") and st.button("Stop", key=f"stop_{key}", icon=":material/stop:"):
             run.stop()
             st.rerun()
-        if status.state == "queued":
-            wait = "the worker is starting …" if status.ahead == 0 else f"in the queue, {status.ahead} before you"
-            st.progress(0.0, f"{status.message} {wait}".strip())
-        elif status.state == "running":
-            done = f"step {status.done:,} of {status.total:,}" if status.total else "the first steps …"
-            st.progress(status.done / status.total if status.total else 0.0, done)
+        if status.state in ("queued", "running"):
+            said = words(status, job_registry().own_ahead(run.work, _reader()))
+            st.progress(status.done / status.total if status.total else 0.0, said)
         elif status.state == "failed":
             st.error(f"{label} stopped: {status.message}", icon=":material/error:")
 
@@ -253,6 +275,6 @@ def job(key: str, label: str, function: Callable, kwargs: dict, *, start: bool =
                 return None
             place.empty()
         st.session_state[f"_job_{key}"] = {"work": work}
-        job_registry().ask(work, _reader(), function, kwargs)
+        job_registry().ask(work, _reader(), function, kwargs, label)
     _wait(work, key, label)
     return job_registry().result(work)

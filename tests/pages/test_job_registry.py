@@ -7,7 +7,7 @@ import pytest
 from distributed import LocalCluster, default_client
 
 from core import jobs
-from pages.kit.jobs import JobRegistry
+from pages.kit.jobs import JobRegistry, words
 
 
 def slow_count(n, log, *, progress, cancelled):
@@ -93,6 +93,40 @@ def test_a_pause_keeps_what_there_is_and_frees_the_worker(job_registry, tmp_path
     assert starts[0] == 0 and starts[1] >= 10
     job_registry.forget("grow")
     assert job_registry.result("grow") is None and job_registry.so_far("grow") is None
+
+
+def test_a_reader_is_told_of_an_earlier_job_of_their_own(job_registry, tmp_path):
+    """Not of the jobs of others, and not of one that he has left."""
+    kwargs = {"n": 5000, "log": str(tmp_path / "log")}
+    job_registry.ask("training", "a", slow_count, kwargs, "Train")
+    until(job_registry, "training", "running")
+    job_registry.ask("sixteen", "a", slow_count, kwargs | {"n": 3}, "Grow 16 × MgO")
+    job_registry.ask("salt", "b", slow_count, kwargs | {"n": 4}, "Grow NaCl")
+    assert job_registry.own_ahead("training", "a") == []
+    assert job_registry.own_ahead("sixteen", "a") == ["Train"]
+    assert job_registry.own_ahead("salt", "b") == [] and job_registry.status("salt").ahead == 2
+    assert words(job_registry.status("sixteen"), ["Train"]) == "Waits for your earlier job “Train”"
+    job_registry.ask("training", "b", slow_count, kwargs)
+    job_registry.leave("training", "a")
+    assert job_registry.own_ahead("sixteen", "a") == [] and job_registry.own_ahead("salt", "b") == ["Train"]
+    for work, reader in (("training", "b"), ("sixteen", "a"), ("salt", "b")):
+        job_registry.leave(work, reader)
+
+
+@pytest.mark.parametrize(
+    "status, own, said",
+    [
+        (jobs.Status("queued"), [], "The worker is starting …"),
+        (jobs.Status("queued", ahead=1), [], "Waits for 1 job of other readers"),
+        (jobs.Status("queued", ahead=3), ["Train"], "Waits for your earlier job “Train”; 3 jobs are before it"),
+        (jobs.Status("queued", ahead=1), [""], "Waits for your earlier job"),
+        (jobs.Status("queued", message="The worker stopped."), [], "The worker stopped. The worker is starting …"),
+        (jobs.Status("running"), [], "The worker prepares the first steps …"),
+        (jobs.Status("running", 3, 2000), [], "Step 3 of 2,000"),
+    ],
+)
+def test_no_bar_stands_without_words(status, own, said):
+    assert words(status, own) == said
 
 
 def test_the_same_jobs_on_a_dask_cluster(tmp_path):
