@@ -16,9 +16,9 @@ CELLS, MOMENTS, EDGES = 72, 40, 97
 RULES = {"Euler": "stepped, Euler", "transition": "stepped, exact transition"}
 
 
-def background(dataset: str, schedule: str, variant: str, times: torch.Tensor) -> dict:
-    """Exact density (T, H, W) and marginals of x_t / stage_scale, at MOMENTS of the times and held in between. Cache it."""
-    keys, held = held_frames(len(times), MOMENTS)
+def background(dataset: str, schedule: str, variant: str, times: torch.Tensor, *, n_moments: int = MOMENTS) -> dict:
+    """Exact density (T, H, W) and marginals of x_t / stage_scale, at n_moments of the times and held in between. Cache it."""
+    keys, held = held_frames(len(times), n_moments)
     moments, path, data = times[keys], clock(schedule, variant), get_dataset(dataset)
     density = density_frames(data, path, moments, BOUNDS, CELLS, on_stage=True)
     edges = torch.linspace(-HALF, HALF, EDGES)[:, None]

@@ -16,7 +16,7 @@ from core.numerics.trajectory import Trajectory
 
 HALF = 2.8
 BOUNDS = (-HALF, HALF, -HALF, HALF)
-CELLS, FRAMES, MAX_RACE = 72, 61, 200
+CELLS, BELIEF_CELLS, FRAMES, MAX_RACE = 72, 48, 61, 200
 LABEL = {"own pace": "share of the way", "race": "network evaluations"}
 
 
@@ -28,6 +28,13 @@ def _exact(dataset: str) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
     line = torch.linspace(-HALF, HALF, 161)[:, None]
     of_x, of_y = (density.marginal(axis).log_prob(line).exp()[None].numpy() for axis in (0, 1))
     return density.log_prob(grid).exp().reshape(1, CELLS, CELLS).numpy(), (of_x, of_y)
+
+
+@lru_cache(maxsize=16)
+def _belief(dataset: str, family: str) -> np.ndarray | None:
+    """Density (1, H, W) that the family gives the plane; None if it gives none."""
+    own = belief(dataset=dataset, family=family, points=cell_centres(BOUNDS, BELIEF_CELLS))
+    return None if own is None else own.reshape(1, BELIEF_CELLS, BELIEF_CELLS).numpy()
 
 
 def moments(runs: Mapping[str, Trajectory], clock: str) -> torch.Tensor:
@@ -54,13 +61,15 @@ def payload(runs: Mapping[str, Trajectory], *, dataset: str, clock: str) -> byte
     )
 
 
-def payload_of_one(run: Trajectory, *, dataset: str, family: str, clock: str, seed: int) -> bytes:
-    """One family on the exact density; beside it exact data on what the model believes to be the density."""
+def payload_of_one(run: Trajectory, *, dataset: str, family: str, clock: str, seed: int, crowd: int | None = None) -> bytes:
+    """One family on the exact density; beside it exact data on what the model believes to be the density.
+
+    crowd: of how many particles the run's are the first, and so the data shown; all of them by default.
+    """
     density, marginals = _exact(dataset)
     times = moments({family: run}, clock)
-    data = get_dataset(dataset).sample(run.n_particles, torch.Generator().manual_seed(seed))
-    grid = cell_centres(BOUNDS, 48)
-    own = belief(dataset=dataset, family=family, points=grid)
+    data = get_dataset(dataset).sample(crowd or run.n_particles, torch.Generator().manual_seed(seed))[: run.n_particles]
+    own = _belief(dataset, family)
     label = FAMILIES[family].label
     beside = "It has no density" if own is None else "What it believes"
     panels = [
@@ -73,7 +82,7 @@ def payload_of_one(run: Trajectory, *, dataset: str, family: str, clock: str, se
             marginals_exact=marginals,
             density_role="sample",
             density_name=f"density of the {label} model",
-            density=None if own is None else own.reshape(1, 48, 48),
+            density=own,
         ),
     ]
     return pack_player(

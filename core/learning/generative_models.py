@@ -71,17 +71,20 @@ def sample(
     n_particles: int = 1000,
     width: float = 1.0,
     seed: int = 1,
+    first: int | None = None,
 ) -> Trajectory:
     """Carry z ~ N(0, width^2 I) to samples; times: network evaluations so far (one pass of a flow is one, in layers).
 
     The same seed is the same z for every family. n_steps: evaluations allowed to families that walk. width: only 1 is what the
-    networks were trained for. Raises ValueError for unknown names, n_steps outside 1..1000, width <= 0, ModelMissing.
+    networks were trained for. first: carry only the first so many of the n_particles, for which all noise is drawn all the same.
+    Raises ValueError for unknown names, n_steps outside 1..1000, width <= 0, ModelMissing.
     """
     if not 1 <= n_steps <= 1000 or n_particles < 1 or width <= 0:
         raise ValueError("n_steps must be in 1..1000, n_particles at least 1 and width positive")
     model = _model(dataset, family)
     z = torch.randn(n_particles, 2, generator=torch.Generator().manual_seed(seed)) * width
-    times, states = zip(*model.walk(z, n_steps, torch.Generator().manual_seed(seed + 1_000_003)), strict=True)
+    walk = model.walk(z[:first], n_steps, torch.Generator().manual_seed(seed + 1_000_003), crowd=n_particles)
+    times, states = zip(*walk, strict=True)
     return Trajectory(torch.tensor(times, dtype=torch.float64), torch.stack(states))
 
 

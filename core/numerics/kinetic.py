@@ -41,6 +41,11 @@ def normals(shape: tuple[int, ...], n: int, generator: torch.Generator, dtype: t
         n -= drawn
 
 
+def of_first(noise: Iterable[Tensor], n: int | None) -> Iterator[Tensor]:
+    """Of every draw the part of the first n particles, or all of it: a part of the crowd takes the paths that it takes in the whole."""
+    return (R[:n] for R in noise) if n else iter(noise)
+
+
 def draws(method: str) -> int:
     """Normals per particle and step that `method` of KINETIC takes."""
     return method.count("O") if method in SPLITTINGS else 1
@@ -74,22 +79,24 @@ def splitting(
     force = None
     yield x, v
     while len(kicks := list(islice(source, n_kicks))) == n_kicks:
-        x, v = x.clone(), v.clone()
+        old_x, old_v = x, v  # yielded, and so not to be written to
         for letter in scheme:
             if letter == "B":
                 force = potential.force(x) if force is None else force
-                v = _add(v, force, kick / mass)
+                v = _add(v, force, kick / mass, v is not old_v)
             elif letter == "A":
-                x = _add(x, v, drift)
+                x = _add(x, v, drift, x is not old_x)
                 force = None
             else:
-                v.mul_(c).addcmul_(kicks.pop(0), width)
+                v = (torch.mul(v, c) if v is old_v else v.mul_(c)).addcmul_(kicks.pop(0), width)
         yield x, v
 
 
-def _add(x: Tensor, y: Tensor, step: float | Tensor) -> Tensor:
-    """x += step y, in place."""
-    return x.addcmul_(y, step) if isinstance(step, Tensor) else x.add_(y, alpha=step)
+def _add(x: Tensor, y: Tensor, step: float | Tensor, in_place: bool) -> Tensor:
+    """x + step y."""
+    if isinstance(step, Tensor):
+        return x.addcmul_(y, step) if in_place else torch.addcmul(x, y, step)
+    return x.add_(y, alpha=step) if in_place else torch.add(x, y, alpha=step)
 
 
 def euler_kinetic(
@@ -134,14 +141,17 @@ def overdamped(
         yield x
 
 
-def refined(noise: Iterable[Tensor], k: int, generator: torch.Generator) -> Iterator[Tensor]:
-    """The same Brownian path in k times as many steps: unit normals whose k-fold sums are sqrt(k) R (a Brownian bridge)."""
+def refined(noise: Iterable[Tensor], k: int, generator: torch.Generator, crowd: int | None = None) -> Iterator[Tensor]:
+    """The same Brownian path in k times as many steps: unit normals whose k-fold sums are sqrt(k) R (a Brownian bridge).
+
+    crowd: the draws are those of the first of so many particles, for all of which normals are drawn; N by default.
+    """
     if k == 1:
         yield from noise
         return
     for R in noise:
-        z = torch.randn((k, *R.shape), generator=generator, dtype=R.dtype)
-        yield from z.add_(R / math.sqrt(k) - z.mean(0))
+        z = torch.randn((k, crowd or len(R), *R.shape[1:]), generator=generator, dtype=R.dtype)[:, : len(R)]
+        yield from z.add_(torch.div(R, math.sqrt(k)).sub_(z.mean(0)))
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,15 @@ class Trajectory:
         """(N, D): the last stored state."""
         return self.positions[-1]
 
+    def first(self, n: int) -> Trajectory:
+        """The first n of the particles, or all of them if they are fewer."""
+        return Trajectory(self.times, self.positions[:, :n])
+
+    def thinned(self, n_frames: int) -> Trajectory:
+        """At most n_frames of the frames, as `frame_indices` chooses them."""
+        kept = frame_indices(self.n_frames, n_frames)
+        return Trajectory(self.times[kept], self.positions[kept])
+
 
 def frame_indices(n_states: int, n_frames: int) -> Tensor:
     """At most `n_frames` evenly spaced indices into `n_states` states, first and last always among them."""

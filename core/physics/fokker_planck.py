@@ -16,11 +16,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
 import numpy as np
 import torch
+from scipy.sparse import csc_array
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
@@ -40,7 +41,7 @@ from core.numerics.fokker_planck import (
     work_of,
 )
 from core.numerics.integrators import euler_maruyama, heun
-from core.numerics.networks import load_score_network
+from core.numerics.networks import ModelMissing, load_score_network
 from core.numerics.potentials import DoubleWell, Periodic, Potential
 from core.numerics.schedules import get_schedule
 from core.numerics.sde import SDE, Score, no_noise
@@ -109,6 +110,15 @@ def _data(dataset: str) -> Density:
 @lru_cache(maxsize=16)
 def _learned(dataset: str) -> Score:
     return load_score_network(dataset).as_score(get_schedule("linear"))
+
+
+def untrained(dataset: str) -> str | None:
+    """Why the learned score of a data set cannot be had, in words; None when it can."""
+    try:
+        _learned(dataset)
+    except ModelMissing as missing:
+        return str(missing)
+    return None
 
 
 def score(setting: Setting, x: np.ndarray) -> np.ndarray:
@@ -196,9 +206,44 @@ class Solution:
         fastest = 4 * self.setting.kT * sum(h**-2 for h in self.box.widths)
         return float(np.finfo(float).eps * len(self.mass) * (1 + fastest * self.dt))
 
+    def thinned(self, n_frames: int) -> Solution:
+        """With at most n_frames of its densities, as `frame_indices` chooses them."""
+        kept = frame_indices(len(self.times), n_frames).numpy()
+        return replace(self, times=self.times[kept], p=self.p[kept])
+
     @cached_property
     def work(self) -> list[np.ndarray]:
         return work(self.setting, self.box)
+
+
+@dataclass(frozen=True, eq=False)
+class Evolution:
+    """What moves every density of a setting: the operator L (n, n) on its box, the density `end` that it keeps, its slowest rates with
+    their left eigenvectors."""
+
+    box: Box
+    L: csc_array
+    end: np.ndarray
+    rates: np.ndarray
+    left: np.ndarray
+
+
+@lru_cache(maxsize=16)
+def _evolution(setting: Setting, n_cells: int) -> Evolution:
+    box = setting.box(n_cells)
+    L = operator(box, work(setting, box), setting.kT)
+    end = stationary(L, box.cells, box.volume)
+    return Evolution(box, L, end, *modes(L, end))
+
+
+def evolution(setting: Setting, n_cells: int) -> Evolution:
+    """Of `setting` with n_cells along each axis, whatever its start; the last few are remembered, so write to no part of it."""
+    return _evolution(replace(setting, start=STARTS[0]), n_cells)
+
+
+def gap(setting: Setting, n_cells: int) -> float:
+    """lambda_1, 1/time: the real part of the slowest rate that is not 0. Raises ModelMissing as `solve` does."""
+    return float(evolution(setting, n_cells).rates[1].real)
 
 
 def solve(
@@ -222,19 +267,17 @@ def solve(
     setting = Setting(kind, start, kT, barrier, tilt, swirl, dataset)
     if not (0 < t_end < math.inf) or n_steps < 1 or not 8 <= n_cells <= (4000 if setting.flat else 256):
         raise ValueError("t_end must be positive, n_steps at least 1, n_cells between 8 and 4000 (256 in the plane)")
-    box, dt = setting.box(n_cells), t_end / n_steps
-    L = operator(box, work(setting, box), kT)
-    end = stationary(L, box.cells, box.volume)
+    ruled, dt = evolution(setting, n_cells), t_end / n_steps
+    box, end = ruled.box, ruled.end
     keep = frame_indices(n_steps + 1, n_frames).tolist()
     frames, track, wanted = [], [], set(keep)
-    for i, p in enumerate(implicit_euler(L, start_density(setting, box), dt=dt, n_steps=n_steps)):
+    for i, p in enumerate(implicit_euler(ruled.L, start_density(setting, box), dt=dt, n_steps=n_steps)):
         track.append((p.sum() * box.volume, relative_entropy(p, end, box.volume), p.min()))
         if i in wanted:
             frames.append(p)
     mass, entropy, smallest = np.array(track).T
-    rates, left = modes(L, end)
-    shares = np.abs(left.T @ frames[0].ravel()) * box.volume if keep[0] == 0 else np.ones(len(rates))
-    return Solution(setting, box, dt * np.array(keep), np.stack(frames), dt, mass, entropy, smallest, end, rates, shares)
+    shares = np.abs(ruled.left.T @ frames[0].ravel()) * box.volume if keep[0] == 0 else np.ones(len(ruled.rates))
+    return Solution(setting, box, dt * np.array(keep), np.stack(frames), dt, mass, entropy, smallest, end, ruled.rates, shares)
 
 
 @dataclass(frozen=True)
@@ -302,10 +345,15 @@ def draw(p: np.ndarray, box: Box, n: int, generator: torch.Generator) -> Tensor:
 
 def field(values: np.ndarray, box: Box) -> Callable[[Tensor], Tensor]:
     """Cell values (ny, nx, C) as a function of x (N, 2) -> (N, C): bilinear, held at the walls."""
-    image = torch.as_tensor(values, dtype=torch.float32).movedim(-1, 0)[None]
+    return _interpolated(torch.as_tensor(values, dtype=torch.float32).movedim(-1, 0), box)
+
+
+def _interpolated(image: Tensor, box: Box) -> Callable[[Tensor], Tensor]:
+    """`field` of an image (C, ny, nx)."""
     low, high = (torch.tensor(ends[::-1], dtype=torch.float32) for ends in (box.low, box.high))
     stretch = 2 / (high - low)
     shift = -1 - low * stretch
+    image = image[None]
 
     def at(x: Tensor) -> Tensor:
         unit = torch.addcmul(shift, x, stretch)
@@ -314,17 +362,22 @@ def field(values: np.ndarray, box: Box) -> Callable[[Tensor], Tensor]:
     return at
 
 
-def particles(solution: Solution, *, n_particles: int = 2000, seed: int = 0) -> Trajectory:
-    """Particles of dx = b dt + sqrt(2 kT) dB from draws of the same start, at the solution's times (Euler-Maruyama)."""
+def particles(solution: Solution, *, n_particles: int = 2000, seed: int = 0, first: int | None = None) -> Trajectory:
+    """Particles of dx = b dt + sqrt(2 kT) dB from draws of the same start, at the solution's times (Euler-Maruyama).
+
+    first: move only the first so many of them, on the paths that they have in the crowd.
+    """
     s, box = solution.setting, solution.box
     generator = torch.Generator().manual_seed(seed)
-    x = draw(solution.p[0], box, n_particles, generator)
+    crowd = draw(solution.p[0], box, n_particles, generator)
+    x = crowd[:first]
     t_end, n = float(solution.times[-1]), len(solution.times) - 1
     finest = {"double well": 0.04 / (8 * s.barrier + 1), "washboard": 0.02, "whirl": 0.02}.get(s.kind, 0.008)
     each = max(1, math.ceil(t_end / n / finest - 1e-9))
     times = torch.as_tensor(solution.times)
     if s.flat:
-        states = kinetic.overdamped(s.potential, x, kinetic.normals(x.shape, n * each, generator), dt=t_end / (n * each), kT=s.kT)
+        noise = kinetic.of_first(kinetic.normals(crowd.shape, n * each, generator), first)
+        states = kinetic.overdamped(s.potential, x, noise, dt=t_end / (n * each), kT=s.kT)
     else:
         b = (
             field(drift(s, box.points()), box)
@@ -332,28 +385,34 @@ def particles(solution: Solution, *, n_particles: int = 2000, seed: int = 0) -> 
             else lambda x: torch.add(x[:, [1, 0]] * torch.tensor([-s.swirl, s.swirl]), x, alpha=-1)
         )
         fine = torch.linspace(0, t_end, n * each + 1, dtype=torch.float64)
-        states = euler_maruyama(SDE(lambda x, t: b(x), lambda t: math.sqrt(2 * s.kT)), x, fine, generator=generator)
+        sde = SDE(lambda x, t: b(x), lambda t: math.sqrt(2 * s.kT))
+        states = euler_maruyama(sde, x, fine, generator=generator, n_drawn=n_particles)
     return collect((x for i, x in enumerate(states) if i % each == 0), times, n_frames=n + 1)
 
 
-def flow(solution: Solution, *, n_particles: int = 2000, seed: int = 0) -> Trajectory:
+def flow(solution: Solution, *, n_particles: int = 2000, seed: int = 0, first: int | None = None) -> Trajectory:
     """The same start carried by the probability flow dx/dt = b - D grad log p = J/p: no noise, the same densities.
 
     On a line a flow keeps order, so each particle stays at its quantile: x(t) = F_t^-1(F_0(x)), exact on the grid. In the plane: Heun
     steps in J/p. An implicit step takes the density from p to p_new along a straight line, with the constant current J(p_new).
+    first: move only the first so many of the particles.
     """
     s, box = solution.setting, solution.box
-    x = draw(solution.p[0], box, n_particles, torch.Generator().manual_seed(seed))
+    x = draw(solution.p[0], box, n_particles, torch.Generator().manual_seed(seed))[:first]
     times = torch.as_tensor(solution.times)
     if s.flat:
         u = np.interp(x[:, 0].double().numpy(), box.edges(0), _cdf(solution, 0))
         path = [np.interp(u, _cdf(solution, i), box.edges(0)) for i in range(len(times))]
         return Trajectory(times, torch.as_tensor(np.stack(path)).float()[..., None])
-    states, J = [x], current(solution, slice(None)).astype("f4")
+    J, p = current(solution, slice(1, None)), solution.p
+    least = 1e-9 * p[1:].max(axis=(1, 2))[:, None, None]
+    images = torch.as_tensor(
+        np.stack([J[..., 0], J[..., 1], np.maximum(p[:-1], least), np.maximum(p[1:], least)], 1, dtype="f4", casting="same_kind")
+    )
+    states = [x]
     for i in range(len(times) - 1):
         dt = float(times[i + 1] - times[i])
-        both = np.maximum(np.stack([solution.p[i], solution.p[i + 1]], -1), 1e-9 * solution.p[i + 1].max()).astype("f4")
-        look = field(np.concatenate([J[i + 1], both], -1), box)
+        look = _interpolated(images[i], box)
         n = 16 if i < 4 else 2
         *_, x = heun(SDE(_carried(look, dt), no_noise), states[-1], [k / n for k in range(n + 1)])
         states.append(x)

@@ -12,10 +12,8 @@ from core.numerics.densities import DATASETS
 from core.numerics.schedules import VARIANTS
 from pages import kit
 from pages.kit.equation import number
-from pages.kit.player import player
 
 RULES = {"Euler": "Euler–Maruyama", "transition": "exact transition"}
-
 page = kit.chapter(
     "forward_process",
     [
@@ -105,123 +103,139 @@ def stage_payload(params):
     return forward_process_stage.payload(stepped, jumped, scene, rule=params["rule"], scaled=params["variant"] != "VP")
 
 
-stage, side = st.columns([2.5, 1], gap="medium")
-with side:
-    values = page.controls()
-params = dict(values)
-where = {key: values[key] for key in ("schedule", "variant")}
-page.exports(params)
-path, t_end = forward_process.clock(**where), values["t_end"]
-chain = forward_process.chain_moments(**where, t_end=t_end, n_steps=values["n_steps"])
-with side:
-    kit.readings(figures.readings(chain, values["variant"]))
-with stage:
-    page.equation(
-        {
-            "t": number(t_end),
-            "n": str(values["n_steps"]),
-            r"\Delta t": number(t_end / values["n_steps"]),
-            r"\alpha": number(path.alpha(t_end)),
-            r"\sigma": number(path.sigma(t_end)),
-            r"\ln\mathrm{SNR}": number(path.log_snr(t_end)),
-        },
-        {"step": values["rule"], "variant": values["variant"]},
+@st.cache_data(max_entries=64, show_spinner=False)
+def truths(params):
+    """(the stepped particles against the exact law, x_T by the jump against the Gaussian)."""
+    law = forward_process.truth(run(**params), dataset=params["dataset"], **where(params))
+    return law, forward_process.gaussian_gap(run(**params | {"rule": "jump"}), **where(params))
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def rows(**chain):
+    return figures.readings(forward_process.chain_moments(**chain), chain["variant"])
+
+
+def where(values):
+    return {key: values[key] for key in ("schedule", "variant")}
+
+
+def chain_of(values):
+    return where(values) | {key: values[key] for key in ("t_end", "n_steps")}
+
+
+def equation(values):
+    path, t_end = forward_process.clock(**where(values)), values["t_end"]
+    shown = {
+        "t": number(t_end),
+        "n": str(values["n_steps"]),
+        r"\Delta t": number(t_end / values["n_steps"]),
+        r"\alpha": number(path.alpha(t_end)),
+        r"\sigma": number(path.sigma(t_end)),
+        r"\ln\mathrm{SNR}": number(path.log_snr(t_end)),
+    }
+    return shown, dict(step=values["rule"], variant=values["variant"])
+
+
+def coarse(values):
+    few = dict(values) | {"on_stage": True, "n_frames": 60}
+    stepped, jumped = (forward_process.sample(**few | {"rule": rule}).first(1000) for rule in (values["rule"], "jump"))
+    scene = forward_process_stage.background(values["dataset"], **where(values), times=stepped.times, n_moments=16)
+    return forward_process_stage.payload(stepped, jumped, scene, rule=values["rule"], scaled=values["variant"] != "VP")
+
+
+def stage(values):
+    params = dict(values)
+    page.exports(params)
+    page.player(stage_payload(params))
+    with page.on.controls:
+        kit.readings(rows(**chain_of(values)))
+    law, gap = truths(params)
+    left, right = page.on.meter.columns(2)
+    with left:
+        kit.truth_meter(law, note="Between the stepped particles at the end and the exact law of that moment.")
+    with right:
+        kit.truth_meter(gap, note="Between x_T, by the jump, and the Gaussian that the way back will start from.")
+
+
+def below(values):
+    schedule, variant, t_end, n_steps, dataset = (values[key] for key in ("schedule", "variant", "t_end", "n_steps", "dataset"))
+
+    @cache
+    def schedule_figures():
+        return figures.schedule_figures(schedule, variant, t_end=t_end, palette=kit.palette())
+
+    @cache
+    def collapse_figures():
+        curves = forward_process.collapse(dataset=dataset, variant=variant)
+        return figures.collapse_figures(curves, schedule, variant, palette=kit.palette())
+
+    def price():
+        paid = forward_process.price_of_too_little_noise(dataset=dataset, schedule=schedule, variant=variant)
+        return figures.price_figure(paid, t_end=t_end, palette=kit.palette())
+
+    def collapsed():
+        kit.line_key(figures.clock_key(schedule, palette=kit.palette()))
+        kit.side_by_side(
+            (
+                "",
+                lambda: collapse_figures()[0],
+                "speeds",
+                "Relative entropy to the Gaussian against time: six curves.",
+                "Against time: the same forgetting at six speeds.",
+            ),
+            (
+                "",
+                lambda: collapse_figures()[1],
+                "collapse",
+                "Relative entropy to the Gaussian against the log signal-to-noise ratio: one curve.",
+                "Against the ratio of signal to noise: one curve. Schedules differ in speed, not in path.",
+            ),
+            of=(dataset, schedule, variant),
+        )
+
+    st.markdown("##### Schedules: signal, noise and their ratio")
+    kit.line_key(figures.clock_key(schedule, palette=kit.palette()))
+    kit.side_by_side(
+        *(
+            (
+                "",
+                lambda i=i: schedule_figures()[i],
+                f"schedules_{name.replace(' ', '_')}",
+                f"{name.capitalize()} against time for six schedules.",
+                seen,
+            )
+            for i, (name, seen) in enumerate(figures.what_to_see(variant).items())
+        ),
+        of=(schedule, variant, t_end),
     )
-    player(stage_payload(params), key="stage", height=525, report=False)
-    page.scenes(SCENES)
-    stepped, jumped = run(**params), run(**params | {"rule": "jump"})
-    law, gap = st.columns(2)
-    with law:
-        kit.truth_meter(
-            forward_process.truth(stepped, dataset=values["dataset"], **where),
-            note="Between the stepped particles at the end and the exact law of that moment.",
-        )
-    with gap:
-        kit.truth_meter(
-            forward_process.gaussian_gap(jumped, **where),
-            note="Between x_T, by the jump, and the Gaussian that the way back will start from.",
-        )
-
-kit.below_the_stage()
-st.markdown("##### Schedules: signal, noise and their ratio")
-kit.line_key(figures.clock_key(values["schedule"], palette=kit.palette()))
-
-
-@cache
-def schedule_figures():
-    return figures.schedule_figures(values["schedule"], values["variant"], t_end=t_end, palette=kit.palette())
-
-
-kit.side_by_side(
-    *(
+    kit.folded("Six speeds, one path: relative entropy to the Gaussian", collapsed, key="collapse")
+    kit.side_by_side(
         (
-            "",
-            lambda i=i: schedule_figures()[i],
-            f"schedules_{name.replace(' ', '_')}",
-            f"{name.capitalize()} against time for six schedules.",
-            seen,
-        )
-        for i, (name, seen) in enumerate(figures.what_to_see(values["variant"]).items())
-    )
-)
-st.markdown("##### Six speeds, one path")
-
-
-@cache
-def collapse_figures():
-    return figures.collapse_figures(
-        forward_process.collapse(dataset=values["dataset"], variant=values["variant"]),
-        values["schedule"],
-        values["variant"],
-        palette=kit.palette(),
+            "Where steps are too long",
+            lambda: figures.stiffness_figure(schedule, variant, t_end=t_end, n_steps=n_steps, palette=kit.palette()),
+            "stiffness",
+            "Share of x erased by each step against time with the limits 1 and 2, and Euler's noise variance over the exact one.",
+            "Above: at 1 a step takes away all of x, beyond 2 it runs away. Below: away from 1, Euler leaves the wrong amount of noise.",
+        ),
+        (
+            "What too little noise costs",
+            price,
+            "price",
+            "Distance of the last state to the Gaussian and of the way back to the data, against where the forward run stops.",
+            "Where the dashed line is high, the run stopped with too little noise; the way back then lands off the data (solid line).",
+        ),
+        of=(dataset, schedule, variant, t_end, n_steps),
     )
 
 
-kit.line_key(figures.clock_key(values["schedule"], palette=kit.palette()))
-kit.side_by_side(
-    (
-        "",
-        lambda: collapse_figures()[0],
-        "speeds",
-        "Relative entropy to the Gaussian against time: six curves.",
-        "Against time: the same forgetting at six speeds.",
-    ),
-    (
-        "",
-        lambda: collapse_figures()[1],
-        "collapse",
-        "Relative entropy to the Gaussian against the log signal-to-noise ratio: one curve.",
-        "Against the ratio of signal to noise: one curve. Schedules differ in speed, not in path.",
-    ),
-)
-kit.side_by_side(
-    (
-        "Where steps are too long",
-        lambda: figures.stiffness_figure(
-            values["schedule"], values["variant"], t_end=t_end, n_steps=values["n_steps"], palette=kit.palette()
-        ),
-        "stiffness",
-        "Share of x erased by each step against time with the limits 1 and 2, and Euler's noise variance over the exact one.",
-        "Above: at 1 a step takes away all of x, beyond 2 it runs away. Below: away from 1, Euler leaves the wrong amount of noise.",
-    ),
-    (
-        "What too little noise costs",
-        lambda: figures.price_figure(
-            forward_process.price_of_too_little_noise(dataset=values["dataset"], **where), t_end=t_end, palette=kit.palette()
-        ),
-        "price",
-        "Distance of the last state to the Gaussian and of the way back to the data, against where the forward run stops.",
-        "Where the dashed line is high, the run stopped with too little noise; the way back then lands off the data (solid line).",
-    ),
-)
+def grade(values):
+    left = forward_process.clock(**where(values)).alpha(0.2)
+    words = f"α(0.2) = {left:.3f} for the {values['schedule']} schedule in {values['variant']} form."
+    return (0 if left < 0.25 else 1 if left < 0.75 else 2), words
 
 
-def grade():
-    left = path.alpha(0.2)
-    right = 0 if left < 0.25 else 1 if left < 0.75 else 2
-    return right, f"α(0.2) = {left:.3f} for the {values['schedule']} schedule in {values['variant']} form."
-
-
+page.stage(stage, scenes=SCENES, equation=equation, picture=coarse)
+page.follow(below)
 kit.predict(
     "forward_process",
     "You run only the first fifth of this schedule. How much of the signal $x_0$ is left in $x_T$?",
@@ -232,15 +246,15 @@ kit.predict(
     "forward_process",
     "Euler's rule takes n steps to the time t, as set on this page. How strong is the noise in x by then, beside the exact $\\sigma(t)^2$?",
     ["too weak, by more than 1 %", "right to 1 %", "too strong, by more than 1 %"],
-    lambda: forward_process.noise_of_euler(**where, t_end=t_end, n_steps=values["n_steps"]),
+    lambda values: forward_process.noise_of_euler(**chain_of(values)),
 )
 kit.predict(
     "forward_process",
     "At one moment of the schedule on this page, signal and noise are equally strong, $\\alpha = \\sigma$. When?",
     ["in the first third of the time", "in the second third", "in the last third"],
-    lambda: forward_process.time_of_balance(**where),
+    lambda values: forward_process.time_of_balance(**where(values)),
 )
 page.prose("What to look at")
-page.prose("The finite clock", expanded=values["schedule"] == "finite time")
+page.follow(lambda values: page.prose("The finite clock", expanded=values["schedule"] == "finite time"))
 page.prose("Questions people ask", expanded=False)
-page.footer(forward_process.sample, values)
+page.footer(forward_process.sample)

@@ -13,7 +13,6 @@ from core.learning.train_families import seconds_of_training
 from core.numerics.networks import ModelMissing
 from pages import kit
 from pages.kit.equation import number
-from pages.kit.player import player
 
 LABELS = {name: family.label for name, family in FAMILIES.items()}
 VIEWS = {"all": "all six", "one": "one and its density"}
@@ -98,14 +97,23 @@ def run(**params):
     return generative_models.sample(**params), time.thread_time() - began
 
 
+def payload_of(params, view, clock, runs):
+    """runs: family -> its run; in the view "one", of the family in focus alone."""
+    if view == "one":
+        (made,) = runs.values()
+        of = {key: params[key] for key in ("dataset", "family", "seed")}
+        return generative_models_stage.payload_of_one(made, clock=clock, crowd=params["n_particles"], **of)
+    return generative_models_stage.payload(runs, dataset=params["dataset"], clock=clock)
+
+
+def families_shown(params, view):
+    return [params["family"]] if view == "one" else list(FAMILIES)
+
+
 @st.cache_data(max_entries=24, max_size="96MB", show_spinner=False)
 def stage_payload(params, view, clock):
-    if view == "one":
-        return generative_models_stage.payload_of_one(
-            run(**params)[0], dataset=params["dataset"], family=params["family"], clock=clock, seed=params["seed"]
-        )
-    runs = {name: run(**params | {"family": name})[0] for name in FAMILIES}
-    return generative_models_stage.payload(runs, dataset=params["dataset"], clock=clock)
+    runs = {name: run(**params | {"family": name})[0] for name in families_shown(params, view)}
+    return payload_of(params, view, clock, runs)
 
 
 @st.cache_data(max_entries=128, show_spinner=False)
@@ -113,92 +121,120 @@ def truth(params):
     return generative_models.truth(run(**params)[0], dataset=params["dataset"])
 
 
+@st.cache_data(max_entries=48, show_spinner=False)
+def table_rows(params):
+    """Of all families, with these parameters but for the family."""
+    each = {name: params | {"family": name} for name in FAMILIES}
+    runs = {name: run(**of) for name, of in each.items()}
+    return figures.tractable_rows(
+        {name: truth(of) for name, of in each.items()},
+        {name: generative_models.stray(made.final, dataset=params["dataset"]) for name, (made, _) in runs.items()},
+        {name: params["n_steps"] if family.walks else 1 for name, family in FAMILIES.items()},
+        {name: seconds for name, (_, seconds) in runs.items()},
+    )
+
+
+@st.cache_data(max_entries=128, show_spinner=False)
+def belief_rows(params):
+    dataset, family = params["dataset"], params["family"]
+    cost = run(**params)[1] / params["n_particles"]
+    return figures.belief_rows(generative_models.divergence(dataset=dataset, family=family), seconds_of_training(dataset)[family], cost)
+
+
 @st.cache_data(max_entries=4, show_spinner=False)
 def race(dataset):
     return generative_models.error_against_evaluations(dataset=dataset)
 
 
-@st.cache_data(max_entries=16, show_spinner=False)
-def divergence(dataset, family):
-    return generative_models.divergence(dataset=dataset, family=family)
+def params_of(values):
+    return {key: values[key] for key in ("family", "dataset", "n_steps", "n_particles", "width", "seed")}
 
 
-stage, side = st.columns([2.5, 1], gap="medium")
-with side:
-    values = page.controls()
-params = {key: values[key] for key in ("family", "dataset", "n_steps", "n_particles", "width", "seed")}
-page.exports(params)
-focus, missing = values["family"], None
-try:
-    generative_models.models(values["dataset"])
-except ModelMissing as error:
-    missing = error
-with stage:
-    page.equation({"w": number(values["width"]), "n": str(values["n_steps"] if FAMILIES[focus].walks else 1)}, focus)
-    if missing:
-        st.warning(str(missing), icon=":material/school:")
-    else:
-        player(stage_payload(params, values["view"], values["clock"]), key="stage", height=500, report=False)
-    page.scenes(SCENES)
-    if not missing:
-        meter, table = st.columns(2)
-        with meter:
-            kit.truth_meter(truth(params), note=f"Between {LABELS[focus]} at the end and fresh exact samples.")
-        with table:
-            kit.readings(
-                figures.belief_rows(
-                    divergence(values["dataset"], focus),
-                    seconds_of_training(values["dataset"])[focus],
-                    run(**params)[1] / values["n_particles"],
-                )
-            )
-
-if not missing:
-    kit.below_the_stage()
-    st.markdown("##### Who can tell what, and what it costs")
-    each = {name: params | {"family": name} for name in FAMILIES}
-    strays = {name: generative_models.stray(run(**p)[0].final, dataset=values["dataset"]) for name, p in each.items()}
-    calls = {name: values["n_steps"] if family.walks else 1 for name, family in FAMILIES.items()}
-    kit.table(
-        figures.HEAD,
-        figures.tractable_rows(
-            {name: truth(p) for name, p in each.items()}, strays, calls, {name: run(**p)[1] for name, p in each.items()}
-        ),
-        marked=LABELS[focus],
-    )
-    st.caption(
-        "Distance: sliced Wasserstein, in units of what an exact sampler of this size scores. Stray: samples where all but 1% of "
-        "the data are not, the bridges. Cost: processor time measured on this server when the picture was computed."
-    )
-    st.markdown("##### What an evaluation buys")
-    kit.figure(
-        lambda: figures.error_figure(race(values["dataset"]), focus=focus, palette=kit.palette()),
-        key="race",
-        of=(values["dataset"], focus),
-        alt="Distance to the data against network evaluations per sample for the six families, with the floor of exact samples.",
-        see="To the right is dearer, lower is better, and in the band nothing is left to gain. One call has one point.",
-    )
-st.markdown("##### Forty years around one integral")
-kit.figure(
-    lambda: figures.timeline_figure(palette=kit.palette()),
-    key="timeline",
-    of=(),
-    crowded=True,
-    alt="Papers on generative models from 1985 to 2023 by family, with lines from each to what it builds on.",
-    see="Every line leads from an idea to a paper that builds on it. Years before 2011 are drawn closer together.",
-)
+def missing(values):
+    """Why there is nothing to show of this data set; None when its networks are here."""
+    try:
+        generative_models.models(values["dataset"])
+    except ModelMissing as error:
+        return error
 
 
-def grade():
+def equation(values):
+    focus = values["family"]
+    return {"w": number(values["width"]), "n": str(values["n_steps"] if FAMILIES[focus].walks else 1)}, focus
+
+
+def coarse(values):
+    params, view = params_of(values), values["view"]
+    runs = {name: generative_models.sample(**params | {"family": name}, first=250) for name in families_shown(params, view)}
+    return payload_of(params, view, values["clock"], runs)
+
+
+def stage(values):
+    params = params_of(values)
+    page.exports(params)
+    if error := missing(values):
+        page.on.stage.warning(str(error), icon=":material/school:")
+        return
+    page.player(stage_payload(params, values["view"], values["clock"]))
+    with page.on.meter:
+        note = f"Between {LABELS[values['family']]} at the end and fresh exact samples."
+        kit.meter_beside(truth(params), belief_rows(params), note=note)
+
+
+def below(values):
+    params, focus = params_of(values), values["family"]
+
+    def error_against_evaluations():
+        return figures.error_figure(race(values["dataset"]), focus=focus, palette=kit.palette())
+
+    def timeline():
+        kit.figure(
+            lambda: figures.timeline_figure(palette=kit.palette()),
+            key="timeline",
+            of=(),
+            crowded=True,
+            alt="Papers on generative models from 1985 to 2023 by family, with lines from each to what it builds on.",
+            see="Every line leads from an idea to a paper that builds on it. Years before 2011 are drawn closer together.",
+        )
+
+    if not missing(values):
+        st.markdown("##### Who can tell what, and what it costs")
+        kit.table(figures.HEAD, table_rows(params), marked=LABELS[focus])
+        st.caption(
+            "Distance: sliced Wasserstein, in units of what an exact sampler of this size scores. Stray: samples where all but 1% of "
+            "the data are not, the bridges. Cost: processor time measured on this server when the picture was computed."
+        )
+        st.markdown("##### What an evaluation buys")
+        kit.figure(
+            error_against_evaluations,
+            key="race",
+            of=(values["dataset"], focus),
+            alt="Distance to the data against network evaluations per sample for the six families, with the floor of exact samples.",
+            see="To the right is dearer, lower is better, and in the band nothing is left to gain. One call has one point.",
+        )
+    kit.folded("Forty years around one integral: papers by family, and what they build on", timeline, key="timeline")
+
+
+def grade(values):
     rivals = [name for name in FAMILIES if name != "EBM"]
-    scores = {name: truth(params | {"family": name, "n_steps": 4, "width": 1.0}) for name in rivals}
+    scores = {name: truth(params_of(values) | {"family": name, "n_steps": 4, "width": 1.0}) for name in rivals}
     order = [scores["diffusion"].value, scores["flow matching"].value, min(scores[name].value for name in ("VAE", "GAN", "flow"))]
     return order.index(min(order)), "With four evaluations: " + ", ".join(f"{LABELS[n]} {s.value:.3f}" for n, s in scores.items()) + (
         f"; the floor is {scores['GAN'].floor_mean:.3f}."
     )
 
 
-if not missing:
+def grade_stray(values):
+    return generative_models.stray_share(run(**params_of(values))[0].final, dataset=values["dataset"])
+
+
+def grade_spread(values):
+    return generative_models.spreads_compared(*(run(**params_of(values) | {"width": width})[0].final for width in (1.0, 0.5)))
+
+
+page.stage(stage, scenes=SCENES, equation=equation, picture=coarse)
+page.follow(below)
+if not any(missing({"dataset": dataset}) for dataset in generative_models.DATASETS):  # questions are graded by what networks do
     kit.predict(
         "generative_models",
         "Nobody may call a network more than four times per sample. Who lands closest to the data?",
@@ -209,14 +245,14 @@ if not missing:
         "generative_models",
         "The family in focus, as it is set on this page. How many of its samples lie where all but 1 % of the data are not?",
         ["at most 2 %, hardly more than of exact samples", "more, up to 10 %", "more than 10 %"],
-        lambda: generative_models.stray_share(run(**params)[0].final, dataset=values["dataset"]),
+        grade_stray,
     )
     kit.predict(
         "generative_models",
         "The family in focus is given noise of half the width, w = 0.5 in place of 1. How far do its samples spread?",
         ["less far", "as far, as well as these particles can tell", "farther"],
-        lambda: generative_models.spreads_compared(*(run(**params | {"width": width})[0].final for width in (1.0, 0.5))),
+        grade_spread,
     )
 page.prose("What to look at")
 page.prose("Papers", expanded=False)
-page.footer(generative_models.sample, values)
+page.footer(generative_models.sample)

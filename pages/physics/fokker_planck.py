@@ -6,11 +6,11 @@ import streamlit as st
 
 from core.figures import fokker_planck as figures
 from core.figures import fokker_planck_stage
-from core.numerics.networks import ModelMissing, trained_datasets
+from core.numerics.networks import trained_datasets
 from core.physics import fokker_planck
+from core.physics.fokker_planck import Setting
 from pages import kit
 from pages.kit.equation import number
-from pages.kit.player import player
 
 KINDS = {
     "double well": "double well",
@@ -125,124 +125,136 @@ def truths(params, n_particles, seed):
     return [fokker_planck.truth(walk, solution, what=what, known_floor=known) for walk, what in zip(pair, ("with noise", "flow"))]
 
 
-stage, side = st.columns([2.5, 1], gap="medium")
-with side:
-    values = page.controls()
-flat = values["kind"] in fokker_planck.LINE
-params = {key: values[key] for key in ("kind", "start", "kT", "t_end", "n_steps")} | dict(
-    barrier=values.get("barrier", 2.0),
-    tilt=values.get("tilt", 0.0),
-    swirl=values.get("swirl", 2.0),
-    dataset=values.get("dataset", "two moons"),
-    n_cells=values["n_cells"] * (8 if flat else 1),
-)
-crowd = values["n_particles"], values["seed"]
-with stage:
-    try:
-        solution = solved(**params)
-    except ModelMissing as missing:
-        st.warning(f"{missing} The exact score is used instead.", icon=":material/school:")
+@st.cache_data(max_entries=96, show_spinner=False)
+def rows(params):
+    return figures.table(solved(**params))
+
+
+def params_of(values):
+    """What the core function takes; the exact score where no network of the learned one is here."""
+    params = {key: values[key] for key in ("kind", "start", "kT", "t_end", "n_steps")}
+    params |= {"barrier": 2.0, "tilt": 0.0, "swirl": 2.0, "dataset": "two moons"}
+    params |= {key: values[key] for key in ("barrier", "tilt", "swirl", "dataset") if key in values}
+    if params["kind"] == "learned score" and fokker_planck.untrained(params["dataset"]):
         params["kind"] = "exact score"
-        solution = solved(**params)
-    page.exports(params | dict(zip(("n_particles", "seed"), crowd)))
-    page.equation(
-        {
-            "kT": number(params["kT"]),
-            r"\Omega": number(params["swirl"]),
-            "t": number(params["t_end"]),
-            r"\lambda_1": number(solution.gap),
-        },
-        params["kind"],
+    return params | {"n_cells": values["n_cells"] * (8 if params["kind"] in fokker_planck.LINE else 1)}
+
+
+def crowd_of(values):
+    return values["n_particles"], values["seed"]
+
+
+def equation(values):
+    params = params_of(values)
+    setting = Setting(**{key: params[key] for key in ("kind", "kT", "barrier", "tilt", "swirl", "dataset")})
+    shown = {
+        "kT": number(params["kT"]),
+        r"\Omega": number(params["swirl"]),
+        "t": number(params["t_end"]),
+        r"\lambda_1": number(fokker_planck.gap(setting, params["n_cells"])),
+    }
+    return shown, params["kind"]
+
+
+def coarse(values):
+    solution, (n_particles, seed) = fokker_planck.solve(**params_of(values)), crowd_of(values)
+    walk, carried = (
+        move(solution, n_particles=n_particles, seed=seed, first=300).thinned(60) for move in (fokker_planck.particles, fokker_planck.flow)
     )
-    player(stage_payload(params, *crowd), key="stage", height=480, report=False)
-    page.scenes(SCENES)
-    for column, truth, note in zip(
-        st.columns(2),
-        truths(params, *crowd),
-        ("Particles of the SDE at the end, to the solved density.", "Particles of the flow at the end, to the same density."),
-    ):
+    return fokker_planck_stage.payload(solution.thinned(60), (walk, carried))
+
+
+def stage(values):
+    params, crowd = params_of(values), crowd_of(values)
+    if values["kind"] != params["kind"]:
+        missing = fokker_planck.untrained(params["dataset"])
+        page.on.controls.warning(f"{missing} The exact score is used instead.", icon=":material/school:")
+    page.exports(params | dict(zip(("n_particles", "seed"), crowd)))
+    page.player(stage_payload(params, *crowd))
+    with page.on.controls:
+        kit.readings(rows(params))
+    notes = ("Particles of the SDE at the end, to the solved density.", "Particles of the flow at the end, to the same density.")
+    for column, truth, note in zip(page.on.meter.columns(2), truths(params, *crowd), notes):
         with column:
             kit.truth_meter(truth, note=note)
-with side:
-    kit.readings(figures.table(solution))
 
-kit.below_the_stage()
-falling, keeping = st.columns(2)
-with falling:
-    st.markdown("##### Relative entropy only falls" if solution.setting.confining else "##### No end to fall to: entropy to the box")
-    kit.figure(
-        lambda: figures.entropy_figure(solution, palette=kit.palette()),
-        key="entropy",
-        of=(params, crowd),
-        alt="Relative entropy to the stationary state against time on a logarithmic axis, with the slope of the slowest rate.",
-        see="It never rises. A straight piece means that the start is forgotten exponentially; its slope belongs to the landscape."
-        if solution.setting.confining
+
+def below(values):
+    params, crowd, confining = params_of(values), crowd_of(values), values["kind"] != "washboard"
+
+    def profiles():
+        half = fokker_planck_stage.reach(solved(**params))
+        return figures.profiles_figure(solved(**params), walks(params, *crowd)[0], half=half, palette=kit.palette())
+
+    entropy = (
+        "Relative entropy only falls" if confining else "No end to fall to: entropy to the box",
+        lambda: figures.entropy_figure(solved(**params), palette=kit.palette()),
+        "entropy",
+        "Relative entropy to the stationary state against time on a logarithmic axis, with the slope of the slowest rate.",
+        "It never rises. A straight piece means that the start is forgotten exponentially; its slope belongs to the landscape."
+        if confining
         else "It falls towards the equilibrium between the walls of the box, which exists only because of the walls.",
     )
-with keeping:
-    st.markdown("##### Mass is kept to round-off")
-    kit.figure(
-        lambda: figures.mass_figure(solution, palette=kit.palette()),
-        key="mass",
-        of=(params, crowd),
-        alt="Deviation of the total probability from one at every step, on a logarithmic axis.",
-        see="A line that stays below the dotted one: no probability is lost, the rest is rounding.",
+    circle = (
+        "At rest, and yet it turns",
+        lambda: figures.circulation_figure(solved(**params), palette=kit.palette()),
+        "circle",
+        "Current across a line through the centre: solved and exact.",
+        "The density has come to rest, the current has not: up on one side of the centre, down on the other."
+        if params["swirl"]
+        else "Without a whirl no current is left when the density has come to rest.",
     )
-profile, circle = st.columns(2) if params["kind"] == "whirl" else (st.container(), None)
-with profile:
-    st.markdown("##### From start to end")
-    kit.figure(
-        lambda: figures.profiles_figure(
-            solution, walks(params, *crowd)[0], half=fokker_planck_stage.reach(solution), palette=kit.palette()
-        ),
-        key="profiles",
-        of=(params, crowd),
-        alt="Density at four moments with the stationary one and the histogram of the particles at the end.",
-        see="From pale to full: the density on its way. The bars are the particles at the end, and they fill the last curve.",
+    end = (
+        "From start to end",
+        profiles,
+        "profiles",
+        "Density at four moments with the stationary one and the histogram of the particles at the end.",
+        "From pale to full: the density on its way. The bars are the particles at the end, and they fill the last curve.",
     )
-if circle:
-    with circle:
-        st.markdown("##### At rest, and yet it turns")
-        kit.figure(
-            lambda: figures.circulation_figure(solution, palette=kit.palette()),
-            key="circle",
-            of=(params, crowd),
-            alt="Current across a line through the centre: solved and exact.",
-            see="The density has come to rest, the current has not: up on one side of the centre, down on the other."
-            if params["swirl"]
-            else "Without a whirl no current is left when the density has come to rest.",
+    mass = (
+        "",
+        lambda: figures.mass_figure(solved(**params), palette=kit.palette()),
+        "mass",
+        "Deviation of the total probability from one at every step, on a logarithmic axis.",
+        "A line that stays below the dotted one: no probability is lost, the rest is rounding.",
+    )
+    kit.side_by_side(entropy, circle if params["kind"] == "whirl" else end, of=(params, crowd))
+    if params["kind"] == "whirl":
+        kit.folded(
+            "From start to end: the density at four moments", lambda: kit.side_by_side(("", *end[1:]), of=(params, crowd)), key="end"
         )
+    kit.folded("Mass is kept to round-off", lambda: kit.side_by_side(mass, of=params), key="mass")
 
 
-def grade():
-    low, high = (fokker_planck.relaxation(kind="double well", barrier=b, kT=params["kT"]) for b in (2.0, 4.0))
+def grade(values):
+    low, high = (fokker_planck.relaxation(kind="double well", barrier=b, kT=values["kT"]) for b in (2.0, 4.0))
     factor = high / low
     return (0 if factor < 1.5 else 1 if factor < 2.5 else 2), (
-        f"From the operator at kT = {params['kT']:g}: 1/λ₁ is {low:.2f} for a barrier of 2 and {high:.2f} for 4, {factor:.1f} times as "
-        f"long (exp(2/kT) = {math.exp(2 / params['kT']):.1f})."
+        f"From the operator at kT = {values['kT']:g}: 1/λ₁ is {low:.2f} for a barrier of 2 and {high:.2f} for 4, {factor:.1f} times as "
+        f"long (exp(2/kT) = {math.exp(2 / values['kT']):.1f})."
     )
 
 
+page.stage(stage, scenes=SCENES, equation=equation, picture=coarse)
+page.follow(below)
 kit.predict(
     "fokker_planck",
     "The barrier of the double well is raised from 2 to 4. How much longer does the density remember its start?",
     ["hardly longer", "about twice as long", "much more than twice as long"],
     grade,
 )
-
-
 kit.predict(
     "fokker_planck",
     "The relative entropy measures how much the density still knows of its start. How much of it is left at the end of this run?",
     ["more than a tenth", "less than a tenth, more than a thousandth", "less than a thousandth"],
-    lambda: figures.forgotten(solution),
+    lambda values: figures.forgotten(solved(**params_of(values))),
 )
 kit.predict(
     "fokker_planck",
     "Wait until the density has stopped changing under this drift. Does any current still flow?",
     ["none", "yes"],
-    lambda: figures.still_flowing(solution),
+    lambda values: figures.still_flowing(solved(**params_of(values))),
 )
 page.prose("What to look at")
 page.prose("How it is solved", expanded=False)
-page.footer(fokker_planck.solve, values)
+page.footer(fokker_planck.solve)

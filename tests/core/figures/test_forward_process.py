@@ -61,3 +61,10 @@ def test_the_key_says_which_line_is_which_clock():
     key = {name: line for name, *line in figures.clock_key("cosine")}
     for trace in figures.schedule_figures("cosine", "VP")[1].data:
         assert key[trace.name] == [trace.line.color, trace.line.dash, trace.line.width]
+
+
+def test_fewer_moments_hold_the_density_longer_and_keep_its_ends():
+    times = fp.frame_times(1.0, 60)
+    fine, coarse = (stage.background("three modes", "linear", "VP", times, n_moments=n)["density"] for n in (40, 5))
+    assert torch.equal(fine[[0, -1]], coarse[[0, -1]])
+    assert [len(density.unique(dim=0)) for density in (fine, coarse)] == [40, 5]

@@ -57,3 +57,12 @@ def test_stage_of_six_and_of_one():
     assert len(moments(runs, "own pace")) == 61
     one = unpack(payload_of_one(runs["GAN"], dataset="two moons", family="GAN", clock="own pace", seed=1))
     assert "density" in one.panels[0] and "density" not in one.panels[1]
+
+
+def test_data_beside_the_first_particles_are_the_first_of_the_data():
+    whole, few = sample(family="GAN", n_particles=60), sample(family="GAN", n_particles=60, first=20)
+    shown = [
+        unpack(payload_of_one(run, dataset="two moons", family="GAN", clock="own pace", seed=1, crowd=60)).panels for run in (whole, few)
+    ]
+    for all_, first in zip(*shown, strict=True):
+        assert (all_["positions"][:, :20] == first["positions"]).all() and first["positions"].shape[1] == 20

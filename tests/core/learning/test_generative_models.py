@@ -213,3 +213,9 @@ def test_question_of_the_spread_is_right_for_gaussians_of_known_width():
     value, error = gm.spread(x)
     assert abs(value - math.sqrt(2)) < 4 * error and error == pytest.approx(1 / math.sqrt(2 * N), rel=0.1)
     assert [gm.spreads_compared(x, factor * y)[0] for factor in (0.8, 1.0, 1.25)] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("family", gm.FAMILIES)
+def test_the_first_particles_are_those_of_the_whole_crowd(family):
+    whole, first = (gm.sample(family=family, n_steps=6, n_particles=500, first=first) for first in (None, 128))
+    assert torch.equal(first.positions, whole.positions[:, :128]) and torch.equal(first.times, whole.times)

@@ -43,3 +43,14 @@ def test_shapes_are_checked():
         Trajectory(torch.zeros(3), torch.zeros(2, 5, 2))
     with pytest.raises(ValueError):
         frame_indices(0, 3)
+
+
+def test_the_first_particles_are_the_same_ones():
+    whole = Trajectory(torch.arange(3.0), torch.randn(3, 5, 2, generator=torch.Generator().manual_seed(0)))
+    assert torch.equal(whole.first(2).positions, whole.positions[:, :2]) and whole.first(9).n_particles == 5
+
+
+def test_thinned_keeps_both_ends():
+    whole = Trajectory(torch.arange(11.0), torch.arange(11.0)[:, None, None])
+    assert whole.thinned(3).times.tolist() == whole.thinned(3).positions[:, 0, 0].tolist() == [0, 5, 10]
+    assert torch.equal(whole.thinned(50).positions, whole.positions)

@@ -175,3 +175,24 @@ def test_only_what_is_no_gradient_stays_restless():
     assert fp.restlessness(fp.solve(kind="whirl", swirl=0.0, n_cells=32, n_steps=5)) < 1e-9
     slow, fast = (fp.restlessness(fp.solve(kind="whirl", swirl=swirl, n_cells=32, n_steps=5)) for swirl in (0.5, 4.0))
     assert 0.001 < slow < fast
+
+
+@pytest.mark.parametrize("kind", ["double well", "whirl", "exact score"])
+def test_the_first_particles_are_those_of_the_whole_crowd(kind):
+    solution = fp.solve(kind=kind, n_cells=32, n_steps=20, t_end=1.0)
+    for move in (fp.particles, fp.flow):
+        whole, first = (move(solution, n_particles=300, seed=5, first=first) for first in (None, 100))
+        assert torch.equal(first.positions, whole.positions[:, :100]), move.__name__
+
+
+def test_the_slowest_rate_does_not_ask_where_it_begins():
+    setting = fp.Setting(barrier=3.0, start="ring")
+    assert fp.gap(setting, 200) == fp.solve(barrier=3.0, start="one spot", n_cells=200).gap == fp.solve(barrier=3.0, n_cells=200).gap
+    assert fp.gap(fp.Setting(barrier=4.0), 200) < fp.gap(setting, 200)
+
+
+def test_thinned_keeps_the_ends_and_the_record_of_every_step():
+    solution = fp.solve(n_cells=64, n_steps=50)
+    few = solution.thinned(6)
+    assert few.times.tolist() == solution.times[::10].tolist() and np.array_equal(few.p, solution.p[::10])
+    assert np.array_equal(few.entropy, solution.entropy)
