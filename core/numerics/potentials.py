@@ -55,6 +55,13 @@ class Harmonic:
         return -self.stiffness * (x - self.centre)
 
 
+@lru_cache
+@torch.inference_mode(False)
+def _number(value: float, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """() a number as a tensor; making one anew takes longer than what a step of a few hundred particles does with it."""
+    return torch.tensor(value, dtype=dtype, device=device)
+
+
 @dataclass(frozen=True)
 class DoubleWell:
     """Wells at +-half_distance along the first coordinate with a barrier between; springs along the others.
@@ -92,7 +99,7 @@ class DoubleWell:
     def force(self, x: Tensor) -> Tensor:
         slope, a = 4 * self.barrier / self.half_distance**2, self.half_distance
         first = x if x.shape[-1] == 1 else x[..., :1]
-        along = torch.addcmul(x.new_tensor(slope), first, first, value=-slope / a**2).mul_(first)  # a hot loop: few passes
+        along = torch.addcmul(_number(slope, x.dtype, x.device), first, first, value=-slope / a**2).mul_(first)  # a hot loop: few passes
         if self.tilt:
             along.sub_(self.tilt / a)
         return along if first is x else torch.cat([along, -self.stiffness * x[..., 1:]], dim=-1)

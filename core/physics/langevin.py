@@ -30,7 +30,7 @@ from core.numerics import kinetic
 from core.numerics.checks import one_of, positive
 from core.numerics.distances import Truth, ks_1d, ks_floor
 from core.numerics.potentials import DoubleWell, Harmonic, Potential, boltzmann_density
-from core.numerics.trajectory import Trajectory, collect, frame_indices
+from core.numerics.trajectory import Trajectory, frame_indices
 
 KINDS = ("double well", "harmonic", "free")
 METHODS = kinetic.KINETIC
@@ -121,23 +121,27 @@ def sample(
     n_particles: int = 2000,
     seed: int = 0,
     n_frames: int = 200,
+    first: int | None = None,
 ) -> Run:
     """Particles that start together at `System.start` with Maxwell velocities, until t_end in steps of dt.
 
     Kept are n_frames even moments and, for the first moments of the motion, as many again that are even early or even in log t.
-    Same seed, same noise for every method of METHODS with one normal a step. Raises ValueError for numbers that make no run.
+    Same seed, same noise for every method of METHODS with one normal a step. first: move only the first so many of the particles, on
+    the paths that they have in the crowd. Raises ValueError for numbers that make no run.
     """
     system = System(kind, kT, mass, friction, stiffness, barrier)
     n_steps = _steps(dt, t_end, n_particles)
     one_of("method", method, METHODS)
     generator = torch.Generator().manual_seed(seed)
-    x = torch.full((n_particles, 1), system.start)
     v = torch.randn(n_particles, 1, generator=generator).mul_(system.speed)
-    noise = kinetic.normals(x.shape, n_steps * kinetic.draws(method), generator)
+    noise = kinetic.of_first(kinetic.normals(v.shape, n_steps * kinetic.draws(method), generator), first)
+    v = v[:first]
+    x = torch.full_like(v, system.start)
     states = kinetic.kinetic(method, system.landscape, x, v, noise, dt=dt, mass=mass, friction=friction, kT=kT)
     shown, keep = frame_indices(n_steps + 1, n_frames), _moments(n_steps, n_frames, window(system, t_end) / dt)
     wanted = set(keep.tolist())
-    kept = [(x[:, 0], v[:, 0]) for i, (x, v) in enumerate(states) if i in wanted]
+    with torch.inference_mode():
+        kept = [(x[:, 0], v[:, 0]) for i, (x, v) in enumerate(states) if i in wanted]
     xs, vs = (torch.stack(part) for part in zip(*kept))
     return Run(dt * keep.double(), xs, vs, torch.searchsorted(keep, shown))
 
@@ -156,10 +160,12 @@ def overdamped(
     n_particles: int = 2000,
     seed: int = 0,
     n_frames: int = 200,
+    first: int | None = None,
 ) -> Trajectory | None:
     """The equation without inertia, from the same start and on the Brownian paths that `sample` with these arguments sees.
 
     None where it would need more than FINEST substeps a step: friction is then too weak for it to describe this system.
+    first: as for `sample`.
     """
     system = System(kind, kT, mass, friction, stiffness, barrier)
     n_steps, each = _steps(dt, t_end, n_particles), kinetic.draws(method)
@@ -167,12 +173,16 @@ def overdamped(
     if k > FINEST:
         return None
     generator = torch.Generator().manual_seed(seed)
-    x = torch.full((n_particles, 1), system.start)
-    torch.randn(n_particles, 1, generator=generator)  # the velocities of `sample`
-    noise = kinetic.refined(kinetic.normals(x.shape, n_steps * each, generator), k, torch.Generator().manual_seed(seed + 1))
-    times = torch.arange(n_steps + 1, dtype=torch.float64) * dt
-    states = kinetic.overdamped(system.landscape, x, noise, dt=dt / (each * k), kT=kT, mobility=system.mobility)
-    return collect((x for i, x in enumerate(states) if i % (each * k) == 0), times, n_frames=n_frames)
+    crowd = torch.randn(n_particles, 1, generator=generator)  # the velocities of `sample`
+    x = torch.full_like(crowd[:first], system.start)
+    noise = kinetic.of_first(kinetic.normals(crowd.shape, n_steps * each, generator), first)
+    finer = kinetic.refined(noise, k, torch.Generator().manual_seed(seed + 1), crowd=n_particles)
+    states = kinetic.overdamped(system.landscape, x, finer, dt=dt / (each * k), kT=kT, mobility=system.mobility)
+    shown = frame_indices(n_steps + 1, n_frames)
+    wanted = set((shown * each * k).tolist())
+    with torch.inference_mode():
+        kept = [x for i, x in enumerate(states) if i in wanted]
+    return Trajectory(dt * shown.double(), torch.stack(kept))
 
 
 def window(system: System, t_end: float) -> float:

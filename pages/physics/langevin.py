@@ -13,7 +13,6 @@ from core.physics import langevin
 from core.physics.langevin import System
 from pages import kit
 from pages.kit.equation import number
-from pages.kit.player import player
 
 VIEWS = {"paths": "paths", "phase": "phase space"}
 FRICTIONS = [0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0]
@@ -99,108 +98,139 @@ def without_inertia(**params):
 
 
 @st.cache_data(max_entries=32, max_size="128MB", show_spinner=False)
-def stage_payload(params, system, view):
+def stage_payload(params, view):
     if view == "phase":
-        return langevin_stage.phase_space(run(**params), System(**system))
-    return langevin_stage.paths(run(**params), without_inertia(**params), System(**system), method=params["method"])
+        return langevin_stage.phase_space(run(**params), system_of(params))
+    return langevin_stage.paths(run(**params), without_inertia(**params), system_of(params), method=params["method"])
+
+
+@st.cache_data(max_entries=96, show_spinner=False)
+def measured(params, view):
+    """((truth with inertia, truth of what stands beside it or None), read-outs)."""
+    system, t_end, moving = system_of(params), params["t_end"], run(**params)
+    slow, other, gap = without_inertia(**params) if view == "paths" else None, None, None
+    if view == "phase":
+        other = langevin.truth(moving.v[-1], system, t_end, what="velocities")
+    elif slow:
+        other, gap = langevin.truth(slow.final[:, 0], system, t_end, what="overdamped"), langevin.gap(moving, slow, system)
+    rows = figures.table(system, method=params["method"], dt=params["dt"], gap=gap)
+    return (langevin.truth(moving.x[-1], system, t_end), other), rows
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def crossings(system, seed):
-    return langevin.count(System(**system), SWEEP, seed=seed)
+def counted(system, seed, frictions=SWEEP):
+    return langevin.count(system, frictions, seed=seed)
 
 
-stage, side = st.columns([2.5, 1], gap="medium")
-with side:
-    values = page.controls()
-of_system = {key: values.get(key, 1.0) for key in ("kind", "kT", "mass", "friction", "stiffness", "barrier")}
-system, view, method, dt = System(**of_system), values["view"], values["method"], values["dt"]
-params = of_system | {key: values[key] for key in ("method", "dt", "t_end", "n_particles", "seed")}
-page.exports(params)
-slow = without_inertia(**params) if view == "paths" else None
-with stage:
-    page.equation(
-        {
-            "m": number(system.mass),
-            r"\gamma": number(system.friction),
-            "kT": number(system.kT),
-            "b": number(system.barrier),
-            "k": number(system.stiffness),
-            r"\mathrm{d}t": number(dt),
-        },
-        system.kind,
-    )
-    player(stage_payload(params, of_system, view), key="stage", height=480, report=False)
-    page.scenes(SCENES)
-    if view == "paths" and slow is None:
-        st.caption(
-            "Nothing is shown without inertia: at so weak a friction that equation would need far smaller steps, and it describes "
-            "another system."
-        )
-    left, right = st.columns(2)
-    moving = run(**params)
-    whose = "Boltzmann’s law" if system.kind == "double well" else "the exact law of this moment"
+def crossings(params, seed):
+    """Whatever the friction that is set."""
+    return counted(replace(system_of(params), friction=1.0), seed)
+
+
+def params_of(values):
+    of_system = {key: values.get(key, 1.0) for key in ("kind", "kT", "mass", "friction", "stiffness", "barrier")}
+    return of_system | {key: values[key] for key in ("method", "dt", "t_end", "n_particles", "seed")}
+
+
+def system_of(values):
+    return System(**{key: values.get(key, 1.0) for key in ("kind", "kT", "mass", "friction", "stiffness", "barrier")})
+
+
+def equation(values):
+    system = system_of(values)
+    shown = {
+        "m": number(system.mass),
+        r"\gamma": number(system.friction),
+        "kT": number(system.kT),
+        "b": number(system.barrier),
+        "k": number(system.stiffness),
+        r"\mathrm{d}t": number(values["dt"]),
+    }
+    return shown, system.kind
+
+
+def coarse(values):
+    params, system = params_of(values) | {"n_frames": 60, "first": 300}, system_of(values)
+    run = langevin.sample(**params)
+    if values["view"] == "phase":
+        return langevin_stage.phase_space(run, system)
+    return langevin_stage.paths(run, langevin.overdamped(**params), system, method=values["method"])
+
+
+def stage(values):
+    params, view = params_of(values), values["view"]
+    page.exports(params)
+    page.player(stage_payload(params, view))
+    (moving, other), rows = measured(params, view)
+    with page.on.controls:
+        kit.readings(rows)
+    law = "Boltzmann’s law" if values["kind"] == "double well" else "the exact law of this moment"
+    left, right = page.on.meter.columns(2)
     with left:
-        kit.truth_meter(langevin.truth(moving.x[-1], system, params["t_end"]), note=f"With inertia, at the end, to {whose}.")
+        kit.truth_meter(moving, note=f"With inertia, at the end, to {law}.")
     with right:
-        what, last, note = (
-            ("overdamped", slow.final[:, 0], f"Without inertia, to {whose}.")
-            if slow
-            else ("velocities", moving.v[-1], "At the end, to the law of Maxwell and Boltzmann.")
-        )
-        kit.truth_meter(langevin.truth(last, system, params["t_end"], what=what), note=note)
-with side:
-    kit.readings(figures.table(system, method=method, dt=dt, gap=None if slow is None else langevin.gap(moving, slow, system)))
+        if other is None:
+            st.caption(
+                "Nothing is shown without inertia: at so weak a friction that equation would need far smaller steps, and it describes "
+                "another system."
+            )
+        else:
+            kit.truth_meter(
+                other, note=f"Without inertia, to {law}." if view == "paths" else "At the end, to the law of Maxwell and Boltzmann."
+            )
 
-kit.below_the_stage()
-spreading, remembering = st.columns(2)
-with spreading:
-    st.markdown("##### First it flies, then it diffuses")
-    kit.figure(
-        lambda: figures.spread_figure(langevin.spread(moving, system), system, palette=kit.palette()),
-        key="spread",
-        alt="Mean squared displacement against time on logarithmic axes, with the ballistic and the diffusive asymptote.",
-        see="Particles that fly follow the steep line, t²; those that diffuse the flatter one, t. Between the two lies the time 1/γ.",
+
+def below(values):
+    params, system, seed = params_of(values), system_of(values), values["seed"]
+    step = {key: values[key] for key in ("method", "dt")}
+    spreading = (
+        "First it flies, then it diffuses",
+        lambda: figures.spread_figure(langevin.spread(run(**params), system), system, palette=kit.palette()),
+        "spread",
+        "Mean squared displacement against time on logarithmic axes, with the ballistic and the diffusive asymptote.",
+        "Particles that fly follow the steep line, t²; those that diffuse the flatter one, t. Between the two lies the time 1/γ.",
     )
-with remembering:
-    st.markdown("##### How long a velocity is remembered")
-    kit.figure(
-        lambda: figures.memory_figure(langevin.memory(moving, system), system, palette=kit.palette()),
-        key="memory",
-        alt="Velocity autocorrelation against time, measured and exact.",
-        see="The sooner the curve is at zero, the sooner a particle has forgotten its velocity; below zero it has turned round.",
+    bias = (
+        "The price of the step" + ("" if system.kind == "harmonic" else ", in one well"),
+        lambda: figures.bias_figure(run(**params), system, **step, palette=kit.palette()),
+        "bias",
+        "Sampled over exact variance of position and velocity against the time step for each integrator.",
+        "At 1 the width comes out right. How far a line is from 1 at the vertical line is an error that no longer run removes.",
     )
-speeds, errors = st.columns(2)
-with speeds:
-    st.markdown("##### Velocities at the end")
-    kit.figure(
-        lambda: figures.velocity_figure(moving, system, method=method, dt=dt, palette=kit.palette()),
-        key="speeds",
-        alt="Histogram of the velocities with the Maxwell–Boltzmann law.",
-        see="Whatever the landscape, the exact law is this bell. Bars that do not fill it: too long a step, or too short a run.",
+    remembering = (
+        "How long a velocity is remembered",
+        lambda: figures.memory_figure(langevin.memory(run(**params), system), system, palette=kit.palette()),
+        "memory",
+        "Velocity autocorrelation against time, measured and exact.",
+        "The sooner the curve is at zero, the sooner a particle has forgotten its velocity; below zero it has turned round.",
     )
-if system.omega:
-    with errors:
-        st.markdown("##### The price of the step" + ("" if system.kind == "harmonic" else ", in one well"))
+    speeds = (
+        "Velocities at the end",
+        lambda: figures.velocity_figure(run(**params), system, **step, palette=kit.palette()),
+        "speeds",
+        "Histogram of the velocities with the Maxwell–Boltzmann law.",
+        "Whatever the landscape, the exact law is this bell. Bars that do not fill it: too long a step, or too short a run.",
+    )
+    kit.side_by_side(spreading, bias if system.omega else remembering, of=params)
+    if system.kind == "double well":
+        st.markdown("##### Over the barrier: how often a particle changes well")
         kit.figure(
-            lambda: figures.bias_figure(moving, system, method=method, dt=dt, palette=kit.palette()),
-            key="bias",
-            alt="Sampled over exact variance of position and velocity against the time step for each integrator.",
-            see="At 1 the width comes out right. How far a line is from 1 at the vertical line is an error that no longer run removes.",
+            lambda: figures.rate_figure(crossings(params, seed), system, palette=kit.palette()),
+            key="rate",
+            of=params,
+            alt="Rate of escape against friction: counted crossings with error bars and Kramers’ formula with its extension.",
+            see="Escape is fastest at a middle friction: with less, a particle waits for energy; with more, it is held back.",
         )
-if system.kind == "double well":
-    st.markdown("##### Over the barrier: how often a particle changes well")
-    kit.figure(
-        lambda: figures.rate_figure(crossings(of_system | {"friction": 1.0}, values["seed"]), system, palette=kit.palette()),
-        key="rate",
-        alt="Rate of escape against friction: counted crossings with error bars and Kramers’ formula with its extension.",
-        see="Escape is fastest at a middle friction: with less, a particle waits for energy; with more, it is held back.",
+    folded = (remembering, speeds) if system.omega else (speeds,)
+    kit.folded(
+        "The velocities: how long they are remembered, and their law", lambda: kit.side_by_side(*folded, of=params), key="velocities"
     )
 
 
-def grade():
-    counted = langevin.count(System(kT=system.kT, mass=system.mass, barrier=values.get("barrier", 2.0)), [0.1, 1.0], seed=values["seed"])
-    (weak, strong), (e_weak, e_strong) = counted.rate.tolist(), counted.error.tolist()
+def grade(values):
+    system = System(kT=values["kT"], mass=values["mass"], barrier=values.get("barrier", 2.0))
+    counts = langevin.count(system, [0.1, 1.0], seed=values["seed"])
+    (weak, strong), (e_weak, e_strong) = counts.rate.tolist(), counts.error.tolist()
     apart = 2 * (e_weak**2 + e_strong**2) ** 0.5
     answer = 0 if strong > weak + apart else 1 if strong < weak - apart else 2
     return answer, (
@@ -208,29 +238,29 @@ def grade():
     )
 
 
+def grade_heavier(values):
+    system = system_of(values)
+    light, heavy = (langevin.late_width(replace(system, mass=mass), values["t_end"]) for mass in (system.mass, 10 * system.mass))
+    return (1 if abs(heavy / light - 1) < 0.01 else 0 if heavy < light else 2), (
+        f"Exactly, in the end: the standard deviation of the positions is {light:.3f} with this mass, and {heavy:.3f} with ten times as much."
+    )
+
+
+def grade_velocities(values):
+    value, error = langevin.kinetic_temperature(run(**params_of(values)), system_of(values))
+    return compared(value, 1.0, error), (
+        f"⟨v²⟩ at the end is {value:.3g} times kT/m; {values['n_particles']} particles in equilibrium would scatter by {error:.3f}."
+    )
+
+
+page.stage(stage, scenes=SCENES, equation=equation, picture=coarse)
+page.follow(below)
 kit.predict(
     "langevin",
     "A particle in a double well, friction γ = 0.1. You make the friction ten times stronger. How often does it cross the barrier?",
     ["more often", "less often", "as often as before"],
     grade,
 )
-
-
-def grade_heavier():
-    light, heavy = (langevin.late_width(replace(system, mass=mass), params["t_end"]) for mass in (system.mass, 10 * system.mass))
-    return (1 if abs(heavy / light - 1) < 0.01 else 0 if heavy < light else 2), (
-        f"Exactly, in the end: the standard deviation of the positions is {light:.3f} with this mass, and {heavy:.3f} with ten times "
-        "as much."
-    )
-
-
-def grade_velocities():
-    value, error = langevin.kinetic_temperature(moving, system)
-    return compared(value, 1.0, error), (
-        f"⟨v²⟩ at the end is {value:.3g} times kT/m; {params['n_particles']} particles in equilibrium would scatter by {error:.3f}."
-    )
-
-
 kit.predict(
     "langevin",
     "The particles are made ten times as heavy, the friction rate γ stays. Where are they found in the end?",
@@ -245,4 +275,4 @@ kit.predict(
 )
 page.prose("What to look at")
 page.prose("Two pictures, one bath", expanded=False)
-page.footer(langevin.sample, values)
+page.footer(langevin.sample)
