@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import plotly.graph_objects as go
@@ -10,6 +11,7 @@ import torch
 
 from core.figures.brownian import plus_minus
 from core.figures.theme import LIGHT, Palette, band, density_bars, rgba, styled
+from core.numerics.distances import compared
 from core.numerics.kinetic import bias, stability_limit
 from core.physics.langevin import (
     METHODS,
@@ -19,8 +21,11 @@ from core.physics.langevin import (
     Run,
     System,
     ballistic,
+    count,
     diffusive,
+    kinetic_temperature,
     kramers,
+    late_width,
     melnikov,
     slow_rate,
     transition_state,
@@ -261,3 +266,30 @@ def table(system: System, *, method: str, dt: float, gap: Gap | None) -> list[tu
         if gap.exact is not None:
             rows.append(("the same, exact", f"{gap.exact:.3g}"))
     return rows
+
+
+def escapes_compared(system: System, seed: int) -> tuple[int, str]:
+    """(Friction 0.1 becomes 1, and particles cross 0: more often, 1: less often, 2: as often within two standard errors; the counts)."""
+    counts = count(system, [0.1, 1.0], seed=seed)
+    (weak, strong), (e_weak, e_strong) = counts.rate.tolist(), counts.error.tolist()
+    apart = 2 * math.hypot(e_weak, e_strong)
+    return (0 if strong > weak + apart else 1 if strong < weak - apart else 2), (
+        f"Counted at this kT and mass: {weak:.4f} ± {e_weak:.4f} escapes per time at γ = 0.1, {strong:.4f} ± {e_strong:.4f} at γ = 1."
+    )
+
+
+def widths_compared(system: System, t_end: float) -> tuple[int, str]:
+    """(Particles become ten times as heavy, and are in the end 0: closer together, 1: where they were to 1 %, 2: farther apart; widths)."""
+    light, heavy = (late_width(replace(system, mass=mass), t_end) for mass in (system.mass, 10 * system.mass))
+    return (1 if abs(heavy / light - 1) < 0.01 else 0 if heavy < light else 2), (
+        f"Exactly, in the end: the standard deviation of the positions is {light:.3f} with this mass, and {heavy:.3f} with ten times "
+        "as much."
+    )
+
+
+def speeds_compared(run: Run, system: System) -> tuple[int, str]:
+    """(Velocities at the end are 0: slower than Maxwell and Boltzmann say, 1: as fast within the noise, 2: faster; the measured ratio)."""
+    value, error = kinetic_temperature(run, system)
+    return compared(value, 1.0, error), (
+        f"⟨v²⟩ at the end is {value:.3g} times kT/m; {run.v.shape[1]} particles in equilibrium would scatter by {error:.3f}."
+    )

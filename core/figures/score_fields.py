@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Unpack
 
 import numpy as np
 import plotly.graph_objects as go
@@ -10,20 +11,21 @@ from plotly.subplots import make_subplots
 from torch import Tensor
 
 from core.figures.theme import LIGHT, Palette, rgba, small, styled
+from core.numerics.distances import compared
 from core.numerics.trajectory import Trajectory
 from core.physics.basins import Basins
-from core.physics.score_fields import Rescaled
+from core.physics.score_fields import FieldSpec, Rescaled, basins
 
 MOST = 10  # basins with a bar of their own
 
 
-def mode_figure(basins: Basins, greedy: Trajectory, thermal: Trajectory, *, palette: Palette = LIGHT) -> go.Figure:
+def mode_figure(counted: Basins, greedy: Trajectory, thermal: Trajectory, *, palette: Palette = LIGHT) -> go.Figure:
     """Share of the walkers at the end in each basin, greedy and Langevin, beside the exact share of the law.
 
     Error bars: two standard errors of a counted share. Basins past the MOST heaviest are counted together.
     """
-    names = [f"mode {i + 1}" for i in range(len(basins.mass))]
-    places = [f"({x:.1f}, {y:.1f})".replace("-", "−") for x, y in basins.peaks.tolist()]
+    names = [f"mode {i + 1}" for i in range(len(counted.mass))]
+    places = [f"({x:.1f}, {y:.1f})".replace("-", "−") for x, y in counted.peaks.tolist()]
     labels = [f"{name}<br>{place}" for name, place in zip(names, places)] if len(names) < 6 else [f"{i + 1}" for i in range(len(names))]
 
     def grouped(shares: Tensor) -> list[float]:
@@ -33,7 +35,7 @@ def mode_figure(basins: Basins, greedy: Trajectory, thermal: Trajectory, *, pale
     labels = labels[:MOST] + (["others"] if len(labels) > MOST else [])
     figure = go.Figure()
     for name, run, colour, pattern in (("greedy", greedy, palette.noise, "/"), ("Langevin", thermal, palette.sample, "")):
-        share = np.array(grouped(basins.shares(run.final)))
+        share = np.array(grouped(counted.shares(run.final)))
         error = 2 * np.sqrt(share * (1 - share) / run.n_particles)
         figure.add_bar(
             x=labels,
@@ -45,7 +47,7 @@ def mode_figure(basins: Basins, greedy: Trajectory, thermal: Trajectory, *, pale
         )
     figure.add_scatter(
         x=labels,
-        y=grouped(basins.mass),
+        y=grouped(counted.mass),
         mode="markers",
         name="exact share",
         hovertemplate="%{y:.3f}<extra>exact</extra>",
@@ -114,3 +116,20 @@ def readings(cut: Rescaled, constant: float, kT: float) -> list[tuple[str, str]]
         (what, f"{cut.integral:.6g}"),
         ("Largest difference of the score fields", f"{small(cut.deviation)} of the longest arrow"),
     ]
+
+
+def share_compared(counted: Basins, run: Trajectory, name: str) -> tuple[int, str]:
+    """(On the heaviest mode end 0: fewer walkers than its share of the law, 1: as many within the noise, 2: more; both shares)."""
+    share, true = float(counted.shares(run.final)[0]), float(counted.mass[0])
+    error = math.sqrt(true * (1 - true) / run.n_particles)
+    return compared(share, true, error), (
+        f"It holds {true:.3f} of the law; {share:.3f} of the {name} walkers ended in its basin, and as many exact draws would scatter by "
+        f"{error:.3f}."
+    )
+
+
+def modes_compared(kT: float, more: float = 0.5, **spec: Unpack[FieldSpec]) -> tuple[int, str]:
+    """(With `more` noise added to sigma the density has 0: fewer modes, 1: as many, 2: more; both numbers)."""
+    noisier = spec["sigma"] + more
+    before, after = (len(basins(kT=kT, **spec | {"sigma": sigma}).mass) for sigma in (spec["sigma"], noisier))
+    return (0 if after < before else 1 if after == before else 2), f"The density has {before} now, and {after} with σ = {noisier:g}."

@@ -193,20 +193,23 @@ def sample(
     n_particles: int = 1000,
     seed: int = 0,
     n_frames: int = 120,
+    first: int | None = None,
 ) -> Trajectory:
     """Walk along the score: kT = 0 climbs greedily, kT > 0 is Langevin dynamics on U = -ln p_sigma, by Euler's method.
 
     step: dt in units of the finest detail squared (Euler is stable below 2, see `stationary_variance`).
-    The same seed gives every kT the same starting points. Raises ValueError for numbers that make no walk.
+    The same seed gives every kT the same starting points. first: move only the first so many of the walkers, on the paths that they
+    have in the crowd. Raises ValueError for numbers that make no walk.
     """
     if min(n_steps, n_particles, n_frames - 1) < 1 or not (0 < step < math.inf and 0 <= kT < math.inf):
         raise ValueError("step must be positive, kT not negative; steps and particles at least 1, frames 2")
     density = field(source=source, modes=modes, points=points, sigma=sigma)
     dt = step * finest(density) ** 2
     times = torch.arange(n_steps + 1, dtype=torch.float64) * dt
-    x = starting_points(start, n_particles, torch.Generator().manual_seed(seed))
+    x = starting_points(start, n_particles, torch.Generator().manual_seed(seed))[:first]
     noise = torch.Generator().manual_seed(seed + 1_000_003)
-    return collect(euler_maruyama(langevin(LogPotential(density), kT), x, times, generator=noise), times, n_frames=n_frames)
+    states = euler_maruyama(langevin(LogPotential(density), kT), x, times, generator=noise, crowd=n_particles)
+    return collect(states, times, n_frames=n_frames)
 
 
 def stationary_variance(width: float, kT: float, dt: float) -> float:

@@ -47,8 +47,12 @@ def table(rows: Sequence[Sequence[float]], columns: dict[str, Column], on_edit: 
 
 def points(parse: Callable[[str], tuple], *, instead: str) -> tuple:
     """Pasted or uploaded points by `parse`; () and the reason in words when they cannot be used. instead: what is shown then."""
-    file = st.file_uploader("A CSV file, two columns", type=["csv", "txt", "tsv"], key="points_file", max_upload_size=2)
-    pasted = st.text_area("or paste: two numbers a line", key="points_text", height=120, placeholder="0.5, 1.2\n-0.3, 0.8\n…")
+    file = st.file_uploader(
+        "A CSV file, two columns", type=["csv", "txt", "tsv"], key="points_file", max_upload_size=2, on_change=controls.followed
+    )
+    pasted = st.text_area(
+        "or paste: two numbers a line", key="points_text", height=120, placeholder="0.5, 1.2\n-0.3, 0.8\n…", on_change=controls.followed
+    )
     text = file.getvalue().decode("utf-8", "replace") if file else pasted
     if not text.strip():
         st.caption(f"Until then: {instead}.")

@@ -8,7 +8,6 @@ import torch
 from core.figures import langevin as figures
 from core.figures import langevin_stage
 from core.glossary import spelled_out
-from core.numerics.distances import compared
 from core.physics import langevin
 from core.physics.langevin import System
 from pages import kit
@@ -227,51 +226,27 @@ def below(values):
     )
 
 
-def grade(values):
-    system = System(kT=values["kT"], mass=values["mass"], barrier=values.get("barrier", 2.0))
-    counts = langevin.count(system, [0.1, 1.0], seed=values["seed"])
-    (weak, strong), (e_weak, e_strong) = counts.rate.tolist(), counts.error.tolist()
-    apart = 2 * (e_weak**2 + e_strong**2) ** 0.5
-    answer = 0 if strong > weak + apart else 1 if strong < weak - apart else 2
-    return answer, (
-        f"Counted at this kT and mass: {weak:.4f} ± {e_weak:.4f} escapes per time at γ = 0.1, {strong:.4f} ± {e_strong:.4f} at γ = 1."
-    )
-
-
-def grade_heavier(values):
-    system = system_of(values)
-    light, heavy = (langevin.late_width(replace(system, mass=mass), values["t_end"]) for mass in (system.mass, 10 * system.mass))
-    return (1 if abs(heavy / light - 1) < 0.01 else 0 if heavy < light else 2), (
-        f"Exactly, in the end: the standard deviation of the positions is {light:.3f} with this mass, and {heavy:.3f} with ten times as much."
-    )
-
-
-def grade_velocities(values):
-    value, error = langevin.kinetic_temperature(run(**params_of(values)), system_of(values))
-    return compared(value, 1.0, error), (
-        f"⟨v²⟩ at the end is {value:.3g} times kT/m; {values['n_particles']} particles in equilibrium would scatter by {error:.3f}."
-    )
-
-
 page.stage(stage, scenes=SCENES, equation=equation, picture=coarse)
 page.follow(below)
 kit.predict(
     "langevin",
     "A particle in a double well, friction γ = 0.1. You make the friction ten times stronger. How often does it cross the barrier?",
     ["more often", "less often", "as often as before"],
-    grade,
+    lambda values: figures.escapes_compared(
+        System(kT=values["kT"], mass=values["mass"], barrier=values.get("barrier", 2.0)), seed=values["seed"]
+    ),
 )
 kit.predict(
     "langevin",
     "The particles are made ten times as heavy, the friction rate γ stays. Where are they found in the end?",
     ["closer together", "in the same places as before", "farther apart"],
-    grade_heavier,
+    lambda values: figures.widths_compared(system_of(values), values["t_end"]),
 )
 kit.predict(
     "langevin",
     "The computer makes finite steps dt. Are the velocities at the end as fast as Maxwell and Boltzmann say?",
     ["slower", "as fast, within the noise", "faster"],
-    grade_velocities,
+    lambda values: figures.speeds_compared(run(**params_of(values)), system_of(values)),
 )
 page.prose("What to look at")
 page.prose("Two pictures, one bath", expanded=False)

@@ -6,7 +6,7 @@ import streamlit as st
 
 from core.figures import score_fields as figures
 from core.figures import score_fields_stage
-from core.numerics.distances import RAISED, compared
+from core.numerics.distances import RAISED
 from core.physics import score_fields
 from pages import kit
 from pages.kit import density_editor
@@ -20,6 +20,7 @@ COLUMNS = {
     "weight": (*score_fields.WEIGHTS, 0.3, 70),
     "width": (*score_fields.WIDTHS, 0.4, 62),
 }
+SPEC = ("source", "modes", "points", "sigma")
 POWERS = (1e-12, 1e-6, 1e-3, 0.1, 1.0, 10.0, 1e3, 1e6, 1e12)
 
 
@@ -111,7 +112,7 @@ def walk(**params):
 
 @st.cache_data(max_entries=32, max_size="96MB", show_spinner=False)
 def stage_payload(params):
-    spec = {key: params[key] for key in ("source", "modes", "points", "sigma")}
+    spec = {key: params[key] for key in SPEC}
     return score_fields_stage.payload(walk(**params | {"kT": 0.0}), walk(**params), kT=params["kT"], **spec)
 
 
@@ -120,15 +121,56 @@ def noise_payload(**spec):
     return score_fields_stage.noise_payload(**spec)
 
 
+@st.cache_data(max_entries=96, show_spinner=False)
+def truths(params):
+    """[(name, how far the walkers are from their law, how far noise carries one in this time)], greedy and Langevin."""
+    kT, spec = params["kT"], {key: params[key] for key in SPEC}
+    runs = {"greedy": walk(**params | {"kT": 0.0}), "Langevin": walk(**params)}
+    return [(name, score_fields.truth(run, kT=kT, **spec), score_fields.wandered(run, kT)) for name, run in runs.items()]
+
+
+@st.cache_data(max_entries=96, show_spinner=False)
+def rescaled(constant, **law):
+    return score_fields.rescaled(constant, **law)
+
+
+own = {"points": ()}  # this reader's
+
+
 def edit(rows):
     """Modes from the stage or the table go into the control that the link carries."""
     density_editor.put("modes", score_fields.format_modes, rows)
+    kit.followed()
 
 
-stage, side = st.columns([2.5, 1], gap="medium")
-with side:
-    values = page.controls()
-    modes, points = score_fields.MODES, ()
+def params_of(values):
+    try:
+        modes = score_fields.parse_modes(values["modes"])
+    except ValueError:
+        modes = score_fields.MODES
+    asked = {key: values[key] for key in ("source", "sigma", "kT", "start", "step", "n_steps", "n_particles", "seed")}
+    return asked | {"modes": modes, "points": own["points"]}
+
+
+def equation(values):
+    shown = {
+        "c": f"10^{{{round(math.log10(values['constant']))}}}" if values["constant"] != 1 else "1",
+        "kT": number(values["kT"]),
+        r"\sigma": number(score_fields.noise_in_force(values["source"], values["sigma"])),
+    }
+    return shown, ""
+
+
+def coarse(values):
+    few = params_of(values) | {"n_frames": 60, "first": 200}
+    spec = {key: few[key] for key in SPEC}
+    walks = (score_fields.sample(**few | {"kT": kT}) for kT in (0.0, few["kT"]))
+    return score_fields_stage.payload(*walks, kT=few["kT"], **spec)
+
+
+def density_in_hand(values):
+    """The modes in a table, or the reader's points; in words why they cannot be used."""
+    own["points"], modes = (), score_fields.MODES
     try:
         modes = score_fields.parse_modes(values["modes"])
     except ValueError as error:
@@ -136,94 +178,83 @@ with side:
     if values["source"] == "by hand":
         density_editor.table(modes, COLUMNS, edit)
     elif values["source"] == "your points":
-        points = density_editor.points(score_fields.parse_points, instead="sixty points on a heart")
-spec = dict(source=values["source"], modes=modes, points=points, sigma=values["sigma"])
-params = spec | {key: values[key] for key in ("kT", "start", "step", "n_steps", "n_particles", "seed")}
-page.exports(params)
-greedy, thermal = walk(**params | {"kT": 0.0}), walk(**params)
-with stage:
-    page.equation(
-        {
-            "c": f"10^{{{round(math.log10(values['constant']))}}}" if values["constant"] != 1 else "1",
-            "kT": number(values["kT"]),
-            r"\sigma": number(score_fields.noise_in_force(values["source"], values["sigma"])),
-        }
-    )
-    player(stage_payload(params), key="stage", height=500, report=False, on_edit=edit)
-    page.scenes(SCENES)
+        own["points"] = density_editor.points(score_fields.parse_points, instead="sixty points on a heart")
+
+
+def stage(values):
+    with page.on.controls:
+        density_in_hand(values)
+    params = params_of(values)
+    page.exports(params)
+    page.player(stage_payload(params), height=500, on_edit=edit)
     law = "p" if values["kT"] == 1 else "p^(1/kT)"
-    for column, run, name in zip(st.columns(2), (greedy, thermal), ("greedy", "Langevin")):
+    for column, (name, truth, far) in zip(page.on.meter.columns(2), truths(params)):
         with column:
-            far = score_fields.wandered(run, values["kT"])
-            along = f" In this time noise carries a walker {far:.2g} far along a level ridge." if run is thermal else ""
-            kit.truth_meter(
-                score_fields.truth(run, kT=values["kT"], **spec),
-                note=f"Between the {name} walkers at the end and exact draws from {law}.{along}",
-            )
-
-kit.below_the_stage()
-shares, scale = st.columns(2)
-with shares:
-    st.markdown("##### Who ends on which mode")
-    kit.figure(
-        lambda: figures.mode_figure(score_fields.basins(kT=values["kT"], **spec), greedy, thermal, palette=kit.palette()),
-        key="modes_figure",
-        of=params,
-        alt="Share of greedy and Langevin walkers on each mode beside the exact share.",
-        see="The marks are the exact shares. Greedy walkers stay on the hill on which they started; Langevin walkers can change hills.",
-    )
-with scale:
-    st.markdown("##### p times a constant: the same arrows")
-    cut = score_fields.rescaled(values["constant"], kT=values["kT"], **spec)
-    kit.figure(
-        lambda: figures.constant_figure(cut, values["constant"], palette=kit.palette()),
-        key="constant_figure",
-        of=params | {"constant": values["constant"]},
-        alt="Logarithm of p and of c p along a line, and below it their slopes, which coincide.",
-        see="Above, c moves the whole curve up or down. Below, both slopes are one line: no arrow notices c.",
-    )
-    kit.readings(figures.readings(cut, values["constant"], values["kT"]))
-st.markdown("##### How noise smooths the score")
-player(noise_payload(**spec | {"sigma": 0.0}), key="noise", height=460, report=False)
+            along = f" In this time noise carries a walker {far:.2g} far along a level ridge." if name == "Langevin" else ""
+            kit.truth_meter(truth, note=f"Between the {name} walkers at the end and exact draws from {law}.{along}")
 
 
-def grade(run, name):
-    counted = score_fields.basins(kT=values["kT"], **spec)
-    share, true = float(counted.shares(run.final)[0]), float(counted.mass[0])
-    error = math.sqrt(true * (1 - true) / greedy.n_particles)
-    return compared(share, true, error), (
-        f"It holds {true:.3f} of the law; {share:.3f} of the {name} walkers ended in its basin, and as many exact draws would scatter by "
-        f"{error:.3f}."
-    )
+def below(values):
+    params, constant = params_of(values), values["constant"]
+    law = {key: params[key] for key in (*SPEC, "kT")}
+
+    def shares():
+        walks = walk(**params | {"kT": 0.0}), walk(**params)
+        return figures.mode_figure(score_fields.basins(**law), *walks, palette=kit.palette())
+
+    left, right = st.columns(2)
+    with left:
+        st.markdown("##### Who ends on which mode")
+        kit.figure(
+            shares,
+            key="modes_figure",
+            of=params,
+            alt="Share of greedy and Langevin walkers on each mode beside the exact share.",
+            see="The marks are the exact shares. Greedy walkers stay on the hill on which they started; Langevin walkers can change hills.",
+        )
+    with right:
+        st.markdown("##### p times a constant: the same arrows")
+        kit.figure(
+            lambda: figures.constant_figure(rescaled(constant, **law), constant, palette=kit.palette()),
+            key="constant_figure",
+            of=law | {"constant": constant},
+            alt="Logarithm of p and of c p along a line, and below it their slopes, which coincide.",
+            see="Above, c moves the whole curve up or down. Below, both slopes are one line: no arrow notices c.",
+        )
+        kit.readings(figures.readings(rescaled(constant, **law), constant, values["kT"]))
+
+    def noise():
+        player(noise_payload(**{key: params[key] for key in SPEC} | {"sigma": 0.0}), key="noise", height=460, report=False)
+
+    kit.folded("How noise smooths the score: a movie of the field as σ rises", noise, key="noise")
 
 
+def share_of_heaviest(values, kT, name):
+    params = params_of(values)
+    counted = score_fields.basins(kT=values["kT"], **{key: params[key] for key in SPEC})
+    return figures.share_compared(counted, walk(**params | {"kT": kT}), name)
+
+
+page.stage(stage, scenes=SCENES, equation=equation, picture=coarse)
+page.follow(below)
 kit.predict(
     "score_fields",
     "Greedy walkers from these starting points: what share of them ends on the heaviest mode?",
     ["less than its share of p", "its share of p", "more than its share of p"],
-    lambda: grade(greedy, "greedy"),
+    lambda values: share_of_heaviest(values, 0.0, "greedy"),
 )
-
-
-def grade_noise():
-    before, after = (len(score_fields.basins(kT=values["kT"], **spec | {"sigma": s}).mass) for s in (spec["sigma"], spec["sigma"] + 0.5))
-    return (
-        0 if after < before else 1 if after == before else 2
-    ), f"The density has {before} now, and {after} with σ = {spec['sigma'] + 0.5:g}."
-
-
 kit.predict(
     "score_fields",
     "The Langevin walkers follow the same arrows and are also shaken. What share of them ends on the heaviest mode, when this run ends?",
     ["less than its share of p", "its share of p, within the noise", "more than its share of p"],
-    lambda: grade(thermal, "Langevin"),
+    lambda values: share_of_heaviest(values, values["kT"], "Langevin"),
 )
 kit.predict(
     "score_fields",
     "More noise is added to the data: σ grows by 0.5. How many modes are left?",
     ["fewer than now", "as many", "more"],
-    grade_noise,
+    lambda values: figures.modes_compared(values["kT"], **{key: params_of(values)[key] for key in SPEC}),
 )
 page.prose("What to look at")
 page.prose("Questions people ask", expanded=False)
-page.footer(score_fields.sample, values)
+page.footer(score_fields.sample)

@@ -190,3 +190,31 @@ def test_names_that_are_no_method_are_refused():
     with pytest.raises(ValueError, match="spelled"):
         list(splitting("BAB", Harmonic(), torch.zeros(1, 1), torch.zeros(1, 1), [], dt=0.1, mass=1.0, friction=1.0, kT=1.0))
     assert [draws(m) for m in KINETIC] == [1, 2, 1, 1] and "BAOAB" in SPLITTINGS
+
+
+@pytest.mark.parametrize("method", KINETIC)
+def test_what_was_yielded_stays_as_it_was(method):
+    start = torch.ones(4, 1), torch.zeros(4, 1)
+    noise = list(normals((4, 1), 3 * draws(method), gen()))
+    steps = [(x, v, x.clone(), v.clone()) for x, v in kinetic(method, Harmonic(), *start, noise, dt=0.1, mass=1.0, friction=1.0, kT=1.0)]
+    assert len(steps) == 4 and all(torch.equal(x, then) and torch.equal(v, so) for x, v, then, so in steps)
+    assert torch.equal(start[0], torch.ones(4, 1)) and torch.equal(start[1], torch.zeros(4, 1))
+
+
+@pytest.mark.parametrize("scheme", SPLITTINGS)
+def test_every_letter_does_what_its_equation_says_to_the_last_bit(scheme):
+    x, v, dt, mass, friction, kT = torch.randn(16, 1, generator=gen(1)), torch.randn(16, 1, generator=gen(2)), 0.1, 2.0, 0.7, 1.3
+    noise = list(normals((16, 1), 5 * draws(scheme), gen()))
+    fast = list(splitting(scheme, Harmonic(1.5), x, v, noise, dt=dt, mass=mass, friction=friction, kT=kT))
+    part = {letter: dt / scheme.count(letter) for letter in "BAO"}
+    c = torch.exp(-torch.tensor(friction) * part["O"])
+    kicks = iter(noise)
+    for x_fast, v_fast in fast[1:]:
+        for letter in scheme:
+            if letter == "A":
+                x = torch.add(x, v, alpha=part["A"])
+            elif letter == "B":
+                v = torch.add(v, Harmonic(1.5).force(x), alpha=part["B"] / mass)
+            else:
+                v = torch.addcmul(v * c, next(kicks), torch.sqrt((1 - c * c) * (kT / mass)))
+        assert torch.equal(x, x_fast) and torch.equal(v, v_fast)

@@ -285,3 +285,20 @@ def test_only_the_free_particle_is_held_back_by_its_mass():
         assert langevin.late_width(System("free", kT, mass, 2.0), t) == pytest.approx(math.sqrt(free), rel=1e-9)
         weight = [quad(lambda x, k=k: x**k * math.exp(-2 * (x * x - 1) ** 2 / kT), -4, 4)[0] for k in (0, 2)]
         assert langevin.late_width(System("double well", kT, mass), t) == pytest.approx(math.sqrt(weight[1] / weight[0]), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    "params", [{}, {"kind": "harmonic", "friction": 20.0, "method": "OBABO"}, {"method": "Euler–Maruyama", "barrier": 3.0}]
+)
+def test_the_first_particles_are_those_of_the_whole_crowd(params):
+    params = {"t_end": 2.0, "n_particles": 300, "seed": 5} | params
+    whole, first = (langevin.sample(**params, first=first) for first in (None, 100))
+    assert torch.equal(first.x, whole.x[:, :100]) and torch.equal(first.v, whole.v[:, :100])
+    whole, first = (langevin.overdamped(**params, first=first) for first in (None, 100))
+    assert torch.equal(first.positions, whole.positions[:, :100])
+
+
+def test_a_run_may_be_written_to():
+    """It is sampled in inference mode, and is none of its tensors."""
+    for made in (langevin.sample(t_end=0.2, n_particles=5).x, langevin.overdamped(t_end=0.2, n_particles=5).positions):
+        assert not made.is_inference() and made.add_(1) is made

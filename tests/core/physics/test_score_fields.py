@@ -190,3 +190,10 @@ def test_along_a_level_ridge_walkers_come_as_far_as_einstein_says():
     far = sf.wandered(run, 1.0) * math.sqrt(float(rest / run.times[-1]))
     assert float(radius * angle.std()) == pytest.approx(far, rel=0.1)
     assert sf.wandered(run, 4.0) == pytest.approx(2 * sf.wandered(run, 1.0))
+
+
+@pytest.mark.parametrize("source", ["by hand", "ring", "checkerboard", "your points"])
+def test_the_first_walkers_are_those_of_the_whole_crowd(source):
+    for kT in (0.0, 1.0):
+        whole, first = (sf.sample(source=source, kT=kT, n_steps=10, n_particles=300, first=first) for first in (None, 128))
+        assert torch.equal(first.positions, whole.positions[:, :128])
