@@ -61,14 +61,14 @@ def payload(runs: Mapping[str, Trajectory], *, dataset: str, clock: str) -> byte
     )
 
 
-def payload_of_one(run: Trajectory, *, dataset: str, family: str, clock: str, seed: int, crowd: int | None = None) -> bytes:
+def payload_of_one(run: Trajectory, *, dataset: str, family: str, clock: str, seed: int, n_drawn: int | None = None) -> bytes:
     """One family on the exact density; beside it exact data on what the model believes to be the density.
 
-    crowd: of how many particles the run's are the first, and so the data shown; all of them by default.
+    n_drawn: of how many particles the run's are the first, and so the data shown; all of them by default.
     """
     density, marginals = _exact(dataset)
     times = moments({family: run}, clock)
-    data = get_dataset(dataset).sample(crowd or run.n_particles, torch.Generator().manual_seed(seed))[: run.n_particles]
+    data = get_dataset(dataset).sample(n_drawn or run.n_particles, torch.Generator().manual_seed(seed))[: run.n_particles]
     own = _belief(dataset, family)
     label = FAMILIES[family].label
     beside = "It has no density" if own is None else "What it believes"

@@ -62,10 +62,10 @@ class Model(nn.Module):
         """The scalar that training minimises on a batch of data."""
         raise NotImplementedError
 
-    def walk(self, z: Tensor, n_steps: int, generator: torch.Generator, crowd: int | None = None) -> Walk:
+    def walk(self, z: Tensor, n_steps: int, generator: torch.Generator, n_drawn: int | None = None) -> Walk:
         """(network evaluations so far, states (N, 2)), from (0, z) to the samples; n_steps is ignored by one-pass models.
 
-        crowd: z are the first of so many particles, for all of which noise is drawn; N by default.
+        n_drawn: z are the first of so many particles, for all of which noise is drawn; N by default.
         """
         raise NotImplementedError
 
@@ -93,23 +93,23 @@ class EBM(Model):
             energy = self.energy(x)
             return energy.detach(), torch.autograd.grad(energy.sum(), x)[0]
 
-    def langevin(self, x: Tensor, n_steps: int, generator: torch.Generator, crowd: int | None = None) -> Iterator[Tensor]:
+    def langevin(self, x: Tensor, n_steps: int, generator: torch.Generator, n_drawn: int | None = None) -> Iterator[Tensor]:
         """Metropolis-adjusted Langevin (Roberts & Tweedie 1996): exp(-E) is its law at any step, after enough of them.
 
         Every particle draws its time step afresh, blind to where it is (so detailed balance holds): long ones to hop between
-        modes, short ones so that nothing freezes. crowd: as for `walk`.
+        modes, short ones so that nothing freezes. n_drawn: as for `walk`.
         """
-        n, crowd = len(x), crowd or len(x)
+        n, n_drawn = len(x), n_drawn or len(x)
         energy, force = self.slope(x)
         low, high = (math.log(dt) for dt in self.time_steps)
         for _ in range(n_steps):
-            dt = (low + (high - low) * torch.rand(crowd, 1, generator=generator)[:n]).exp()
-            noise = torch.randn(crowd, 2, generator=generator)[:n]
+            dt = (low + (high - low) * torch.rand(n_drawn, 1, generator=generator)[:n]).exp()
+            noise = torch.randn(n_drawn, 2, generator=generator)[:n]
             to = x - dt * force + (2 * dt).sqrt() * noise
             energy_to, force_to = self.slope(to)
             back = (x - to + dt * force_to).square().div(4 * dt).sum(1)
             log_ratio = energy - energy_to + 0.5 * noise.square().sum(1) - back
-            accept = torch.rand(crowd, generator=generator)[:n].log() < log_ratio
+            accept = torch.rand(n_drawn, generator=generator)[:n].log() < log_ratio
             x = torch.where(accept[:, None], to, x)
             energy, force = torch.where(accept, energy_to, energy), torch.where(accept[:, None], force_to, force)
             yield x
@@ -127,9 +127,9 @@ class EBM(Model):
         real, dreamt = self.energy(x), self.energy(fantasy)
         return real.mean() - dreamt.mean() + 5e-3 * (real.square().mean() + dreamt.square().mean())
 
-    def walk(self, z: Tensor, n_steps: int, generator: torch.Generator, crowd: int | None = None) -> Walk:
+    def walk(self, z: Tensor, n_steps: int, generator: torch.Generator, n_drawn: int | None = None) -> Walk:
         yield 0, z
-        yield from enumerate(self.langevin(z, n_steps, generator, crowd), 1)
+        yield from enumerate(self.langevin(z, n_steps, generator, n_drawn), 1)
 
     def log_normaliser(self, size: int = 200) -> float:
         """log Z by the midpoint rule on size^2 cells: easy in two dimensions, hopeless in two hundred."""
@@ -157,10 +157,10 @@ class VAE(Model):
         kl = 0.5 * (mean.square() + (2 * log_d).exp() - 1 - 2 * log_d).sum(1)
         return (kl - log_normal(x - self.decoder(z), self.log_scale.exp())).mean()
 
-    def walk(self, z: Tensor, n_steps: int, generator: torch.Generator, crowd: int | None = None) -> Walk:
+    def walk(self, z: Tensor, n_steps: int, generator: torch.Generator, n_drawn: int | None = None) -> Walk:
         yield 0, z
         mean = self.decoder(z)
-        yield 1, mean + self.log_scale.exp() * torch.randn(crowd or len(z), 2, generator=generator)[: len(z)]
+        yield 1, mean + self.log_scale.exp() * torch.randn(n_drawn or len(z), 2, generator=generator)[: len(z)]
 
     def log_prob(self, x: Tensor, side: int = 96) -> Tensor:
         """log of int N(x; mu(z), s^2) N(z) dz over side^2 equally likely z: possible because z has two dimensions."""
@@ -192,7 +192,7 @@ class GAN(Model):
         forger = softplus(-torch.func.functional_call(self.discriminator, frozen, (made,))).mean()
         return judge + forger
 
-    def walk(self, z: Tensor, n_steps: int, generator: torch.Generator, crowd: int | None = None) -> Walk:
+    def walk(self, z: Tensor, n_steps: int, generator: torch.Generator, n_drawn: int | None = None) -> Walk:
         yield 0, z
         yield 1, self.generator(z)
 
@@ -213,7 +213,7 @@ class Flow(Model):
         raw, shift = self.layers[k](kept).chunk(2, 1)
         return self.cap * torch.tanh(raw / self.cap), shift
 
-    def walk(self, z: Tensor, n_steps: int, generator: torch.Generator, crowd: int | None = None) -> Walk:
+    def walk(self, z: Tensor, n_steps: int, generator: torch.Generator, n_drawn: int | None = None) -> Walk:
         x = z
         yield 0, x
         for k in range(len(self.layers)):
@@ -250,7 +250,7 @@ class Diffusion(Model):
     def loss(self, x: Tensor, generator: torch.Generator) -> Tensor:
         return noise_loss(self.net, x, generator)
 
-    def walk(self, z: Tensor, n_steps: int, generator: torch.Generator, crowd: int | None = None) -> Walk:
+    def walk(self, z: Tensor, n_steps: int, generator: torch.Generator, n_drawn: int | None = None) -> Walk:
         score = self.net.as_score(self.schedule)
         yield from enumerate(ancestral(score, self.schedule, z, self.schedule.time_grid(n_steps), eta=0.0))
 
@@ -281,7 +281,7 @@ class FlowMatching(Model):
         z = torch.randn(x.shape, generator=generator)
         return (self.net((1 - t) * x + t * z, self._level(t)) - (z - x)).square().mean()
 
-    def walk(self, z: Tensor, n_steps: int, generator: torch.Generator, crowd: int | None = None) -> Walk:
+    def walk(self, z: Tensor, n_steps: int, generator: torch.Generator, n_drawn: int | None = None) -> Walk:
         yield from enumerate(euler_maruyama(SDE(self.velocity, no_noise), z, torch.linspace(1, 0, n_steps + 1)))
 
     def log_prob(self, x: Tensor, n_steps: int = 40) -> Tensor:

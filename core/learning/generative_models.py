@@ -83,7 +83,7 @@ def sample(
         raise ValueError("n_steps must be in 1..1000, n_particles at least 1 and width positive")
     model = _model(dataset, family)
     z = torch.randn(n_particles, 2, generator=torch.Generator().manual_seed(seed)) * width
-    walk = model.walk(z[:first], n_steps, torch.Generator().manual_seed(seed + 1_000_003), crowd=n_particles)
+    walk = model.walk(z[:first], n_steps, torch.Generator().manual_seed(seed + 1_000_003), n_drawn=n_particles)
     times, states = zip(*walk, strict=True)
     return Trajectory(torch.tensor(times, dtype=torch.float64), torch.stack(states))
 

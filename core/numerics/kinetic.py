@@ -141,16 +141,16 @@ def overdamped(
         yield x
 
 
-def refined(noise: Iterable[Tensor], k: int, generator: torch.Generator, crowd: int | None = None) -> Iterator[Tensor]:
+def refined(noise: Iterable[Tensor], k: int, generator: torch.Generator, n_drawn: int | None = None) -> Iterator[Tensor]:
     """The same Brownian path in k times as many steps: unit normals whose k-fold sums are sqrt(k) R (a Brownian bridge).
 
-    crowd: the draws are those of the first of so many particles, for all of which normals are drawn; N by default.
+    n_drawn: the draws are those of the first of so many particles, for all of which normals are drawn; N by default.
     """
     if k == 1:
         yield from noise
         return
     for R in noise:
-        z = torch.randn((k, crowd or len(R), *R.shape[1:]), generator=generator, dtype=R.dtype)[:, : len(R)]
+        z = torch.randn((k, n_drawn or len(R), *R.shape[1:]), generator=generator, dtype=R.dtype)[:, : len(R)]
         yield from z.add_(torch.div(R, math.sqrt(k)).sub_(z.mean(0)))
 
 

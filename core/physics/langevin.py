@@ -176,7 +176,7 @@ def overdamped(
     crowd = torch.randn(n_particles, 1, generator=generator)  # the velocities of `sample`
     x = torch.full_like(crowd[:first], system.start)
     noise = kinetic.of_first(kinetic.normals(crowd.shape, n_steps * each, generator), first)
-    finer = kinetic.refined(noise, k, torch.Generator().manual_seed(seed + 1), crowd=n_particles)
+    finer = kinetic.refined(noise, k, torch.Generator().manual_seed(seed + 1), n_drawn=n_particles)
     states = kinetic.overdamped(system.landscape, x, finer, dt=dt / (each * k), kT=kT, mobility=system.mobility)
     shown = frame_indices(n_steps + 1, n_frames)
     wanted = set((shown * each * k).tolist())

@@ -208,7 +208,7 @@ def sample(
     times = torch.arange(n_steps + 1, dtype=torch.float64) * dt
     x = starting_points(start, n_particles, torch.Generator().manual_seed(seed))[:first]
     noise = torch.Generator().manual_seed(seed + 1_000_003)
-    states = euler_maruyama(langevin(LogPotential(density), kT), x, times, generator=noise, crowd=n_particles)
+    states = euler_maruyama(langevin(LogPotential(density), kT), x, times, generator=noise, n_drawn=n_particles)
     return collect(states, times, n_frames=n_frames)
 
 

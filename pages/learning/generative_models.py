@@ -102,7 +102,7 @@ def payload_of(params, view, clock, runs):
     if view == "one":
         (made,) = runs.values()
         of = {key: params[key] for key in ("dataset", "family", "seed")}
-        return generative_models_stage.payload_of_one(made, clock=clock, crowd=params["n_particles"], **of)
+        return generative_models_stage.payload_of_one(made, clock=clock, n_drawn=params["n_particles"], **of)
     return generative_models_stage.payload(runs, dataset=params["dataset"], clock=clock)
 
 

@@ -62,7 +62,7 @@ def test_stage_of_six_and_of_one():
 def test_data_beside_the_first_particles_are_the_first_of_the_data():
     whole, few = sample(family="GAN", n_particles=60), sample(family="GAN", n_particles=60, first=20)
     shown = [
-        unpack(payload_of_one(run, dataset="two moons", family="GAN", clock="own pace", seed=1, crowd=60)).panels for run in (whole, few)
+        unpack(payload_of_one(run, dataset="two moons", family="GAN", clock="own pace", seed=1, n_drawn=60)).panels for run in (whole, few)
     ]
     for all_, first in zip(*shown, strict=True):
         assert (all_["positions"][:, :20] == first["positions"]).all() and first["positions"].shape[1] == 20
