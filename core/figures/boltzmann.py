@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -14,7 +15,7 @@ from core.foundations.boltzmann import Landscape, Measured, Run, deepened, measu
 from core.foundations.ensembles import Copies, Ensemble, Exact, exact, microcanonical_kT
 from core.numerics.distances import compared
 
-Question = tuple[str, list[str], Callable[[], tuple[int, str]]]  # what is asked, the options, what grades them
+Question = tuple[str, list[str], Callable[[Any], tuple[int, str]]]  # what is asked, the options, what grades them by a run or copies
 
 TEMPERATURES = np.geomspace(0.08, 2.5, 90)
 QUANTITIES = {
@@ -345,42 +346,38 @@ def energy_kept_up(copies: Copies) -> tuple[int, str]:
     )
 
 
-def landscape_questions(run: Run) -> list[Question]:
-    """What a reader may predict of the two basins."""
-    return [
-        (
-            "At the temperature kT, in which basin are more particles in equilibrium?",
-            ["the left one", "the right one"],
-            lambda: fuller(run),
-        ),
-        (
-            "The left basin is made deeper by one unit of energy. What becomes of the temperature kT* at which both basins hold the same?",
-            ["it rises", "it falls", "there are no two to compare"],
-            lambda: crossing_moves(run),
-        ),
-        (
-            "Did the particles on the stage have time enough? At the end, how many of them are in the left basin?",
-            ["fewer than in equilibrium", "as many, within the noise", "more than in equilibrium"],
-            lambda: share_kept_up(run),
-        ),
-    ]
+LANDSCAPE_QUESTIONS: list[Question] = [
+    (
+        "At the temperature kT, in which basin are more particles in equilibrium?",
+        ["the left one", "the right one"],
+        fuller,
+    ),
+    (
+        "The left basin is made deeper by one unit of energy. What becomes of the temperature kT* at which both basins hold the same?",
+        ["it rises", "it falls", "there are no two to compare"],
+        crossing_moves,
+    ),
+    (
+        "Did the particles on the stage have time enough? At the end, how many of them are in the left basin?",
+        ["fewer than in equilibrium", "as many, within the noise", "more than in equilibrium"],
+        share_kept_up,
+    ),
+]
 
 
-def ensemble_questions(copies: Copies) -> list[Question]:
-    """What a reader may predict of the three ensembles."""
-    return [
-        (
-            "The same sites, the same mean energy. Once they sit in a heat bath, once they share a fixed energy with one small demon. When "
-            "does their energy fluctuate more?",
-            ["in the heat bath", "with the demon", "equally"],
-            lambda: more_spread(copies),
-        ),
-        (
-            "Did the copies on the stage have time enough? At the end, their mean energy is …",
-            ["lower than the exact one", "the exact one, within the noise", "higher than the exact one"],
-            lambda: energy_kept_up(copies),
-        ),
-    ]
+ENSEMBLE_QUESTIONS: list[Question] = [
+    (
+        "The same sites, the same mean energy. Once they sit in a heat bath, once they share a fixed energy with one small demon. When "
+        "does their energy fluctuate more?",
+        ["in the heat bath", "with the demon", "equally"],
+        more_spread,
+    ),
+    (
+        "Did the copies on the stage have time enough? At the end, their mean energy is …",
+        ["lower than the exact one", "the exact one, within the noise", "higher than the exact one"],
+        energy_kept_up,
+    ),
+]
 
 
 def plus_minus(value: float, error: float) -> str:

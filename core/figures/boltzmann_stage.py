@@ -28,16 +28,27 @@ def energy_density(landscape: Landscape, energies: np.ndarray, kT: float) -> np.
     return np.diff(np.trapezoid(p * erf(np.sqrt(spare)), landscape.x[every])).clip(0) / (2 * half)
 
 
-def landscape_payload(run: Run) -> bytes:
-    """Each dot at its position and at its total energy; the ground is the landscape, brighter where the exact density is higher."""
+def _highest(landscape: Landscape, kT: float) -> float:
+    """The energy E + p^2/2 above which 1 particle in 200 is in equilibrium."""
+    low = float(landscape.energy.min())
+    energies = np.linspace(low, low + 20 * (kT + 1), 400)
+    below = np.cumsum(energy_density(landscape, energies, kT)) * (energies[1] - energies[0])
+    return float(energies[np.searchsorted(below, 0.995)])
+
+
+def landscape_payload(run: Run, *, n_moments: int = MOMENTS, fps: float = 24) -> bytes:
+    """Each dot at its position and at its total energy; the ground is the landscape, brighter where the exact density is higher.
+
+    n_moments: temperatures at which exact curves are computed.
+    """
     landscape, kT = run.landscape, run.kT.numpy()
     potential = landscape.potential.energy(run.positions.reshape(-1, 1)).reshape(run.positions.shape)
     total = potential + run.kinetic
     low = float(landscape.energy.min())
     top = max([float(energy) for _, energy, _ in landscape.stationary])
-    high = max(top + 0.6, float(np.quantile(total.numpy()[:: max(1, len(total) // 20)], 0.998)))
+    high = max(top + 0.6, _highest(landscape, float(kT.max())))
     bounds = (-X, X, low - 0.12 * (high - low), high)
-    moments, held = (index.numpy() for index in held_frames(len(kT), MOMENTS if np.ptp(kT) else 1))
+    moments, held = (index.numpy() for index in held_frames(len(kT), n_moments if np.ptp(kT) else 1))
     cells = cell_centres(bounds, CELLS, dtype=torch.float64).numpy().reshape(*CELLS, 2)
     ground = cells[..., 1] < np.interp(cells[0, :, 0], landscape.x, landscape.energy)[None]
     p = np.stack([np.interp(cells[0, :, 0], landscape.x, landscape.density(t)) for t in kT[moments]])
@@ -60,7 +71,7 @@ def landscape_payload(run: Run) -> bytes:
         x_label="position x",
         y_label="energy E + p²/2",
         time_label="temperature kT",
-        fps=24,
+        fps=fps,
         leap=0.2,
         alt=f"{run.n_particles} particles over a landscape with two basins while kT goes "
         f"from {kT[0]:.2f} to {kT[-1]:.2f}; each floats at its total energy.",
@@ -79,7 +90,8 @@ def copies_payload(copies: Copies) -> bytes:
     P = P[:, low - levels.low : high - levels.low + 1]
     bounds = (-1.0, levels.n_sites + 1.0, low - 1.0, high + 1.0)
     generator = torch.Generator().manual_seed(0)
-    aside = torch.rand(copies.n.shape[1], 2, generator=generator) - torch.rand(copies.n.shape[1], 2, generator=generator)
+    u = torch.rand(copies.n.shape[1], 2, 2, generator=generator)
+    aside = u[..., 0] - u[..., 1]
     positions = torch.stack([copies.n, copies.energy], -1).float() + aside
 
     def between(first: float, last: float, n: int, at_centres: bool) -> np.ndarray:

@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 import torch
@@ -197,17 +197,33 @@ class Run:
     def n_particles(self) -> int:
         return self.positions.shape[1]
 
+    def thinned(self, n_frames: int) -> Run:
+        """The same run at `n_frames` of its moments, the first and the last among them."""
+        kept = frame_indices(len(self.kT), n_frames)
+        return Run(self.landscape, self.kT[kept], self.positions[kept], self.kinetic[kept])
 
-def metropolis(potential: TwoBasins, x: Tensor, temperatures: Tensor, *, leaps: float, generator: torch.Generator) -> Iterator[Tensor]:
+
+@lru_cache(maxsize=64)
+def landscape_of(depths: tuple[float, float], widths: tuple[float, float], tilt: float) -> Landscape:
+    """The landscape of these basins, left and right. Raises ValueError unless depths and widths are positive."""
+    if min(*depths, *widths) <= 0:
+        raise ValueError("depths and widths must be positive")
+    return Landscape(TwoBasins((depths[0], depths[1]), (widths[0], widths[1]), tilt=tilt))
+
+
+def metropolis(
+    potential: TwoBasins, x: Tensor, temperatures: Tensor, *, leaps: float, generator: torch.Generator, n: int = 0
+) -> Iterator[Tensor]:
     """Yield the (N,) positions after one trial move each at every one of `temperatures`, the first being x itself.
 
-    A trial moves x by a uniform number: within +-SHORT, or with probability `leaps` within +-LONG. Both are symmetric,
+    n: random numbers are drawn for so many particles, of which x are the first; for as many as there are in x if 0. A trial moves x
+    by a uniform number: within +-SHORT, or with probability `leaps` within +-LONG. Both are symmetric,
     so that exp(-E/kT) is stationary whatever their mixture.
     """
     energy = potential.energy(x[:, None])
     yield x
     for kT in temperatures[1:].to(x.dtype).split(BLOCK):
-        u, coin, which = torch.rand(3, len(kT), len(x), generator=generator, dtype=x.dtype)
+        u, coin, which = torch.rand(3, len(kT), n or len(x), generator=generator, dtype=x.dtype)[..., : len(x)]
         moves = torch.where(which < leaps, LONG, SHORT).mul_(u.mul_(2).sub_(1))
         spare = coin.log_().mul_(-kT[:, None])  # a coin below exp(-dE/kT) is a rise dE below -kT ln(coin)
         for move, rise in zip(moves, spare):
@@ -230,8 +246,11 @@ def sample(
     n_particles: int = 1500,
     seed: int = 0,
     n_frames: int = 160,
+    first: int = 0,
 ) -> Run:
     """Particles that start in equilibrium and are taken to kT in `n_sweeps` trial moves each; the last tenth stays at kT.
+
+    first: follow only so many of the particles, which go where they go among all; 0 for all of them.
 
     protocol: "heat" from COLD (or kT, if lower), "cool" from HOT (or kT, if higher), "hold" at kT. Raises ValueError.
     """
@@ -239,17 +258,18 @@ def sample(
     if min(n_sweeps, n_particles) < 1 or n_frames < 2 or not 0 <= leaps <= 1 or min(*depths, *widths) <= 0:
         raise ValueError("sweeps and particles at least 1, frames 2, leaps from 0 to 1, depths and widths positive")
     _positive(kT)
-    landscape = Landscape(TwoBasins((depths[0], depths[1]), (widths[0], widths[1]), tilt=tilt))
+    landscape = landscape_of(tuple(depths), tuple(widths), tilt)
     start = {"heat": min(COLD, kT), "cool": max(HOT, kT), "hold": kT}[protocol]
     ramp = torch.linspace(0, 1, n_sweeps + 1, dtype=torch.float64).div(0.9).clamp(max=1)
     temperatures = start * (kT / start) ** ramp  # even steps of ln kT
     generator = torch.Generator().manual_seed(seed)
-    x = landscape.draw(n_particles, start, generator).float()
+    shown = min(first or n_particles, n_particles)
+    x = landscape.draw(n_particles, start, generator).float()[:shown]
     keep = frame_indices(n_sweeps + 1, n_frames).tolist()
     wanted = set(keep)
-    states = metropolis(landscape.potential, x, temperatures, leaps=leaps, generator=generator)
+    states = metropolis(landscape.potential, x, temperatures, leaps=leaps, generator=generator, n=n_particles)
     positions = torch.stack([state for i, state in enumerate(states) if i in wanted])
-    return Run(landscape, temperatures[keep], positions, _kinetic(temperatures[keep], n_particles, seed))
+    return Run(landscape, temperatures[keep], positions, _kinetic(temperatures[keep], n_particles, seed)[:, :shown])
 
 
 def _kinetic(temperatures: Tensor, n: int, seed: int, memory: float = 0.9) -> Tensor:

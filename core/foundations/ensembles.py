@@ -223,16 +223,18 @@ class Copies:
 
 
 def metropolis(
-    levels: Levels, ensemble: Ensemble, sites: Tensor, n_moves: int, *, generator: torch.Generator
+    levels: Levels, ensemble: Ensemble, sites: Tensor, n_moves: int, *, generator: torch.Generator, n_copies: int = 0
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """Yield (sites (R, M), N (R,), E (R,)) before the first and after every trial move of R independent copies.
 
     Sites hold 0 (empty), 1 (a particle), 2 (an excited one; two-level only). Trial moves, all symmetric:
     fixed N, two-level: change the level of a particle at a random site; fixed N, lattice gas: exchange two random sites;
     mu-VT: give a random site another of its possible contents. The caller's sites are not changed.
+    n_copies: random numbers are drawn for so many copies, of which `sites` are the first; for as many as there are if 0.
     """
     sites = sites.clone()
     copies, n_sites = sites.shape
+    drawn = n_copies or copies
     row, lattice = torch.arange(copies), levels.system == "lattice gas"
     near = torch.as_tensor(neighbours(n_sites)) if lattice else torch.empty(n_sites, 0, dtype=torch.long)
     adjacent = torch.zeros(n_sites, n_sites, dtype=torch.long)
@@ -242,10 +244,10 @@ def metropolis(
     log_w = ensemble.log_weight(n, energy)
     yield sites, n, energy
     for _ in range(n_moves):
-        i = torch.randint(n_sites, (copies,), generator=generator)
+        i = torch.randint(n_sites, (drawn,), generator=generator)[:copies]
         old = sites[row, i]
         if lattice and ensemble.kind != "muVT":
-            j = torch.randint(n_sites, (copies,), generator=generator)
+            j = torch.randint(n_sites, (drawn,), generator=generator)[:copies]
             other = sites[row, j]
             new_n = n
             field = sites[row[:, None], near[i]].sum(1) - sites[row[:, None], near[j]].sum(1)  # bonds of a particle at i less those at j
@@ -256,14 +258,14 @@ def metropolis(
             new_energy = energy - (new - old) * sites[row[:, None], near[i]].sum(1)
         else:
             if ensemble.kind == "muVT":
-                new = (old + torch.randint(1, 3, (copies,), generator=generator)) % 3
+                new = (old + torch.randint(1, 3, (drawn,), generator=generator)[:copies]) % 3
             else:
                 new = torch.where(old > 0, 3 - old, 0)
             j, other = i, old
             new_n = n + (new > 0).long() - (old > 0).long()
             new_energy = energy + (new == 2).long() - (old == 2).long()
         new_log_w = ensemble.log_weight(new_n, new_energy)
-        accept = torch.rand(copies, generator=generator).log() < new_log_w - log_w
+        accept = torch.rand(drawn, generator=generator)[:copies].log() < new_log_w - log_w
         if lattice and ensemble.kind != "muVT":
             sites[row, i], sites[row, j] = torch.where(accept, other, old), torch.where(accept, old, other)
         else:
@@ -281,6 +283,18 @@ def energy_of(levels: Levels, sites: Tensor) -> Tensor:
     return -(sites * (sites[:, near[:, 0]] + sites[:, near[:, 2]])).sum(1)
 
 
+def held(
+    *, system: str, kind: str, n_sites: int, kT: float = 1.0, mu: float = -1.0, energy: float = 0.3, filling: float = 0.5, **_: object
+) -> tuple[Levels, Ensemble]:
+    """The system and what is fixed, from arguments of `sample`. Raises ValueError."""
+    one_of("system", system, SYSTEMS)
+    if not 0 < filling <= 1 or not energy >= 0:
+        raise ValueError("filling must be in (0, 1], energy not negative")
+    levels = SYSTEMS[system](n_sites)
+    n = max(1, round(filling * n_sites))
+    return levels, Ensemble(kind, n=n, total=levels.range(n)[0] + round(energy * n_sites), kT=kT, mu=mu)
+
+
 def sample(
     *,
     system: str = "two-level",
@@ -294,25 +308,25 @@ def sample(
     n_sweeps: int = 30,
     seed: int = 0,
     n_frames: int = 100,
+    first: int = 0,
 ) -> Copies:
     """Copies that start in a state of lowest energy (mu-VT: empty; NVE: the demon holds everything) and relax for n_sweeps moves a site.
 
-    filling: N/M where N is fixed. energy: NVE, of sites and demon above the lowest, per site. Raises ValueError.
+    filling: N/M where N is fixed. energy: NVE, of sites and demon above the lowest, per site.
+    first: follow only so many of the copies, which do what they do among all; 0 for all of them. Raises ValueError.
     """
-    one_of("system", system, SYSTEMS)
-    if not 0 < filling <= 1 or min(n_copies, n_sweeps, n_frames - 1) < 1 or not energy >= 0:
-        raise ValueError("filling must be in (0, 1], energy not negative, copies and sweeps at least 1, frames 2")
-    levels = SYSTEMS[system](n_sites)
-    n = max(1, round(filling * n_sites))
-    ensemble = Ensemble(kind, n=n, total=levels.range(n)[0] + round(energy * n_sites), kT=kT, mu=mu)
-    start = torch.zeros(n_copies, n_sites, dtype=torch.long)
+    if min(n_copies, n_sweeps, n_frames - 1) < 1:
+        raise ValueError("copies and sweeps must be at least 1, frames 2")
+    levels, ensemble = held(system=system, kind=kind, n_sites=n_sites, kT=kT, mu=mu, energy=energy, filling=filling)
+    n = ensemble.n
+    start = torch.zeros(min(first or n_copies, n_copies), n_sites, dtype=torch.long)
     if kind != "muVT":
         start[:, ground_state(levels, n)] = 1
     generator = torch.Generator().manual_seed(seed)
     n_moves = n_sweeps * n_sites
     keep = sorted({round(f * n_moves / (n_frames - 1)) for f in range(n_frames)})
     wanted, kept = set(keep), []
-    for k, state in enumerate(metropolis(levels, ensemble, start, n_moves, generator=generator)):
+    for k, state in enumerate(metropolis(levels, ensemble, start, n_moves, generator=generator, n_copies=n_copies)):
         if k in wanted:
             kept.append(state[1:])
     n_kept, energy_kept = map(torch.stack, zip(*kept))

@@ -1,5 +1,7 @@
 """Page of “Energy, temperature and free energy”."""
 
+from itertools import zip_longest
+
 import streamlit as st
 
 from core.figures import boltzmann as figures
@@ -8,7 +10,6 @@ from core.foundations import boltzmann, ensembles
 from core.glossary import spelled_out
 from pages import kit
 from pages.kit.equation import number
-from pages.kit.player import player
 
 PANELS = {"landscape": "basins", "NVE": "NVE", "NVT": "NVT", "muVT": "μVT"}
 SYSTEMS = {"two-level": "two-level sites", "lattice gas": "lattice gas"}
@@ -127,133 +128,135 @@ def heat(**params):
     return boltzmann.sample(**params)
 
 
-@st.cache_data(max_entries=24, max_size="96MB", show_spinner=False)
-def landscape_payload(params):
-    return boltzmann_stage.landscape_payload(heat(**params))
-
-
-@st.cache_resource(max_entries=16, show_spinner=False)  # never changed by the page; holds a table that is compared by identity
+@st.cache_resource(max_entries=16, show_spinner=False)  # holds a table that is compared by identity
 def relax(**params):
     return ensembles.sample(**params)
 
 
-@st.cache_data(max_entries=24, max_size="64MB", show_spinner=False)
-def copies_payload(params):
-    return boltzmann_stage.copies_payload(relax(**params))
+def params_of(values):
+    if in_landscape(values):
+        return {key: values[key] for key in ("kT", "protocol", "tilt", "leaps", "n_sweeps", "seed")} | dict(
+            depths=(values["depth"], values["depth_right"]), widths=(values["width"], values["width_right"])
+        )
+    fixed = {key: values[key] for key in ("system", "n_sites", "kT", "mu", "energy", "filling", "seed") if key in values}
+    return fixed | dict(kind=values["panel"], n_sweeps=values["sweeps"])
 
 
-def show_landscape(params):
-    """Stage and figures of the two basins; returns the questions that they can answer."""
-    run, kT = heat(**params), params["kT"]
-    basins, exact = run.landscape, run.landscape.thermodynamics(kT)
-    with stage:
-        page.equation(
-            {
-                "kT": number(kT),
-                "Z": number(float(exact.Z[0])),
-                "U": number(float(exact.U[0])),
-                "S": number(float(exact.S[0])),
-                "F": number(float(exact.F[0])),
-                "kT^*": ",\\ ".join(map(number, basins.crossings)) or r"\text{none}",
-            }
-        )
-        player(landscape_payload(params), key="stage", height=480, report=False)
-        page.scenes(SCENES)
-        kit.meter_beside(
-            boltzmann.truth(run),
-            figures.landscape_table(run),
-            widths=(1, 1.25),
-            note="Between the particles at the end and the Boltzmann distribution at kT.",
-        )
-    kit.below_the_stage()
-    crossing, share = st.columns(2)
-    with crossing:
-        st.markdown("##### Free energy decides")
-        kit.figure(
-            lambda: figures.free_energy_figure(basins, palette=kit.palette()),
-            key="crossing",
-            alt="Free energy of the left and the right basin against kT, with the crossing temperature.",
-            see="In equilibrium the basin with the lower curve holds more particles; where the curves cross, both hold equally many.",
-        )
-    with share:
-        st.markdown("##### Who is where, as kT changes")
-        kit.figure(
-            lambda: figures.share_figure(run, palette=kit.palette()),
-            key="share",
-            alt="Share of particles in the left basin against kT: equilibrium and the particles of the stage.",
-            see="Dots on the curve: at that moment the particles are in equilibrium. Dots beside it: they have not kept up with kT.",
-        )
-    st.markdown("##### Everything from Z")
-    columns = st.columns(5, gap="small")
-    for column, quantity in zip(columns, figures.QUANTITIES):
-        with column:
-            kit.figure(
-                lambda quantity=quantity: figures.thermodynamics_figure(
-                    basins, quantity, kT, boltzmann.measured(run), palette=kit.palette()
-                ),
-                key=f"thermo_{quantity}",
-                alt=f"{figures.QUANTITIES[quantity]} against kT by quadrature.",
-                see=figures.WHAT_TO_SEE[quantity],
+def run_of(values):
+    """The particles of the basins, or the copies of an ensemble."""
+    return (heat if in_landscape(values) else relax)(**params_of(values))
+
+
+@st.cache_data(max_entries=48, max_size="128MB", show_spinner=False)
+def stage_payload(values):
+    return (boltzmann_stage.landscape_payload if in_landscape(values) else boltzmann_stage.copies_payload)(run_of(values))
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def told(values):
+    """Truth meter and read-outs."""
+    run = run_of(values)
+    if in_landscape(values):
+        return boltzmann.truth(run), figures.landscape_table(run)
+    return ensembles.truth(run), figures.ensemble_table(run)
+
+
+def equation(values):
+    params = params_of(values)
+    if not in_landscape(values):
+        return figures.ensemble_terms(ensembles.exact(*ensembles.held(**params))), values["panel"]
+    basins = boltzmann.landscape_of(params["depths"], params["widths"], params["tilt"])
+    exact = basins.thermodynamics(params["kT"])
+    shown = {name: number(float(getattr(exact, name)[0])) for name in "ZUSF"}
+    crossings = ",\\ ".join(map(number, basins.crossings)) or r"\text{none}"
+    return {"kT": number(params["kT"])} | shown | {"kT^*": crossings}, "landscape"
+
+
+def coarse(values):
+    params = params_of(values)
+    if in_landscape(values):
+        run = boltzmann.sample(**params, first=300).thinned(40)
+        return boltzmann_stage.landscape_payload(run, n_moments=20, fps=6)
+    return boltzmann_stage.copies_payload(ensembles.sample(**params, first=300))
+
+
+def stage(values):
+    page.exports(params_of(values), boltzmann.metropolis if in_landscape(values) else ensembles.metropolis)
+    page.player(stage_payload(values))
+    verdict, rows = told(values)
+    ends, law = ("particles", "Boltzmann distribution at kT") if in_landscape(values) else ("copies", "exact sum over all states")
+    with page.on.meter:
+        kit.meter_beside(verdict, rows, widths=(1, 1.25), note=f"Between the {ends} at the end and the {law}.")
+
+
+def below_landscape(values):
+    kit.side_by_side(
+        (
+            "Free energy decides",
+            lambda: figures.free_energy_figure(run_of(values).landscape, palette=kit.palette()),
+            "crossing",
+            "Free energy of the left and the right basin against kT, with the crossing temperature.",
+            "In equilibrium the basin with the lower curve holds more particles; where the curves cross, both hold equally many.",
+        ),
+        (
+            "Who is where, as kT changes",
+            lambda: figures.share_figure(run_of(values), palette=kit.palette()),
+            "share",
+            "Share of particles in the left basin against kT: equilibrium and the particles of the stage.",
+            "Dots on the curve: at that moment the particles are in equilibrium. Dots beside it: they have not kept up with kT.",
+        ),
+    )
+
+    def drawn(quantity):
+        run = run_of(values)
+        return figures.thermodynamics_figure(run.landscape, quantity, values["kT"], boltzmann.measured(run), palette=kit.palette())
+
+    def from_z():
+        kit.side_by_side(
+            *(
+                ("", lambda name=name: drawn(name), f"thermo_{name}", f"{words} against kT by quadrature.", figures.WHAT_TO_SEE[name])
+                for name, words in figures.QUANTITIES.items()
             )
-    return figures.landscape_questions(run)
-
-
-def show_ensemble(params):
-    """Stage and figures of one of the three ensembles; returns the questions that they can answer."""
-    copies = relax(**params)
-    sums = ensembles.exact(copies.levels, copies.ensemble)
-    with stage:
-        page.equation(figures.ensemble_terms(sums), sums.ensemble.kind, "Equation of the ensembles")
-        player(copies_payload(params), key="stage", height=480, report=False)
-        page.scenes(SCENES)
-        kit.meter_beside(
-            ensembles.truth(copies),
-            figures.ensemble_table(copies),
-            widths=(1, 1.25),
-            note="Between the copies at the end and the exact sum over all states.",
         )
-    kit.below_the_stage()
-    energy, caloric = st.columns(2)
-    with energy:
-        st.markdown("##### Energies of the copies")
-        kit.figure(
-            lambda: figures.energy_figure(copies, palette=kit.palette()),
-            key="energies",
-            alt="Probability of each energy: copies and the exact sum.",
-            see="Bars that end at the dots, to within their error bars: the copies are in equilibrium.",
-        )
-    with caloric:
-        st.markdown("##### Two roads to one temperature")
-        kit.figure(
-            lambda: figures.caloric_figure(copies, palette=kit.palette()),
-            key="caloric",
-            alt="Energy per site against kT at fixed temperature and at fixed energy, with the copies.",
-            see="Temperature held fixed (curve), or read off at fixed energy (circles): the two differ only because the system is small.",
-        )
-    st.markdown("##### Twelve of the copies")
-    kit.figure(
-        lambda: figures.sites_figure(copies, palette=kit.palette()),
-        key="sites",
-        alt="Occupied and excited sites of twelve copies.",
-        see="A ring is an empty site, a disc a particle, a large disc an excited one. All copies obey one law; hardly two look alike.",
-    )
-    return figures.ensemble_questions(copies)
+
+    kit.folded("Everything from Z: its logarithm, energy, entropy, free energy, heat capacity", from_z, key="from_z")
 
 
-stage, side = st.columns([2.5, 1], gap="medium")
-with side:
-    values = page.controls()
-if in_landscape(values):
-    params = {key: values[key] for key in ("kT", "protocol", "tilt", "leaps", "n_sweeps", "seed")} | dict(
-        depths=(values["depth"], values["depth_right"]), widths=(values["width"], values["width_right"])
+def below_ensemble(values):
+    kit.side_by_side(
+        (
+            "Energies of the copies",
+            lambda: figures.energy_figure(run_of(values), palette=kit.palette()),
+            "energies",
+            "Probability of each energy: copies and the exact sum.",
+            "Bars that end at the dots, to within their error bars: the copies are in equilibrium.",
+        ),
+        (
+            "Two roads to one temperature",
+            lambda: figures.caloric_figure(run_of(values), palette=kit.palette()),
+            "caloric",
+            "Energy per site against kT at fixed temperature and at fixed energy, with the copies.",
+            "Temperature held fixed (curve), or read off at fixed energy (circles): the two differ only because the system is small.",
+        ),
     )
-else:
-    params = {key: values[key] for key in ("system", "n_sites", "kT", "mu", "energy", "filling", "seed") if key in values} | dict(
-        kind=values["panel"], n_sweeps=values["sweeps"]
-    )
-page.exports(params)
-for question, options, grade in (show_landscape if in_landscape(values) else show_ensemble)(params):
-    kit.predict("boltzmann", question, options, grade)
-page.prose("What to look at" if in_landscape(values) else "The three ensembles")
-page.prose("The three ensembles" if in_landscape(values) else "What to look at", expanded=False)
-page.footer(boltzmann.metropolis if in_landscape(values) else ensembles.metropolis, values)
+
+    def sites():
+        see = "A ring is an empty site, a disc a particle, a large disc an excited one. All copies obey one law; hardly two look alike."
+        alt = "Occupied and excited sites of twelve copies."
+        kit.figure(lambda: figures.sites_figure(run_of(values), palette=kit.palette()), key="sites", alt=alt, see=see)
+
+    kit.folded("Twelve of the copies", sites, key="sites")
+
+
+def texts(values):
+    page.prose("What to look at" if in_landscape(values) else "The three ensembles")
+    page.prose("The three ensembles" if in_landscape(values) else "What to look at", expanded=False)
+
+
+page.stage(stage, scenes=SCENES, equation=equation, picture=coarse)
+page.follow(lambda values: (below_landscape if in_landscape(values) else below_ensemble)(values))
+for each in zip_longest(figures.LANDSCAPE_QUESTIONS, figures.ENSEMBLE_QUESTIONS, fillvalue=("", (), None)):
+    question, options, grade = (lambda values, i=i, each=each: each[in_ensembles(values)][i] for i in range(3))
+    kit.predict("boltzmann", question, options, lambda values, grade=grade: grade(values)(run_of(values)))
+page.follow(texts)
+page.footer(boltzmann.metropolis)

@@ -106,9 +106,12 @@ class Page:
     def scenes(self, listed) -> None:
         kit_controls.scenes(listed, kit_controls.in_force(self.chapter.slug), self.declared)
 
-    def exports(self, params: Mapping[str, Any]) -> None:
-        """Say with which arguments of the core function the downloads reproduce this figure."""
-        st.session_state["_controls"][self.chapter.slug]["params"] = dict(params)
+    def exports(self, params: Mapping[str, Any], function: Callable | None = None) -> None:
+        """Say with which arguments of the core function the downloads reproduce this figure.
+
+        function: the core function behind the stage, where it is not the one that the foot of the page names.
+        """
+        st.session_state["_controls"][self.chapter.slug] |= {"params": dict(params), "function": function}
 
     def link(self, values: Mapping[str, Any]) -> str:
         """The address that opens this very picture, for an audience if it is shown to one: then it also plays at once."""
@@ -138,6 +141,7 @@ class Page:
 
     def _take_away(self, function: Callable, link: str) -> None:
         title = "Take it with you: code, notebook, link"
+        function = st.session_state["_controls"][self.chapter.slug]["function"] or function
         with st.container(key="prose_take_away"), st.expander(title, key="take_away", on_change="rerun") as taken:
             if not taken.open:
                 return

@@ -23,19 +23,31 @@ def place_above_the_stage() -> None:
         st.html("<span></span>")  # an empty container would keep no place
 
 
-def predict(slug: str, question: str, options: Sequence[str], grade: Callable[[Mapping[str, Any]], tuple[int, str]]) -> None:
+Values = Mapping[str, Any]
+
+
+def predict(
+    slug: str,
+    question: str | Callable[[Values], str],
+    options: Sequence[str] | Callable[[Values], Sequence[str]],
+    grade: Callable[[Values], tuple[int, str]],
+) -> None:
     """Ask `question`; once an option is picked, call `grade` with the controls' values for (index of the right option, what was measured).
 
     The first question of a page stands above the stage, which is at rest until it is answered or skipped; further ones stand where they
     are put. `grade` runs only after the reader has answered, so its cost is never part of a page's first picture.
+    Question and options may be functions of the controls' values too; where there are no options, nothing is asked.
     """
     n = progress.number()
     with st.session_state["_question"] if n == 1 else st.container():
         stage.follow(lambda: _ask(slug, n, question, options, grade))
 
 
-def _ask(slug: str, n: int, question: str, options: Sequence[str], grade: Callable[[Mapping[str, Any]], tuple[int, str]]) -> None:
-    first = n == 1
+def _ask(slug: str, n: int, question, options, grade) -> None:
+    first, values = n == 1, controls.in_force(slug)
+    question, options = (part(values) if callable(part) else part for part in (question, options))
+    if not options:
+        return
     key = f"_answer_{slug}" if first else f"_answer_{slug}_{n}"
     if (before := progress.answer(slug, n)) in options and key not in st.session_state:
         st.session_state[key] = before
@@ -58,7 +70,7 @@ def _ask(slug: str, n: int, question: str, options: Sequence[str], grade: Callab
                 _offer_to_skip(slug)
         if answer is None:
             return
-        right, evidence = grade(controls.in_force(slug)) if inspect.signature(grade).parameters else grade()
+        right, evidence = grade(values) if inspect.signature(grade).parameters else grade()
         if options.index(answer) == right:
             st.success(f"Right. {evidence}", icon=":material/check:")
         else:

@@ -15,7 +15,7 @@ from core.chapters import Chapter
 from pages.kit import text
 from pages.kit.text import ASSETS
 
-APART = {"Lead", "Equation", "Equation of the ensembles", "Forms", "Reproduce", "Slips"}  # sections that have no heading on the page
+APART = {"Lead", "Equation", "Forms", "Reproduce", "Slips"}  # sections that have no heading on the page
 EVERYWHERE = {"In short", "What to look at", "Questions people ask", "In the lecture"}  # headings that tell nothing of a chapter
 _LED = re.compile(r"^(?:[*-] +)?\*\*(.+?)\*\*", re.MULTILINE | re.DOTALL)  # the words that begin a paragraph in bold
 

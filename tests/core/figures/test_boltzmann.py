@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 
 from core.figures.boltzmann import (
+    ENSEMBLE_QUESTIONS,
+    LANDSCAPE_QUESTIONS,
     QUANTITIES,
     caloric_figure,
     crossing_moves,
     energy_figure,
     energy_kept_up,
-    ensemble_questions,
     ensemble_table,
     ensemble_terms,
     free_energy_figure,
-    landscape_questions,
     landscape_table,
     matched,
     share_figure,
@@ -130,8 +130,25 @@ def test_whether_the_particles_kept_up():
 
 def test_every_question_has_an_answer_among_its_options():
     run, copies = sample(n_sweeps=10, n_particles=50), ensembles.sample(n_copies=50, n_sweeps=2)
-    questions = landscape_questions(run) + ensemble_questions(copies)
-    assert len(questions) == 5
-    for question, options, grade in questions:
-        right, evidence = grade()
+    asked = [(run, each) for each in LANDSCAPE_QUESTIONS] + [(copies, each) for each in ENSEMBLE_QUESTIONS]
+    assert len(asked) == 5
+    for what, (question, options, grade) in asked:
+        right, evidence = grade(what)
         assert question and 0 <= right < len(options) and any(letter.isdigit() for letter in evidence)
+
+
+def test_the_first_particles_and_copies_go_where_they_go_among_all():
+    kw = dict(protocol="cool", kT=0.4, n_sweeps=120, n_particles=60, seed=3)
+    run, few = sample(**kw), sample(**kw, first=20)
+    assert (few.positions == run.positions[:, :20]).all() and (few.kinetic == run.kinetic[:, :20]).all()
+    thin = few.thinned(9)
+    assert (thin.positions[[0, -1]] == few.positions[[0, -1]]).all() and len(thin.kT) == 9
+    for of in (
+        dict(kind="NVE", energy=0.3),
+        dict(kind="muVT"),
+        dict(kind="muVT", system="lattice gas"),
+        dict(kind="NVT", system="lattice gas"),
+    ):
+        all_ = ensembles.sample(**of, n_copies=50, n_sweeps=4, seed=2)
+        first = ensembles.sample(**of, n_copies=50, n_sweeps=4, seed=2, first=15)
+        assert (first.n == all_.n[:, :15]).all() and (first.energy == all_.energy[:, :15]).all() and (first.sites == all_.sites[:15]).all()
