@@ -44,8 +44,8 @@ def predict(
 
 
 def _ask(slug: str, n: int, question, options, grade) -> None:
-    first, values = n == 1, controls.in_force(slug)
-    question, options = (part(values) if callable(part) else part for part in (question, options))
+    first = n == 1
+    question, options = (part(controls.in_force(slug)) if callable(part) else part for part in (question, options))
     if not options:
         return
     key = f"_answer_{slug}" if first else f"_answer_{slug}_{n}"
@@ -70,7 +70,7 @@ def _ask(slug: str, n: int, question, options, grade) -> None:
                 _offer_to_skip(slug)
         if answer is None:
             return
-        right, evidence = grade(values) if inspect.signature(grade).parameters else grade()
+        right, evidence = grade(controls.in_force(slug)) if inspect.signature(grade).parameters else grade()
         if options.index(answer) == right:
             st.success(f"Right. {evidence}", icon=":material/check:")
         else:
