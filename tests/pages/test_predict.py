@@ -101,10 +101,11 @@ def several():
     import streamlit as st
 
     from pages import kit
-    from pages.kit import progress
+    from pages.kit import progress, stage
     from pages.kit.predict import place_above_the_stage
 
     progress.begin("brownian")
+    stage.begin()
     place_above_the_stage()
     st.title("The stage")
     if not st.session_state.get("silent"):
