@@ -9,7 +9,6 @@ from core.figures import latent_diffusion_stage
 from core.learning import latent_diffusion
 from core.numerics.networks import ModelMissing
 from pages import kit
-from pages.kit.player import player
 
 LABELS = {"any": "any lattice"}
 VIEWS = {"grow": "grow from noise", "blend": "blend two"}
@@ -101,46 +100,63 @@ def work(word):
     return latent_diffusion.error_against_work(word=word)
 
 
-stage, side = st.columns([2.5, 1], gap="medium")
-with side:
-    values = page.controls()
-params = {key: values[key] for key in ("word", "n_steps", "seed", "walk")}
-page.exports(params | {"space": values["judge"]})
-missing = None
-try:
-    latent_diffusion.networks()
-except ModelMissing as error:
-    missing = error
-with stage:
-    page.equation({"y": rf"\text{{“{LABELS.get(values['word'], values['word'])}”}}", "n": str(values["n_steps"])})
-    if missing:
-        st.warning(str(missing), icon=":material/school:")
-    else:
-        player(stage_payload(values["view"], **params), key="stage", height=430, report=False)
-    page.scenes(SCENES)
-    if not missing:
+@st.cache_data(max_entries=48, show_spinner=False)
+def compared(**params):
+    """Rows of the table of both spaces."""
+    return figures.side_by_side(
+        {space: truth(space, **params) for space in SPACES},
+        {space: reading(space, **params) for space in SPACES},
+        exact_reading(params["word"]),
+        {space: judged(space, **params)[1] for space in SPACES},
+        judged("latent", **params)[2],
+        word=params["word"],
+        n_steps=params["n_steps"],
+    )
+
+
+def missing():
+    """What is said where the networks are not there; None otherwise."""
+    try:
+        latent_diffusion.networks()
+    except ModelMissing as error:
+        return str(error)
+
+
+def params_of(values):
+    return {key: values[key] for key in ("word", "n_steps", "seed", "walk")}
+
+
+def equation(values):
+    return {"y": rf"\text{{“{LABELS.get(values['word'], values['word'])}”}}", "n": str(values["n_steps"])}, ""
+
+
+def coarse(values):
+    """All of it: 2 x 16 pictures take no longer than a coarse picture may."""
+    if values["view"] == "blend":
+        return latent_diffusion_stage.payload_of_blend(seed=values["seed"])
+    return latent_diffusion_stage.payload(**params_of(values))
+
+
+def stage(values):
+    params = params_of(values)
+    page.exports(params | {"space": values["judge"]})
+    if words := missing():
+        page.on.stage.warning(words, icon=":material/school:")
+        return
+    page.player(stage_payload(values["view"], **params), height=430)
+    with page.on.meter:
         kit.truth_meter(
             truth(values["judge"], **params),
             note=f"Between {latent_diffusion.N_JUDGED} pictures from the {values['judge']} walk and fresh exact ones.",
         )
 
-if not missing:
-    kit.below_the_stage()
+
+def below(values):
+    if missing():
+        return
+    params = params_of(values)
     st.markdown("##### Side by side")
-    seconds = {space: judged(space, **params)[1] for space in SPACES}
-    kit.table(
-        ("", "latent diffusion", "pixel diffusion"),
-        figures.side_by_side(
-            {s: truth(s, **params) for s in SPACES},
-            {s: reading(s, **params) for s in SPACES},
-            exact_reading(values["word"]),
-            seconds,
-            judged("latent", **params)[2],
-            word=values["word"],
-            n_steps=values["n_steps"],
-        ),
-        marked="time a picture, measured",
-    )
+    kit.table(("", "latent diffusion", "pixel diffusion"), compared(**params), marked="time a picture, measured")
     kit.side_by_side(
         (
             "What arithmetic buys",
@@ -159,10 +175,10 @@ if not missing:
     )
 
 
-def grade():
+def grade(values):
     budget = latent_diffusion.multiplications("pixel", 3)
     n = max(n for n in range(1, 200) if latent_diffusion.multiplications("latent", n) <= budget)
-    equal = params | {"walk": "diffusion"}
+    equal = params_of(values) | {"walk": "diffusion"}
     scores = {"latent": truth("latent", **equal | {"n_steps": n}), "pixel": truth("pixel", **equal | {"n_steps": 3})}
     latent, pixel = scores["latent"], scores["pixel"]
     right = 2 if abs(latent.value - pixel.value) < 2 * latent.floor_std else 0 if latent.value < pixel.value else 1
@@ -172,26 +188,32 @@ def grade():
     )
 
 
-if not missing:
+def grade_obedience(values):
+    word = "square" if values["word"] == "any" else values["word"]
+    return latent_diffusion.obedience(reading("latent", **params_of(values) | {"word": word}), exact_reading(word), word)
+
+
+page.stage(stage, scenes=SCENES, equation=equation, picture=None if missing() else coarse)
+page.follow(below)
+if not missing():
     kit.predict(
         "latent_diffusion",
         "Give both the arithmetic of three pixel steps. Whose pictures are closer to the truth?",
         ["latent diffusion, which can afford many steps", "pixel diffusion, which loses nothing to a decoder", "no difference"],
         grade,
     )
-    word = "square" if values["word"] == "any" else values["word"]
     kit.predict(
         "latent_diffusion",
         "Latent diffusion takes the word (“square” for any) and the steps of this page. How many of its pictures look most like the word?",
         ["fewer than half", "half to nine tenths", "more than nine tenths"],
-        lambda: latent_diffusion.obedience(reading("latent", **params | {"word": word}), exact_reading(word), word),
+        grade_obedience,
     )
     kit.predict(
         "latent_diffusion",
         "Mix two lattices half and half: their latents, then decode, or their pixels. Which mixture is nearer to a picture of a lattice?",
         ["the mixed latents", "the mixed pixels", "they cannot be told apart"],
-        lambda: latent_diffusion.sharper_half_way(seed=values["seed"]),
+        lambda values: latent_diffusion.sharper_half_way(seed=values["seed"]),
     )
 page.prose("What to look at")
 page.prose("Text on top: Stable Diffusion and DALL·E 3", expanded=False)
-page.footer(latent_diffusion.sample, values)
+page.footer(latent_diffusion.sample)
