@@ -34,10 +34,19 @@ page = kit.chapter(
             help="Its output is divided by σ and so is of the size of the noise, 1, at every level; or it is the score itself.",
         ),
         kit.Toggle("clock", "The network is told the time t", True, term="output"),
-        kit.Slider("n_steps", "Number of training steps", 1500, options=[100, 300, 600, 1000, 1500, 3000, 6000]),
-        kit.Slider("t", "Time t at which its aim is shown", 0.2, options=[0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0], term="t"),
-        kit.Slider("x", "x₁ of the noised point xₜ", 0.2, low=-2.5, high=2.5, step=0.1, more=True, term="x_t"),
-        kit.Slider("y", "x₂ of the noised point xₜ, and of the map", 0.0, low=-2.5, high=2.5, step=0.1, more=True, term="x_t"),
+        kit.Slider("n_steps", "Number of training steps", 1500, options=[100, 300, 600, 1000, 1500, 3000, 6000], previewed=False),
+        kit.Slider(
+            "t",
+            "Time t at which its aim is shown",
+            0.2,
+            options=[0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0],
+            term="t",
+            previewed=False,
+        ),
+        kit.Slider("x", "x₁ of the noised point xₜ", 0.2, low=-2.5, high=2.5, step=0.1, more=True, term="x_t", previewed=False),
+        kit.Slider(
+            "y", "x₂ of the noised point xₜ, and of the map", 0.0, low=-2.5, high=2.5, step=0.1, more=True, term="x_t", previewed=False
+        ),
         kit.Number("seed", "Seed", 1, more=True, help="Of the network's first weights and of all that it is shown."),
     ],
 )
@@ -96,61 +105,71 @@ def errors_of(shot, height):
     return score_matching.error_map(shot.field, dataset, height=height), score_matching.where_it_is_wrong(shot.field, dataset)
 
 
-stage, side = st.columns([2.5, 1], gap="medium")
-with side:
-    values = page.controls()
-params = {key: values[key] for key in ("dataset", "objective", "clock", "weighting", "output", "n_steps", "seed")}
-page.exports(params)
-runs = {name: Live(f"fit_{name}", score_matching.fit, params | {"objective": name}) for name in OBJECTIVES}
-run = runs[values["objective"]]
+def params_of(values):
+    return {key: values[key] for key in ("dataset", "objective", "clock", "weighting", "output", "n_steps", "seed")}
 
 
-def shot_of(name=values["objective"]):
-    return score_matching.snapshot(runs[name].part, score_matching.Settings(**params | {"objective": name}))
+def runs_of(values):
+    """The training of every objective with these settings, by its name."""
+    return {name: Live(f"fit_{name}", score_matching.fit, params_of(values) | {"objective": name}) for name in OBJECTIVES}
 
 
-def on_stage():
-    live_bar(run, "train", "Train")
-    payload, truth = stage_of(shot_of())
-    player(payload, key="stage", height=470, report=False)
-    kit.truth_meter(truth, note="Between the particles that the network led and exact draws at t = 0.01, where the walk ends.")
+def shot_of(run):
+    return score_matching.snapshot(run.part, score_matching.Settings(**run.kwargs))
 
 
-with stage:
-    page.equation(
-        {
-            "t": number(values["t"]),
-            r"\alpha_t": number(score_matching.SCHEDULE.alpha(values["t"])),
-            r"\sigma_t": number(score_matching.SCHEDULE.sigma(values["t"])),
-        },
-        {
-            "objective": values["objective"],
-            "weight": values["weighting"],
-            "output": values["output"] + (", told t" if values["clock"] else ""),
-        },
-    )
-    watched(on_stage, run)
-    page.scenes(SCENES)
-
-kit.below_the_stage()
+def equation(values):
+    shown = {
+        "t": number(values["t"]),
+        r"\alpha_t": number(score_matching.SCHEDULE.alpha(values["t"])),
+        r"\sigma_t": number(score_matching.SCHEDULE.sigma(values["t"])),
+    }
+    return shown, {
+        "objective": values["objective"],
+        "weight": values["weighting"],
+        "output": values["output"] + (", told t" if values["clock"] else ""),
+    }
 
 
-def curves():
-    shot = shot_of()
+def stage(values):
+    """Bar, particles and meter are drawn again and again while the network is trained."""
+    page.exports(params_of(values))
+    run = runs_of(values)[values["objective"]]
+
+    def particles():
+        live_bar(run, "train", "Train")
+        player(stage_of(shot_of(run))[0], key="stage", height=470, report=False, fill=True)
+
+    def meter():
+        note = "Between the particles that the network led and exact draws at t = 0.01, where the walk ends."
+        kit.truth_meter(stage_of(shot_of(run))[1], note=note)
+
+    with page.on.stage:
+        watched(particles, run)
+    with page.on.meter:
+        watched(meter, run)
+
+
+def below(values):
+    runs = runs_of(values)
+    watched(lambda: curves(values, runs), *runs.values(), every=1.6)
+
+
+def curves(values, runs):
+    shots = {name: shot_of(run) for name, run in runs.items()}
+    shot = shots[values["objective"]]
+
+    def loss():
+        known = score_matching.levels(values["dataset"])
+        setting = values["objective"], values["weighting"]
+        best = (known.best(*setting, clock=clock, output=values["output"]) for clock in (values["clock"], True))
+        return figures.loss_figure(shot, *best, palette=kit.palette())
+
     seen, unseen = st.columns(2)
     with seen:
         st.markdown("##### What the optimiser sees")
         kit.figure(
-            lambda: figures.loss_figure(
-                shot,
-                *(
-                    score_matching.levels(values["dataset"]).best(
-                        values["objective"], values["weighting"], clock=clock, output=values["output"]
-                    )
-                    for clock in (values["clock"], True)
-                ),
-                palette=kit.palette(),
-            ),
+            loss,
             key="loss",
             of=key_of(shot),
             alt="Loss against steps over its least possible value.",
@@ -158,7 +177,6 @@ def curves():
         )
     with unseen:
         st.markdown("##### What it cannot see: the error")
-        shots = {name: shot_of(name) for name in runs}
         kit.figure(
             lambda: figures.error_figure(shots, values["objective"], palette=kit.palette()),
             key="errors",
@@ -174,6 +192,23 @@ def curves():
             st.rerun()
         if busy > 1:
             st.caption(f"{busy} of five still to finish, one after the other.")
+    kit.folded("Where it is wrong: at which moment, with data and without", lambda: errors(values, shot), key="wrong")
+    st.markdown("##### Where the arrow aims")
+    kit.figure(
+        lambda: figures.aim_figure(
+            score_matching.aim(shot.field, values["dataset"], (values["x"], values["y"]), values["t"]),
+            values["dataset"],
+            values["t"],
+            palette=kit.palette(),
+        ),
+        key="aim",
+        of=(key_of(shot), values["x"], values["y"], values["t"]),
+        alt="A noised point, the clean points it may come from, their mean, and where the network's arrow aims.",
+        see="The exact arrow ends at the mean of all clean points that fit (star). The closer the diamond, the more has been learned.",
+    )
+
+
+def errors(values, shot):
     kit.side_by_side(
         (
             "Where it is wrong, at which moment",
@@ -191,29 +226,9 @@ def curves():
         ),
         of=(key_of(shot), values["y"]),
     )
-    aims, words = st.columns([1.4, 1])
-    with aims:
-        st.markdown("##### Where the arrow aims")
-        kit.figure(
-            lambda: figures.aim_figure(
-                score_matching.aim(shot.field, values["dataset"], (values["x"], values["y"]), values["t"]),
-                values["dataset"],
-                values["t"],
-                palette=kit.palette(),
-            ),
-            key="aim",
-            of=(key_of(shot), values["x"], values["y"], values["t"]),
-            alt="A noised point, the clean points it may come from, their mean, and where the network's arrow aims.",
-            see="The exact arrow ends at the mean of all clean points that fit (star). The closer the diamond, the more has been learned.",
-        )
-    with words:
-        page.prose("What to look at")
 
 
-watched(curves, *runs.values(), every=1.6)
-
-
-def grade():
+def grade(values):
     short = dict(dataset=values["dataset"], n_steps=300, seed=values["seed"])
     missed = {
         name: float(score_matching.snapshot(score_matching.fit(objective=name, **short), score_matching.Settings(**short)).errors[-1])
@@ -224,6 +239,8 @@ def grade():
     return verdict, f"Of the squared score, denoising misses {denoising:.2%} and sliced {sliced:.2%}."
 
 
+page.stage(stage, scenes=SCENES, equation=equation)
+page.follow(below)
 kit.predict(
     "score_matching",
     "Both objectives have the same minimum. Which is closer to the score after 300 steps of the same network on the same number of points?",
@@ -234,7 +251,7 @@ kit.predict(
     "score_matching",
     "The objective, weight and clock that are set on this page, a large enough network, endless training. Where does the loss end?",
     ["above zero", "at zero", "below zero"],
-    lambda: score_matching.sign_of_least_loss(
+    lambda values: score_matching.sign_of_least_loss(
         *(values[key] for key in ("dataset", "objective", "weighting")), clock=values["clock"], output=values["output"]
     ),
 )
@@ -242,7 +259,8 @@ kit.predict(
     "score_matching",
     "The best arrow at the noised point $x_t$ of this page aims at the mean of the clean points it may come from. Are there data there?",
     ["yes", "no, hardly any: it lies between the data"],
-    lambda: score_matching.data_at_the_aim(values["dataset"], (values["x"], values["y"]), values["t"]),
+    lambda values: score_matching.data_at_the_aim(values["dataset"], (values["x"], values["y"]), values["t"]),
 )
+page.prose("What to look at")
 page.prose("Questions people ask", expanded=False)
-page.footer(score_matching.fit, values)
+page.footer(score_matching.fit)
