@@ -137,7 +137,6 @@ def stage(values):
     run = runs_of(values)[values["objective"]]
 
     def particles():
-        live_bar(run, "train", "Train")
         player(stage_of(shot_of(run))[0], key="stage", height=470, report=False, fill=True)
 
     def meter():
@@ -146,6 +145,8 @@ def stage(values):
 
     with page.on.stage:
         watched(particles, run)
+    with page.on.caption:
+        watched(lambda: live_bar(run, "train", "Train"), run)
     with page.on.meter:
         watched(meter, run)
 
