@@ -28,7 +28,7 @@ OPTIONAL = {"Slips": "what the slide gets wrong or leaves out; not on the page"}
 _SENTENCE_END = re.compile(r"[.!?][”’*_)]*(?=\s|$)")
 GLOSSARY = "assets/glossary.toml"
 MAIN = ("sample", "solve", "fit")
-PAGE_LINES = 260
+PAGE_LINES = 300
 
 
 def files(chapter: Chapter) -> dict[str, str]:

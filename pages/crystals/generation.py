@@ -1,6 +1,8 @@
 """Page of “Growing crystals”."""
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 import streamlit as st
 
@@ -8,8 +10,11 @@ from core.crystals import generation
 from core.figures import generation as figures
 from core.figures import generation_tables as tables
 from core.figures.crystal_payload import pack_crystals, payload_header
+from core.generator.registry import Model
 from core.generator.sampling.config import kind_of
+from core.metrics.comparison import Comparison
 from core.metrics.convergence import convergence
+from core.structures.crystal import Crystal, CrystalTrajectory
 from pages import kit
 from pages.kit import generation_controls
 from pages.kit.crystal_meter import downloads, own_crystal, verdict
@@ -54,132 +59,158 @@ SCENES = [
     ),
 ]
 
-stage, side = st.columns([2.5, 1], gap="medium")
-with side:
-    settings = page.controls()
-    generation_controls.buttons(settings)
-    own = own_crystal("Compare with your own crystal", "A CIF file with the same formula")
-found = generation_controls.growable(settings)
-values, model, relative = found.values, found.model, found.relative
-asked, method = generation_controls.asked(values), values["method"]
-free, kind = isinstance(asked, int), kind_of(method)
-what = f"{asked} atoms" if free else asked
-params = generation_controls.parameters(values)
-config = params["config"]
-page.exports(params)
-trajectory, known = None, {}
-with stage:
-    page.equation(
-        {
-            "A": cell_content(asked),
-            "t_0": number(config.start) + (r"\ \text{(noise)}" if config.start == 1 else r"\ \text{(a relative, blurred)}"),
-            "n": str(values["n_steps"]),
-            "p": number(values["power"]),
-            "s": number(config.anti_annealing),
-            r"\tau": number(values["temperature"]),
-        },
-        {"motion": method, "given": values["given"]},
-    )
-    found.said()
-    own.said()
-    if values["n_steps"] * values["candidates"] <= QUICK and not found.lost:
-        trajectory = generation_controls.grow(**params)[0]
-    elif not found.lost and (grown := job("grow", f"Grow {what} in {values['n_steps']} steps", generation.sample, params, start=True)):
-        trajectory = grown[0]
-    if trajectory:
-        crystal = trajectory.final
-        generation_controls.of_another_formula(own, crystal)
-        known = generation_controls.to_compare(crystal, own)
-        facts, comparison = assess(crystal, known)
-        like = None if comparison and comparison.tight else nearest(crystal)
-        companion = generation_controls.beside(known, comparison, own)
-        trajectory = generation_controls.seated(trajectory, companion)
-        crystal = trajectory.final
-        shown, titles = [trajectory], [tables.grown_title(crystal, comparison, like)]
-        if extra := beside_it(
-            values.get("beside"),
-            companion,
-            assess(crystal, companion)[1],
-            relative,
-            model=values["model"],
-            kind=kind,
-            seed=values["seed"],
-            n_frames=trajectory.n_frames,
-        ):
-            titles.append(extra[0])
-            shown.append(extra[1])
-        payload = pack_crystals(
-            shown, titles=titles, time_label="noise level t", alt=f"{crystal.formula} growing from noise in {values['n_steps']} steps."
-        )
-        crystal_player(payload, key="stage", height=500)
-    page.scenes(SCENES)
-    if trajectory:
+
+@dataclass(frozen=True)
+class Grown:
+    """What stands on the stage: the path of a crystal, what is known of its formula, and how it was made."""
+
+    trajectory: CrystalTrajectory
+    known: Mapping[str, Crystal]
+    comparison: Comparison | None
+    params: Mapping[str, Any]
+    values: Mapping[str, Any]
+    model: Model
+    payload_id: str
+
+    @property
+    def crystal(self):
+        return self.trajectory.final
+
+
+def on_stage() -> Grown | None:
+    """What the stage shows in this run; None while nothing has been grown."""
+    return st.session_state.get("_on_stage")
+
+
+def equation(values):
+    values = generation_controls.growable(values).values
+    config = generation_controls.parameters(values)["config"]
+    shown = {
+        "A": cell_content(generation_controls.asked(values)),
+        "t_0": number(config.start) + (r"\ \text{(noise)}" if config.start == 1 else r"\ \text{(a relative, blurred)}"),
+        "n": str(values["n_steps"]),
+        "p": number(values["power"]),
+        "s": number(config.anti_annealing),
+        r"\tau": number(values["temperature"]),
+    }
+    return shown, {"motion": values["method"], "given": values["given"]}
+
+
+def grown_with(found, params):
+    """The path of a crystal of these settings, grown at once or in the queue; None while there is none."""
+    if found.lost:
+        return None
+    values = found.values
+    if values["n_steps"] * values["candidates"] <= QUICK:
+        return generation_controls.grow(**params)[0]
+    grown = job("grow", f"Grow {content(values)} in {values['n_steps']} steps", generation.sample, params, start=True)
+    return grown[0] if grown else None
+
+
+def content(values):
+    asked = generation_controls.asked(values)
+    return f"{asked} atoms" if isinstance(asked, int) else asked
+
+
+def stage(settings):
+    with page.on.controls:
+        generation_controls.buttons(settings)
+        own = own_crystal("Compare with your own crystal", "A CIF file with the same formula")
+    found = generation_controls.growable(settings)
+    values, relative = found.values, found.relative
+    params = generation_controls.parameters(values)
+    page.exports(params)
+    st.session_state["_on_stage"] = None
+    with page.on.equation:
+        found.said()
+        own.said()
+    with page.on.stage:
+        trajectory = grown_with(found, params)
+    if trajectory is None:
+        return
+    with page.on.caption:
+        generation_controls.of_another_formula(own, trajectory.final)
+    known = generation_controls.to_compare(trajectory.final, own)
+    facts, comparison = assess(trajectory.final, known)
+    like = None if comparison and comparison.tight else nearest(trajectory.final)
+    companion = generation_controls.beside(known, comparison, own)
+    trajectory = generation_controls.seated(trajectory, companion)
+    crystal, kind = trajectory.final, kind_of(values["method"])
+    shown, titles = [trajectory], [tables.grown_title(crystal, comparison, like)]
+    against = assess(crystal, companion)[1]
+    how = dict(model=values["model"], kind=kind, seed=values["seed"], n_frames=trajectory.n_frames)
+    if extra := beside_it(values.get("beside"), companion, against, relative, **how):
+        titles.append(extra[0])
+        shown.append(extra[1])
+    alt = f"{crystal.formula} growing from noise in {values['n_steps']} steps."
+    payload = pack_crystals(shown, titles=titles, time_label="noise level t", alt=alt)
+    with page.on.stage:
+        crystal_player(payload, key="stage", height=500, fill=True)
+    st.session_state["_on_stage"] = Grown(trajectory, known, comparison, params, values, found.model, payload_header(payload)["id"])
+    with page.on.meter:
         meter, table = st.columns(2)
-        meter = meter.empty()
         with meter:
-            verdict(comparison, tables.nearest_words(comparison, like))
+            verdict(beside_chance(crystal, known) if comparison else None, tables.nearest_words(comparison, like))
         with table:
             kit.readings(tables.read_out_table(facts) + tables.baseline_row(relative, assess(relative[1], known)[1] if relative else None))
             downloads(crystal, path=trajectory)
-if trajectory:
-    kit.below_the_stage()
+
+
+def below(_):
+    grown = on_stage()
+    if grown is None:
+        return
     rest, scores = st.columns(2)
     with rest:
         st.markdown("##### How it settles")
         kit.figure(
-            lambda: figures.convergence_figure([convergence(trajectory)], palette=kit.palette()),
+            lambda: figures.convergence_figure([convergence(grown.trajectory)], palette=kit.palette()),
             key="convergence",
-            of=payload_header(payload)["id"],
+            of=grown.payload_id,
             alt="Distance of the coordinates and of the cell from where they end, against the noise level.",
             see="A curve that has become flat at the right is at rest; one that still falls there was stopped on its way.",
         )
     with scores:
-        st.markdown(f"##### What the {generation_controls.MODELS[values['model']]} {generation.KINDS[kind]} model scores")
-        kit.readings(tables.score_table(model.about))
+        kind = generation.KINDS[kind_of(grown.values["method"])]
+        st.markdown(f"##### What the {generation_controls.MODELS[grown.values['model']]} {kind} model scores")
+        kit.readings(tables.score_table(grown.model.about))
     st.markdown("##### A gallery of sixteen")
-    gallery = job(
-        "gallery",
-        f"Grow 16 × {what}",
-        generation.sample,
-        params | {"config": replace(config, candidates=1), "n_samples": 16, "n_frames": 26},
-    )
-    if gallery:
-        labels = captions(gallery, None if free else known)
+    config = replace(grown.params["config"], candidates=1)
+    sixteen = {**grown.params, "config": config, "n_samples": 16, "n_frames": 26}
+    if gallery := job("gallery", f"Grow 16 × {content(grown.values)}", generation.sample, sixteen):
+        labels = captions(gallery, grown.known if generation_controls.has_formula(grown.values) else None)
         crystal_player(pack_crystals(gallery, titles=labels, alt="Sixteen crystals, sixteen seeds."), key="gallery", height=620)
 
 
-def grade():
+def grade(values):
+    params = generation_controls.parameters(values)
     few, many = (generation_controls.right_of_eight(params, steps) for steps in (5, 50))
     return 0 if few < many / 2 else 1 if few <= many else 2, f"Of eight crystals, {few} come out right with five steps, {many} with fifty."
 
 
-if not found.lost:
-    kit.predict(
-        "generation",
-        "Eight seeds of SrTiO₃ with five steps, eight with fifty. How many come out right (rms below 0.15)?",
-        ["with five less than half as many as with fifty", "about as many", "more with five than with fifty"],
-        grade,
-    )
-if trajectory:
-    kit.predict(
-        "generation",
-        "The crystal on the stage grows once more. Which has come half of its way for good first?",
-        ["the box", "the atoms", "both, at the same moment shown"],
-        lambda: generation.half_way_first(convergence(trajectory)),
-    )
-if trajectory and comparison:
-    kit.predict(
-        "generation",
-        "Throw the same atoms at random into the grown box, a dozen times. How many pass the benchmark's test as the known crystal?",
-        ["none", "some, at most a third", "more than a third"],
-        lambda: generation.luck(beside_chance(crystal, known)),
-    )
+page.stage(stage, scenes=SCENES, equation=equation)
+page.follow(below)
+kit.predict(
+    "generation",
+    "Eight seeds of SrTiO₃ with five steps, eight with fifty. How many come out right (rms below 0.15)?",
+    ["with five less than half as many as with fifty", "about as many", "more with five than with fifty"],
+    grade,
+)
+kit.predict(
+    "generation",
+    "The crystal on the stage grows once more. Which has come half of its way for good first?",
+    lambda values: ["the box", "the atoms", "both, at the same moment shown"] if on_stage() else [],
+    lambda values: generation.half_way_first(convergence(on_stage().trajectory)),
+)
+kit.predict(
+    "generation",
+    "Throw the same atoms at random into the grown box, a dozen times. How many pass the benchmark's test as the known crystal?",
+    lambda values: ["none", "some, at most a third", "more than a third"] if on_stage() and on_stage().comparison else [],
+    lambda values: generation.luck(beside_chance(on_stage().crystal, on_stage().known)),
+)
 page.prose("What to look at")
 page.prose("What a failed crystal looks like", expanded=False)
 page.prose("The baseline without a network", expanded=False)
 page.prose("How the model was made", expanded=False)
 page.prose("Questions people ask", expanded=False)
-page.footer(generation.sample, settings)
-if trajectory and comparison:
-    with meter:  # what chance would score is measured when everything else is on the page
-        verdict(beside_chance(crystal, known), tables.nearest_words(comparison, like))
+page.footer(generation.sample)
