@@ -11,7 +11,6 @@ from core.glossary import spelled_out
 from core.numerics.distances import compared
 from pages import kit
 from pages.kit.equation import number
-from pages.kit.player import player
 
 SAMPLERS = {name: method.label for name, method in sampling.SAMPLERS.items()}
 
@@ -19,13 +18,14 @@ page = kit.chapter(
     "sampling",
     [
         kit.Choice("landscape", "Landscape", "double well", options=list(sampling.LANDSCAPES)),
-        kit.Slider("kT", "Temperature kT", 1.0, low=0.5, high=2.0, step=0.1, term="kT"),
+        kit.Slider("kT", "Temperature kT", 1.0, low=0.5, high=2.0, step=0.1, term="kT", previewed=False),
         kit.Slider(
             "step",
             "Step length h (widths of the narrowest well)",
             0.7,
             options=list(sampling.STEPS),
             term="h",
+            previewed=False,
             help="One length for all five: each sampler moves by about h in a step.",
         ),
         kit.Choice(
@@ -44,9 +44,10 @@ page = kit.chapter(
             options=[0.03, 0.1, 0.3, 1.0, 3.0, 10.0],
             term=r"\gamma",
             help=spelled_out("BAOAB"),
+            previewed=False,
         ),
-        kit.Slider("n_steps", "Number of steps of each chain", 1000, options=[100, 200, 500, 1000, 2000, 4000]),
-        kit.Slider("n_chains", "Number of chains", 400, options=[100, 200, 400, 1000], more=True),
+        kit.Slider("n_steps", "Number of steps of each chain", 1000, options=[100, 200, 500, 1000, 2000, 4000], previewed=False),
+        kit.Slider("n_chains", "Number of chains", 400, options=[100, 200, 400, 1000], more=True, previewed=False),
         kit.Number("seed", "Seed", 1, more=True, help="Everyone with the same seed sees the same chains."),
     ],
 )
@@ -124,58 +125,71 @@ def walks(params):
     return {name: walk(**of(name, params)) for name in SAMPLERS}
 
 
-stage, side = st.columns([2.5, 1], gap="medium")
-with side:
-    values = page.controls()
-params = {key: values[key] for key in ("landscape", "kT", "step", "friction", "n_steps", "n_chains", "seed")}
-chosen = values["sampler"]
-page.exports(of(chosen, params))
-steps = sampling.steps_of(params["landscape"], params["kT"], params["step"], params["friction"])
-with stage:
-    page.equation(
-        {
-            "kT": number(params["kT"]),
-            "m": "1",
-            "h": number(steps.h),
-            r"\Delta t_{\text{Langevin, MALA}}": number(steps.overdamped),
-            r"\Delta t_{\text{BAOAB, NVE}}": number(steps.inertial),
-            r"\gamma": number(params["friction"] * steps.frequency),
-        }
-    )
-    player(stage_payload(params, chosen), key="stage", height=400, report=False)
-    page.scenes(SCENES)
-    kit.meter_beside(
-        truth(of(chosen, params)),
-        figures.thermometer(walks(params), kT=params["kT"], step=params["step"]),
-        widths=(1.4, 1),
-        note=f"Between {SAMPLERS[chosen]} at the end and exact draws.",
+def params_of(values):
+    return {key: values[key] for key in ("landscape", "kT", "step", "friction", "n_steps", "n_chains", "seed")}
+
+
+def law_of(values):
+    return {key: values[key] for key in ("landscape", "kT")}
+
+
+def scans(values):
+    """Name -> (efficiency of the sampler at every step length, seconds of a step)."""
+    friction = {name: of(name, params_of(values))["friction"] for name in SAMPLERS}
+    return {name: scan(**law_of(values), sampler=name, friction=friction[name]) for name in SAMPLERS}
+
+
+def efficiencies(values):
+    return {name: found for name, (found, _) in scans(values).items()}
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def thermometer(params):
+    return figures.thermometer(walks(params), kT=params["kT"], step=params["step"])
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def earned(values):
+    """Rows of the table: one a sampler."""
+    params, found = params_of(values), scans(values)
+    return figures.comparison(
+        walks(params),
+        {name: efficiency for name, (efficiency, _) in found.items()},
+        {name: truth(of(name, params)) for name in SAMPLERS},
+        {name: seconds for name, (_, seconds) in found.items()},
+        cores=sampling.get_landscape(params["landscape"]).cores,
+        step=params["step"],
     )
 
-kit.below_the_stage()
-surface = sampling.get_landscape(params["landscape"])
-run, law = walks(params), {key: params[key] for key in ("landscape", "kT")}
-scans = {name: scan(**law, sampler=name, friction=of(name, params)["friction"]) for name in SAMPLERS}
-efficiencies, seconds = ({name: pair[i] for name, pair in scans.items()} for i in (0, 1))
-st.markdown("##### What each sampler has earned")
-kit.table(
-    figures.HEAD,
-    figures.comparison(
-        run, efficiencies, {name: truth(of(name, params)) for name in SAMPLERS}, seconds, cores=surface.cores, step=params["step"]
-    ),
-    marked=SAMPLERS[chosen],
-)
-st.caption(
-    f"Crossings of the barrier per chain. x > 0: share of the chains at the end; exactly "
-    f"{sampling.exact_right_share(**law):.3f}. τ: of x, from chains that start exactly. Per second of this server's "
-    f"processor, {64 * len(sampling.STEPS)} chains at once."
-)
-arrival, worth = st.columns(2)
-with arrival:
+
+def equation(values):
+    steps = sampling.steps_of(values["landscape"], values["kT"], values["step"], values["friction"])
+    return {
+        "kT": number(values["kT"]),
+        "m": "1",
+        "h": number(steps.h),
+        r"\Delta t_{\text{Langevin, MALA}}": number(steps.overdamped),
+        r"\Delta t_{\text{BAOAB, NVE}}": number(steps.inertial),
+        r"\gamma": number(values["friction"] * steps.frequency),
+    }, ""
+
+
+def stage(values):
+    params, chosen = params_of(values), values["sampler"]
+    page.exports(of(chosen, params))
+    page.player(stage_payload(params, chosen), height=400, preview=False)
+    with page.on.meter:
+        note = f"Between {SAMPLERS[chosen]} at the end and exact draws."
+        kit.meter_beside(truth(of(chosen, params)), thermometer(params), widths=(1.4, 1), note=note)
+
+
+def below(values):
+    params, chosen = params_of(values), values["sampler"]
     st.markdown("##### On the way to the law")
     kit.figure(
         lambda: figures.distance_figure(
             {name: approach(of(name, params)) for name in SAMPLERS},
-            sampling.exact_floor(**law, n=params["n_chains"]),
+            sampling.exact_floor(**law_of(values), n=params["n_chains"]),
             chosen=chosen,
             palette=kit.palette(),
         ),
@@ -183,27 +197,43 @@ with arrival:
         alt="Distance of each sampler's chains to the exact law against the number of steps, with the floor.",
         see="A line that reaches the band cannot be told from exact draws; one that stays above it has not arrived, or arrives elsewhere.",
     )
-with worth:
-    st.markdown("##### What a step length earns")
-    kit.figure(
-        lambda: figures.efficiency_figure(efficiencies, step=params["step"], chosen=chosen, palette=kit.palette()),
-        key="worth",
-        alt="Acceptance and effective samples per thousand steps against the step length for each sampler.",
-        see="Above: longer steps are refused more often. Below: the highest point of a line is the step length that earns most.",
+    kit.folded(
+        "What each sampler has earned: crossings, share on the right, memory, samples per second", lambda: table(values), key="earned"
     )
-memory, question = st.columns(2)
-with memory:
-    st.markdown("##### How long a chain remembers")
-    kit.figure(
-        lambda: figures.memory_figure(efficiencies, step=params["step"], chosen=chosen, palette=kit.palette()),
-        key="memory",
-        alt="Autocorrelation of x against the lag for each sampler at the chosen step length.",
-        see="The sooner a line is at zero, the sooner the chain has forgotten where it was; below zero it has swung to the other side.",
+    kit.folded("What a step length earns, and how long a chain remembers", lambda: tuning(values), key="tuning")
+
+
+def table(values):
+    kit.table(figures.HEAD, earned(dict(values)), marked=SAMPLERS[values["sampler"]])
+    st.caption(
+        f"Crossings of the barrier per chain. x > 0: share of the chains at the end; exactly "
+        f"{sampling.exact_right_share(**law_of(values)):.3f}. τ: of x, from chains that start exactly. Per second of this server's "
+        f"processor, {64 * len(sampling.STEPS)} chains at once."
     )
 
 
-def grade():
-    best = efficiencies["metropolis"]
+def tuning(values):
+    how = dict(step=values["step"], chosen=values["sampler"])
+    kit.side_by_side(
+        (
+            "What a step length earns",
+            lambda: figures.efficiency_figure(efficiencies(values), **how, palette=kit.palette()),
+            "worth",
+            "Acceptance and effective samples per thousand steps against the step length for each sampler.",
+            "Above: longer steps are refused more often. Below: the highest point of a line is the step length that earns most.",
+        ),
+        (
+            "How long a chain remembers",
+            lambda: figures.memory_figure(efficiencies(values), **how, palette=kit.palette()),
+            "memory",
+            "Autocorrelation of x against the lag for each sampler at the chosen step length.",
+            "The sooner a line is at zero, the sooner the chain has forgotten where it was; below zero it has swung to the other side.",
+        ),
+    )
+
+
+def grade(values):
+    best = efficiencies(values)["metropolis"]
     at = int(best.effective.argmax())
     accepted = float(best.acceptance[at])
     return 0 if accepted > 0.7 else 1 if accepted > 0.03 else 2, (
@@ -213,33 +243,34 @@ def grade():
     )
 
 
-with question:
-    kit.predict(
-        "sampling",
-        "Tune the random walk for the most effective samples per look. How many of its proposals are accepted then?",
-        ["nearly all: more than 70 %", "a part: 3 to 70 %", "hardly any: less than 3 %"],
-        grade,
-    )
-
-
-def grade_freshest():
-    best, second, apart = sampling.freshest(efficiencies, params["step"])
-    earned = {name: float(efficiencies[name].effective[efficiencies[name].at(params["step"])]) for name in (best, second)}
+def grade_freshest(values):
+    found = efficiencies(values)
+    best, second, apart = sampling.freshest(found, values["step"])
+    earned = {name: float(found[name].effective[found[name].at(values["step"])]) for name in (best, second)}
     return (len(SAMPLERS) if apart < 2 else list(SAMPLERS).index(best)), (
         f"{SAMPLERS[best]} earns {earned[best]:.3g} effective samples per 1,000 looks at this step length, {SAMPLERS[second]} "
         f"{earned[second]:.3g}; their τ are {apart:.1f} standard errors apart."
     )
 
 
-def grade_right_share():
-    exact, counted = sampling.exact_right_share(**law), sampling.right_share(run[chosen]).value
-    error = (exact * (1 - exact) / params["n_chains"]) ** 0.5
+def grade_right_share(values):
+    chains = walk(**of(values["sampler"], params_of(values)))
+    exact, counted = sampling.exact_right_share(**law_of(values)), sampling.right_share(chains).value
+    error = (exact * (1 - exact) / values["n_chains"]) ** 0.5
     return compared(counted, exact, error), (
-        f"Exactly {exact:.3f} of them belong there; {counted:.3f} are there, and {params['n_chains']} exact draws would scatter by "
+        f"Exactly {exact:.3f} of them belong there; {counted:.3f} are there, and {values['n_chains']} exact draws would scatter by "
         f"{error:.3f}."
     )
 
 
+page.stage(stage, scenes=SCENES, equation=equation)
+page.follow(below)
+kit.predict(
+    "sampling",
+    "Tune the random walk for the most effective samples per look. How many of its proposals are accepted then?",
+    ["nearly all: more than 70 %", "a part: 3 to 70 %", "hardly any: less than 3 %"],
+    grade,
+)
 kit.predict(
     "sampling",
     "At this step length, which sampler earns the most effective samples per look?",
@@ -253,4 +284,4 @@ kit.predict(
     grade_right_share,
 )
 page.prose("What to look at")
-page.footer(sampling.sample, values)
+page.footer(sampling.sample)
