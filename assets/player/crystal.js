@@ -259,7 +259,8 @@ class CrystalPlayer extends Player {
           const end = scene.ends[m];
           const out = scene.rows[m].map((v, n) => end[n] + (1.05 * v) / scene.lengths[m]);
           const spot = view.project(k, { x: out[0], y: out[1], z: out[2] });
-          texts.push({ kind: "axis", text: name, x: spot.x, y: spot.y });
+          const kept = (value, low, size) => Math.min(Math.max(value, low + 12), low + size - 12);  // in its viewport, off the title
+          texts.push({ kind: "axis", text: name, x: kept(spot.x, x, w), y: kept(spot.y, y, h) });
         });
       }
       const all = options.symbols && scene.atoms.length <= LABELS_MAX;

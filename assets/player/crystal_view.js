@@ -214,7 +214,7 @@ class CrystalView {
     const { w, h } = this.rect(0);
     const half = (FOV * Math.PI) / 360;
     const narrow = Math.atan(Math.tan(half) * Math.min(1, w / h));
-    return Math.max(4, (0.86 * radius + 0.8) / Math.sin(narrow));
+    return Math.max(4, (radius + 0.8) / Math.sin(narrow));      // 0.8 Å: the largest ball
   }
 
   /** See a crystal of `radius` Å whole; other viewports show theirs at the same share of their size. */
