@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import struct
 import zlib
@@ -16,6 +17,7 @@ class BinaryBuffers:
     def __init__(self) -> None:
         self._parts: list[bytes] = []
         self._size = 0
+        self._frames: dict[tuple[bytes, str, tuple[int, ...], bool], dict] = {}
 
     def add(self, array: np.ndarray) -> dict:
         return self._put(np.ascontiguousarray(array).tobytes(), array.dtype.str[1:], array.shape)
@@ -24,9 +26,16 @@ class BinaryBuffers:
         """Codes of one or two bytes, first axis frames: differences of frames, or of those, deflated; as they are if that is shorter.
 
         A path that jumps at random is shortest by its steps, a smooth one by the changes of its steps. Two bytes go apart, all low ones
-        first. pairs: codes (..., 2) below 4096, which are not deflated take three bytes a pair.
+        first. pairs: codes (..., 2) below 4096, which are not deflated take three bytes a pair. The same codes again, such as a density
+        that two panels share, are stored once.
         """
         plain = np.ascontiguousarray(codes)
+        key = (hashlib.blake2b(plain.data, digest_size=16).digest(), plain.dtype.str, plain.shape, pairs)
+        if key not in self._frames:
+            self._frames[key] = self._put_frames(plain, pairs)
+        return dict(self._frames[key])
+
+    def _put_frames(self, plain: np.ndarray, pairs: bool) -> dict:
         step, tries = plain.view(f"<u{plain.itemsize}"), []
         for _ in range(2):
             step = np.diff(step, axis=0, prepend=np.zeros_like(step[:1]))  # around the end: 0 - 1 = 65535

@@ -11,7 +11,7 @@ from plotly.subplots import make_subplots
 
 from core.crystals.torus import ORDERS, AlongTheWay, Decay, cell_density, jump
 from core.figures.theme import LIGHT, Palette, rgba, small, styled
-from core.figures.torus_stage import images_label
+from core.figures.torus_stage import CLOCKS, images_label
 from core.numerics.torus import (
     truncation_error,
     wrapped_normal_log_prob,
@@ -140,7 +140,7 @@ def decay_figure(curves: list[Decay], *, palette: Palette = LIGHT) -> go.Figure:
     return styled(figure, palette, x_title="noise level σ (cells)", y_title="what is left, ⟨cos 2πn(xₜ − x₀)⟩")
 
 
-def along_figure(runs: list[tuple[int | None, AlongTheWay]], *, x_title: str, falling: bool, palette: Palette = LIGHT) -> go.Figure:
+def along_figure(runs: list[tuple[int | None, AlongTheWay]], *, move: str, palette: Palette = LIGHT) -> go.Figure:
     """Distance to the exact law of the moment for runs whose scores keep different numbers of images."""
     figure = go.Figure()
     first = runs[0][1]
@@ -162,9 +162,9 @@ def along_figure(runs: list[tuple[int | None, AlongTheWay]], *, x_title: str, fa
             marker_size=7,
         )
     figure.update_yaxes(type="log", tickvals=[0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2])
-    if falling:
+    if move == "freeze":
         figure.update_xaxes(autorange="reversed")
-    return styled(figure, palette, x_title=x_title, y_title="distance to the exact law (cells)")
+    return styled(figure, palette, x_title=CLOCKS[move], y_title="distance to the exact law (cells)")
 
 
 def scale_figure(sigma_max: float, *, palette: Palette = LIGHT) -> go.Figure:

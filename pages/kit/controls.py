@@ -257,7 +257,8 @@ def _start_afresh(slug: str, declared: Sequence[Control]) -> None:
     become one, and it carries the old values.
     """
     if st.session_state.get("_chapter", slug) != slug:
-        put(
+        st.session_state.pop("_put", None)
+        _set(
             {control.key: control.default for control in declared if control.key in st.session_state and control.key not in st.query_params}
         )
     st.session_state["_chapter"] = slug
@@ -270,7 +271,7 @@ def _notices(slug: str, declared: Sequence[Control]) -> list[str]:
     for control in declared:
         raw = st.query_params.get(control.key)
         if raw in control.was:
-            put({control.key: control.was[raw]})  # Streamlit drops the text from the address and takes this value
+            _set({control.key: control.was[raw]})  # Streamlit drops the text from the address and takes this value
         elif raw is not None and not control.valid(raw):
             shown = raw if len(raw) <= 40 else raw[:40] + "…"
             bad.append(
@@ -291,6 +292,7 @@ def controls(slug: str, declared: Sequence[Control], notice: DeltaGenerator, *, 
     values of a link were unusable.
     """
     _start_afresh(slug, declared)
+    _set(st.session_state.pop("_put", {}))
     notices = _notices(slug, declared)
     values: dict[str, Any] = {}
 
@@ -329,10 +331,20 @@ def in_force(slug: str) -> Mapping[str, Any]:
     return st.session_state["_controls"][slug]["values"]
 
 
-def put(values: Mapping[str, Any]) -> None:
-    """Set controls from a callback (widgets of the coming run then start from these values)."""
+def _set(values: Mapping[str, Any]) -> None:
+    """Set controls that this run has not drawn yet."""
     for key, value in values.items():
         st.session_state[key] = value
+
+
+def put(values: Mapping[str, Any]) -> None:
+    """Set controls from a callback (widgets of the coming run then start from these values).
+
+    The run that `followed` asks for does not know any more that a callback set them, and would not tell the browser (Streamlit 1.67):
+    they are set once more when the controls are drawn.
+    """
+    _set(values)
+    st.session_state["_put"] = {**st.session_state.get("_put", {}), **values}
 
 
 def choose(values: Mapping[str, Any]) -> None:

@@ -20,7 +20,7 @@ from core.structures.arrays import ArrayFileError
 from core.structures.builtin import STRUCTURES
 from core.structures.crystal import Crystal, CrystalTrajectory
 from core.structures.formula import FormulaError, formula_of, parse_formula, reduced
-from pages.kit.controls import BOUND, Choice, Control, Number, Slider, Text, choose, followed
+from pages.kit.controls import BOUND, Choice, Control, Number, Slider, Text, choose, followed, put
 from pages.kit.crystal_meter import Upload
 from pages.kit.references import LIBRARY, assess, ready
 
@@ -169,7 +169,7 @@ def _written():
     with suppress(FormulaError):
         text = st.session_state["formula"]
         offers = proposals(text, st.session_state["model"]) if says_ratio(text) else []
-        st.session_state["units"] = offers[0].z if offers else 1
+        put({"units": offers[0].z if offers else 1})
     followed()
 
 

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.sync_api import TimeoutError
+from playwright.sync_api import TimeoutError, expect
 
 from core.chapters import CHAPTERS
 
@@ -121,4 +121,20 @@ def test_garbage_in_the_address_is_named_kindly(browser, app):
     page, _, _ = visit(browser, app, "brownian?sigma=banana&step=%3Cscript%3E")
     page.wait_for_selector("text=cannot be")
     assert page.locator("text=Traceback").count() == 0
+    close(page)
+
+
+def test_a_scene_moves_the_sliders_and_stays_when_another_one_is_moved(browser, app):
+    page, complaints, _ = visit(browser, app, "torus?autoplay=1")
+    page.wait_for_selector("html[data-keys=ready]", state="attached", timeout=60_000)
+    sigma, images = page.locator(".st-key-sigma_max [data-testid=stSlider]"), page.locator(".st-key-images [data-testid=stSlider]")
+    page.keyboard.press("5")
+    page.wait_for_selector(".st-key-scene_5 button[kind=primary]", timeout=60_000)
+    expect(sigma).to_contain_text("0.15")
+    page.wait_for_url("**sigma_max=0.15**")
+    images.locator("[data-rac] [data-rac] input").press("ArrowLeft")
+    page.wait_for_selector(".st-key-scenes:not(:has(button[kind=primary]))", timeout=60_000)
+    expect(sigma).to_contain_text("0.15")
+    expect(images).to_contain_text("2")
+    assert complaints == []
     close(page)

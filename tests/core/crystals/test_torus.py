@@ -37,7 +37,7 @@ def test_density_is_normalised_and_the_score_is_its_gradient(sites):
     law = Sites(law.means.double(), law.shares.double())
     axis = (torch.arange(200, dtype=torch.float64) + 0.5) / 200
     for sigma in (0.05, 0.3, 1.0):
-        grid = law.density((axis, axis), sigma)
+        grid = law.density(axis, axis, sigma)
         assert float(grid.mean()) == pytest.approx(1, abs=1e-9)
         assert torch.allclose(grid.mean(0), law.marginal(axis, 0, sigma), atol=1e-9)
         x = torch.rand(50, 2, generator=rng(), dtype=torch.float64, requires_grad=True)
@@ -45,7 +45,7 @@ def test_density_is_normalised_and_the_score_is_its_gradient(sites):
         (gradient,) = torch.autograd.grad(log_prob.sum(), x)
         assert torch.allclose(law.score(x, sigma), gradient, rtol=1e-6, atol=1e-9)
         assert (law.score(x, 1.2 * sigma) - gradient).norm() > 0.1 * gradient.norm()
-        at = law.density((x[:1, 0].detach(), x[:1, 1].detach()), sigma)
+        at = law.density(x[:1, 0].detach(), x[:1, 1].detach(), sigma)
         assert float(at) == pytest.approx(float(log_prob[0].detach().exp()))
 
 
@@ -222,3 +222,29 @@ def test_question_of_the_tear_measures_the_score_on_both_sides():
         sides = wrapped_normal_score(torch.tensor([-0.5, 0.5 - 1e-9], dtype=torch.float64), sigma, n_images=n_images)
         tear = float(sides[0] - sides[1]) * sigma
         assert answer == expected == (0 if tear >= 1 else 1 if tear >= 1e-3 else 2)
+
+
+@pytest.mark.parametrize("move", torus.MOVES)
+def test_the_first_atoms_alone_take_the_paths_that_they_take_among_all(move):
+    settings = dict(move=move, n_images=1, n_steps=20, corrector="predictor-first" if move == "freeze" else "none", n_particles=500, seed=3)
+    whole, part = sample(**settings), sample(**settings, first=37)
+    assert torch.equal(part.positions, whole.positions[:, :37]) and torch.equal(part.times, whole.times)
+    assert torch.equal(exact(n_particles=500, first=37).positions, exact(n_particles=500).positions[:, :37])
+
+
+def test_many_noise_levels_at_once_are_one_after_the_other():
+    law, sigmas, axis = get_sites("pair"), torch.tensor([0.02, 0.1, 0.3, 0.31, 0.8]), torch.linspace(0, 1, 23)
+    x = torch.rand(40, 2, generator=rng())
+    for at_once, one in (
+        (law.density(axis, axis[:7], sigmas), lambda sigma: law.density(axis, axis[:7], sigma)),
+        (law.marginal(axis, 1, sigmas), lambda sigma: law.marginal(axis, 1, sigma)),
+        (law.score(x, sigmas), lambda sigma: law.score(x, sigma)),
+        (law.score(x, sigmas, n_images=0), lambda sigma: law.score(x, sigma, n_images=0)),
+    ):
+        each = torch.stack([one(sigma) for sigma in sigmas.tolist()])
+        assert at_once.shape == each.shape and torch.allclose(at_once, each, rtol=1e-4, atol=1e-4 * float(each.abs().max()))
+
+
+def test_question_of_the_first_site_is_graded_by_the_moat():
+    right, said = torus.fuller_first_site(4000)
+    assert right == 1 and "exact draws: 75 ±" in said

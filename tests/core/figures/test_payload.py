@@ -92,6 +92,17 @@ def test_frames_of_every_kind_come_back(kind, steps):
     assert back.dtype == np.dtype(kind) and np.array_equal(back, codes.reshape(50, 2, 2)) and spec["order"] in (1, 2)
 
 
+def test_frames_that_come_twice_are_stored_once():
+    codes = np.random.default_rng(0).integers(0, 255, (6, 30, 2)).astype("u1")
+    blocks = BinaryBuffers()
+    first, other, again = (blocks.add_frames(frames) for frames in (codes, codes.astype("<u2"), codes.copy()))
+    assert again == first != other
+    body = memoryview(blocks.bytes())
+    assert len(body) < 3 * codes.nbytes + 100
+    for spec in (first, other, again):
+        assert (read_block(body, spec) == codes).all()
+
+
 def test_levels_do_not_bias_a_histogram():
     """60 bins of evenly spread positions stay even: every bin holds the same number of levels."""
     even = (np.arange(36_000) + 0.5) / 36_000
