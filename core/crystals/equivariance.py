@@ -219,6 +219,15 @@ def keepers(found: dict[str, dict[str, Tensor]], move: str) -> tuple[int, str]:
     ) + "."
 
 
+def built_in(found: dict[str, dict[str, Tensor]], name: str) -> tuple[int, str]:
+    """Does this network keep its answer under other names for the axes? 0 yes, 1 no; `found` is of `errors`."""
+    change, turned = float(found[name]["axes"].mean()), float(found[name]["rotation"].max())
+    by = "only by round-off" if turned < 1e-4 else f"by {turned:.0%}"
+    return int(
+        change >= 1e-4
+    ), f"Under a rotation the {name}'s answer changes {by}, under other names for the axes by {change:.0%} of its length."
+
+
 def along(
     move: str,
     *,

@@ -35,9 +35,6 @@ page = kit.chapter(
             wide=True,
             help=spelled_out("MLP", "EGNN", "CSPNet") + " Denoiser: the trained network that grows crystals.",
         ),
-        kit.Choice("prior", "Start of the molecules", "round", options=list(rigid_molecule.PRIORS)),
-        kit.Toggle("fresh", "Fresh noise at each step", True),
-        kit.Toggle("centred", "Mean of the noise taken out", True),
         kit.Slider(
             "noise",
             "Noise on the crystal (share of a cell edge)",
@@ -45,11 +42,14 @@ page = kit.chapter(
             low=0.01,
             high=0.3,
             step=0.01,
-            more=True,
+            previewed=False,
             help="Perfect sites tell nothing: there every wish to move cancels. The Denoiser is told the matching time.",
         ),
-        kit.Slider("n_steps", "Number of steps of the molecules", 50, options=[5, 10, 20, 50, 100], more=True),
-        kit.Slider("n_molecules", "Number of molecules", 1000, options=[300, 1000, 2000], more=True),
+        kit.Choice("prior", "Start of the molecules", "round", options=list(rigid_molecule.PRIORS)),
+        kit.Toggle("fresh", "Fresh noise at each step", True),
+        kit.Toggle("centred", "Mean of the noise taken out", True),
+        kit.Slider("n_steps", "Number of steps of the molecules", 50, options=[5, 10, 20, 50, 100], more=True, previewed=False),
+        kit.Slider("n_molecules", "Number of molecules", 1000, options=[300, 1000, 2000], more=True, previewed=False),
         kit.Number("seed", "Seed", 1, more=True, help="Of the noise, the random weights and the molecules."),
     ],
 )
@@ -86,8 +86,15 @@ SCENES = [
 
 
 @st.cache_data(max_entries=48, max_size="64MB", show_spinner=False)
-def along(move, **params):
+def along(move, params):
     return equivariance.along(move, **params)
+
+
+@st.cache_data(max_entries=64, max_size="64MB", show_spinner=False)
+def stage_payload(move, params):
+    """Payload of the stage, and the largest error of each network on the way."""
+    shares, curves, cells = along(move, params)
+    return stages.crystal_payload(cells, shares, move), {name: float(curve.max()) for name, curve in curves.items()}
 
 
 @st.cache_data(max_entries=48, show_spinner=False)
@@ -96,13 +103,20 @@ def errors(**params):
 
 
 @st.cache_data(max_entries=32, max_size="128MB", show_spinner=False)
-def grown(**params):
-    return equivariance.sample(**params)
+def grown(**run):
+    return equivariance.sample(**run)
 
 
 @st.cache_data(max_entries=32, max_size="96MB", show_spinner=False)
-def molecule_payload(params):
-    return stages.molecule_payload(grown(**params))
+def molecule_payload(run):
+    return stages.molecule_payload(grown(**run))
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def judged(run):
+    """The truth about the poses of each kernel, and spread of the equivariant one's centres with its error."""
+    molecules = grown(**run)
+    return {name: equivariance.truth(one) for name, one in molecules.items()}, rigid_molecule.drift(molecules["equivariant"])
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
@@ -110,114 +124,116 @@ def turned():
     return {kernel: rigid_molecule.turned_error(kernel=kernel) for kernel in rigid_molecule.KERNELS}
 
 
-stage, side = st.columns([2.5, 1], gap="medium")
-with side:
-    values = page.controls()
-try:
-    load_model(equivariance.MODEL)
-    generator = True
-except ModelMissing as missing:
-    generator = False
-    with stage:
-        st.warning(f"{missing} The page goes on without it.", icon=":material/school:")
-params = {key: values[key] for key in ("crystal", "flaw", "noise", "seed")} | {"generator": generator}
-page.exports(params)
-shares, curves, cells = along(values["move"], **params)
-with stage:
-    page.equation(
-        {rf"\Delta_f(\text{{{name}}})": number(float(curve.max()), 1) for name, curve in curves.items()}
-        | {rf"\Delta_{{x_0}}(\text{{{kernel} kernel}})": number(turned()[kernel], 1) for kernel in rigid_molecule.KERNELS}
-    )
-    crystal_player(stages.crystal_payload(cells, shares, values["move"]), key="stage", height=430, report=False)
-    page.scenes(SCENES)
+def missing():
+    """Why the generator's own network is not there; None if it is."""
+    try:
+        load_model(equivariance.MODEL)
+    except ModelMissing as trouble:
+        return trouble
+    return None
 
-kit.below_the_stage()
-table, path = st.columns(2)
-with table:
-    st.markdown("##### Who keeps what")
-    kit.figure(
-        lambda: figures.table_figure(errors(**params), values["move"], palette=kit.palette()),
-        key="table",
-        of=(params, values["move"]),
-        alt="Largest relative error of four networks under seven descriptions of one crystal.",
-        see="Green: the network answers the same, up to rounding, however the crystal is described. The other colour: it changes its mind.",
+
+def params_of(values):
+    return {key: values[key] for key in ("crystal", "flaw", "noise", "seed")} | {"generator": missing() is None}
+
+
+def run_of(values):
+    chosen = {key: values[key] for key in ("centred", "n_steps", "n_molecules", "seed")}
+    return chosen | {"prior_kind": values["prior"], "eta": 1.0 if values["fresh"] else 0.0}
+
+
+def equation(values):
+    _, worst = stage_payload(values["move"], params_of(values))
+    shown = {rf"\Delta_f(\text{{{name}}})": number(error, 1) for name, error in worst.items()}
+    return shown | {rf"\Delta_{{x_0}}(\text{{{kernel} kernel}})": number(turned()[kernel], 1) for kernel in rigid_molecule.KERNELS}, ""
+
+
+def stage(values):
+    params, trouble = params_of(values), missing()
+    page.exports(params)
+    with page.on.stage:
+        if trouble:
+            st.warning(f"{trouble} The page goes on without it.", icon=":material/school:")
+        crystal_player(stage_payload(values["move"], params)[0], key="stage", height=430, report=False, fill=True)
+    poses, _ = judged(run_of(values))
+    with page.on.meter:
+        columns = st.columns(2)
+    for column, kernel in zip(columns, ("equivariant", "plain"), strict=True):
+        with column:
+            kit.truth_meter(poses[kernel], note=f"Of molecules grown by the {kernel} kernel; an invariant model has no favourite pose.")
+
+
+def networks(values):
+    params, move = params_of(values), values["move"]
+
+    def path():
+        shares, curves, _ = along(move, params)
+        floor = equivariance.round_off(**{key: params[key] for key in ("crystal", "noise", "seed")})
+        return figures.path_figure(shares, curves, floor, palette=kit.palette())
+
+    kit.side_by_side(
+        (
+            "Who keeps what",
+            lambda: figures.table_figure(errors(**params), move, palette=kit.palette()),
+            "table",
+            "Largest relative error of four networks under seven descriptions of one crystal.",
+            "Green: the network answers the same, up to rounding, however the crystal is described. The other colour: it changes its mind.",
+        ),
+        (
+            "On the way there",
+            path,
+            "path",
+            "Relative error of each network along the path, log scale.",
+            "A line in the green band is rounding: the network keeps this symmetry. A line that leaves the band does not.",
+        ),
+        of=(params, move),
     )
     st.caption(
         "Largest of eight random descriptions each. MLP, EGNN and CSPNet have random weights (the seed's): what holds for "
         "those holds for every training. The Denoiser has the trained weights of the generator (MP-20)."
     )
-with path:
-    st.markdown("##### On the way there")
-    kit.figure(
-        lambda: figures.path_figure(
-            shares, curves, equivariance.round_off(**{k: params[k] for k in ("crystal", "noise", "seed")}), palette=kit.palette()
+
+
+def molecules(values):
+    run = run_of(values)
+    st.markdown("##### From a network to a model: molecules grown by two kernels, taught one molecule in one pose")
+    player(molecule_payload(run), key="molecules", height=460, report=False)
+
+    def centres():
+        free = grown(**run | {"centred": False})["equivariant"]
+        return figures.centre_figure(free, run["n_steps"], prior_kind=run["prior_kind"], eta=run["eta"], palette=kit.palette())
+
+    kit.side_by_side(
+        (
+            "In which pose they end",
+            lambda: figures.pose_figure(grown(**run), palette=kit.palette()),
+            "poses",
+            "Histogram of the poses for both kernels.",
+            "A model without a favourite pose fills all poses up to the green line; a peak is a pose that it prefers.",
         ),
-        key="path",
-        of=(params, values["move"]),
-        alt="Relative error of each network along the path, log scale.",
-        see="A line in the green band is rounding: the network keeps this symmetry. A line that leaves the band does not.",
-    )
-
-st.markdown("##### From a network to a model: molecules grown by two kernels, taught one molecule in one pose")
-run = dict(
-    prior_kind=values["prior"],
-    centred=values["centred"],
-    eta=1.0 if values["fresh"] else 0.0,
-    n_steps=values["n_steps"],
-    n_molecules=values["n_molecules"],
-    seed=values["seed"],
-)
-player(molecule_payload(run), key="molecules", height=460, report=False)
-left, right = st.columns(2)
-for column, kernel in ((left, "equivariant"), (right, "plain")):
-    with column:
-        kit.truth_meter(
-            equivariance.truth(grown(**run)[kernel]),
-            note=f"Of the {kernel} kernel; an invariant model has no favourite pose.",
-        )
-spread, error = rigid_molecule.drift(grown(**run)["equivariant"])
-with left:
-    st.markdown("##### In which pose they end")
-    kit.figure(
-        lambda: figures.pose_figure(grown(**run), palette=kit.palette()),
-        key="poses",
-        alt="Histogram of the poses for both kernels.",
-        see="A model without a favourite pose fills all poses up to the green line; a peak is a pose that it prefers.",
-    )
-with right:
-    st.markdown("##### Where their centres end")
-    kit.figure(
-        lambda: figures.centre_figure(
-            grown(**run | {"centred": False})["equivariant"],
-            values["n_steps"],
-            prior_kind=values["prior"],
-            eta=run["eta"],
-            palette=kit.palette(),
+        (
+            "Where their centres end",
+            centres,
+            "centres",
+            "Histogram of the molecules' centres.",
+            "Noise whose mean is left in scatters the centres like this; taken out, every centre is at zero.",
         ),
-        key="centres",
-        alt="Histogram of the molecules' centres.",
-        see="Noise whose mean is left in scatters the centres like this; taken out, every centre is at zero.",
     )
-exact = 0.0 if values["centred"] else rigid_molecule.drift_exact(values["n_steps"], prior_kind=values["prior"], eta=run["eta"])
-kit.readings(
-    [
-        ("Spread of the centres on the stage", small(spread, 1) if spread < 1e-3 else f"{spread:.3f} ± {error:.3f}"),
-        ("Exact", f"{exact:.3f}"),
-    ]
-)
+    _, (spread, error) = judged(run)
+    exact = 0.0 if run["centred"] else rigid_molecule.drift_exact(run["n_steps"], prior_kind=run["prior_kind"], eta=run["eta"])
+    measured = small(spread, 1) if spread < 1e-3 else f"{spread:.3f} ± {error:.3f}"
+    kit.readings([("Spread of the molecules' centres", measured), ("Exact", f"{exact:.3f}")])
 
 
-def grade():
-    settings = dict(crystal="perovskite SrTiO3", seed=values["seed"], generator=generator)
-    name = "Denoiser" if generator else "CSPNet"
-    found = equivariance.errors(**settings)[name]
-    change = float(found["axes"].mean())
-    turned_by = small(float(found["rotation"].max()), 1)
-    return (0 if change < 1e-4 else 1), (
-        f"Under a rotation the {name}'s answer changes by {turned_by} of its length, under other names for the axes by {change:.0%}."
-    )
+def grade(values):
+    params = params_of(values)
+    found = errors(crystal="perovskite SrTiO3", seed=params["seed"], generator=params["generator"])
+    return equivariance.built_in(found, "Denoiser" if params["generator"] else "CSPNet")
 
 
+page.stage(stage, scenes=SCENES, equation=equation)
+page.follow(networks)
+page.follow(molecules)
 kit.predict(
     "equivariance",
     "The generator never notices a rotation. Now the cube's axes a, b, c are renamed b, c, a. Its answer, as arrows in space,",
@@ -227,15 +243,15 @@ kit.predict(
 kit.predict(
     "equivariance",
     "The crystal is told anew in the way that is chosen on this page. How many of the networks give the same answer, up to round-off?",
-    ["none", "one", "two", "three", *["all four"] * generator],
-    lambda: equivariance.keepers(errors(**params), values["move"]),
+    ["none", "one", "two", "three", *["all four"] * (missing() is None)],
+    lambda values: equivariance.keepers(errors(**params_of(values)), values["move"]),
 )
 kit.predict(
     "equivariance",
     "Molecules grown by the equivariant kernel with the settings of this page: does the model prefer some poses?",
     ["no: they cannot be told from poses drawn by lot", "yes"],
-    lambda: equivariance.preference(equivariance.truth(grown(**run)["equivariant"])),
+    lambda values: equivariance.preference(judged(run_of(values))[0]["equivariant"]),
 )
 page.prose("What to look at")
 page.prose("Why equivariance and invariance add up", expanded=False)
-page.footer(equivariance.errors, values)
+page.footer(equivariance.errors)

@@ -139,3 +139,11 @@ def test_question_of_the_keepers_counts_who_keeps_a_move():
 def test_question_of_the_preference_knows_a_stretched_start():
     for settings, expected in ({}, 0), ({"prior_kind": "stretched", "eta": 0.0}, 1):
         assert equivariance.preference(equivariance.truth(equivariance.sample(**settings)["equivariant"]))[0] == expected
+
+
+def test_question_of_the_axes_is_answered_by_the_error():
+    found = {"Net": {"axes": torch.tensor([0.0, 1e-6]), "rotation": torch.tensor([1e-7])}}
+    assert equivariance.built_in(found, "Net")[0] == 0
+    found["Net"]["axes"] = torch.tensor([0.0, 0.4])
+    right, said = equivariance.built_in(found, "Net")
+    assert right == 1 and "only by round-off" in said and "20%" in said

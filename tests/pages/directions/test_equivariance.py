@@ -9,7 +9,7 @@ def test_equivariance_a_stretched_start_shows_in_the_poses_and_a_free_mean_in_th
     uniform = visit.truth
     assert visit.put(prior="stretched", fresh=False).truth > 2 * uniform
     visit.put(prior="round", fresh=True, centred=False)
-    assert abs(reading(visit, "Spread of the centres on the stage") - reading(visit, "Exact")) < 0.15
+    assert abs(reading(visit, "Spread of the molecules' centres") - reading(visit, "Exact")) < 0.15
     assert reading(visit, "Exact") > 1
 
 
