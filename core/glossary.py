@@ -22,16 +22,21 @@ PATH = Path(__file__).resolve().parents[1] / "assets" / "glossary.toml"
 
 @dataclass(frozen=True)
 class Symbol:
-    """One meaning of one symbol. chapters: slugs of those whose equations use it so. Raises ValueError for an empty field."""
+    """One meaning of one symbol. chapters: slugs of those whose equations use it so.
+
+    stage: what it is on a stage of particles, in words that assets/player/player.js knows (STAGE_PARTS); the first that is drawn is meant.
+    Raises ValueError for an empty field, `stage` excepted.
+    """
 
     latex: str
     name: str
     meaning: str
     unit: str
     chapters: tuple[str, ...]
+    stage: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if empty := [field.name for field in fields(self) if not getattr(self, field.name)]:
+        if empty := [field.name for field in fields(self) if field.name != "stage" and not getattr(self, field.name)]:
             raise ValueError(f"the entry of the symbol {self.latex!r} ({self.name!r}) has an empty {empty[0]}")
 
     @property
@@ -55,9 +60,11 @@ def parse(text: str) -> tuple[Symbol, ...]:
     seen: dict[tuple[str, str], str] = {}
     for number, given in enumerate(tomllib.loads(text).get("symbol", []), start=1):
         expected = {field.name for field in fields(Symbol)}
-        if set(given) != expected:
-            raise ValueError(f"entry {number} of the glossary must have {', '.join(sorted(expected))}, and has {', '.join(sorted(given))}")
-        entry = Symbol(**given | {"chapters": tuple(given["chapters"])})
+        if set(given) | {"stage"} != expected:
+            raise ValueError(
+                f"entry {number} of the glossary must have {', '.join(sorted(expected - {'stage'}))}, and has {', '.join(sorted(given))}"
+            )
+        entry = Symbol(**given | {name: tuple(given.get(name, ())) for name in ("chapters", "stage")})
         for slug in entry.chapters:
             if other := seen.get((slug, entry.latex)):
                 raise ValueError(f"{entry.latex} has two meanings in '{slug}': {other} and {entry.name}")

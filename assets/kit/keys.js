@@ -118,9 +118,11 @@ export default function ({ data, parentElement }) {
   const sizes = new ResizeObserver(() => requestAnimationFrame(fitStage));
   const seen = new WeakSet();
   const watch = new MutationObserver(() => {
+    armTerms();
     for (const part of document.querySelectorAll(FITTED)) if (!seen.has(part)) { seen.add(part); sizes.observe(part); }
   });
   watch.observe(document.body, { subtree: true, childList: true });
+  const leaveTerms = followTerms();
   addEventListener("resize", fitStage);
   onTold();
   if (location.hash) showPlace(location.hash.slice(1));
@@ -129,6 +131,7 @@ export default function ({ data, parentElement }) {
     for (const [name, listener] of listeners) document.removeEventListener(name, listener);
     removeEventListener("resize", fitStage);
     watch.disconnect();
+    leaveTerms();
     sizes.disconnect();
   };
 }

@@ -97,12 +97,15 @@ function keysHelp(gestures = []) {
   return help;
 }
 
-/** Legend entries: {color, text, kind: dot|bars|band|line|arrow|ramp}; an entry of kind "remark" is words alone. */
+/**
+ * Legend entries: {color, text, kind: dot|bars|band|line|arrow|ramp, parts, faint}; an entry of kind "remark" is words alone. parts: what it is for
+ * the terms of an equation (STAGE_PARTS); such an entry can be pointed at.
+ */
 function fillLegend(dom, entries) {
-  dom.legend.replaceChildren(...entries.map(({ kind = "dot", color, text }) => {
+  dom.legend.replaceChildren(...entries.map(({ kind = "dot", color, text, parts, faint }) => {
     if (kind === "remark") return element("span", { class: "entry remark" }, text);
     const swatch = element("i", { class: `swatch ${kind}`, "aria-hidden": "true" });
     swatch.style.setProperty("--swatch", color);
-    return element("span", { class: "entry" }, swatch, text);
+    return element("span", { class: faint ? "entry faint" : "entry", tabindex: parts ? 0 : null, "data-parts": parts?.join(" ") ?? null }, swatch, text);
   }));
 }

@@ -220,7 +220,7 @@ class GlRenderer {
     for (let slot = arrays.length; slot < 3; slot++) gl.disableVertexAttribArray(slot);
   }
 
-  drawPoints(part, { frame, size, alpha, rim }) {
+  drawPoints(part, { frame, size, alpha, rim, strength }) {
     const gl = this.gl;
     const { dim, frames, flat } = this.movie;
     const now = Math.floor(frame);
@@ -230,7 +230,7 @@ class GlRenderer {
     const crowd = 1 / Math.sqrt(1 + part.panel.n / (flat ? 150 : 4000));      // many points let each other through
     const across = this.across[now] + (frame - now) * (this.across[next] - this.across[now]);
     const at = this.use(this.points, { u_frac: frame - now, u_size: size(part.panel.n), u_rim: rim(part.panel.n),
-      u_alpha: alpha * crowd, u_now: across });
+      u_alpha: alpha * crowd * strength("particles", part.panel.role), u_now: across });
     this.place(at);
     this.sample(at, { u_ramp: part.ramp });
     const step = dim * 2 * every;
@@ -264,7 +264,7 @@ class GlRenderer {
     return { count: part.chosen.length, frames: this.movie.flat ? Infinity : this.trailRoom(part) };
   }
 
-  drawTrails(part, { frame, options, pixelRatio }, rect) {
+  drawTrails(part, { frame, options, pixelRatio, strength }, rect) {
     const { frames } = this.movie;
     const now = Math.floor(frame);
     const length = Math.min(options.trail, this.trailRoom(part));
@@ -273,7 +273,7 @@ class GlRenderer {
     const first = Math.max(0, now - length + (partial ? 1 : 0));
     const layers = now - first + (partial ? 1 : 0);
     this.drawPieces(part, part.chosen.length, first, layers,
-      { frac, partial, width: 1.1 * pixelRatio, alpha: 0.55, fade: 1.6, rect });
+      { frac, partial, width: 1.1 * pixelRatio, alpha: 0.55 * strength("particles", part.panel.role), fade: 1.6, rect });
   }
 
   /** What lies under the particles is a picture of its own, copied in every frame and redrawn only when it must be. */
@@ -281,12 +281,13 @@ class GlRenderer {
     const gl = this.gl;
     const { background, arrows } = look.options;
     const layers = `${background && Boolean(part.layers)} ${arrows && Boolean(part.arrows)}`;
+    const shown = `${layers} ${look.lit}`;
     this.aim(rect);
     if (!this.movie.flat && layers === "false false") return;
     if (!part.film || part.film.w !== rect.w || part.film.h !== rect.h) this.openFilm(part, rect);
     const film = part.film;
-    if (film.layers !== layers) film.upTo = -1;
-    film.layers = layers;
+    if (film.layers !== shown) film.upTo = -1;
+    film.layers = shown;
     if (this.movie.flat) this.addPaths(part, look, rect);
     else this.refreshFilm(part, look, rect);
     gl.bindFramebuffer(gl.READ_FRAMEBUFFER, film.frame);
@@ -324,11 +325,12 @@ class GlRenderer {
     film.drawnAt = now;
   }
 
-  pathInk(part, { pixelRatio }, rect) {
+  pathInk(part, { pixelRatio, strength }, rect) {
     const n = part.chosen.length;
     const width = (n > 10 ? 0.9 : 1.3) * pixelRatio;
     const covered = (n * part.way * width) / rect.w;           // of the panel, if no path lay on another
-    return { width, alpha: Math.max(0.1, Math.min(0.85, 2.4 / Math.sqrt(n), 0.4 / covered)), fade: 0, rect };
+    const alpha = Math.max(0.1, Math.min(0.85, 2.4 / Math.sqrt(n), 0.4 / covered)) * strength("particles", part.panel.role);
+    return { width, alpha, fade: 0, rect };
   }
 
   /** 1-D: paths pile up over the exact density; only what is new is drawn, all of it after a jump back. */
@@ -394,15 +396,16 @@ class GlRenderer {
     this.cover();
   }
 
-  drawDensity(part, { frame, colors }) {
+  drawDensity(part, { frame, colors, strength }) {
+    const much = strength("density");
     const frac = this.showLayers(part, part.panel.density, frame);
-    const at = this.use(this.density, { u_frac: frac, u_tint: colors.backgrounds[part.panel.density_role], u_fill: colors.dark ? 0.5 : 0.42,
-      u_line: this.movie.flat ? 0 : 0.3 });
+    const at = this.use(this.density, { u_frac: frac, u_tint: colors.backgrounds[part.panel.density_role], u_fill: much * (colors.dark ? 0.5 : 0.42),
+      u_line: this.movie.flat ? 0 : 0.3 * much });
     this.sample(at, { u_from: part.layers[0], u_to: part.layers[1] });
     this.cover();
   }
 
-  drawStrip(panel, [rect, axis, upright], { frame, colors, pixelRatio }, index) {
+  drawStrip(panel, [rect, axis, upright], { frame, colors, pixelRatio, strength }, index) {
     const gl = this.gl;
     const { bars, curve } = stripShapes(this.movie, panel, axis, frame);
     this.aim(rect);
@@ -416,11 +419,11 @@ class GlRenderer {
       this.attributes([[this.corners, 3, gl.FLOAT, 0]]);
       gl.drawArrays(gl.TRIANGLES, 0, points);
     };
-    fill(barTriangles(this.triangles, bars, rect, upright, pixelRatio), [...colors.roles[index], colors.bar], 9);
-    if (curve) fill(curveTriangles(this.triangles, curve, rect, upright, width), [...colors.exact, 1], width);
+    fill(barTriangles(this.triangles, bars, rect, upright, pixelRatio), [...colors.roles[index], colors.bar * strength("particles", panel.role)], 9);
+    if (curve) fill(curveTriangles(this.triangles, curve, rect, upright, width), [...colors.exact, strength("density")], width);
   }
 
-  drawArrows(part, { frame, colors, pixelRatio }, rect) {
+  drawArrows(part, { frame, colors, pixelRatio, strength }, rect) {
     const gl = this.gl;
     const { keys, rows, columns } = part.panel.arrows;
     const [from, to, frac] = between(keys, frame);
@@ -428,7 +431,7 @@ class GlRenderer {
     const stride = Math.max(1, Math.ceil((20 * pixelRatio) / room));          // a small plot shows every second arrow
     const shown = [Math.ceil(columns / stride), Math.ceil(rows / stride)];
     const cell = 0.85 * room * stride;
-    const at = this.use(this.arrows, { u_frac: frac, u_cell: cell, u_scale: pixelRatio, u_alpha: colors.dark ? 0.8 : 0.65,
+    const at = this.use(this.arrows, { u_frac: frac, u_cell: cell, u_scale: pixelRatio, u_alpha: (colors.dark ? 0.8 : 0.65) * strength(part.panel.arrow_role),
       u_tint: colors.arrows[part.index], u_pixels: [rect.w / 2, rect.h / 2] });
     gl.uniform2i(at.u_grid, columns, rows);
     gl.uniform2i(at.u_shown, ...shown);

@@ -17,6 +17,10 @@ const rampColor = (part, dark) => pictureColor(dark ? 0.3 + 0.7 * part : 0.8 * p
 /** Colour of a panel's arrows: the score is kept apart from the force, the drift and the current. */
 const arrowInk = ({ arrow_role: role }) => (role === "score" ? "ink" : "force");
 
+// what a term of an equation may be on this stage (`stage` in assets/glossary.toml)
+const STAGE_PARTS = ["particles", "noise", "density", "force", "score", "current", "drift"];
+const FAINT = 0.15;                                           // opacity of what is not meant
+
 const REVIVAL_MS = 1500;                                      // a lost context that is not back by then is given up
 const STRIPS_FROM = 130;                                      // pixels of a plot below which a low stage shows no histograms
 
@@ -30,6 +34,37 @@ class ParticlePlayer extends Player {
   }
 
   build(act) { return particleFrame(act); }
+
+  listen() {
+    super.listen();
+    const { signal } = this.stop;
+    const { legend } = this.dom;
+    document.addEventListener("n2c:light", ({ detail: { parts } }) => this.lightUp(parts), { signal });
+    const point = (parts, toggle = false) => document.dispatchEvent(new CustomEvent("n2c:point", { detail: { parts, toggle } }));
+    const partsAt = (event) => event.target.closest("[data-parts]")?.dataset.parts.split(" ") ?? [];
+    for (const [enters, leaves] of [["pointerover", "pointerout"], ["focusin", "focusout"]]) {
+      legend.addEventListener(enters, (event) => { if (event.pointerType !== "touch") point(partsAt(event)); }, { signal });
+      legend.addEventListener(leaves, (event) => { if (event.pointerType !== "touch") point([]); }, { signal });
+    }
+    legend.addEventListener("click", (event) => {
+      if (event.pointerType !== "touch") return;
+      event.stopPropagation();                                // what the page does with a tap beside its terms
+      point(partsAt(event), true);
+    }, { signal });
+  }
+
+  /** Let only the first of these parts stand out that the stage draws; all are as ever if it draws none. */
+  lightUp(parts) {
+    const lit = parts.find((part) => this.drawnParts?.has(part)) ?? null;
+    if (lit === (this.lit ?? null)) return;
+    this.lit = lit;
+    this.dom.root.dataset.lit = lit ?? "";
+    this.legend();
+    this.wake();
+  }
+
+  /** Opacity of what is these parts. */
+  strength(...parts) { return !this.lit || parts.includes(this.lit) ? 1 : FAINT; }
 
   startRenderer() {
     const { points, notice } = this.dom;
@@ -182,7 +217,11 @@ class ParticlePlayer extends Player {
     const { movie, options, choices, roles } = this;
     const strips = options.strips && this.stripsShown !== false;
     const entries = new Map();
-    const add = (kind, color, text) => entries.set(kind + text, { kind, color, text });
+    const add = (kind, color, text, ...parts) => {
+      const known = parts.filter((part) => STAGE_PARTS.includes(part));
+      entries.set(kind + text, { kind, color, text, parts: known.length ? known : null, faint: this.strength(...known) < 1 });
+    };
+    this.drawnParts = new Set();
     const ramp = `linear-gradient(90deg, ${[0, 0.25, 0.5, 0.75, 1].map((p) => css(rampColor(p, this.dark))).join(",")})`;
     const number = (v) => (Math.abs(v) >= 1e4 || (v && Math.abs(v) < 1e-2) ? v.toExponential(1) : Number(v.toPrecision(3)).toString());
     for (const panel of movie.panels) {
@@ -192,18 +231,24 @@ class ParticlePlayer extends Player {
         continue;
       }
       const who = panel.name || panel.role;
+      const its = ["particles", panel.role];
       if (options.color === "label" && panel.labels) {
         const seen = [...new Set(panel.labels)].sort((a, b) => a - b).slice(0, 8);
-        for (const k of seen) add("dot", this.mark(k), panel.label_names[k] ?? `${who} ${k + 1}`);
+        for (const k of seen) add("dot", this.mark(k), panel.label_names[k] ?? `${who} ${k + 1}`, ...its);
       } else if (options.color === "value" && panel.values) {
-        add("ramp", ramp, `${panel.value_label} ${number(panel.value_range[0])} to ${number(panel.value_range[1])}`);
+        add("ramp", ramp, `${panel.value_label} ${number(panel.value_range[0])} to ${number(panel.value_range[1])}`, ...its);
       } else if (options.color === "start" && panel.starts) {
-        add("ramp", ramp, `start, ${movie.flat ? "low to high" : "left to right"}`);
-      } else add("dot", roles[panel.role], who);
-      if (strips && !entries.has("dot" + who)) add("bars", roles[panel.role], `${who}, histogram`);
-      if (choices.has.background && panel.density && options.background) add("band", roles[panel.density_role], movie.flat ? `${panel.density_name} over time` : panel.density_name);
-      if (choices.has.arrows && panel.arrows && options.arrows) add("arrow", roles[arrowInk(panel)], panel.arrow_role);
-      if (strips && Object.keys(panel.exact).length) add("line", roles.exact, movie.flat ? "exact density now" : "exact marginal");
+        add("ramp", ramp, `start, ${movie.flat ? "low to high" : "left to right"}`, ...its);
+      } else add("dot", roles[panel.role], who, ...its);
+      if (strips && !entries.has("dot" + who)) add("bars", roles[panel.role], `${who}, histogram`, ...its);
+      if (choices.has.background && panel.density && options.background) add("band", roles[panel.density_role], movie.flat ? `${panel.density_name} over time` : panel.density_name, "density");
+      if (choices.has.arrows && panel.arrows && options.arrows) add("arrow", roles[arrowInk(panel)], panel.arrow_role, panel.arrow_role);
+      if (strips && Object.keys(panel.exact).length) add("line", roles.exact, movie.flat ? "exact density now" : "exact marginal", "density");
+    }
+    for (const { parts } of entries.values()) for (const part of parts ?? []) this.drawnParts.add(part);
+    if (this.lit && !this.drawnParts.has(this.lit)) {
+      this.lightUp([]);
+      return;
     }
     const remarks = new Set(movie.panels.map((panel, i) => this.subset(panel, i)).filter(Boolean));
     fillLegend(this.dom, [...entries.values(), ...[...remarks].map((text) => ({ kind: "remark", text }))]);
@@ -306,7 +351,7 @@ class ParticlePlayer extends Player {
       colors: { exact: rgb(roles.exact), arrows: movie.panels.map((panel) => rgb(roles[arrowInk(panel)])), dark: this.dark, bar: this.dark ? 0.6 : 0.5,
         roles: movie.panels.map((panel) => rgb(roles[panel.role])),
         backgrounds: Object.fromEntries(movie.panels.filter((p) => p.density).map((p) => [p.density_role, rgb(roles[p.density_role])])) },
-      size: (n) => this.pointSize(n), rim: (n) => [...rgb(roles.background), n <= 400 ? 0.75 : 0],
+      lit: this.lit, strength: (...parts) => this.strength(...parts), size: (n) => this.pointSize(n), rim: (n) => [...rgb(roles.background), n <= 400 ? 0.75 : 0],
     });
     movie.panels.forEach((panel, i) => {
       const note = dom.notes.children[i];

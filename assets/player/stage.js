@@ -265,7 +265,7 @@ class FlatRenderer {
 
   drawnPaths(index) { return { count: Math.min(MOST_PATHS, this.movie.panels[index].n), frames: Infinity }; }
 
-  draw({ frame, rects, strips, colors, size, alpha, pixelRatio }) {
+  draw({ frame, rects, strips, colors, size, alpha, pixelRatio, strength }) {
     const { ctx, movie } = this;
     const { dim, view, margin, lost, flat } = movie;
     const height = this.canvas.height;
@@ -291,7 +291,7 @@ class FlatRenderer {
       ctx.clip();
       const color = (i) => `rgb(${ramp[4 * indices[i]]},${ramp[4 * indices[i] + 1]},${ramp[4 * indices[i] + 2]})`;
       if (flat) {
-        ctx.globalAlpha = 0.25;
+        ctx.globalAlpha = 0.25 * strength("particles", panel.role);
         ctx.lineWidth = pixelRatio;
         for (const i of pick(panel.n, MOST_PATHS)) {
           ctx.strokeStyle = color(i);
@@ -300,7 +300,7 @@ class FlatRenderer {
           ctx.stroke();
         }
       }
-      ctx.globalAlpha = alpha;
+      ctx.globalAlpha = alpha * strength("particles", panel.role);
       const radius = size(panel.n) / 2;
       for (let i = 0; i < panel.n; i++) {
         const [x, y] = place(now, i);
@@ -320,12 +320,12 @@ class FlatRenderer {
           const [[x, y], [x1, y1]] = [point(k / bars.length, 0), point((k + 1) / bars.length, Math.min(1, v))];
           ctx.rect(x, y, x1 - x, y1 - y);
         });
-        ctx.fillStyle = css(colors.roles[p], colors.bar);
+        ctx.fillStyle = css(colors.roles[p], colors.bar * strength("particles", panel.role));
         ctx.fill();
         if (!curve) continue;
         ctx.beginPath();
         curve.forEach((v, k) => ctx.lineTo(...point(k / (curve.length - 1), Math.min(1, v))));
-        ctx.strokeStyle = css(colors.exact);
+        ctx.strokeStyle = css(colors.exact, strength("density"));
         ctx.lineWidth = 2 * pixelRatio;
         ctx.stroke();
       }

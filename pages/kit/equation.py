@@ -6,6 +6,8 @@ name of a colour (`equations.MOVED`), by which kit.css finds the place and gives
 
 from __future__ import annotations
 
+import html
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
@@ -14,6 +16,8 @@ import streamlit as st
 
 from core import equations, glossary
 from core.equations import Equation
+from core.glossary import Symbol
+from pages.kit.controls import Control
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -44,19 +48,45 @@ def kept_together(line: str, room: int = 16) -> str:
     return r"\qquad\allowbreak ".join([first, *map(piece, others)])
 
 
+def named_in(values: Mapping[str, str], lines: Iterable[str], known: Sequence[str]) -> list[str]:
+    """What stands left of the sign in the values in force: the names whose symbols stand in the lines."""
+    seen = {symbol for line in lines for symbol in equations.symbols(line, known)}
+    return [name for name in values if seen.issuperset(equations.symbols(name, known))]
+
+
 def in_force(values: Mapping[str, str], lines: Iterable[str], known: Sequence[str], moved: Iterable[str]) -> list[str]:
     r"""`symbol = value` of every value whose symbols stand in the lines, what moved coloured.
 
     values: what stands left of the sign (a symbol, or something made of symbols, such as `\sigma^2 t`) -> LaTeX of the value.
     """
-    seen, moved = {symbol for line in lines for symbol in equations.symbols(line, known)}, set(moved)
+    moved = set(moved)
     shown = []
-    for name, value in values.items():
-        if seen.issuperset(equations.symbols(name, known)):
-            whole = f"{name} = {value}"
-            coloured = rf"\textcolor{{{equations.MOVED}}}{{{whole}}}" if name in moved else None
-            shown.append(coloured or f"{equations.marked(name, known, moved)} = {value}")
+    for name in named_in(values, lines, known):
+        whole = f"{name} = {values[name]}"
+        coloured = rf"\textcolor{{{equations.MOVED}}}{{{whole}}}" if name in moved else None
+        shown.append(coloured or f"{equations.marked(name, known, moved)} = {values[name]}")
     return shown
+
+
+def terms(written: Equation, known: Mapping[str, Symbol], names: Sequence[str], declared: Iterable[Control]) -> str:
+    """What assets/kit/terms.js must know, as an element that is not shown.
+
+    That is the symbols of each value in force and of each line of the legend, and for each symbol the parts of the stage and the keys
+    of the controls that belong to it. names: what stands left of the sign in the values in force.
+    """
+    symbols = tuple(written.symbols(tuple(known)))
+    controls: dict[str, list[str]] = {}
+    for control in declared:
+        for term in control.terms:
+            if term in symbols:
+                controls.setdefault(term, []).append(control.key)
+    told = {
+        "values": [equations.symbols(name, tuple(known)) for name in names],
+        "legend": symbols,
+        "stage": {symbol: known[symbol].stage for symbol in symbols if known[symbol].stage},
+        "controls": controls,
+    }
+    return f"<span class='n2c-terms' data-terms='{html.escape(json.dumps(told, separators=(',', ':')))}'></span>"
 
 
 @lru_cache(maxsize=64)
@@ -75,12 +105,21 @@ def values_in_force(
     return in_force(values, written.written(chosen, known, frozenset(moved)), known, moved)
 
 
-def equation(slug: str, written: Equation, values: Mapping[str, str], chosen: Mapping[str, str] | str, moved: Iterable[str]) -> None:
+def equation(
+    slug: str,
+    written: Equation,
+    values: Mapping[str, str],
+    chosen: Mapping[str, str] | str,
+    moved: Iterable[str],
+    declared: Iterable[Control] = (),
+) -> None:
     """Draw the lines, the values in force and the folded legend.
 
     chosen: place -> choice, for the forms; one word where it is the choice in every place. moved: symbols, or places.
+    declared: the controls, whose symbols light up with them.
     """
-    known, moved = tuple(glossary.of(slug)), frozenset(moved)
+    meanings, moved = glossary.of(slug), frozenset(moved)
+    known = tuple(meanings)
     if isinstance(chosen, str):
         chosen = dict.fromkeys(written.forms, chosen)
     lines = written.written(chosen, known, moved)
@@ -89,5 +128,6 @@ def equation(slug: str, written: Equation, values: Mapping[str, str], chosen: Ma
             st.latex(kept_together(line))
     with st.container(key="n2c_values"):
         st.markdown(" ".join(f"${value}$" for value in in_force(values, lines, known, moved)))
+    st.html(terms(written, meanings, named_in(values, lines, known), declared))
     with st.container(key="prose_symbols"), st.expander("What the symbols mean"):
         st.markdown(legend(slug, tuple(written.symbols(known)), glossary.PATH.stat().st_mtime))

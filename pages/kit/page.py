@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -74,7 +75,7 @@ class Page:
         name = preview.offer(preview.Offer(self.declared, values, picture, in_force)) if picture else ""
         progress.tell(what="preview", name=name)
         with self.on.equation:
-            equation(slug, written, *equation_of(values), self._terms(kit_controls.last_moved(slug)))
+            equation(slug, written, *equation_of(values), self._terms(kit_controls.last_moved(slug)), self.declared)
         draw(values)
         with self.on.caption:
             kit_controls.scenes(scenes, values, self.declared)
@@ -101,7 +102,7 @@ class Page:
     def equation(self, values, chosen="", heading="Equation") -> None:
         moved = kit_controls.last_moved(self.chapter.slug)
         with st.container(key="n2c_equation"):
-            equation(self.chapter.slug, equations.read(self.text, heading), values, chosen, self._terms(moved))
+            equation(self.chapter.slug, equations.read(self.text, heading), values, chosen, self._terms(moved), self.declared)
 
     def scenes(self, listed) -> None:
         kit_controls.scenes(listed, kit_controls.in_force(self.chapter.slug), self.declared)
@@ -140,6 +141,7 @@ class Page:
         kit_link.show_if_asked(self.link(kit_controls.in_force(self.chapter.slug)))
 
     def _take_away(self, function: Callable, link: str) -> None:
+        st.html(f"<p class='n2c-address'>{html.escape(link)}</p>")  # on paper only
         title = "Take it with you: code, notebook, link"
         function = st.session_state["_controls"][self.chapter.slug]["function"] or function
         with st.container(key="prose_take_away"), st.expander(title, key="take_away", on_change="rerun") as taken:

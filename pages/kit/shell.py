@@ -64,7 +64,7 @@ def style(name: str) -> None:
 
 @cache
 def _listener():
-    return search.component("n2c_keys", "history.js", "keys.js", html="<div class='search'></div><div class='contents'></div>")
+    return search.component("n2c_keys", "history.js", "terms.js", "keys.js", html="<div class='search'></div><div class='contents'></div>")
 
 
 def _role_colours() -> None:
