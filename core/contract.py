@@ -161,11 +161,11 @@ def _terms(tree: ast.Module, chapter: Chapter, root: Path) -> Iterator[str]:
                 if term not in places and (not equations.symbols(term, known) or equations.unknown(term, known)):
                     yield f"line {call.lineno}: a control changes '{term}', which is neither a symbol of the equation nor a place in it."
     values = _function(tree, "equation")
-    for shown in [call.args[0] for call in _calls(tree, "page", "equation") if call.args] + ([values] if values else []):
-        for node in ast.walk(shown):
+    if values is not None:
+        for node in ast.walk(values):
             for name in filter(None, node.keys) if isinstance(node, ast.Dict) else [node.key] if isinstance(node, ast.DictComp) else ():
                 for latex in _strings(name):
-                    if not equations.symbols(latex, known) or equations.unknown(latex, known):
+                    if latex not in places and (not equations.symbols(latex, known) or equations.unknown(latex, known)):
                         yield f"line {name.lineno}: a value is given for '{latex}', which is not made of symbols of the equation."
 
 
@@ -209,7 +209,7 @@ def _page(tree: ast.Module, words: str, chapter: Chapter) -> Iterator[str]:
         ("stage", "draws equation, stage, controls, scenes and meter"),
         ("footer", "ends the page with downloads and the way on"),
     ):
-        if not list(_calls(tree, "page", name)) and not (name == "stage" and list(_calls(tree, "page", "scenes"))):
+        if not list(_calls(tree, "page", name)):
             yield f"never calls page.{name}(…), which {purpose}."
     scenes = list(_calls(tree, "kit", "Scene"))
     if not any(keyword.arg == "breaks" and _is(keyword.value, True) for scene in scenes for keyword in scene.keywords):

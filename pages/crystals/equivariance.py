@@ -48,8 +48,8 @@ page = kit.chapter(
         kit.Choice("prior", "Start of the molecules", "round", options=list(rigid_molecule.PRIORS)),
         kit.Toggle("fresh", "Fresh noise at each step", True),
         kit.Toggle("centred", "Mean of the noise taken out", True),
-        kit.Slider("n_steps", "Number of steps of the molecules", 50, options=[5, 10, 20, 50, 100], more=True, previewed=False),
-        kit.Slider("n_molecules", "Number of molecules", 1000, options=[300, 1000, 2000], more=True, previewed=False),
+        kit.Slider("n_steps", "Number of steps of the molecules", 50, options=[5, 10, 20, 50, 100], more=True),
+        kit.Slider("n_molecules", "Number of molecules", 1000, options=[300, 1000, 2000], more=True),
         kit.Number("seed", "Seed", 1, more=True, help="Of the noise, the random weights and the molecules."),
     ],
 )

@@ -18,7 +18,7 @@ page = kit.chapter(
     "sampling",
     [
         kit.Choice("landscape", "Landscape", "double well", options=list(sampling.LANDSCAPES)),
-        kit.Slider("kT", "Temperature kT", 1.0, low=0.5, high=2.0, step=0.1, term="kT", previewed=False),
+        kit.Slider("kT", "Temperature kT", 1.0, low=0.5, high=2.0, step=0.1, term="kT"),
         kit.Slider(
             "step",
             "Step length h (widths of the narrowest well)",
@@ -44,10 +44,9 @@ page = kit.chapter(
             options=[0.03, 0.1, 0.3, 1.0, 3.0, 10.0],
             term=r"\gamma",
             help=spelled_out("BAOAB"),
-            previewed=False,
         ),
-        kit.Slider("n_steps", "Number of steps of each chain", 1000, options=[100, 200, 500, 1000, 2000, 4000], previewed=False),
-        kit.Slider("n_chains", "Number of chains", 400, options=[100, 200, 400, 1000], more=True, previewed=False),
+        kit.Slider("n_steps", "Number of steps of each chain", 1000, options=[100, 200, 500, 1000, 2000, 4000]),
+        kit.Slider("n_chains", "Number of chains", 400, options=[100, 200, 400, 1000], more=True),
         kit.Number("seed", "Seed", 1, more=True, help="Everyone with the same seed sees the same chains."),
     ],
 )

@@ -1,7 +1,7 @@
 """What chapter pages share. A page imports this package and nothing else from Streamlit's side but `st` itself."""
 
 from pages.kit.controls import Choice, Number, Scene, Slider, Text, Toggle, followed
-from pages.kit.figure import below_the_stage, figure, folded, line_key, readings, side_by_side, table
+from pages.kit.figure import figure, folded, line_key, readings, side_by_side, table
 from pages.kit.page import Page, chapter
 from pages.kit.predict import predict
 from pages.kit.shell import palette
@@ -15,7 +15,6 @@ __all__ = [
     "Slider",
     "Text",
     "Toggle",
-    "below_the_stage",
     "chapter",
     "figure",
     "folded",

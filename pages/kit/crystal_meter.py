@@ -102,15 +102,15 @@ def own_crystal(title: str, label: str, *, on_change: Callable[[Upload], None] =
     """A place to upload a CIF, and what is in force of it. on_change: called with that when another file is given or taken away."""
 
     def given() -> None:
-        on_change(_uploaded())
+        on_change(uploaded())
         followed()
 
     with st.expander(title):
         st.file_uploader(label, type=["cif"], key="upload", on_change=given)
-    return _uploaded()
+    return uploaded()
 
 
-def _uploaded() -> Upload:
+def uploaded() -> Upload:
     """The file that is there; where it cannot be read the last one that could stays."""
     file, before = st.session_state.get("upload"), st.session_state.get("_upload", Upload())
     if file is None:

@@ -17,7 +17,7 @@ from streamlit.components.v1 import declare_component
 
 from core.figures.crystal_payload import payload_header
 from pages.kit import waiting
-from pages.kit.player import ASSETS, assemble, component, envelope, ignore, note_sent
+from pages.kit.player import ASSETS, assemble, component, envelope, ignore
 
 PARTS = ("crystal_frame.js", "crystal_cell.js", "crystal_view.js", "crystal_hands.js", "crystal.js")  # in this order
 LIBRARY = "vendor/3Dmol-min.js"
@@ -57,7 +57,6 @@ def crystal_player(payload: bytes, *, key: str, height: int = 520, report: bool 
     result = component("crystal_player", make)(key=key, data=envelope(payload, height, report, fill=fill), on_moment_change=ignore)
     waiting.over()
     identity = payload_header(payload)["id"]
-    note_sent(key, identity)
     moment = result.get("moment") or {}
     if moment.get("payload") != identity:
         return CrystalState()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from itertools import accumulate, pairwise
@@ -18,16 +16,6 @@ from pages.kit.figure_cache import FigureCache, frozen
 
 DASHES = {"solid": (1,), "dot": (1, 1), "dash": (3, 3), "longdash": (5, 5), "dashdot": (3, 1, 1, 1), "longdashdot": (5, 2, 1, 2)}
 _FINISHED = FigureCache()
-HEAD_START = 0.12  # seconds after a new stage was sent, in which the browser draws the stage before figures keep it busy
-
-
-def below_the_stage() -> None:
-    """Call once between the stage and the figures under it: drawing a Plotly figure would hold up the player's first frame.
-
-    Waits only for a stage that has just changed, and no longer than until `HEAD_START` after it was sent.
-    """
-    if (left := st.session_state.get("_stage_sent", -math.inf) + HEAD_START - time.monotonic()) > 0:
-        time.sleep(left)
 
 
 def figure(draw: Callable[[], go.Figure], *, key: str, alt: str, see: str, of: Any = ..., crowded: bool = False) -> None:

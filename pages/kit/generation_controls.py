@@ -41,11 +41,6 @@ def has_formula(values: Mapping[str, Any]) -> bool:
 
 
 def controls() -> list[Control]:
-    """Growing takes a while: the sliders act when they are let go of."""
-    return [replace(control, previewed=False) if isinstance(control, Slider) else control for control in _controls()]
-
-
-def _controls() -> list[Control]:
     return [
         Choice(
             "model",

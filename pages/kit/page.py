@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
@@ -56,8 +56,13 @@ class Page:
         are filled here.
         equation: values -> (symbol -> LaTeX of its value, form in each place of the equation or one word for all places).
         picture: values -> a coarse payload of the stage, of the same law and the same first particles, in at most a tenth of a second,
-        without caches or anything else of Streamlit; it is called on another thread while a slider is dragged. None: no preview.
+        without caches or anything else of Streamlit; it is called on another thread while a slider is dragged. None: no preview, and
+        every slider says that it acts when it is let go of.
         """
+        if picture is None:
+            self.declared = [
+                replace(control, previewed=False) if isinstance(control, kit_controls.Slider) else control for control in self.declared
+            ]
         stage.follow(lambda: self._stage(draw, scenes, equation, picture), key="stage")
 
     def _stage(self, draw, scenes, equation_of, picture) -> None:
@@ -92,21 +97,6 @@ class Page:
         """Draw with the values of the controls, after the stage, now and after every move."""
         stage.follow(lambda: draw(kit_controls.in_force(self.chapter.slug)))
 
-    # until every page calls `stage`: the parts of a page one by one
-
-    def controls(self) -> dict[str, Any]:
-        values = kit_controls.controls(self.chapter.slug, self.declared, st.empty())
-        st.button("Reset", key="reset", icon=":material/restart_alt:", on_click=kit_controls.reset, args=(self.declared,))
-        return values
-
-    def equation(self, values, chosen="", heading="Equation") -> None:
-        moved = kit_controls.last_moved(self.chapter.slug)
-        with st.container(key="n2c_equation"):
-            equation(self.chapter.slug, equations.read(self.text, heading), values, chosen, self._terms(moved), self.declared)
-
-    def scenes(self, listed) -> None:
-        kit_controls.scenes(listed, kit_controls.in_force(self.chapter.slug), self.declared)
-
     def exports(self, params: Mapping[str, Any], function: Callable | None = None) -> None:
         """Say with which arguments of the core function the downloads reproduce this figure.
 
@@ -122,7 +112,7 @@ class Page:
         parts = urlsplit(st.context.url or f"/{self.chapter.slug}")
         return urlunsplit((parts.scheme, parts.netloc, parts.path, urlencode(shown), ""))
 
-    def footer(self, function: Callable, values: object = None) -> None:
+    def footer(self, function: Callable) -> None:
         """In short, in the lecture, code, downloads, link, previous and next, version. `function`: the core function behind the stage."""
         waiting.over()
         progress.nothing_asked()

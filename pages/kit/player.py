@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -90,14 +89,6 @@ def envelope(payload: bytes, height: int, report: bool, **more: Any) -> bytes:
     return struct.pack("<I", len(mount)) + mount + payload
 
 
-def note_sent(key: str, payload: str) -> None:
-    """Remember when this reader was sent a stage with new data (for `below_the_stage`). payload: its hash."""
-    last = st.session_state.setdefault("_payloads", {})
-    if last.get(key) != payload:
-        last[key] = payload
-        st.session_state["_stage_sent"] = time.monotonic()
-
-
 def ignore() -> None:
     """The state is read from the result; nothing happens on change."""
 
@@ -137,7 +128,6 @@ def player(
     )
     waiting.over()
     identity = payload_id(payload)
-    note_sent(key, identity)
     moment = result.get("moment") or {}
     if moment.get("payload") != identity:
         return PlayerState()

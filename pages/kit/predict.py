@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -70,7 +69,7 @@ def _ask(slug: str, n: int, question, options, grade) -> None:
                 _offer_to_skip(slug)
         if answer is None:
             return
-        right, evidence = grade(controls.in_force(slug)) if inspect.signature(grade).parameters else grade()
+        right, evidence = grade(controls.in_force(slug))
         if options.index(answer) == right:
             st.success(f"Right. {evidence}", icon=":material/check:")
         else:

@@ -1,8 +1,5 @@
 """What the kit does to figures and read-outs before they are shown."""
 
-import importlib
-from types import SimpleNamespace
-
 import plotly.graph_objects as go
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -35,30 +32,6 @@ def test_a_figure_for_the_lecture_is_larger_and_the_original_as_before():
     assert large.layout.font.size == 21 and large.layout.annotations[0].font.size == 18 and large.layout.height == 450
     assert large.data[0].line.width == 3 and large.data[0].marker.size == 12 and large.data[0].textfont.size == 18
     assert figure.to_plotly_json() == before and list(large.data[0].y) == [1, 2]
-
-
-def test_figures_wait_for_a_stage_that_changed_and_for_no_other(monkeypatch):
-    now, waits = [100.0], []
-    clock = SimpleNamespace(monotonic=lambda: now[0], sleep=waits.append)
-    for module in ("pages.kit.figure", "pages.kit.player"):
-        monkeypatch.setattr(importlib.import_module(module), "time", clock)
-
-    def page():
-        import streamlit as st
-
-        from pages.kit import below_the_stage
-        from pages.kit.player import note_sent
-
-        note_sent("stage", st.session_state.get("payload", "first"))
-        below_the_stage()
-
-    reader = AppTest.from_function(page).run()
-    assert waits == [pytest.approx(0.12)]
-    now[0] += 10
-    reader.run()
-    assert len(waits) == 1, "the same stage"
-    reader.session_state["payload"] = "second"
-    assert not reader.run().exception and len(waits) == 2
 
 
 def test_under_a_figure_stands_what_there_is_to_see():
