@@ -106,11 +106,13 @@ def several():
 
     progress.begin("brownian")
     stage.begin()
+    st.session_state["_controls"] = {"brownian": {"values": {"kT": 2}}}
     place_above_the_stage()
     st.title("The stage")
     if not st.session_state.get("silent"):
-        kit.predict("brownian", "First?", ["yes", "no"], lambda: (0, "Computed."))
-        kit.predict("brownian", "Second?", ["yes", "no"], lambda: (1, "Counted."))
+        kit.predict("brownian", "First?", ["yes", "no"], lambda values: (0, "Computed."))
+        kit.predict("brownian", lambda values: f"At kT = {values['kT']}?", ["yes", "no"], lambda values: (1, "Counted."))
+        kit.predict("brownian", "Never?", lambda values: [], lambda values: (0, ""))
     progress.nothing_asked()
 
 
@@ -119,6 +121,7 @@ def test_a_chapter_may_ask_several_questions_and_the_first_stands_above():
     order = kinds(app)
     radios = [place for place, (kind, _) in enumerate(order) if kind == "radio"]
     assert radios[0] < order.index(("title", None)) < radios[1]
+    assert app.radio(key="_answer_brownian_2").label == "At kT = 2?" and len(radios) == 2
     app.radio(key="_answer_brownian_2").set_value("yes").run()
     assert [(said["question"], said["right"]) for said in told(app, "answer")] == [("2", False)]
     assert app.error[0].value.startswith("Not this time: **no.** Counted.")
