@@ -58,7 +58,9 @@ function fitStage() {
     const lines = document.querySelector(".st-key-n2c_lines");
     if (lines) {
       page.style.setProperty("--n2c-line", "1");
-      page.style.setProperty("--n2c-line", String(Math.min(1, Math.max(0.5, (lines.clientWidth - 16) / lines.scrollWidth))));
+      const written = [...lines.querySelectorAll(".katex-display > .katex")].map((line) => line.getBoundingClientRect().width);
+      const needed = written.reduce((all, width) => all + width, 2.2 * parseFloat(getComputedStyle(page).fontSize) * written.length);
+      page.style.setProperty("--n2c-line", String(Math.min(1, Math.max(0.6, lines.clientWidth / needed))));
     }
     const bottom = (name) => document.querySelector(name)?.getBoundingClientRect().bottom ?? 0;
     const last = Math.max(...["n2c_meter", "n2c_caption", "n2c_stage", "home_list"].map((name) => bottom(`.st-key-${name}`)));
