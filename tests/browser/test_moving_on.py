@@ -16,7 +16,7 @@ def go(page, title):
 def test_a_chapter_opened_while_another_trains_has_its_own_settings(browser, app):
     """Both chapters have controls `dataset` and `n_steps`; the training bar asks for a rerun every 0.8 s, also while the page changes."""
     page, _, _ = visit(browser, app, "score_matching?dataset=two moons&n_steps=6000&seed=11")
-    page.get_by_role("button", name="Train").first.click()
+    page.locator(".st-key-start_train button").click()
     page.locator(".stButton button", has_text="Pause").wait_for(timeout=60_000)  # not the player's own
     page.wait_for_timeout(2000)
     go(page, "Guidance")

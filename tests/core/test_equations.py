@@ -29,7 +29,7 @@ def test_no_symbol_disappears_at_any_setting(slug, equation):
     """Whatever form is chosen and whatever moved last, the symbols of the lines and of the form in force are all there, in one order."""
     known = list(glossary.of(slug))
     constant = {symbol for line in equation.lines for symbol in symbols(line, known)}
-    assert constant
+    assert constant or equation.forms
     for chosen in equation.everywhere():
         still = equation.written(chosen, known)
         expected = [symbols(line, known) for line in still]

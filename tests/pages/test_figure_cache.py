@@ -139,7 +139,7 @@ def test_an_uploaded_crystal_changes_the_figures_that_show_it(drawn):
 
 
 def test_a_trained_network_changes_the_figures_that_show_it(monkeypatch, drawn):
-    calls = drawn(score_matching_figures, "map_figure")
+    calls = drawn(score_matching_figures, "aim_figure")
     settings = {"n_steps": "100", "seed": "31"}
     visit = Visit(find("score_matching"), settings)
     before = figures(visit)
@@ -148,5 +148,5 @@ def test_a_trained_network_changes_the_figures_that_show_it(monkeypatch, drawn):
     monkeypatch.setattr(score_matching, "snapshot", lambda part, settings: trained)
     calls.clear()
     after = figures(visit.run())
-    assert visit.failures == [] and calls == ["map_figure"]
+    assert visit.failures == [] and calls == ["aim_figure"]
     assert all(after[key] != before[key] for key in before)
