@@ -358,18 +358,12 @@ def reset(declared: Sequence[Control]) -> None:
     choose({control.key: control.default for control in declared})
 
 
-def chosen_scene(listed: Sequence[Scene], values: Mapping[str, Any], declared: Sequence[Control]) -> Scene | None:
-    """The scene whose values are in force, if one is; the last of several."""
-    defaults = {control.key: control.default for control in declared}
-    here = [scene for scene in listed if all(values.get(key, value) == value for key, value in (defaults | dict(scene.values)).items())]
-    return here[-1] if here else None
-
-
 def scenes(listed: Sequence[Scene], values: Mapping[str, Any], declared: Sequence[Control]) -> None:
     """The chosen scene's name and what to look at, and a row of buttons, one a scene; the keys 1-9 press them."""
     defaults = {control.key: control.default for control in declared}
-    chosen = chosen_scene(listed, values, declared)
-    number = listed.index(chosen) + 1 if chosen else 0
+    targets = [defaults | dict(scene.values) for scene in listed]
+    here = [i for i, target in enumerate(targets) if all(values.get(key, value) == value for key, value in target.items())]
+    chosen = listed[here[-1]] if here else None  # the last of several
     words = f"<b>{html.escape(chosen.name)}.</b> {html.escape(chosen.look)}" if chosen else "Your own settings."
     st.html(f"<p class='look{' breaks' * bool(chosen and chosen.breaks)}'>{words}</p>")
     with st.container(horizontal=True, key="scenes"):
@@ -377,8 +371,8 @@ def scenes(listed: Sequence[Scene], values: Mapping[str, Any], declared: Sequenc
             st.button(
                 f"{i + 1} · {scene.name}",
                 key=f"scene_{i + 1}",
-                type="primary" if i + 1 == number else "secondary",
+                type="primary" if scene is chosen else "secondary",
                 on_click=choose,
-                args=(defaults | dict(scene.values),),
+                args=(targets[i],),
                 icon=":material/warning:" if scene.breaks else None,
             )

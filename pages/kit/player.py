@@ -85,8 +85,13 @@ def envelope(payload: bytes, height: int, report: bool, **more: Any) -> bytes:
     In a chapter the mount names the chapter as `rest`: the player stays at rest until the browser knows that the chapter's question
     was answered or skipped. The bytes are the same before and after.
     """
-    mount = json.dumps({"height": int(height), "report": bool(report), "rest": progress.asking(), **more}).encode()
-    return struct.pack("<I", len(mount)) + mount + payload
+    return sealed({"height": int(height), "report": bool(report), "rest": progress.asking(), **more}, payload)
+
+
+def sealed(mount: dict[str, Any], payload: bytes) -> bytes:
+    """The bytes that assets/player/bytes.js opens: u32 length | JSON of the mount | payload."""
+    words = json.dumps(mount).encode()
+    return struct.pack("<I", len(words)) + words + payload
 
 
 def ignore() -> None:

@@ -8,7 +8,6 @@ Streamlit as ever.
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import threading
@@ -26,6 +25,7 @@ from starlette.routing import Route
 from streamlit import config
 
 from pages.kit.controls import Control, Slider
+from pages.kit.player import sealed
 
 MOST = 1000  # readers whose page is remembered
 Values = Mapping[str, Any]
@@ -50,8 +50,7 @@ class Offer:
             raise ValueError(f"{key} has no preview")
         values = {**self.values, key: control.at(place)}
         torch.set_num_threads(1)
-        mount = json.dumps({"equation": self.equation(values, key)}).encode()
-        return len(mount).to_bytes(4, "little") + mount + self.picture(values)
+        return sealed({"equation": self.equation(values, key)}, self.picture(values))
 
 
 class Offers:
