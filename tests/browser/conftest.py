@@ -43,12 +43,27 @@ def chromium_options() -> dict:
     return {"executable_path": chromium_path(), "args": list(FLAGS)}
 
 
+def free_port() -> int:
+    """A port of this machine that nobody listens at."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def end(process: subprocess.Popen, patience: float = 15.0) -> None:
+    """Stop it, and kill it where it does not stop."""
+    process.terminate()
+    try:
+        process.wait(patience)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
 @contextmanager
 def served(script: Path, *, patience: float = 60.0) -> Iterator[str]:
     """Serve `script` with Streamlit on a free port; yields its address once it is healthy, stops it at the end."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [
         sys.executable,
         "-m",
@@ -84,12 +99,7 @@ def served(script: Path, *, patience: float = 60.0) -> Iterator[str]:
             time.sleep(0.1)
         yield address
     finally:
-        server.terminate()
-        try:
-            server.wait(10)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
+        end(server)
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -14,6 +13,8 @@ from typing import Any
 
 from websockets.exceptions import InvalidHandshake
 from websockets.sync.client import ClientConnection, connect
+
+from tests.browser.conftest import end, free_port
 
 
 class Firefox:
@@ -74,9 +75,7 @@ def firefox(patience: float = 60.0) -> Iterator[Firefox]:
     program = shutil.which("firefox-esr") or shutil.which("firefox")
     if program is None:
         raise RuntimeError("these tests need Firefox: apt-get install firefox-esr")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         command = [program, "--headless", "--no-remote", "--profile", profile, f"--remote-debugging-port={port}", "about:blank"]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -93,9 +92,4 @@ def firefox(patience: float = 60.0) -> Iterator[Firefox]:
             with wire:
                 yield Firefox(wire)
         finally:
-            process.terminate()
-            try:
-                process.wait(15)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            end(process)
