@@ -76,12 +76,15 @@ function begin({ chapter, skipped }) {
   page.dataset.play = chapter;
 }
 
-/** Press the button of a key. One that is not there yet, because the page is still being drawn, is waited for. */
-function press(selector, until = performance.now() + 10_000) {
+let waiting = 0;                              // the key pressed last: an earlier one that still waits is forgotten
+
+/** Press the button of a key. One that is not there yet is waited for while its page is open: Streamlit says that its script is at
+ * rest before all of it has been painted. */
+function press(selector, until = performance.now() + 10_000, turn = ++waiting, path = location.pathname) {
   const target = document.querySelector(selector);
   if (target) target.click();
-  else if (performance.now() < until && document.querySelector("[data-test-script-state=running]")) {
-    setTimeout(() => press(selector, until), 60);
+  else if (performance.now() < until) {
+    setTimeout(() => { if (turn === waiting && path === location.pathname) press(selector, until, turn, path); }, 60);
   }
 }
 
