@@ -34,8 +34,8 @@ _frozen = 0  # modules that were there when the collector was last told to pass 
 def load(names: tuple[str, ...] = SLOW) -> None:
     """Import them, or wait until another thread has done so; with SMACT comes the table that it reads when it is first asked.
 
-    What they brought is then left out of garbage collection (`gc.freeze`): Streamlit collects everything after every run of a page, and
-    most of its time went into looking at a million objects of these libraries again.
+    What they brought is then left out of garbage collection (`gc.freeze`): a full collection would look at a million objects of these
+    libraries again. (Streamlit's own full collection after every run is switched off, in `.streamlit/config.toml`.)
     """
     global _frozen
     with _lock:
