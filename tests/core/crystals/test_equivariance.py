@@ -11,6 +11,7 @@ from core.crystals import equivariance
 from core.crystals.equivariance import CRYSTALS, MOVES, Cell, along, answer, as_crystal, errors, example, movie, round_off
 from core.generator.model import reference_networks
 from core.generator.registry import ModelMissing
+from core.numerics.torus import shortest
 
 TOLERANCE = 1e-5
 KEPT = {
@@ -147,3 +148,19 @@ def test_question_of_the_axes_is_answered_by_the_error():
     found["Net"]["axes"] = torch.tensor([0.0, 0.4])
     right, said = equivariance.built_in(found, "Net")
     assert right == 1 and "only by round-off" in said and "20%" in said
+
+
+def test_the_noise_of_an_example_and_the_way_of_a_turn():
+    """Kicks of `noise` in fractions of the cell; a share of a turn is that share of 360 degrees; DiffCSP's range of noise by value."""
+    kicks = torch.cat(
+        [
+            shortest(example(name, noise=0.0).frac, example(name, noise=0.02, seed=seed).frac).flatten()
+            for name in CRYSTALS
+            for seed in range(20)
+        ]
+    )
+    assert abs(float(kicks.std()) / 0.02 - 1) < 4 / math.sqrt(2 * len(kicks)) < 0.2
+    for share, angle in ((0.25, math.pi / 2), (0.5, math.pi)):
+        turn = MOVES["rotation"].at(example("layered MoS2"), share, torch.Generator().manual_seed(0)).turn
+        assert float(turn.trace()) == pytest.approx(1 + 2 * math.cos(angle))
+    assert equivariance.SIGMAS == (0.005, 0.5)

@@ -8,6 +8,8 @@ import pytest
 from core.crystals.representation import (
     CELLS,
     SKEW,
+    TOLERANCES,
+    Sameness,
     TooLarge,
     cell_matrix,
     changed_numbers,
@@ -175,3 +177,37 @@ def test_question_of_the_jitter_depends_on_the_tolerance():
     assert [group_after_jitter(STRUCTURES["rock salt NaCl"](), tolerance)[0] for tolerance in (0.01, 0.1)] == [2, 0]
     assert group_after_jitter(STRUCTURES["caesium chloride CsCl"](), 0.01)[0] == 1, "two atoms always lie on one line"
     assert group_after_jitter(STRUCTURES["rock salt NaCl"](), 0.01, jitter=0.0)[0] == 0
+
+
+def test_deformations_by_value():
+    """Ten per cent along a, five degrees between a and b, of a cube; an atom by 0.3 Å along b."""
+    cube = Crystal([55, 17], [[0, 0, 0], [0.5, 0.5, 0.5]], np.eye(3) * 4)
+    long, slanted, shifted = deform(cube, stretch=(10, 0, 0)), deform(cube, gamma=5.0), deform(cube, site=2, move=0.3, direction="b")
+    assert np.allclose(np.linalg.norm(long.lattice, axis=1), [4.4, 4, 4])
+    a, b, _ = slanted.lattice / 4
+    assert math.degrees(math.acos(a @ b)) == pytest.approx(95)
+    assert np.allclose((shifted.frac_coords - cube.frac_coords) @ cube.lattice, [[0, 0, 0], [0, 0.3, 0]])
+
+
+def test_the_pair_histogram_by_value():
+    """To 7 Å; a shell of k neighbours is a Gaussian of 0.05 Å and area k, whole also at the end of the range."""
+    cube = Crystal([84], [[0, 0, 0]], np.eye(3) * 3.35)
+    r, g = pair_histogram(cube)
+    assert r[-1] == 7.0 and g[np.abs(r - 3.35).argmin()] == pytest.approx(6 / (math.sqrt(2 * math.pi) * 0.05), rel=1e-3)
+    half = np.abs(r - 3.40).argmin()
+    assert g[half] == pytest.approx(6 / (math.sqrt(2 * math.pi) * 0.05) * math.exp(-0.5 * ((r[half] - 3.35) / 0.05) ** 2), rel=1e-3)
+    assert pair_histogram(cube, r_max=3.35)[1][-1] == pytest.approx(6 / (math.sqrt(2 * math.pi) * 0.05), rel=1e-3)
+
+
+def test_difference_is_one_when_no_distance_is_shared():
+    """Shells of a cube of 3 Å and of 3.3 Å: apart by more than six widths up to the last but one; with itself 0."""
+    small, large = (Crystal([84], [[0, 0, 0]], np.eye(3) * edge) for edge in (5.0, 6.0))
+    assert pair_difference(small, large) == pytest.approx(1, abs=1e-9) and pair_difference(small, small) == 0
+
+
+def test_thresholds_of_sameness_and_of_new_numbers(monkeypatch):
+    assert Sameness(9e-12, 1e-12, None).same and not Sameness(11e-12, 1e-12, None).same
+    for changed, answer in ((33, 0), (34, 1), (66, 1), (67, 2)):
+        monkeypatch.setattr("core.crystals.representation.changed_numbers", lambda story, n=changed: (n, 100))
+        assert share_of_new_numbers(None)[0] == answer
+    assert TOLERANCES == (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)

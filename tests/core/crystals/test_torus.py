@@ -208,6 +208,30 @@ def test_bad_settings_are_named(wrong):
         cell_density(torch.zeros(1, 2), torch.eye(2), 0.1, isotropic="neither")
 
 
+def test_constants_by_value():
+    """Noise from 0.02 of an edge; a held run counts its time in sigma^2, its step a fifth of the size asked for."""
+    assert SIGMA_MIN == 0.02 and float(torus.schedule(0.5).sigma(0.0)) == pytest.approx(0.02)
+    assert get_sites("pair").shares.tolist() == [0.75, 0.25]
+    held = sample(move="hold", size=0.1, n_steps=40, n_particles=3, n_frames=2)
+    assert float(held.times[-1]) == pytest.approx(40 * 0.02)
+
+
+def test_the_error_of_an_occupation_is_that_of_a_share():
+    """sqrt(p (1 - p)/n) with p = 3/4: exact draws differ from p by it."""
+    found = occupation(get_sites("pair").sample(400, rng(), sigma=0.02), sites="pair")
+    assert found.error == pytest.approx(math.sqrt(0.75 * 0.25 / 400)) and abs(found.value - 0.75) < 4 * found.error
+
+
+@pytest.mark.parametrize("isotropic", ["fractional", "Cartesian"])
+def test_a_cell_of_any_area_holds_one_atom(isotropic):
+    """Density per area times the area; narrow noise of the same volume has its peak at 1/(2 pi sigma^2 area) for both."""
+    lattice, sigma = 1.5 * oblique(70, 1.3), 0.05
+    frac = torch.cartesian_prod(*[(torch.arange(80, dtype=torch.float64) + 0.5) / 80] * 2)
+    assert float(cell_density(frac @ lattice, lattice, sigma, isotropic=isotropic).mean()) * 2.25 == pytest.approx(1, abs=1e-9)
+    peak = cell_density(torch.zeros(1, 2, dtype=torch.float64), lattice, sigma, isotropic=isotropic)
+    assert float(peak) == pytest.approx(1 / (2 * math.pi * sigma**2 * 2.25))
+
+
 def test_question_of_the_wave_agrees_with_a_melt():
     for sigma, expected in ((0.1, 0), (0.35, 1), (0.6, 2)):
         answer, said = torus.wave_left(sigma)
@@ -217,7 +241,7 @@ def test_question_of_the_wave_agrees_with_a_melt():
 
 
 def test_question_of_the_tear_measures_the_score_on_both_sides():
-    for sigma, n_images, expected in ((0.5, 0, 0), (0.5, 1, 1), (0.5, 3, 2), (1.0, 3, 1), (0.1, 1, 2)):
+    for sigma, n_images, expected in ((0.5, 0, 0), (2.0, 0, 1), (0.5, 1, 1), (0.5, 3, 2), (1.0, 3, 1), (0.1, 1, 2)):
         answer, _ = torus.size_of_the_tear(sigma, n_images)
         sides = wrapped_normal_score(torch.tensor([-0.5, 0.5 - 1e-9], dtype=torch.float64), sigma, n_images=n_images)
         tear = float(sides[0] - sides[1]) * sigma

@@ -36,6 +36,15 @@ def test_a_wrong_arrangement_is_no_match_and_chance_is_reported():
     assert "Not" in found.verdict and "20" in found.chance
 
 
+def test_chance_throws_its_atoms_all_over_the_box(monkeypatch):
+    crystal, asked = perovskite(), []
+    monkeypatch.setattr("core.metrics.comparison.match_known", lambda one, others: asked.append(one))
+    compare(crystal, known_like(crystal), n_random=60)
+    thrown = np.concatenate([one.frac_coords.ravel() for one in asked[1:]])
+    assert len(thrown) == 60 * 15 and all((one.lattice == crystal.lattice).all() for one in asked)
+    assert abs(thrown.mean() - 0.5) < 4 / (12 * len(thrown)) ** 0.5 and thrown.max() > 0.99
+
+
 def test_only_crystals_of_the_same_content_are_asked():
     crystal = perovskite()
     half = crystal.frac_coords * [1, 1, 0.5]

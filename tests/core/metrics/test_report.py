@@ -4,8 +4,9 @@ from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Lattice, Structure
 
 from core.cli import main
+from core.metrics.comparison import Comparison
 from core.metrics.evaluation import census, evaluate, pairs
-from core.metrics.matching import first_of_kind, match_rms
+from core.metrics.matching import MISS, TIGHT, first_of_kind, match_rms, matcher
 from core.metrics.report import Score, report, score
 from core.metrics.validity import composition_valid, structure_valid
 from core.structures.arrays import ArrayFileError, from_crystals
@@ -84,6 +85,23 @@ def test_match_is_structure_matchers():
     assert match_rms(bent, PEROVSKITE) == pytest.approx(theirs[0])
 
 
+def test_the_protocol_by_value():
+    """DiffCSP's compute_metrics.py: stol 0.5, angle_tol 10, ltol 0.3; a miss counts 0.5; the same crystal from 0.15 down."""
+    assert (matcher().stol, matcher().angle_tol, matcher().ltol) == (0.5, 10, 0.3)
+    assert (MISS, TIGHT) == (0.5, 0.15)
+    shares = [report([Score(rms, True, True)], structures_valid=[True], compositions_valid=[True]).tight_share for rms in (0.149, 0.151)]
+    assert shares == [1.0, 0.0]
+    assert Comparison("it", 0.149, 0, 0, 0.0).tight and not Comparison("it", 0.151, 0, 0, 0.0).tight
+
+
+def test_smallest_volume_by_value():
+    """A face-centred cell whose nearest atoms are d apart has the volume d^3/sqrt 2: 0.1 Å^3 at d = 0.521, above the shortest 0.5."""
+    faces = (np.ones((3, 3)) - np.eye(3)) / np.sqrt(2)
+    small, enough = (Crystal([1], [[0, 0, 0]], faces * d) for d in (0.515, 0.527))
+    assert 0.5 < small.nearest_distance < enough.nearest_distance and 0.09 < small.volume < 0.1 < enough.volume < 0.11
+    assert structure_valid(enough) and not structure_valid(small)
+
+
 def test_match_by_hand():
     """One of five atoms moved by d: after the best shift (d/5 off each) the mean square is d^2 (1/5)(1 - 1/5)."""
     d = 0.05
@@ -113,12 +131,12 @@ def test_collapsed_prediction_is_a_miss_not_a_crash():
 
 
 def test_report_by_hand():
-    scores = [Score(0.1, True, True), Score(0.3, True, True), Score(0.2, True, False), Score(None, True, True)]
+    scores = [Score(0.1, True, True), Score(0.3, True, True), Score(0.23, True, False), Score(None, True, True)]
     result = report(scores, structures_valid=[True, True, False, True], compositions_valid=[True] * 4)
     assert (result.n, result.match_rate, result.match_rate_filtered) == (4, 0.75, 0.5)
-    assert result.rmse == pytest.approx(0.2) and result.rmse_filtered == pytest.approx(0.2)
+    assert result.rmse == pytest.approx(0.21) and result.rmse_filtered == pytest.approx(0.2)
     assert result.tight_share == 0.25
-    assert result.crmse == pytest.approx((0.1 + 0.3 + 0.2 + 0.5) / 4)
+    assert result.crmse == pytest.approx((0.1 + 0.3 + 0.23 + 0.5) / 4)
     assert result.structure_validity == 0.75 and result.truth_validity == 0.75
 
 
@@ -164,3 +182,13 @@ def test_census_by_hand(tmp_path, capsys):
     assert "| unique | 75.0 % |" in capsys.readouterr().out
     with pytest.raises(ArrayFileError, match="no structures"):
         census([])
+
+
+def test_census_counts_both_kinds_of_validity_together():
+    """Sound and charged, sound only (Na2Cl), charged only (two atoms of rock salt on one spot)."""
+    salt = rocksalt()
+    uncharged = Crystal([11, 11, 17], [[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0, 0]], np.eye(3) * 5)
+    crushed = Crystal(salt.numbers, np.zeros((2, 3)), salt.lattice)
+    result = census([salt, uncharged, crushed])
+    assert (result.structure_validity, result.composition_validity) == (pytest.approx(2 / 3), pytest.approx(2 / 3))
+    assert result.validity == pytest.approx(1 / 3)

@@ -1,5 +1,6 @@
 """Order of convergence against theory, step-by-step agreement with diffusers and torchsde, purity."""
 
+import inspect
 import math
 
 import pytest
@@ -121,8 +122,8 @@ def start(schedule=LINEAR):
     return torch.randn(300, 2, generator=gen(1)) * schedule.sigma(1.0)
 
 
-def eps_at(x, k):
-    return SCORE(x, float(TIMES[k])) * -Linear().sigma(float(TIMES[k]))
+def eps_at(x, k, times=TIMES):
+    return SCORE(x, float(times[k])) * -Linear().sigma(float(times[k]))
 
 
 def test_ddpm_equals_diffusers_step_by_step():
@@ -154,9 +155,11 @@ def test_ddim_equals_diffusers_step_by_step(eta):
         assert torch.allclose(ours[k + 1], x, atol=2e-4), k
 
 
-def test_dpm_solver_equals_diffusers_step_by_step():
+@pytest.mark.parametrize("times", [TIMES, TIMES**1.5], ids=["even", "uneven"])
+def test_dpm_solver_equals_diffusers_step_by_step(times):
+    """Also where one step is not as long as the last, so that h and h_last cannot be taken for each other."""
     peer = diffusers.DPMSolverMultistepScheduler(
-        trained_betas=betas_for(Linear(), reversed(TIMES.tolist())),
+        trained_betas=betas_for(Linear(), reversed(times.tolist())),
         num_train_timesteps=N_STEPS + 1,
         algorithm_type="dpmsolver++",
         solver_order=2,
@@ -164,10 +167,10 @@ def test_dpm_solver_equals_diffusers_step_by_step():
         lower_order_final=False,
     )
     peer.set_timesteps(timesteps=INDEX)
-    ours = list(it.dpm_solver_pp_2m(SCORE, Linear(), start(), TIMES))
+    ours = list(it.dpm_solver_pp_2m(SCORE, Linear(), start(), times))
     x = start()
     for k in range(N_STEPS):
-        x = peer.step(eps_at(x, k), INDEX[k], x).prev_sample
+        x = peer.step(eps_at(x, k, times), INDEX[k], x).prev_sample
         assert torch.allclose(ours[k + 1], x, atol=5e-4), k
 
 
@@ -261,6 +264,18 @@ def test_injected_noise_has_the_variance_asked_for():
     *_, x = it.euler_maruyama(SDE(lambda x, t: 0 * x, lambda t: 2.0), x, torch.linspace(0, 1, 5), generator=gen(), temperature=temperature)
     expected = 4 * temperature
     assert abs(float(x.var()) - expected) < 4 * expected * math.sqrt(2 / n) < 0.2 * expected
+
+
+def test_defaults_are_the_published_ones():
+    """Karras et al. 2022: S_churn 40, S_noise 1, no limits; Song et al. 2021: snr 0.16. A churn multiplies sigma by at most sqrt 2."""
+    edm, corrected = (inspect.signature(sampler).parameters for sampler in (it.edm_stochastic, it.predictor_corrector))
+    assert [edm[name].default for name in ("S_churn", "S_min", "S_max", "S_noise")] == [40.0, 0.0, math.inf, 1.0]
+    assert corrected["snr"].default == 0.16 and corrected["n_corrector"].default == 1
+    x, path = torch.zeros(20_000, 1), EDM()
+    times = torch.tensor([0.5, 0.25], dtype=torch.float64)
+    *_, x = it.edm_stochastic(lambda x, t: 0 * x, path, x, times, S_churn=1e9, generator=gen())
+    added = (80 * 0.5) ** 2 * (2 - 1)  # from sigma to sqrt(2) sigma: the variance doubles
+    assert abs(float(x.var()) - added) < 4 * added * math.sqrt(2 / 20_000) < 0.1 * added
 
 
 def test_predictor_first_and_corrector_first_are_one_chain_shifted():

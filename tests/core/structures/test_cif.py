@@ -8,8 +8,10 @@ import pytest
 from core.metrics.matching import match_rms
 from core.structures.arrays import load_arrays
 from core.structures.builtin import STRUCTURES
-from core.structures.cif import CrystalFileError, read_cif, read_crystal
+from core.structures.cif import CrystalFileError, Orbits, Statements, _density, _free_of_clashes, read_cif, read_crystal
 from core.structures.cif_sites import element_of
+from core.structures.cif_symmetry import Candidate
+from core.structures.crystal import Crystal
 from core.structures.dataset import prepare
 
 CUBE = "_cell_length_a 5.64\n_cell_length_b 5.64\n_cell_length_c 5.64\n_cell_angle_alpha 90\n_cell_angle_beta 90\n_cell_angle_gamma 90\n"
@@ -214,3 +216,62 @@ def test_rows_of_a_benchmark_are_read_by_the_same_reader(tmp_path):
         assert prepare(path, tmp_path / "out.npz", progress=False) == []
         arrays = load_arrays(tmp_path / "out.npz")
         assert arrays.columns["material_id"].tolist() == ["mp-0", "mp-1"] and arrays.num_atoms.tolist() == [8, 6]
+
+
+def with_occupancy(value):
+    return read_cif("data_x\n" + CUBE + FACES + SITES + f"_atom_site_occupancy\nNa1 Na 0 0 0 {value}\nCl1 Cl 0.5 0.5 0.5 1\n")
+
+
+def test_occupancy_counts_as_full_from_99_to_102_per_cent():
+    for value in ("0.991", "1.019"):
+        assert any(value in note for note in with_occupancy(value).notes)
+    for value, word in (("0.989", "partly"), ("1.021", "above 1")):
+        with pytest.raises(CrystalFileError, match=word):
+            with_occupancy(value)
+
+
+def test_a_cell_has_a_symmetry_to_two_per_cent_of_its_squared_edge():
+    """A threefold axis along the diagonal of a prism: c/a = 1 + e changes the metric by 2 e."""
+    threefold = Candidate(np.array([[[0, 0, 1], [1, 0, 0], [0, 1, 0]]]), np.zeros((1, 3)), "a threefold axis")
+    assert threefold.fits(np.diag([5.0, 5.0, 5.0 * 1.009])) and not threefold.fits(np.diag([5.0, 5.0, 5.0 * 1.012]))
+
+
+def test_statements_that_decide_between_settings_by_value():
+    """Atoms nearer than 0.5 Å are not meant; a density within 5 % of the stated one is; both hold against nothing stated."""
+
+    def orbits(d):
+        return Orbits(Crystal(np.array([14, 14]), np.array([[0, 0, 0], [d / 4, 0, 0]]), np.eye(3) * 4), np.array([2]), 0.0)
+
+    assert _free_of_clashes(orbits(0.51), [], Statements({}, 0.0, 0.0)) and not _free_of_clashes(orbits(0.49), [], Statements({}, 0.0, 0.0))
+    density = 2 * 28.085 * 1.66054 / 64
+    for factor, fits in ((1.04, True), (0.96, True), (1.07, False), (0.94, False)):
+        assert _density(orbits(2.0), [], Statements({}, 0.0, density * factor)) is fits
+    assert _density(orbits(2.0), [], Statements({}, 0.0, 0.0))
+
+
+@pytest.mark.parametrize("angles, makes", [((60, 60, 60), True), ((100, 119, 139), True), ((100, 121, 141), False), ((50, 60, 115), False)])
+def test_three_angles_make_a_cell_when_they_make_a_corner(angles, makes):
+    """Their sum is below 360 degrees and each is less than the sum of the two others."""
+    text = "data_x\n" + cell(5, 5, 5, *angles) + P1 + SITES + "Na1 Na 0 0 0\n"
+    if makes:
+        assert read_cif(text).crystal.n_atoms == 1
+    else:
+        with pytest.raises(CrystalFileError, match="make no cell"):
+            read_cif(text)
+
+
+@pytest.mark.parametrize(
+    "x, y, atoms", [("0.33", "0.67", 2), ("0.333", "0.667", 2), ("0.330", "0.670", 6), ("0.3333", "0.6667", 2), ("0.3330", "0.6670", 6)]
+)
+def test_a_place_is_special_to_the_digits_that_it_is_given(x, y, atoms):
+    """On the threefold axis of P 6/m m m at (1/3, 2/3, 0): rounding moves a coordinate by half of its last digit."""
+    text = "data_x\n" + cell(4, 4, 3, 90, 90, 120) + NAME.format("P 6/m m m") + SITES + f"B1 B {x} {y} 0\n"
+    assert read_cif(text).crystal.n_atoms == atoms
+
+
+def test_a_cell_of_200_atoms_is_read_by_default():
+    rows = "".join(f"H{i} H {i / 201:.5f} 0 0\n" for i in range(201))
+    long = "data_x\n" + cell(190, 5, 5, 90, 90, 90) + P1 + SITES
+    assert read_cif(long + rows[: rows.rindex("H200 ")]).crystal.n_atoms == 200
+    with pytest.raises(CrystalFileError, match="more than a cell of 200 atoms"):
+        read_cif(long + rows)

@@ -8,7 +8,7 @@ from core.cli import main
 from core.metrics.matching import match_rms
 from core.structures.arrays import ArrayFileError, CrystalArrays, from_crystals, load_arrays
 from core.structures.crystal import Crystal
-from core.structures.dataset import CsvError, prepare
+from core.structures.dataset import CsvError, prepare, reduced_crystal
 
 ROCKSALT = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.64), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
 PEROVSKITE = Structure(
@@ -117,3 +117,11 @@ def test_counts_as_floats_and_numbers_that_are_none(tmp_path):
     np.savez(tmp_path / "broken.npz", **parts | {"lattice": lattice})
     with pytest.raises(ArrayFileError, match="broken.npz: structure 1 has a cell"):
         load_arrays(tmp_path / "broken.npz")
+
+
+@pytest.mark.parametrize("off, group", [(0.04, 221), (0.25, 99)])
+def test_the_space_group_is_that_within_a_tenth_of_an_angstrom(off, group):
+    """Titanium off its centre along c: a perovskite to symprec 0.1 Å when it is off by less, polar when by more."""
+    polar = PEROVSKITE.copy()
+    polar.translate_sites([1], [0, 0, off / 3.905])
+    assert reduced_crystal(polar.to(fmt="cif"))[1] == group

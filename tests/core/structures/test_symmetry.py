@@ -38,3 +38,9 @@ def test_a_cube_has_48_symmetries_and_a_slanted_cell_two():
     cubic, slanted = cell_symmetries([np.eye(3) * 4, np.array([[4, 0, 0], [1, 5, 0], [0.3, 0.7, 6.5]])])
     assert len(cubic) == 48 and len(slanted) == 2
     assert np.allclose(np.abs(np.linalg.det(cubic)), 1)
+
+
+@pytest.mark.parametrize("stretch, expected", [(1.0, 48), (1.002, 48), (1.004, 16), (1.02, 16)])
+def test_a_cube_is_one_to_half_a_per_cent_of_its_squared_edge(stretch, expected):
+    """c/a = 1 + e changes the squared edge by 2 e: within 0.005 at e = 0.002, not at 0.004; the 16 are those of a square prism."""
+    assert len(cell_symmetries([np.diag([4.0, 4.0, 4.0 * stretch])])[0]) == expected

@@ -5,9 +5,9 @@ import torch
 
 from core.generator.model.diffusion import RARE, Diffusion
 from core.generator.model.network import Prediction
-from core.generator.model.state import Cells
+from core.generator.model.state import Cells, Losses
 from core.generator.sampling.config import METHODS, SamplerConfig
-from core.generator.sampling.loop import Noise, sample
+from core.generator.sampling.loop import Noise, sample, start
 from core.numerics.schedules import ancestral_sigmas
 from core.numerics.torus import shortest, wrap, wrapped_normal_score_rms
 
@@ -147,6 +147,107 @@ def test_coordinates_and_cell_take_ancestral_steps(eta):
     down, up = ancestral_sigmas(beta, beta_next, eta, alpha=alpha, alpha_next=alpha_next)
     assert torch.allclose(still.cell - alpha_next * clean(1).cell, torch.tensor(down * eps_cell), atol=1e-5)
     assert torch.allclose(kicked.cell - still.cell, torch.tensor(up * 0.5), atol=1e-5)
+
+
+def test_temperature_multiplies_the_variance_of_every_noise():
+    """At a quarter of the temperature every kick is half as long: of coordinates, cell, corrector and the first cell."""
+    t, t_next, state = torch.tensor(0.4), torch.tensor(0.35), clean(1)
+    silent = Prediction(torch.zeros(1, 2, 3), torch.zeros(1, 6), torch.empty(0))
+    kicks = []
+    for temperature in (1.0, 0.25):
+        config = SamplerConfig(eta=1.0, temperature=temperature)
+        still, kicked = (PROCESS.step(state, silent, t, t_next, config=config, noise=Constant(z)) for z in (0.0, 0.3))
+        settled = PROCESS.langevin(state, silent, t, size=0.1, temperature=temperature, noise=Constant(0.3))
+        first = start(NUMBERS[None], Noise([0]), config).cell
+        kicks.append([shortest(still.frac, kicked.frac), kicked.cell - still.cell, shortest(state.frac, settled.frac), first])
+    for whole, half in zip(*kicks, strict=True):
+        assert whole.abs().min() > 1e-3 and torch.allclose(half, whole / 2, atol=1e-6)
+
+
+def test_the_langevin_corrector_step_by_hand():
+    """x + dt score + sqrt(2 dt T) z with dt = size sigma^2; sigma(0.4) = 0.005 * 100^0.4."""
+    sigma, size, score, z = 0.005 * 100**0.4, 0.1, -2.0, 0.3
+    said = torch.full((1, 2, 3), score) / wrapped_normal_score_rms(torch.tensor(sigma))
+    after = PROCESS.langevin(
+        clean(1), Prediction(said, torch.zeros(1, 6), torch.empty(0)), torch.tensor(0.4), size=size, temperature=1.0, noise=Constant(z)
+    )
+    dt = size * sigma**2
+    moved = shortest(clean(1).frac, after.frac)
+    assert torch.allclose(moved, torch.tensor(dt * score + math.sqrt(2 * dt) * z), atol=1e-6)
+
+
+def test_anti_annealing_strengthens_the_score_towards_the_crystal():
+    """The coordinates' score is multiplied by 1 + a (1 - t): 4 at t = 0.4 and a = 5, 1 at t = 1."""
+    said = Prediction(torch.full((1, 2, 3), 0.01), torch.zeros(1, 6), torch.empty(0))
+    for t, factor in ((0.4, 4.0), (1.0, 1.0)):
+        moves = []
+        for a in (0.0, 5.0):
+            after = PROCESS.step(
+                clean(1), said, torch.tensor(t), torch.tensor(t - 0.05), config=SamplerConfig(anti_annealing=a), noise=Constant(0.0)
+            )
+            moves.append(shortest(clean(1).frac, after.frac))
+        assert moves[0].abs().min() > 1e-6 and torch.allclose(moves[1], factor * moves[0], rtol=1e-3, atol=1e-7)
+
+
+def test_targets_have_no_common_shift():
+    """The density does not depend on the origin: what the atoms have in common is no part of the score."""
+    t = torch.full((50,), 0.5)
+    _, target = PROCESS.noise(clean(50), t, generator=torch.Generator().manual_seed(1))
+    assert target.coords.abs().max() > 0.1 and target.coords.mean(1).abs().max() < 1e-6
+
+
+def test_constants_by_value():
+    """DiffCSP's noise of the coordinates, 0.005 to 0.5 of an edge; the cosine offset of Nichol and Dhariwal; the weights of the parts."""
+    assert Diffusion() == Diffusion(sigma_min=0.005, sigma_max=0.5, offset=0.008, lattice_weight=0.5, lattice_power=1.0, species_weight=0.0)
+    assert RARE == 0.05
+    assert PROCESS.masked(torch.tensor([0.0, 0.4, 0.6, 0.75, 1.0])).tolist() == pytest.approx([0.0, 0.0, 0.2, 0.5, 1.0])
+    square = Diffusion(lattice_power=2.0)
+    assert square.alpha(torch.tensor(0.5)).item() == pytest.approx(PROCESS.alpha(torch.tensor(0.25)).item())
+    losses = Losses(torch.tensor(2.0), torch.tensor(3.0), torch.tensor(5.0))
+    assert Diffusion(lattice_weight=0.5, species_weight=0.1).total(losses).item() == pytest.approx(2 + 1.5 + 0.5)
+
+
+def test_loss_by_hand_for_a_network_that_says_nothing():
+    """Coordinates: sigma rms(score) times the mean square of the unit target; cell: mean square of alpha eps - beta x_0."""
+
+    def silent(numbers, frac, cell, t):
+        return Prediction(torch.zeros_like(frac), torch.zeros_like(cell), torch.zeros(*numbers.shape, 104))
+
+    t = torch.linspace(0.1, 0.9, 40)
+    losses = PROCESS.loss(silent, clean(40), t, generator=torch.Generator().manual_seed(3))
+    _, target = PROCESS.noise(clean(40), t, generator=torch.Generator().manual_seed(3))
+    sigma = 0.005 * 100**t
+    weight = sigma * wrapped_normal_score_rms(sigma)
+    assert losses.coords.item() == pytest.approx((weight * target.coords.square().mean((1, 2))).mean().item(), rel=1e-5)
+    assert losses.lattice.item() == pytest.approx(target.lattice.square().mean().item(), rel=1e-5)
+
+
+def test_masked_species_are_decided_at_the_stated_rate_by_the_softmax():
+    """From t = 0.9 to 0.7 the masked share falls from 0.8 to 0.4: half are decided, by softmax(logits / T); T = 0.5 squares the odds."""
+    n, logits = 4000, torch.zeros(1, 1, 104)
+    logits[..., :] = -50.0
+    logits[..., 8], logits[..., 16] = math.log(3.0), 0.0
+    for temperature, odds in ((1.0, 3.0), (0.5, 9.0)):
+        decided = PROCESS.reveal(
+            torch.zeros(n, 1, dtype=torch.long),
+            logits.expand(n, 1, 104),
+            torch.tensor(0.9),
+            torch.tensor(0.7),
+            temperature=temperature,
+            noise=Noise(range(n)),
+        )
+        oxygen, sulphur = (int((decided == z).sum()) for z in (8, 16))
+        now = oxygen + sulphur
+        assert abs(now - n / 2) < 4 * math.sqrt(n / 4) and int((decided == 0).sum()) == n - now
+        share = odds / (1 + odds)
+        assert abs(oxygen - share * now) < 4 * math.sqrt(now * share * (1 - share))
+
+
+def test_half_of_the_cells_keep_their_species_in_training():
+    numbers = torch.full((4000, 4), 8)
+    hidden = PROCESS._hide(numbers, torch.ones(4000), torch.Generator().manual_seed(0)) == 0
+    assert torch.equal(hidden.all(1), hidden.any(1)), "at t = 1 all or none"
+    assert abs(float(hidden[:, 0].double().mean()) - 0.5) < 4 * math.sqrt(0.25 / 4000)
 
 
 def test_steps_discretise_one_and_the_same_schedule():

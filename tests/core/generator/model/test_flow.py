@@ -6,7 +6,7 @@ import torch
 
 from core.generator.model.flow import CELL_SPREAD, COORDS_SPREAD, Flow, pair
 from core.generator.model.network import Prediction
-from core.generator.model.state import Cells
+from core.generator.model.state import Cells, Losses
 from core.generator.sampling.config import METHODS, SamplerConfig
 from core.generator.sampling.loop import Noise, sample
 from core.numerics.torus import shortest
@@ -37,6 +37,33 @@ def test_one_step_along_the_true_velocity_gives_back_the_crystal():
     error = shortest(clean(50).frac, back.frac)
     assert (error - error.mean(1, keepdim=True)).abs().max() < 1e-5
     assert torch.allclose(back.cell, clean(50).cell, atol=1e-5)
+
+
+def test_units_and_weights_by_value():
+    """A uniform displacement has variance 1/12, the difference of two normals 2; the cell counts half."""
+    assert pytest.approx(math.sqrt(1 / 12)) == COORDS_SPREAD and pytest.approx(math.sqrt(2)) == CELL_SPREAD
+    assert Flow() == Flow(lattice_weight=0.5, paired=False)
+    losses = Losses(torch.tensor(2.0), torch.tensor(3.0), torch.zeros(()))
+    assert Flow(lattice_weight=0.5).total(losses).item() == pytest.approx(3.5)
+
+
+def test_targets_are_the_velocities_without_a_common_shift():
+    """(f_1 - f_0) without its mean over sqrt(1/12), (eps - x_0) over sqrt 2."""
+    far = Cells(clean(1).numbers, clean(1).frac + torch.tensor([[[0.1, 0.0, 0.0], [0.3, 0.0, 0.0]]]), clean(1).cell + 1.0)
+    state, target = FLOW.between(clean(1), far, torch.tensor([0.3]))
+    assert torch.allclose(state.cell, clean(1).cell + 0.3)
+    assert target.coords[0, :, 0].tolist() == pytest.approx([-0.1 * math.sqrt(12), 0.1 * math.sqrt(12)], rel=1e-4)
+    assert target.coords.mean(1).abs().max() < 1e-6
+    assert torch.allclose(target.lattice, torch.full((1, 6), 1 / math.sqrt(2)))
+
+
+def test_anti_annealing_lengthens_the_strides_towards_the_crystal():
+    """Stride min((1 + a (1 - t)) h, t): 4 h at t = 0.4 and a = 5, h at t = 1, never past t = 0."""
+    said = Prediction(torch.full((1, 2, 3), 0.1), torch.full((1, 6), 0.1), torch.empty(0))
+    for t, h, a, stride in ((0.4, 0.05, 5.0, 0.2), (1.0, 0.05, 5.0, 0.05), (0.1, 0.05, 5.0, 0.1), (0.4, 0.05, 0.0, 0.05)):
+        after = FLOW.step(clean(1), said, torch.tensor(t), torch.tensor(t - h), config=SamplerConfig(anti_annealing=a), noise=None)
+        assert torch.allclose(shortest(clean(1).frac, after.frac), torch.tensor(-stride * 0.1 / math.sqrt(12)), atol=1e-6)
+        assert torch.allclose(after.cell - clean(1).cell, torch.tensor(-h * 0.1 * math.sqrt(2)), atol=1e-6)
 
 
 def places(n=6, count=40, seed=0):
