@@ -149,6 +149,23 @@ def test_throwing_counts_microstates(p):
     assert int(often.sum()) > 10
 
 
+@pytest.mark.parametrize("n_coins, p", [(1, 0.5), (2, 0.7), (6, 0.5)])
+def test_the_error_of_a_counted_entropy_is_its_spread_over_repetitions(n_coins, p):
+    """Deviations over stated errors have variance 1 within 4 standard errors, also where a share is no small number."""
+    scores = []
+    for seed in range(300):
+        found = counted_entropy(sample(n_coins=n_coins, p=p, n_throws=4000, seed=seed))
+        top = int(found.heads[throws_most(n_coins, p)])
+        scores.append(float((found.value[top] - log_count(n_coins)[top]) / found.error[top]))
+    variance_of = torch.tensor(scores).var()
+    assert abs(float(variance_of) - 1) < 4 * math.sqrt(2 / 300) < 0.5
+
+
+def throws_most(n_coins, p):
+    """The likeliest number of heads."""
+    return int(binomial(n_coins, p).argmax())
+
+
 def test_a_loaded_coin_counts_what_a_fair_one_never_shows():
     fair, loaded = (counted_entropy(sample(n_coins=200, p=p, n_throws=1_000_000, seed=1)).heads for p in (0.5, 0.9))
     assert int(fair.max()) < 150 < int(loaded.min())

@@ -47,6 +47,20 @@ def test_chi_square_is_scipys_and_pools_rare_categories():
     assert d.chi_square(torch.tensor([1.0, 1.0]), torch.tensor([1.0, 0.0], dtype=torch.float64)).p == 0
 
 
+def test_categories_expected_less_than_five_times_are_pooled():
+    """Of 100: 50, 30 and 12 stand for themselves, 4, 2 and 2 are one category of 8; the degrees of freedom are three."""
+    law = torch.tensor([0.5, 0.3, 0.12, 0.04, 0.02, 0.02], dtype=torch.float64)
+    ours = d.chi_square(torch.tensor([44.0, 33.0, 14.0, 1.0, 5.0, 3.0]), law)
+    theirs = stats.chisquare([44, 33, 14, 9], [50, 30, 12, 8])
+    assert (ours.value, ours.dof, ours.p) == (pytest.approx(theirs.statistic), 3, pytest.approx(theirs.pvalue))
+
+
+def test_total_variation_by_hand():
+    law = torch.tensor([0.5, 0.5, 0.0], dtype=torch.float64)
+    assert d.total_variation(torch.tensor([1.0, 0.0, 1.0]), law) == pytest.approx(0.5)
+    assert d.total_variation(torch.tensor([0.0, 0.0, 7.0]), law) == pytest.approx(1.0)
+
+
 def test_forgetting_too_little_and_counting_twice_miss_the_data():
     home = {}
     for name, options in (("right", {}), ("short", {"reach": 0.05}), ("printed", {"as_printed": True})):

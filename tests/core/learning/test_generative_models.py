@@ -2,10 +2,11 @@ import math
 
 import pytest
 import torch
+from torch.distributions import Normal, kl_divergence
 
 from core.cli import main
 from core.learning import generative_models as gm
-from core.learning.families import EBM, MODELS, Flow, Model
+from core.learning.families import EBM, GAN, MODELS, VAE, Flow, FlowMatching, Model
 from core.learning.timeline import PAPERS, ROWS, paper
 from core.learning.train_families import load_families, trainer, weights_path
 from core.numerics.densities import GaussianMixture, get_dataset
@@ -56,6 +57,107 @@ def test_flow_walks_back_on_its_own_density():
     log_det = torch.stack([torch.linalg.slogdet(torch.func.jacrev(forward)(one)).logabsdet for one in z])
     bell = GaussianMixture.of(1.0, torch.zeros(1, 2), 1.0)
     assert torch.allclose(flow.log_prob(x), bell.log_prob(z) - log_det, atol=1e-4)
+
+
+# ---- what is minimised, against closed forms ---------------------------------------------------------------------------------------
+
+
+class Said(torch.nn.Module):
+    """A network that says one number and keeps what it was asked."""
+
+    def __init__(self, number):
+        super().__init__()
+        self.number = number
+
+    def forward(self, x, level=None):
+        self.x, self.level = x, level
+        return torch.full_like(x, self.number)
+
+
+def test_vae_loss_is_minus_the_evidence_lower_bound():
+    """KL(N(m, d^2) || N(0, 1)) - log N(x; mu(z), s^2), both by torch.distributions, z = m + d times the same noise."""
+    torch.manual_seed(0)
+    model, x = VAE(width=8), torch.randn(60, 2)
+    mean, log_d = model.encoder(x).chunk(2, 1)
+    z = mean + log_d.exp() * torch.randn(60, 2, generator=torch.Generator().manual_seed(1))
+    kl = kl_divergence(Normal(mean, log_d.exp()), Normal(0.0, 1.0)).sum(1)
+    likelihood = Normal(model.decoder(z), math.exp(-1.0)).log_prob(x).sum(1)
+    found = model.loss(x, torch.Generator().manual_seed(1))
+    assert found.item() == pytest.approx((kl - likelihood).mean().item(), rel=1e-5)
+
+
+def test_flow_matching_loss_by_hand():
+    """Asked at (1 - t) x + t z with the logit of t, held within 0.005 of the ends; the target is z - x."""
+    model, x = FlowMatching(width=8), torch.randn(400, 2, generator=torch.Generator().manual_seed(0))
+    model.net = Said(0.3)
+    found = model.loss(x, torch.Generator().manual_seed(1))
+    generator = torch.Generator().manual_seed(1)
+    t = torch.rand(400, 1, generator=generator)
+    t = torch.cat([t[:200] ** 2, t[200:]])
+    z = torch.randn(400, 2, generator=generator)
+    assert torch.allclose(model.net.x, (1 - t) * x + t * z)
+    assert torch.allclose(model.net.level, torch.logit(t.clamp(0.005, 0.995)))
+    assert found.item() == pytest.approx((0.3 - (z - x)).square().mean().item(), rel=1e-5)
+
+
+def test_contrastive_divergence_by_hand(monkeypatch):
+    """Mean energy of the data less that of the chains, and 0.005 of the mean squares; one chain in fifty begins anew."""
+    model, x = KnownEnergy(0.5), torch.randn(100, 2, generator=torch.Generator().manual_seed(0))
+    model.chains = torch.full((100, 2), 9.0)
+    fantasy, started = torch.randn(100, 2, generator=torch.Generator().manual_seed(1)), []
+    monkeypatch.setattr(model, "langevin", lambda start, n_steps, generator: started.append((start.clone(), n_steps)) or iter([fantasy]))
+    found = model.loss(x, torch.Generator().manual_seed(2))
+    real, dreamt = x.square().sum(1), fantasy.square().sum(1)  # / 2 kT = 1
+    expected = real.mean() - dreamt.mean() + 0.005 * (real.square().mean() + dreamt.square().mean())
+    assert found.item() == pytest.approx(expected.item(), rel=1e-5)
+    (start, n_steps), *_ = started
+    assert n_steps == 6 and int((start != 9.0).all(1).sum()) == 2
+    assert torch.equal(model.chains.sort(0).values, fantasy.sort(0).values)
+
+
+def test_gan_loss_by_hand():
+    """Cross-entropies of both players and half of 0.3 E|grad D|^2 on the data (R1), with torch's own functions."""
+    torch.manual_seed(0)
+    model, x = GAN(width=8), torch.randn(50, 2)
+    made = model.generator(torch.randn(50, 2, generator=torch.Generator().manual_seed(1)))
+    real, fake = model.discriminator(x)[:, 0], model.discriminator(made)[:, 0]
+    slopes = torch.func.vmap(torch.func.grad(lambda one: model.discriminator(one[None])[0, 0]))(x)
+    say = torch.nn.functional.binary_cross_entropy_with_logits
+    one, zero = torch.ones(50), torch.zeros(50)
+    expected = say(real, one) + say(fake, zero) + 0.5 * 0.3 * slopes.square().sum(1).mean() + say(fake, one)
+    assert model.loss(x, torch.Generator().manual_seed(1)).item() == pytest.approx(expected.item(), rel=1e-4)
+
+
+def test_flow_loss_is_minus_the_mean_log_likelihood():
+    """An untrained flow leaves z as it is: -log N(x; 0, 1)."""
+    x = torch.randn(50, 2, generator=torch.Generator().manual_seed(0))
+    expected = (0.5 * x.square().sum(1) + math.log(2 * math.pi)).mean()
+    assert Flow(width=8).loss(x, torch.Generator()).item() == pytest.approx(expected.item(), rel=1e-6)
+
+
+def test_settings_by_value():
+    """Energy-based walks step by 0.002 to 0.1 in time; a flow stretches by at most e^2 a layer; DDIM draws no noise on its way."""
+    assert EBM(width=4).time_steps == (0.002, 0.1)
+    flow = Flow(width=8, n_layers=1)
+    torch.nn.init.constant_(flow.layers[0].out.bias, 1e6)
+    assert flow._coupling(0, torch.zeros(1, 1))[0].item() == pytest.approx(2.0)
+    model, z = MODELS["diffusion"](width=8), torch.randn(5, 2)
+    ends = [list(model.walk(z, 4, torch.Generator().manual_seed(seed)))[-1][1] for seed in (0, 1)]
+    assert torch.equal(*ends)
+
+
+def test_thresholds_of_the_questions():
+    """Stray: to 2 and to 10 per cent; spreads: three standard errors, each the delta method's of a root of a variance."""
+    x = get_dataset("two moons").sample(1000, torch.Generator().manual_seed(0))
+    dense = x[get_dataset("two moons").log_prob(x) > gm._edge("two moons")][:900]
+    for strays, answer in ((15, 0), (25, 1), (85, 1), (110, 2)):
+        mixed = torch.cat([dense, torch.full((strays, 2), 9.0)])
+        assert gm.stray_share(mixed, dataset="two moons")[0] == answer, strays
+    bell = torch.randn(5000, 2, generator=torch.Generator().manual_seed(1))
+    root, error = gm.spread(bell)
+    assert abs(root - math.sqrt(2)) < 4 * error and error == pytest.approx(math.sqrt(2) / math.sqrt(4 * 5000), rel=0.1)
+    for wider, answer in ((1 + 2 * 1.4 / 100, 1), (1 + 6 * 1.4 / 100, 2), (1 - 6 * 1.4 / 100, 0)):
+        assert gm.spreads_compared(bell, wider * bell)[0] == answer
 
 
 @pytest.mark.parametrize("dataset", gm.DATASETS)

@@ -91,6 +91,64 @@ def test_weights_turn_the_gaussian_into_its_tilt():
         assert (max(off) < 4) == inside, (inside, off)
 
 
+def test_the_weights_of_one_step_by_hand():
+    """d log w = g^2/2 gamma (gamma - 1) |push|^2 dt: of two equal groups, one pushed so that its weight is e, e/(1 + e) is drawn."""
+    gamma, t, t_next, n = 3.0, 0.02, 0.01, 4000
+    beta = 0.1 + 19.9 * t
+    push = math.sqrt(1 / (0.5 * beta * gamma * (gamma - 1) * (t - t_next)))
+    x = torch.tensor([100.0, -100.0]).repeat_interleave(n // 2)[:, None]
+
+    def still(y, time):
+        return torch.zeros_like(y)
+
+    *_, drawn = g.reweighted(
+        still, lambda y, time: push * (y > 0), gamma, x, torch.tensor([t, t_next]), generator=torch.Generator().manual_seed(0)
+    )
+    share = float((drawn > 0).double().mean())
+    assert share == pytest.approx(math.e / (1 + math.e), abs=2 / n)  # systematic resampling is off by at most one particle
+
+
+def test_the_missing_term_by_finite_differences():
+    """source = gamma (gamma - 1)/2 E|sigma grad log p_t(y|x)|^2 over the noised tilt, the gradient by autograd of log p(y|x)."""
+    found, data, law = g.gap(dataset="island", label=0, gamma=2.5, n_t=4), get_labelled("island"), g.tilt("island", 0, 2.5)
+    generator = torch.Generator().manual_seed(9)
+    x0, eps = law.sample(400, generator), torch.randn(400, 2, generator=generator)
+    for k, t in enumerate(found.t.tolist()):
+        sigma = g.PATH.sigma(t)
+        x = (g.PATH.alpha(t) * x0 + sigma * eps).double().requires_grad_(True)
+        noised = data.density.to(torch.float64).diffused(g.PATH, t)
+        (push,) = torch.autograd.grad(data.log_class(x, 0, noised).sum(), x)
+        assert float(found.source[k]) == pytest.approx(2.5 * 1.5 / 2 * sigma**2 * float(push.square().sum(1).mean()), rel=1e-2)
+        wanted = law.diffused(g.PATH, t).score(x.detach().float())
+        score = noised.score(x.detach()) + 2.5 * push
+        assert float(found.gap[k]) == pytest.approx(sigma * float((score - wanted).square().sum(1).mean().sqrt()), rel=1e-2)
+
+
+def test_constants_by_value():
+    """Six Langevin steps of size 0.12 at each level, to t = 0.01; the spread of a class is the root of the trace of its covariance."""
+    assert (g.CORRECTIONS, g.SNR, g.PATH.t_min, g.GAMMA_MAX) == (6, 0.12, 0.01, 10.0)
+    x = get_labelled("island").given(0).sample(100_000, torch.Generator().manual_seed(1))
+    assert g.quality(x, "island", 0).diversity == pytest.approx(1.0, abs=0.02)
+    assert math.sqrt(float(x.var(0).sum())) == pytest.approx(g._spread(get_labelled("island"), 0), rel=0.02)
+
+
+def test_labelled_data_by_value():
+    """Three clouds of width 0.45 at 1.05 from the centre with shares 0.4, 0.35, 0.25."""
+    data = get_labelled("three classes")
+    assert [data.share(k) for k in range(3)] == pytest.approx([0.4, 0.35, 0.25])
+    assert data.density.means.norm(dim=1).tolist() == pytest.approx([1.05] * 3) and data.density.scales.tolist() == pytest.approx(
+        [0.45] * 3
+    )
+    x, labels = data.sample(40_000, torch.Generator().manual_seed(0))
+    first = x[labels == 0]
+    assert abs(float(first.std(0).mean()) - 0.45) < 4 * 0.45 / math.sqrt(4 * len(first))
+    for name in LABELLED:
+        some = get_labelled(name)
+        classes = torch.stack([some.log_class(x[:50], k).exp() for k in range(len(some.names))])
+        assert torch.allclose(classes.sum(0), torch.ones(50), atol=1e-5)
+        assert float(some.given(0).weights.sum()) == pytest.approx(1.0)
+
+
 def test_the_guided_density_misses_the_noising_equation_by_the_stated_term():
     """d log q/dt + f d + f x.grad log q - g^2/2 (lap log q + |grad log q|^2) = g^2/2 gamma (1-gamma) |grad log p_t(y|x)|^2."""
     data, gamma, t, h = get_labelled("three classes"), 3.0, 0.3, 1e-4

@@ -2,11 +2,23 @@ import math
 
 import pytest
 import torch
+from torch.distributions import Normal, kl_divergence
 
 from core.cli import main
 from core.learning import latent_diffusion as ld
 from core.learning import lattice_images as li
-from core.learning.latent_networks import ANY, LATENT, PIXELS, Given, LabelledNetwork, load_networks, networks, weights_path
+from core.learning.latent_networks import (
+    ANY,
+    LATENT,
+    PIXELS,
+    Autoencoder,
+    Given,
+    LabelledNetwork,
+    labelled_loss,
+    load_networks,
+    networks,
+    weights_path,
+)
 from core.learning.train_latent import trainer
 from core.numerics.distances import energy_distance
 from core.numerics.networks import ModelMissing
@@ -100,6 +112,75 @@ def test_the_word_is_obeyed(space):
     assert made.share("hexagonal") > chance + 4 * error
     assert ld.read_exact("hexagonal").share("hexagonal") > 0.8
     assert made.share("any") == 1.0
+
+
+class Knowing(torch.nn.Module):
+    """Says a picture that is `off` beside the one point of the data, and keeps what it was asked."""
+
+    def __init__(self, point, off=0.0):
+        super().__init__()
+        self.point, self.off = point, off
+
+    def forward(self, u, log_ratio, word):
+        self.u, self.level, self.word = u, log_ratio, word
+        return self.point + self.off + 0 * u
+
+
+def test_the_weighted_loss_by_hand():
+    """Squared error of x_0 weighted by min(max(1/ratio^2, 0.2), 5); a fifth of the words is withheld; levels are N(0, 1.5), a quarter even."""
+    n, point = 40_000, torch.tensor([[0.5, -1.0, 2.0]])
+    network = Knowing(point, off=1.0)
+    found = labelled_loss(network, point.expand(n, 3), torch.zeros(n, dtype=torch.long), generator(1))
+    ratio = network.level.exp()
+    assert float(found) == pytest.approx(float((1 / ratio**2).clip(0.2, 5).mean()), rel=1e-4)
+    assert float(labelled_loss(Knowing(point), point.expand(n, 3), torch.zeros(n, dtype=torch.long), generator(1))) == 0
+    noise = (network.u * (1 + ratio**2).sqrt() - point) / ratio
+    some = noise[ratio[:, 0] > 0.1]
+    assert abs(float(some.std()) - 1) < 4 / math.sqrt(2 * some.numel())
+    withheld = float((network.word == ANY).double().mean())
+    assert abs(withheld - 0.2) < 4 * math.sqrt(0.16 / n)
+    normal, even = network.level[n // 4 :], network.level[: n // 4]
+    assert abs(float(normal.mean())) < 4 * 1.5 / math.sqrt(0.75 * n) and abs(float(normal.std()) - 1.5) < 4 * 1.5 / math.sqrt(1.5 * n)
+    assert float(even.max() - even.min()) == pytest.approx(math.log(200 / 0.003), abs=0.02)
+
+
+def test_the_score_of_a_picture_that_is_known():
+    """x_0 said exactly gives eps = (u - a x_0)/b and the score -(x - alpha x_0)/sigma^2."""
+    point, path = torch.tensor([[0.5, -1.0, 2.0]]), ld.SCHEDULE
+    score, x = Given(Knowing(point), torch.tensor([0])).as_score(path), torch.randn(4, 3, generator=generator())
+    for t in (0.1, 0.5, 0.9):
+        assert torch.allclose(score(x, t), -(x - path.alpha(t) * point) / path.sigma(t) ** 2, rtol=1e-3, atol=1e-3)
+
+
+def test_the_autoencoder_s_loss_and_units_by_hand():
+    """Pixel error through m + d eps, and a thousandth of the mean KL(N(m, d^2) || N(0, 1)); latents in units of mean and spread."""
+    torch.manual_seed(0)
+    network, x = Autoencoder(width=8, depth=1), torch.randn(20, PIXELS)
+    mean, log_d = network.encoder(x).chunk(2, 1)
+    z = mean + log_d.exp() * torch.randn(20, LATENT, generator=generator(1))
+    kl = kl_divergence(Normal(mean, log_d.exp()), Normal(0.0, 1.0)).mean()
+    pixels = (network.decoder(z) - x).square().mean()
+    assert float(network.loss(x, generator(1))) == pytest.approx(float(pixels + 1e-3 * kl), rel=1e-6)
+    assert float(network.loss(x, generator(1), kl_weight=1.0)) == pytest.approx(float(pixels + kl), rel=1e-6)
+    network.mean.fill_(0.3)
+    network.spread.fill_(2.0)
+    assert torch.allclose(network.encode(x), (mean - 0.3) / 2)
+    assert torch.allclose(network.decode(network.encode(x)), network.decoder(mean), atol=1e-5)
+
+
+def test_the_law_of_the_pictures_by_value():
+    """Edges from 0.55 to 0.75, b/a from 1.2 to 1.5, angles from 66 to 82 degrees, atoms of width 0.13; mean 0.237, spread 0.2525."""
+    cell = li.cells(torch.full((4000,), 3), generator())
+    a, ratio, gamma = cell[:, 0], cell[:, 1] / cell[:, 0], cell[:, 2].rad2deg()
+    for values, low, high in ((a, 0.55, 0.75), (ratio, 1.2, 1.5), (gamma, 66.0, 82.0)):
+        assert (
+            low - 1e-5 <= float(values.min()) < low + 0.01 * (high - low)
+            and high - 0.01 * (high - low) < float(values.max()) <= high + 1e-4
+        )
+    alone = torch.tensor([[50.0, 50.0, math.pi / 2, 0.0]])
+    picture = li.draw(alone).reshape(li.SIDE, li.SIDE) * 0.2525 + 0.237
+    line = (torch.arange(24) + 0.5) / 12 - 1
+    assert torch.allclose(picture, torch.exp(-(line[None] ** 2 + line[:, None] ** 2) / (2 * 0.13**2)), atol=1e-5)
 
 
 def test_the_reading_of_a_page_from_the_book_is_exact():

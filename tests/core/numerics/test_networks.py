@@ -6,6 +6,7 @@ from safetensors.torch import save_file
 
 from core.numerics.densities import DATASETS, GaussianMixture, get_dataset
 from core.numerics.networks import (
+    FourierFeatures,
     ModelMissing,
     ScoreNetwork,
     load_network,
@@ -70,6 +71,52 @@ def test_the_loss_is_least_at_the_conditional_mean():
     best = 1 + (losses[0] - losses[2]) / (2 * 0.2 * curvature)
     assert losses[1] < min(losses[0], losses[2])
     assert abs(best - 1) < 0.03  # 4 / sqrt(2 * 60,000) relative, doubled for the spread over noise levels
+
+
+def test_a_network_that_knows_the_point_has_no_loss_and_is_asked_at_the_stated_levels():
+    """Data at one point: v = a eps - b x_0 is a function of u. Log ratios: a quarter even from 0.003 to 200, the rest N(-1.2, 1.2)."""
+    point, asked = torch.tensor([[0.7, -0.4]]), []
+
+    def knowing(u, log_ratio):
+        asked.append(log_ratio[:, 0])
+        b = torch.sin(torch.atan(log_ratio.exp()))
+        a = torch.cos(torch.atan(log_ratio.exp()))
+        return a * (u - a * point) / b - b * point
+
+    n = 40_000
+    assert float(noise_loss(knowing, point.expand(n, 2), gen(3))) < 1e-3
+    even, normal = asked[0][: n // 4], asked[0][n // 4 :]
+    low, high = math.log(0.003), math.log(200.0)
+    assert low <= float(even.min()) < low + 0.01 and high - 0.01 < float(even.max()) <= high
+    assert abs(float(even.mean()) - (low + high) / 2) < 4 * (high - low) / math.sqrt(12 * n / 4)
+    assert abs(float(normal.mean()) + 1.2) < 4 * 1.2 / math.sqrt(0.75 * n)
+    assert abs(float(normal.std()) - 1.2) < 4 * 1.2 / math.sqrt(1.5 * n)
+
+
+def test_the_score_of_a_network_that_knows_the_point():
+    """eps = b u + a v and score = -eps/sigma give -(x - alpha m)/sigma^2 along every path, VE too."""
+    point = torch.tensor([[0.7, -0.4]], dtype=torch.float64)
+
+    class Knowing(ScoreNetwork):
+        def forward(self, u, log_ratio):
+            b = torch.sin(torch.atan(log_ratio.exp()))
+            a = torch.cos(torch.atan(log_ratio.exp()))
+            return a * (u - a * point) / b - b * point
+
+    x = torch.randn(6, 2, generator=gen(), dtype=torch.float64)
+    for path in (Linear(), get_schedule("linear", "sub-VP"), EDM()):
+        score = Knowing().as_score(path)
+        for t in (path.time_at(0.1), path.time_at(1.0), path.time_at(5.0)):
+            assert torch.allclose(score(x, t), -(x - path.alpha(t) * point) / path.sigma(t) ** 2, rtol=1e-6)
+
+
+def test_fourier_features_by_value():
+    """Normal frequencies of 0.35 turns a length for places, 0.15 for levels; cos and sin of 2 pi f x."""
+    network = ScoreNetwork()
+    for features, scale, n in ((network.space, 0.35, 48), (network.level, 0.15, 12)):
+        spread = float(features.frequencies.square().mean().sqrt()) / (2 * math.pi)
+        assert abs(spread / scale - 1) < 4 / math.sqrt(2 * n), "one draw of so many frequencies"
+    assert torch.allclose(FourierFeatures(1, 5, 0.2, seed=3).frequencies / (2 * math.pi * 0.2), torch.randn(1, 5, generator=gen(3)))
 
 
 def test_gradients_reach_x_but_no_graph_is_kept_otherwise():
