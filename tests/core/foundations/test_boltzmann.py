@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy import integrate, stats
 
-from core.foundations.boltzmann import COLD, HOT, Landscape, measured, metropolis, sample, truth
+from core.foundations.boltzmann import COLD, HOT, Landscape, Run, deepened, measured, metropolis, sample, truth
 from core.numerics.distances import ks_1d, ks_floor
 from core.numerics.potentials import Harmonic, TwoBasins
 
@@ -202,3 +202,24 @@ def test_free_energy_of_a_basin_that_nobody_visits():
     spring = high - kT / 2 * math.log(2 * math.pi * kT / k)
     assert landscape.basin_free_energies(kT)[1] == pytest.approx(spring, abs=0.003)
     assert landscape.basin_free_energies(kT)[1] != pytest.approx(high - kT / 2 * math.log(1.2 * 2 * math.pi * kT / k), abs=0.003)
+
+
+def test_the_protocol_by_value():
+    """Heating starts at 0.1 and cooling at 2, in even steps of ln kT over nine tenths of the run; the rest stays at kT."""
+    heat, cool = (sample(protocol=protocol, kT=1.2, n_sweeps=100, n_particles=5, n_frames=101).kT for protocol in ("heat", "cool"))
+    for kT, start in ((heat, 0.1), (cool, 2.0)):
+        exact = [start * (1.2 / start) ** min(1.0, k / 90) for k in range(101)]
+        assert kT.tolist() == pytest.approx(exact, rel=1e-6)
+    assert deepened(DEFAULT).potential.depths == (DEFAULT.potential.depths[0] + 1.0, DEFAULT.potential.depths[1])
+
+
+def test_error_bars_are_the_spread_over_repetitions():
+    """Deviations of U, C and the share from their exact values over stated errors: variance 1 within 4 standard errors of 300 runs."""
+    kT, n, exact = 0.9, 1000, DEFAULT.thermodynamics(0.9)
+    scores = []
+    for seed in range(300):
+        x = DEFAULT.draw(n, kT, torch.Generator().manual_seed(seed))[None]
+        found = measured(Run(DEFAULT, torch.tensor([kT]), x, torch.zeros(1, n)))
+        pairs = ((found.U, exact.U[0]), (found.C, exact.C[0]), (found.share, DEFAULT.shares(kT)[0]))
+        scores.append([(value - float(known)) / error for (value, error), known in pairs])
+    assert (torch.tensor(scores).var(0) - 1).abs().max() < 4 * math.sqrt(2 / 300) < 0.5

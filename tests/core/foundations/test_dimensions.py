@@ -166,3 +166,13 @@ def test_bad_numbers_are_refused(bad):
         dim.census(wide=1.0)
     with pytest.raises(ValueError):
         dim.sample(d=0)
+
+
+def test_errors_of_ratios_are_their_spread_over_repetitions():
+    """Of a shell's width in 20 dimensions over 300 censuses; and no error at all for the ratio of a number to its double."""
+    shells = [dim.census(dims=(20,), n=300, n_points=2, seed=seed).shell[0] for seed in range(300)]
+    scores = torch.tensor([(shell.value - float(dim.shell_width(20))) / shell.error for shell in shells])
+    assert abs(float(scores.var()) - 1) < 4 * math.sqrt(2 / 300) < 0.5
+    x = torch.rand(50, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    locked = dim._ratio(x, 2 * x, 1)
+    assert locked.value == pytest.approx(0.5) and locked.error < 1e-12

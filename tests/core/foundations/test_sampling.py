@@ -93,6 +93,7 @@ def test_crossings_ignore_the_top_of_the_barrier():
     counted = crossings(slow, (-0.5, 0.5))
     assert counted.value == pytest.approx((2 + 0 + 4) / 3)
     assert counted.error == pytest.approx(2 / math.sqrt(3))
+    assert crossings(torch.tensor([[-1.0, 0.2, -1.0, 0.4, -0.9]]).T, (-0.5, 0.5)).value == 0, "nobody came to the other side"
 
 
 def test_autocorrelation_and_its_time_of_an_autoregressive_chain():
@@ -184,3 +185,30 @@ def test_long_steps_suit_those_who_may_refuse():
         for step in (0.2, 8.0)
     )
     assert long[0] == "metropolis" and long[2] == math.inf and short[2] < math.inf
+
+
+def test_landscapes_by_value():
+    """Wells of 2, half a unit apart in energy, stiff across (16); the Mueller-Brown surface at 3 %; islands of 0.5, 0.3, 0.2."""
+    double, surface = LANDSCAPES["double well"].potential, LANDSCAPES["Müller–Brown"].potential
+    assert double.energy(torch.tensor([[0.0, 0.0], [1.0, 0.0], [-1.0, 0.0], [1.0, 0.5]])).tolist() == pytest.approx(
+        [2.0, 0.25, -0.25, 2.25]
+    )
+    assert float(surface.energy(torch.tensor([[-0.558, 1.442]]))) == pytest.approx(-146.7 * 0.03, rel=1e-3)
+    assert sampling.ISLANDS.weights.tolist() == pytest.approx([0.5, 0.3, 0.2])
+
+
+def test_correlations_begin_at_one_and_effective_samples_are_per_thousand():
+    """rho_0 = <(x - mu)^2>/s^2 of chains that start in the law: 1 within 4 standard errors of the mean square."""
+    n = 20_000
+    found = efficiency(sampler="metropolis", steps=(1.0,), n_steps=2, n_chains=n)
+    law = exact("double well", 1.0)
+    x = law.sample(n, torch.Generator().manual_seed(5))[:, 0].double()
+    mu = law.mean(lambda points: points[:, 0])
+    square = (x - mu).square() / law.mean(lambda points: (points[:, 0] - mu).square())
+    assert abs(float(found.rho[0, 0]) - 1) < 4 * float(square.std()) / math.sqrt(n) < 0.04
+    assert Efficiency(torch.ones(1), torch.ones(1, 9), torch.tensor([20.0]), torch.ones(1), None).effective.tolist() == [50.0]
+
+
+def test_constant_energy_is_kept_by_nve():
+    """Kinetic plus potential energy changes by the error of the step, of order step^2 kT, not by kT."""
+    assert sample(sampler="nve", step=0.1, n_steps=200, n_chains=100).energy_change < 0.02

@@ -127,7 +127,7 @@ class Knowing(torch.nn.Module):
 
 
 def test_the_weighted_loss_by_hand():
-    """Squared error of x_0 weighted by min(max(1/ratio^2, 0.2), 5); a fifth of the words is withheld; levels are N(0, 1.5), a quarter even."""
+    """Squared error of x_0 times min(max(1/ratio^2, 0.2), 5); a fifth of the words is withheld; levels are N(0, 1.5), a quarter even."""
     n, point = 40_000, torch.tensor([[0.5, -1.0, 2.0]])
     network = Knowing(point, off=1.0)
     found = labelled_loss(network, point.expand(n, 3), torch.zeros(n, dtype=torch.long), generator(1))

@@ -142,6 +142,7 @@ def test_coins_stay_on_their_lattice():
     cells = (x - x.min()) / lattice_spacing(**walk)
     assert float((cells - cells.round()).abs().max()) < 1e-4 and float(cells.max()) > 10
     assert lattice_spacing(**walk | dict(step="heavy")) == 0
+    assert lattice_spacing(**walk) == pytest.approx(2 * 0.6 * math.sqrt(2.0 / 50))
 
 
 def test_einsteins_grain():
@@ -205,3 +206,10 @@ def test_typical_distance(step):
     assert typical_distance(**walked) == pytest.approx(exact, rel=0.1)
     further = typical_distance(**walked | {"t_end": 12.0, "n_steps": 1600})
     assert further / typical_distance(**walked) == pytest.approx(4 if step == "levy" else 2, rel=0.15)
+
+
+def test_the_default_grain_by_value():
+    """One micrometre across in water of 1 mPa s at 20 degrees: D = 1.380649e-23 * 293.15 / (6 pi 1e-3 0.5e-6) = 0.4294 um^2/s."""
+    grain = stokes_einstein()
+    assert grain.diffusion == pytest.approx(1.380649 * 293.15 / (6 * math.pi * 0.5) * 1e-2, rel=1e-9) == pytest.approx(0.4294, abs=1e-4)
+    assert grain.sigma == pytest.approx(math.sqrt(2 * 0.4294), rel=1e-3)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from core.numerics.densities import GaussianMixture, get_dataset
 from core.physics import fokker_planck as fp
 from core.physics.fokker_planck import Setting
 
@@ -196,3 +197,49 @@ def test_thinned_keeps_the_ends_and_the_record_of_every_step():
     few = solution.thinned(6)
     assert few.times.tolist() == solution.times[::10].tolist() and np.array_equal(few.p, solution.p[::10])
     assert np.array_equal(few.entropy, solution.entropy)
+
+
+def test_constants_of_the_settings_by_value():
+    """A washboard of period 2; data noised to t = 0.06 of the linear schedule, B = 0.1 t + 19.9 t^2/2; a box of five widths."""
+    washboard = Setting("washboard").potential
+    x = torch.tensor([[0.3], [2.3], [1.3]], dtype=torch.float64)
+    here, later, between = washboard.energy(x).tolist()
+    assert here == pytest.approx(later) and abs(here - between) > 0.5
+    total = 0.1 * 0.06 + 19.9 * 0.06**2 / 2
+    alpha, sigma = math.exp(-total / 2), math.sqrt(1 - math.exp(-total))
+    data = get_dataset("three modes").to(torch.float64)
+    noised = GaussianMixture(data.weights, alpha * data.means, (alpha**2 * data.scales**2 + sigma**2).sqrt())
+    points = np.random.default_rng(0).normal(size=(20, 2))
+    assert np.allclose(fp.score(Setting("exact score"), points), noised.score(torch.as_tensor(points)).numpy(), rtol=1e-6, atol=1e-9)
+    assert Setting("whirl", kT=1.0).box(8).high == (5.0, 5.0) and Setting("whirl", kT=0.25).box(8).high == (3.6, 3.6)
+
+
+def test_the_whirl_at_another_temperature():
+    """Stiffness 1, Omega = 2, kT = 0.5: density, particles and flow turn by 2 t while they fall by exp(-t), to variance 0.5.
+
+    The grid and the implicit steps blur by 3 %; a fifth more kT is 14 to 20 %.
+    """
+    t = 0.6
+    solution = fp.solve(kind="whirl", kT=0.5, t_end=t, n_cells=96, n_steps=60, n_frames=61)
+    start = solution.p[0]
+    points, cell = solution.box.points(), solution.box.volume
+
+    def moments(p):
+        mean = (p[..., None] * points).sum((0, 1)) * cell
+        return mean, float((p[..., None] * (points - mean) ** 2).sum() * cell) / 2
+
+    (m, v), (mean, var) = moments(start), moments(solution.p[-1])
+    turned = math.exp(-t) * np.array([m[0] * math.cos(2 * t) - m[1] * math.sin(2 * t), m[0] * math.sin(2 * t) + m[1] * math.cos(2 * t)])
+    expected = 0.5 + (v - 0.5) * math.exp(-2 * t)
+    assert np.allclose(mean, turned, atol=0.02) and var == pytest.approx(expected, rel=0.05)
+    assert moments(solution.end)[1] == pytest.approx(0.5, rel=0.02)
+    for move in (fp.particles, fp.flow):
+        x = move(solution, n_particles=8000, seed=1).final.double()
+        assert np.allclose(x.mean(0).numpy(), turned, atol=4 * math.sqrt(expected / 8000) + 0.02)
+        assert abs(float(x.var(0).mean()) / expected - 1) < 4 / math.sqrt(8000) + 0.05
+
+
+def test_round_off_is_machine_precision_times_steps_and_stiffness():
+    solution = small(n_steps=100, t_end=2.0)
+    h = 2 * solution.box.high[0] / 300
+    assert solution.roundoff == pytest.approx(2.0**-52 * 101 * (1 + 4 / h**2 * 0.02))

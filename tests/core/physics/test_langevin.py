@@ -302,3 +302,24 @@ def test_a_run_may_be_written_to():
     """It is sampled in inference mode, and is none of its tensors."""
     for made in (langevin.sample(t_end=0.2, n_particles=5).x, langevin.overdamped(t_end=0.2, n_particles=5).positions):
         assert not made.is_inference() and made.add_(1) is made
+
+
+def test_limits_of_the_two_pictures_by_value():
+    """At most eight substeps, each of 0.16 of a relaxation time; a well ends at half the barrier; 8 memories are watched."""
+    kind = dict(kind="harmonic", stiffness=1.0, friction=1.0, n_particles=3, n_frames=2)
+    assert langevin.overdamped(**kind, dt=1.27, t_end=2.54) is not None and langevin.overdamped(**kind, dt=1.29, t_end=2.58) is None
+    well = System(barrier=3.0).landscape
+    assert float(well.energy(torch.tensor([[langevin.CORE]], dtype=torch.float64))) == pytest.approx(1.5)
+    assert langevin.window(System("free", friction=2.0), 40.0) == pytest.approx(4.0)
+    assert langevin.window(System("harmonic", friction=0.1, stiffness=4.0), 400.0) == pytest.approx(8 * math.pi / 2)
+
+
+def test_the_error_of_the_gap_is_its_spread_over_repetitions():
+    """r.m.s. distance of the two pictures of a free particle: deviations over stated errors have variance 1, 200 runs of 100."""
+    system, setting = System("free"), dict(kind="free", dt=0.1, t_end=2.0, n_particles=100, n_frames=2)
+    scores = []
+    for seed in range(200):
+        found = langevin.gap(langevin.sample(**setting, seed=seed), langevin.overdamped(**setting, seed=seed), system)
+        scores.append([found.value, found.error])
+    value, error = torch.tensor(scores).T
+    assert abs(float(((value - value.mean()) / error).var()) - 1) < 4 * math.sqrt(2 / 200) < 0.5

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from core.numerics.densities import get_dataset
+from core.numerics.densities import GaussianMixture, get_dataset
 from core.physics import score_fields as sf
 from core.physics.basins import GridLaw, find_basins
 
@@ -197,3 +197,24 @@ def test_the_first_walkers_are_those_of_the_whole_crowd(source):
     for kT in (0.0, 1.0):
         whole, first = (sf.sample(source=source, kT=kT, n_steps=10, n_particles=300, first=first) for first in (None, 128))
         assert torch.equal(first.positions, whole.positions[:, :128])
+
+
+def test_which_modes_are_basins_by_value():
+    """Half a kT between the peak and the saddle; a thousandth of the law."""
+    for share, number in ((0.05, 2), (0.002, 2), (0.0005, 1)):
+        density = GaussianMixture.of([1 - share, share], [[-2.0, 0.0], [2.0, 0.0]], 0.4)
+        assert len(find_basins(GridLaw.of(density)).mass) == number
+    for apart, number in ((2.4, 1), (3.2, 2)):  # in widths: ln of peak over saddle is 0.13 and 0.66
+        density = GaussianMixture.of(1.0, [[-apart / 4, 0.0], [apart / 4, 0.0]], 0.5)
+        assert len(find_basins(GridLaw.of(density)).mass) == number
+
+
+def test_starts_and_noise_levels_by_value():
+    """Spread over +-3 or a cloud at (-2.3, -2.3); edges and points blurred by 0.05 and 0.1 at least; noise levels from 0.02 to 2.5."""
+    spread, corner = (sf.starting_points(start, 20_000, torch.Generator().manual_seed(0)) for start in sf.STARTS)
+    assert 2.98 < float(spread.max()) <= 3 and -3 <= float(spread.min()) < -2.98
+    assert (corner.mean(0) + 2.3).abs().max() < 4 * 0.2 / math.sqrt(20_000) and abs(float(corner.std()) - 0.2) < 0.005
+    assert [sf.noise_in_force(source, 0.0) for source in ("by hand", "checkerboard", "your points")] == [0.0, 0.05, 0.1]
+    levels = sf.noise_levels()
+    assert (float(levels[0]), float(levels[-1])) == (pytest.approx(0.02), pytest.approx(2.5))
+    assert sf.field().weights.tolist() == pytest.approx([0.5, 0.3, 0.2])
