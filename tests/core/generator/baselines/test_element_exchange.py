@@ -3,7 +3,7 @@ import pytest
 import torch
 from scipy.stats import chisquare
 
-from core.generator.baselines.element_exchange import DOUBT, SHARPNESS, exchange, replacement_counts, replacement_table
+from core.generator.baselines.element_exchange import ALIKE, exchange, replacement_counts, replacement_table
 from core.generator.baselines.substitution import Library
 from core.structures.arrays import from_crystals
 from core.structures.crystal import Crystal
@@ -38,7 +38,7 @@ def test_counts_by_hand(library):
 def test_table(library):
     table = replacement_table(library)
     assert torch.allclose(table.sum(1), torch.ones(104))
-    once = (1 / (1 + DOUBT)) ** SHARPNESS
+    once = (1 / (1 + 3)) ** 3  # three pairs that failed are taken as seen; cubed
     assert table[NA, K].item() == pytest.approx(once / (1 + once)) and table[NA, CS] == 0 and table[OX, OX] == 1
 
 
@@ -59,3 +59,12 @@ def test_two_elements_never_become_one():
     table[NA, NA], table[NA, K] = 0.0, 1.0
     numbers = torch.tensor([[NA, K, CL], [NA, CL, CL]])
     assert exchange(numbers, table, 1.0, torch.Generator().manual_seed(0)).tolist() == [[NA, K, CL], [K, CL, CL]]
+
+
+def test_what_counts_as_one_structure_by_value():
+    """A fingerprint difference below 0.03: a caesium chloride whose body centre is off by so much, and by more."""
+    assert ALIKE == 0.03
+    for off, kept in ((0.03, 1), (0.12, 0)):
+        bent = Crystal([CL, CS], [[0.5, 0.5, 0.5 + off], [0, 0, 0]], np.eye(3) * 4.1)
+        every, same = replacement_counts(Library(from_crystals([bent, caesium_chloride(K, CL)])))
+        assert every[K, CS] == 1 and same[K, CS] == kept

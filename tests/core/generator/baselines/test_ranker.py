@@ -115,3 +115,23 @@ def test_perovskites_of_many_elements_fall_back_to_the_distance(flow_model):
     seven = Crystal([3, 4, 5, 6, 7, 8, 9], np.random.default_rng(0).random((7, 3)), np.eye(3) * 5)
     library = Library(from_crystals([seven, perovskite(38, 22)]))
     assert proposals((11, 12, 13, 14, 15, 16, 17), library, Ranker().eval())[0].row == 0
+
+
+def test_logits_of_an_untrained_ranker_by_hand(world):
+    """votes - 0.3 nearest: votes are ln sum exp(-sum_i n_i/N |phi(a_i) - phi(m_i)|) over the members; other parts begin at nothing."""
+    ranker = Ranker().eval()
+    query, types = asked_of(world, (11, 17))
+    assert ranker.mix.tolist() == pytest.approx([1.0, 0.3, 1.0])
+    phi = ranker.embed(torch.arange(104)).detach()
+    constant = float(ranker.circumstances[-1].bias.detach())
+    flat = ranker.potential[-1].bias.detach()  # the last weights are zero
+    logits = ranker(stack([query]))[0].detach()
+    wanted = query.elements[:2]
+    for k in range(2):
+        members = np.flatnonzero(types.member == k)
+        gaps = [(phi[wanted] - phi[torch.from_numpy(types.neighbours.elements[m].astype(int))]) for m in members]
+        distance = torch.stack([((gap.square().sum(-1) + 1e-4).sqrt() * 0.5).sum() for gap in gaps])
+        bias = ranker.bias(query.bias[members]).squeeze(-1).detach()
+        votes = (bias - distance).logsumexp(0)
+        expected = votes - 0.3 * query.nearest[k] + (query.pictures[k].sum((0, 1)) * flat).sum() + constant
+        assert float(logits[k]) == pytest.approx(float(expected), rel=1e-4)

@@ -1,13 +1,16 @@
+import math
+
 import numpy as np
 import pytest
 
 from core.generator.baselines.fingerprint import BINS, REACH, difference, fingerprints
 from core.generator.baselines.library import ASSET, build, builtin_library
-from core.generator.baselines.substitution import Library, by_count, orders
+from core.generator.baselines.substitution import N_TYPES, SAME_TYPE, Library, by_count, element_distances, orders
 from core.metrics.matching import match_rms
 from core.structures.arrays import ArrayFileError, from_crystals, load_arrays
 from core.structures.builtin import STRUCTURES
 from core.structures.crystal import Crystal
+from core.structures.elements import element_features
 
 SITES = np.array([[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]])
 
@@ -110,3 +113,57 @@ def test_a_library_that_is_none(tmp_path):
     (tmp_path / "x.npz").write_bytes(b"no")
     with pytest.raises(ArrayFileError, match="x.npz"):
         Library.read(tmp_path / "x.npz")
+
+
+def test_fingerprints_by_value():
+    """46 bins to 2.3 (V/N)^(1/3), smeared by 1.6 bins, 1/d^2 each and per atom; a pair of unlike atoms of caesium chloride at 1.09."""
+    picture = fingerprints(np.array([[[0, 0, 0], [0.5, 0.5, 0.5]]]), np.eye(3)[None] * 4.1, np.array([[0, 1]]), 2)[0]
+    near, second = math.sqrt(0.75) * 2 ** (1 / 3), math.sqrt(2.75) * 2 ** (1 / 3)  # 8 and 24 neighbours, in units of (V/N)^(1/3)
+    r = (np.arange(46) + 0.5) * 0.05
+    shell = picture[0, 1, (r > near - 0.4) & (r < near + 0.4)]
+    places = r[(r > near - 0.4) & (r < near + 0.4)]
+    assert picture.shape == (2, 2, 46) and second > 2.05
+    assert shell.sum() == pytest.approx(8 / near**2 / 2, rel=0.02)
+    mean = (places * shell).sum() / shell.sum()
+    spread = math.sqrt(((places - mean) ** 2 * shell).sum() / shell.sum())
+    assert mean == pytest.approx(near, abs=0.01) and spread == pytest.approx(1.6 * 0.05, rel=0.08)
+
+
+def test_images_are_counted_as_far_as_the_range_asks():
+    """A flat cell, whose second images are in range: the fingerprint of a supercell that does not need them."""
+    flat = np.diag([3.0, 3.0, 4.5])
+    one = fingerprints(np.zeros((1, 1, 3)), flat[None], np.zeros((1, 1), int), 1)[0]
+    corners = np.array([[0, 0, 0], [0.5, 0, 0], [0, 0.5, 0], [0.5, 0.5, 0]])
+    four = fingerprints(corners[None], (flat * [[2], [2], [1]])[None], np.zeros((1, 4), int), 1)[0]
+    assert difference(one, four) < 1e-6
+
+
+def test_difference_by_hand():
+    a, b = np.zeros((1, 1, 4)), np.zeros((1, 1, 4))
+    a[0, 0, 0], b[0, 0, 1] = 3.0, 4.0
+    assert difference(a, b) == pytest.approx(1.0) and difference(a, 2 * a) == pytest.approx(9 / 45) and difference(a, a) == 0
+
+
+def test_distance_of_elements_and_limits_by_value():
+    """Group, electronegativity, ionic radius and Mendeleev number count fully, period and atomic radius half, oxidation states 0.3."""
+    weights = {0: 0.5, 1: 1.0, 2: 1.0, 3: 0.5, 4: 1.0, 5: 1.0, 6: 0.3, 7: 0.3}
+    table = element_features().astype(float)
+    for a, b in ((11, 19), (8, 16), (22, 40)):
+        expected = math.sqrt(sum((w * (table[a, k] - table[b, k])) ** 2 for k, w in weights.items()))
+        assert element_distances()[a, b] == pytest.approx(expected, rel=1e-6)
+    assert (SAME_TYPE, N_TYPES) == (0.015, 14)
+
+
+def test_volumes_of_elements_by_least_squares():
+    """MgO and KCl among others: the ridge of one pulls each element towards the mean volume; nothing is below 0.3 or above 4 of it."""
+    pool = Library(from_crystals([rocksalt(12, 8)] * 5 + [Crystal([19], [[0, 0, 0]], np.eye(3) * 9)] * 3))
+    salt, metal = 2 * 2.8**3, 9.0**3
+    mean = (5 * salt + 3 * metal) / 13
+    matrix, rest = np.zeros((3, 3)), np.zeros(3)  # Mg, O, K
+    for row, volume, times in (([1, 1, 0], salt, 5), ([0, 0, 1], metal, 3)):
+        row = np.array(row) / math.sqrt(sum(row))
+        matrix += times * np.outer(row, row)
+        rest += times * row * (volume - mean * (row > 0).sum()) / math.sqrt((row > 0).sum())
+    fitted = mean + np.linalg.solve(matrix + np.eye(3), rest)
+    assert pool.volumes[[12, 8, 19]] == pytest.approx(np.clip(fitted, 0.3 * mean, 4 * mean), rel=1e-6)
+    assert pool.volumes[26] == pytest.approx(mean)

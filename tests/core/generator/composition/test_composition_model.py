@@ -1,5 +1,6 @@
 """Formulas from nothing: the bound and the sampler against closed forms for two kinds, training on a small pool, the network that ships."""
 
+import math
 import shutil
 from itertools import permutations
 
@@ -178,3 +179,29 @@ def test_the_composition_model_that_ships_is_as_good_as_its_card_says():
     card = (FOLDER / "mp20_composition.md").read_text()
     claimed = float(card.split("accepted by SMACT | ")[1].split("%")[0]) / 100
     assert abs(np.mean([composition_valid(cell) for cell in cells]) - claimed) < 4 * (claimed * (1 - claimed) * (1 / 400 + 1 / 2000)) ** 0.5
+
+
+def test_logits_loss_and_temperature_by_hand(monkeypatch):
+    """4 <h, o_k>/sqrt(width) + b_k over what is left; the bound of a network that says nothing is S ln K; T = 0.5 squares the odds."""
+    torch.manual_seed(0)
+    model = CompositionModel(width=16, depth=1).eval().requires_grad_(False)
+    model.bias.copy_(torch.randn(104))
+    monkeypatch.setattr(model.query, "forward", lambda h: torch.ones_like(h))
+    logits = model(torch.tensor([[0, 0]]), torch.tensor([[1, 1]]))[0, 0]
+    offers = model.offered.weight + model.wanted(model.properties)
+    assert torch.allclose(logits[1:], (4 * offers.sum(1) / 4 + model.bias)[1:], atol=1e-5) and logits[0] == -torch.inf
+    monkeypatch.setattr(model, "forward", lambda kinds, counts: torch.zeros(*kinds.shape, 104))
+    bound = model.loss(torch.tensor([[8, 11, 17]] * 50), torch.ones(50, 3, dtype=torch.long), generator=torch.Generator().manual_seed(0))
+    assert bound.tolist() == pytest.approx([3 * math.log(104)] * 50, rel=1e-5)
+    odd = torch.full((104,), -60.0)
+    odd[8], odd[16] = math.log(3.0), 0.0
+    monkeypatch.setattr(model, "forward", lambda kinds, counts: odd.expand(*kinds.shape, 104))
+    for temperature, share in ((1.0, 0.75), (0.5, 0.9)):
+        drawn = model.draw((1,), range(4000), temperature=temperature)
+        found = float((drawn == 8).double().mean())
+        assert abs(found - share) < 4 * math.sqrt(share * (1 - share) / 4000) and bool(((drawn == 8) | (drawn == 16)).all())
+
+
+def test_oxidation_states_reach_from_minus_five_to_seven():
+    table = element_table()[:, 13:]
+    assert table.shape == (104, 13) and table[25, 12] == 1 and table[17, 4] == 1, "Mn +7, Cl -1"

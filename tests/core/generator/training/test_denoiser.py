@@ -6,9 +6,11 @@ import pytest
 import torch
 
 from core.cli import main
+from core.generator.model.diffusion import Diffusion
+from core.generator.model.flow import Flow
 from core.generator.model.network import Denoiser, NetworkConfig
-from core.generator.training.data import batches_of, fit_units, make_buckets, training_times
-from core.generator.training.denoiser import TrainConfig, train
+from core.generator.training.data import MIN_SPREAD, batches_of, fit_units, make_buckets, training_times
+from core.generator.training.denoiser import PROCESSES, Run, TrainConfig, train
 from core.generator.weights import WeightsError, load_weights
 from core.numerics.training import CheckpointError
 from core.structures.arrays import load_arrays
@@ -131,3 +133,18 @@ def test_command_and_broken_files(pool, tmp_path, capsys):
     assert about["steps"] == 2 and about["method"] == "diffusion"
     assert main(["train", "diffusion", "--data", str(pool), *options, "3", "--resume", "--seed", "1"]) == 2
     assert "other settings" in capsys.readouterr().err
+
+
+def test_times_and_settings_by_value():
+    """Half of the times even on [0, 1), half on [0.35, 0.95); units of a cell not below 0.05; the settings behind the shipped weights."""
+    t = training_times(40_000, torch.Generator().manual_seed(1))
+    for low, high, share in ((0.0, 0.35, 0.175), (0.35, 0.95, 0.8), (0.95, 1.0, 0.025)):
+        assert float(((t >= low) & (t < high)).double().mean()) == pytest.approx(share, abs=2 / 200)
+    assert MIN_SPREAD == 0.05
+    assert TrainConfig() == TrainConfig(
+        learning_rate=1e-3, warmup=300, weight_decay=0.01, ema=0.9995, clip=1.0, atoms_per_batch=512, max_batch=96, exchange=0.0, seed=0
+    )
+    assert PROCESSES["mp20", "diffusion"] == Diffusion(lattice_power=2.0, species_weight=0.5)
+    assert PROCESSES["mp20", "flow"] == Flow(paired=True)
+    plan = Run(Denoiser(TINY), Flow(), {}, TrainConfig(), steps=10, minutes=None).plan
+    assert (plan.floor, plan.betas) == (0.01, (0.9, 0.99))
