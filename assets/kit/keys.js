@@ -13,7 +13,7 @@ const SWITCH = { c: ["controls", "on"], e: ["equation", "off"] };  // in a lectu
 const TICKS = "n2c-ticks";
 const PHONE = 640;
 const FITTED = ".st-key-head, .st-key-n2c_predict, .st-key-n2c_stage_area, .st-key-n2c_equation, .st-key-n2c_caption, .st-key-n2c_meter, "
-  + ".st-key-n2c_chain, .st-key-home_list";
+  + ".st-key-n2c_values p > *, .st-key-n2c_chain, .st-key-home_list";
 const LEAST = 300;                            // pixels of a stage, however much stands around it
 
 /** A tick behind every chapter in a list whose question was answered. */
@@ -48,6 +48,16 @@ function answered({ chapter, question, right }) {
   page.dataset.play = chapter;
 }
 
+/** What stands in a row is made smaller until it fits on one line. name: property of the size; gap: em between two parts. */
+function fitOneLine(name, row, part, gap) {
+  const line = document.querySelector(row);
+  if (!line) return;
+  page.style.setProperty(name, "1");
+  const widths = [...line.querySelectorAll(part)].map((written) => written.getBoundingClientRect().width);
+  const needed = widths.reduce((all, width) => all + width, gap * parseFloat(getComputedStyle(page).fontSize) * widths.length);
+  page.style.setProperty(name, String(Math.min(1, Math.max(0.6, line.clientWidth / needed))));
+}
+
 /** The height that the rest of the page leaves to the stage, for players that fill it: in lecture mode down to the fold, on a phone under a half. */
 function fitStage() {
   const stage = document.querySelector(".st-key-n2c_stage, .st-key-n2c_chain");
@@ -55,13 +65,8 @@ function fitStage() {
   let height = "";
   if (stage && innerWidth <= PHONE) height = `${Math.floor(0.44 * innerHeight)}px`;
   else if (stage && lecture) {
-    const lines = document.querySelector(".st-key-n2c_lines");
-    if (lines) {
-      page.style.setProperty("--n2c-line", "1");
-      const written = [...lines.querySelectorAll(".katex-display > .katex")].map((line) => line.getBoundingClientRect().width);
-      const needed = written.reduce((all, width) => all + width, 2.2 * parseFloat(getComputedStyle(page).fontSize) * written.length);
-      page.style.setProperty("--n2c-line", String(Math.min(1, Math.max(0.6, lines.clientWidth / needed))));
-    }
+    fitOneLine("--n2c-line", ".st-key-n2c_lines", ".katex-display > .katex", 2.2);
+    fitOneLine("--n2c-values", ".st-key-n2c_values", "p .katex", 1.6);
     const bottom = (name) => document.querySelector(name)?.getBoundingClientRect().bottom ?? 0;
     const last = Math.max(...["n2c_meter", "n2c_caption", "n2c_stage", "home_list"].map((name) => bottom(`.st-key-${name}`)));
     const scrolled = document.querySelector("[data-testid=stMain]")?.scrollTop ?? 0;

@@ -72,7 +72,7 @@ def tradeoff_figure(found: Sweep, *, palette: Palette = LIGHT) -> go.Figure:
 
 
 def gap_figure(found: Gap, *, guide: str, palette: Palette = LIGHT) -> go.Figure:
-    """The walked field less the score of the noised tilt, over t, and the term that the guided density misses."""
+    """The walked field less the score of the promised density with noise, over t, and the term that the guided density misses."""
     figure, ratio = go.Figure(), PATH.noise_ratio(found.t).numpy()
     rows = [("guided arrows − arrows that keep the promise", found.gap, palette.sample, "solid", 3)]
     if guide not in ("exact",):

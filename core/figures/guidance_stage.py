@@ -77,5 +77,5 @@ def payload(
         x_label="x₁",
         y_label="x₂",
         time_label="time t",
-        alt="Guided particles on the left and particles of the exactly tilted density on the right walk from noise to data.",
+        alt="Guided particles on the left and particles of the promised density on the right walk from noise to data.",
     )

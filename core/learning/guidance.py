@@ -176,7 +176,7 @@ def truth(trajectory: Trajectory, *, dataset: str, label: int, gamma: float) -> 
         trajectory.final,
         exact.sample,
         seed=17,
-        name="sliced Wasserstein distance to the tilt",
+        name="sliced Wasserstein distance to the promised density",
         known_floor=_floor(dataset, label, gamma, trajectory.n_particles),
     )
 
@@ -223,8 +223,8 @@ def surer(x: Tensor, dataset: str, label: int, gamma: float, *, seed: int = 23) 
     error = math.hypot(*(float(fit.std()) / math.sqrt(len(x)) for fit in fits))
     mine, wanted = (float(fit.mean()) for fit in fits)
     return (2 if abs(mine - wanted) <= 3 * error else 0 if mine > wanted else 1), (
-        f"The mean of p(y|x) is {mine:.4f} for the guided particles and {wanted:.4f} for draws of the tilt; the difference is known to "
-        f"± {error:.4f}."
+        f"The mean of p(y|x) is {mine:.4f} for the guided particles and {wanted:.4f} for draws of the promised density; "
+        f"the difference is known to ± {error:.4f}."
     )
 
 

@@ -114,7 +114,7 @@ def content(values):
 
 def stage(settings):
     with page.on.controls:
-        generation_controls.buttons(settings)
+        generation_controls.buttons()
         own = own_crystal("Compare with your own crystal", "A CIF file with the same formula")
     found = generation_controls.growable(settings)
     values, relative = found.values, found.relative

@@ -80,7 +80,7 @@ def controls() -> list[Control]:
             when=has_formula,
             help="A formula, such as MgO, SiO2 or Ca(OH)2; or all atoms of one cell: Na1 Cl1, Sr1 Ti1 O3, Mg2 Al4 O8.",
         ),
-        Number(
+        UnitsOfCell(
             "units",
             "Formula units Z in the cell",
             1,
@@ -160,6 +160,18 @@ class Formula(Text):
         return st.text_input(self.label, self.default, self.max_chars, key=self.key, help=self.help, **BOUND | {"on_change": _written})
 
 
+@dataclass(frozen=True)
+class UnitsOfCell(Number):
+    """How many formula units the cell holds; above the number, right under the formula, what known crystals propose."""
+
+    def draw(self):
+        offers = st.container(gap="small")
+        units = super().draw()
+        with offers, suppress(FormulaError):
+            _offer({"units": self.default if units is None else units} | {key: st.session_state[key] for key in ("formula", "model")})
+        return units
+
+
 def _written():
     with suppress(FormulaError):
         text = st.session_state["formula"]
@@ -188,11 +200,8 @@ def _at_random():
     choose({"formula": random.choice(cells).formula, "units": 1, "model": "mp20", "seed": random.randrange(10_000)})
 
 
-def buttons(values: Mapping[str, Any]) -> None:
-    """Cells of known crystals; another seed; a formula that the reader did not think of."""
-    if has_formula(values):
-        with suppress(FormulaError):
-            _offer(values)
+def buttons() -> None:
+    """Another seed; a formula that the reader did not think of."""
     with st.container(horizontal=True):
         st.button("Try again", icon=":material/replay:", on_click=_another, key="another", help="The same formula, another seed.")
         st.button("Surprise me", icon=":material/casino:", on_click=_at_random, key="at_random")
@@ -206,7 +215,7 @@ def _offer(values: Mapping[str, Any]) -> None:
         st.caption("No known crystal of this stoichiometry has a cell that the model can grow: any number of formula units is a guess.")
         return
     st.caption("Formula units in the cells of known crystals, best known first:")
-    with st.container(horizontal=True, key="units_offered"):
+    with st.container(horizontal=True, key="units_offered", gap="small"):
         for one in offers[:4]:
             st.button(
                 f"{one.z} · {one.names[0]}" if one.names else str(one.z),

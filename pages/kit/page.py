@@ -34,9 +34,11 @@ class Page:
     on: Places | None = None
 
     def prose(self, heading: str, *, expanded: bool | None = None) -> None:
-        """A section of the chapter's text; folded under its heading when `expanded` is given. Hidden in lecture mode."""
+        """A section of the chapter's text under its heading; folded when `expanded` is given. Hidden in lecture mode."""
         with st.container(key=f"prose_{heading.lower().replace(' ', '_')}"):
             if expanded is None:
+                if heading != "Lead":
+                    st.markdown(f"##### {heading}")
                 st.markdown(self.text[heading])
             else:
                 with st.expander(heading, expanded=expanded):
@@ -116,9 +118,7 @@ class Page:
         """In short, in the lecture, code, downloads, link, previous and next, version. `function`: the core function behind the stage."""
         waiting.over()
         progress.nothing_asked()
-        with st.container(key="prose_to_remember", gap="small"):
-            st.markdown("**In short**")
-            self.prose("In short")
+        self.prose("In short")
         self.prose("In the lecture", expanded=False)
         self.follow(lambda values: self._take_away(function, self.link(values)))
         before, after = (neighbour or HOME for neighbour in neighbours(self.chapter))
@@ -180,8 +180,8 @@ def chapter(slug: str, declared: Sequence[kit_controls.Control]) -> Page:
     """Open a chapter: title, question and lead. `Page.stage` comes next."""
     entry = find(slug)
     with st.container(key="head"):
-        st.caption(f"{PARTS[entry.part]} · chapter {entry.number}")
-        st.title(entry.title, anchor=False)
+        st.caption(PARTS[entry.part])
+        st.title(entry.label, anchor=False)
         st.markdown(f"#### {entry.question}")
     page = Page(entry, text.sections(entry), declared)
     page.prose("Lead")

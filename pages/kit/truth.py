@@ -38,7 +38,7 @@ def truth_meter(truth: Truth, *, note: str = "") -> None:
     )
     st.html(
         f"""<div class="truth" role="img" aria-label="{html.escape(label)}">
-        <div class="truth-head"><span class="truth-name">Truth meter · {_words(truth.name)}</span>
+        <div class="truth-head"><span class="truth-name"><span>Truth meter · </span>{_words(truth.name)}</span>
         <span class="truth-value" data-value="{value}" data-testid="truth-value">{typeset(value)}{unit}</span></div>
         <div class="truth-bar"><div class="truth-floor" style="left:{low:.1f}%;width:{max(high - low, 1.5):.1f}%"></div>
         <div class="truth-mark" style="left:{at:.1f}%"></div></div>

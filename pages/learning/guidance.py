@@ -61,14 +61,14 @@ page = kit.chapter(
 SCENES = [
     kit.Scene("Too far", {}, "Left: guided three times. The particles end deeper in the class, and closer together, than promised."),
     kit.Scene("γ = 1", {"gamma": 1.0}, "The conditional density: both walks agree to within the floor."),
-    kit.Scene("Corrected", {"walk": "corrected"}, "Langevin steps at each level: now the guided particles end on the tilt."),
+    kit.Scene("Corrected", {"walk": "corrected"}, "Langevin steps at each level: now the guided particles end on the promised density."),
     kit.Scene("The island", {"dataset": "island"}, "Class A has a small island. Does guidance keep its share?"),
     kit.Scene("Classifier-free", {"guide": "classifier-free"}, "Two answers of one network in place of two formulas."),
     kit.Scene(
         "Full force",
         {"dataset": "two moons", "gamma": 10.0},
         "Ten times: a moon shrinks to the end that is far from the other. "
-        "Fidelity is perfect, the diversity is gone, and the tilt had kept it all.",
+        "Fidelity is perfect, the diversity is gone, and the promised density had kept it all.",
         breaks=True,
     ),
     kit.Scene(
@@ -181,14 +181,14 @@ def below(values):
             "How far from the promise",
             lambda: figures.distance_figure(swept(), gamma=params["gamma"], palette=kit.palette()),
             "distance",
-            "Distance of guided particles to the tilted density against the guidance scale, with the floor of exact draws.",
-            "In the band guided particles cannot be told from the promise p(x) p(y|x)^γ; above it they sample something else.",
+            "Distance of guided particles to the promised density against the guidance scale, with the floor of exact draws.",
+            "In the band guided particles cannot be told from the promised density; above it they sample something else.",
         ),
         (
             "Diversity against fidelity",
             lambda: figures.tradeoff_figure(swept(), palette=kit.palette()),
             "tradeoff",
-            "Spread of the particles against how well they fit the label, for guided diffusion and for the tilted density.",
+            "Spread of the particles against how well they fit the label, for guided diffusion and for the promised density.",
             "To the right fits the label better, higher up is more varied. Where the lines part, guidance does not keep the promise.",
         ),
         of=(where(params), params["walk"], params["gamma"], params["seed"]),
@@ -201,7 +201,7 @@ def source(params):
         lambda: figures.gap_figure(gap(**where(params), gamma=params["gamma"]), guide=params["guide"], palette=kit.palette()),
         key="gap",
         of=(where(params), params["gamma"]),
-        alt="Guided field less the score of the noised tilt against time, with the term that the guided density misses.",
+        alt="Guided field less the score of the promised density with noise, against time, with the term that the guided density misses.",
         see="Where the solid line is at zero, the guided arrows are the right ones; the dashed term is what they leave out.",
     )
 
@@ -214,7 +214,7 @@ def grade(values):
     verdict = 0 if score.within else 1 if mine < promise else 2
     return verdict, (
         f"Its distance is {score.value:.3f} where exact draws score {score.floor_mean:.3f}; its spread {mine:.2f}, "
-        f"that of the tilt {promise:.2f}."
+        f"that of the promised density {promise:.2f}."
     )
 
 

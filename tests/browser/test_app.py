@@ -111,7 +111,7 @@ def test_keys(browser, app):
     page.wait_for_selector("[data-testid=stSidebar]:visible")
     page.keyboard.press("n")
     page.wait_for_url(f"**/{CHAPTERS[1].slug}**")
-    page.wait_for_function(f"() => document.querySelector('h1')?.innerText === {CHAPTERS[1].title!r}")
+    page.wait_for_function(f"() => document.querySelector('h1')?.innerText === {CHAPTERS[1].label!r}")
     page.keyboard.press("?")
     page.wait_for_selector("[role=dialog] table")
     close(page)

@@ -18,6 +18,13 @@ SETTLED = """() => {
 }"""
 
 
+CUT = """() => [...document.querySelectorAll(
+    ['.truth', '.truth *'].map((part) => '.st-key-n2c_meter ' + part) + ', .st-key-n2c_values p, .st-key-n2c_values .katex')]
+  .filter((part) => part.clientWidth > 0 && part.scrollWidth > part.clientWidth + 1
+    || part.matches('.katex') && part.getClientRects().length > 1)
+  .map((part) => part.className + ': ' + part.textContent.slice(0, 60))"""
+
+
 def at_rest(page):
     page.wait_for_selector(REST, timeout=60_000)
     page.wait_for_function(SETTLED, polling=250, timeout=30_000)
@@ -48,6 +55,7 @@ def test_the_hall_sees_everything_in_every_scene(browser, app, slug):
         for key, place in page.evaluate(PLACES).items():
             assert 0 <= place["top"] and place["bottom"] <= 900, (scene, key)
             assert key != "n2c_stage" or place["width"] > 0.9 * 1440 and place["bottom"] - place["top"] > 290, scene
+        assert page.evaluate(CUT) == [], "the words of the meters and the values in force are whole"
     page.set_viewport_size({"width": 1920, "height": 1080})
     at_rest(page)
     places = page.evaluate(PLACES)

@@ -17,7 +17,7 @@ SLIDER = "[data-testid=stSlider] input, [data-testid=stSlider] [role=slider]"
 
 
 def come_to(page, title):
-    page.wait_for_function(f"() => document.querySelector('h1')?.innerText === {title!r}", timeout=60_000)
+    page.wait_for_function(f"() => document.querySelector('h1')?.innerText.endsWith({title!r})", timeout=60_000)
     page.wait_for_selector("[data-test-script-state=notRunning]", timeout=60_000)
 
 

@@ -31,7 +31,7 @@ def test_the_hall_sees_a_title_slide_with_every_chapter(browser, app):
     assert title["y"] + title["height"] <= sentence["y"] + 1 and sentence["y"] + sentence["height"] <= walk["top"] + 1
     assert page.locator("[class*=st-key-way_]").count() == 0
     page.locator(".st-key-home_list a").last.click()
-    page.wait_for_function(f"() => document.querySelector('h1')?.innerText === {CHAPTERS[-1].title!r}")
+    page.wait_for_function(f"() => document.querySelector('h1')?.innerText === {CHAPTERS[-1].label!r}")
     assert page.evaluate("document.documentElement.dataset.lecture") == "1"
     close(page)
 

@@ -22,7 +22,7 @@ def test_a_chapter_on_paper(browser, app):
         ".st-key-n2c_stage",
         ".look",
         ".truth",
-        ".st-key-prose_to_remember p",
+        ".st-key-prose_in_short p",
     ):
         assert page.evaluate(SHOWN, name) > 0, name
     bar = page.locator(".st-key-n2c_stage .bar")

@@ -71,7 +71,7 @@ def test_home_opens():
 def test_opens(chapter):
     visit = Visit(chapter)
     assert visit.failures == []
-    assert [title.value for title in visit.app.title] == [chapter.title]
+    assert [title.value for title in visit.app.title] == [chapter.label]
     assert visit.truth > 0
     assert not visit.app.warning
     assert visit.equation, "the equation stands on the page, all its symbols with it"

@@ -21,7 +21,7 @@ def test_a_chapter_put_in_is_counted_on_the_pages(tmp_path, monkeypatch):
     before, after = Visit(CHAPTERS[PLACE - 1]), Visit(CHAPTERS[PLACE])
     for visit, place in ((before, PLACE), (after, PLACE + 2)):
         assert visit.failures == []
-        assert any(caption.value.endswith(f"· chapter {place}") for caption in visit.app.caption)
+        assert visit.app.title[0].value.startswith(f"{place} · ")
     assert [link.proto.label for link in before.app.get("page_link")] == [
         f"{PLACE - 1} · {CHAPTERS[PLACE - 2].title}",
         f"{PLACE + 1} · A dummy",
