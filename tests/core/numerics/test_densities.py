@@ -171,3 +171,24 @@ def test_data_sets_have_unit_size_and_nothing_is_changed():
 def test_bad_input_is_refused(call):
     with pytest.raises(ValueError):
         call()
+
+
+def test_mixtures_of_unit_size_by_their_moments():
+    """Mean 0 and mean variance 1 per axis, exactly: means' spread plus scale^2. Three modes: 1.4 from the centre, 0.5, 0.3, 0.2."""
+    for name in ("ring", "two moons", "spirals", "lattice"):
+        law = get_dataset(name).to(torch.float64)
+        mean = law.weights @ law.means
+        assert mean.abs().max() < 1e-6
+        assert float((law.weights @ (law.means**2 + law.scales[:, None] ** 2)).mean()) == pytest.approx(1, abs=1e-6), name
+    modes = get_dataset("three modes")
+    assert modes.weights.tolist() == pytest.approx([0.5, 0.3, 0.2]) and modes.means.norm(dim=1).tolist() == pytest.approx([1.4] * 3)
+    scales = {name: float(get_dataset(name).scales[0]) for name in ("three modes", "ring", "two moons", "spirals", "lattice")}
+    assert scales == pytest.approx({"three modes": 0.3, "ring": 0.08, "two moons": 0.1, "spirals": 0.07, "lattice": 0.1})
+
+
+def test_noise_upon_noise_of_a_board_adds_up():
+    """alpha and the blur of two jumps: blur^2 = (alpha_2 blur_1)^2 + sigma_2^2."""
+    path, board = Linear(), get_dataset("checkerboard")
+    twice = board.diffused(path, 0.1).diffused(path, 0.2)
+    assert twice.blur == pytest.approx(math.sqrt(path.alpha(0.2) ** 2 * path.sigma(0.1) ** 2 + path.sigma(0.2) ** 2))
+    assert torch.allclose(twice.edges[0], board.edges[0] * path.alpha(0.1) * path.alpha(0.2))

@@ -218,3 +218,11 @@ def test_every_letter_does_what_its_equation_says_to_the_last_bit(scheme):
             else:
                 v = torch.addcmul(v * c, next(kicks), torch.sqrt((1 - c * c) * (kT / mass)))
         assert torch.equal(x, x_fast) and torch.equal(v, v_fast)
+
+
+def test_one_euler_step_by_hand():
+    """x + v dt, and (1 - gamma dt) v + dt F/m + sqrt(2 gamma kT/m dt) R, for a mass of 2."""
+    x, v, R = torch.tensor([[1.0]]), torch.tensor([[0.5]]), torch.tensor([[0.3]])
+    *_, (x_next, v_next) = kinetic("Euler–Maruyama", Harmonic(3.0), x, v, [R], dt=0.1, mass=2.0, friction=0.7, kT=0.4)
+    assert x_next.item() == pytest.approx(1.05)
+    assert v_next.item() == pytest.approx(0.93 * 0.5 - 0.1 * 3 / 2 + math.sqrt(2 * 0.7 * 0.4 / 2 * 0.1) * 0.3)

@@ -14,6 +14,7 @@ from core.numerics.potentials import (
     Periodic,
     TwoBasins,
     boltzmann_density,
+    energy_and_force,
 )
 
 CASES = [
@@ -84,3 +85,21 @@ def test_boltzmann_density_of_a_spring_is_gaussian():
     assert torch.isfinite(boltzmann_density(DoubleWell(400.0), grid, kT=0.01)).all()
     with pytest.raises(ValueError):
         boltzmann_density(Harmonic(), grid, kT=0.0)
+
+
+@pytest.mark.parametrize("potential, dim", CASES)
+def test_energy_and_force_at_once_are_the_two(potential, dim):
+    x = torch.randn(64, dim, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    energy, force = energy_and_force(potential, x)
+    assert torch.allclose(energy, potential.energy(x), rtol=1e-12) and torch.allclose(force, potential.force(x), rtol=1e-12, atol=1e-12)
+
+
+def test_muller_brown_is_the_published_sum():
+    """Theor. Chim. Acta 53, 75 (1979), term by term, all four; and its higher saddle, -40.7 at (-0.822, 0.624)."""
+    A, a, b, c = (-200, -100, -170, 15), (-1, -1, -6.5, 0.7), (0, 0, 11, 0.6), (-10, -10, -6.5, 0.7)
+    x0, y0 = (1, 0, -0.5, -1), (0, 0.5, 1.5, 1)
+    for x, y in ((-0.822, 0.624), (0.3, 0.9), (-1.2, 1.8), (0.9, -0.3)):
+        dx, dy = [x - k for k in x0], [y - k for k in y0]
+        total = sum(A[k] * math.exp(a[k] * dx[k] ** 2 + b[k] * dx[k] * dy[k] + c[k] * dy[k] ** 2) for k in range(4))
+        assert float(MullerBrown().energy(torch.tensor([[x, y]], dtype=torch.float64))) == pytest.approx(total, rel=1e-9)
+    assert float(MullerBrown().energy(torch.tensor([[-0.822, 0.624]]))) == pytest.approx(-40.66, abs=0.02)

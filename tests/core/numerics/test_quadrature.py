@@ -44,3 +44,12 @@ def test_draws_follow_both_marginals():
 def test_a_temperature_must_be_positive():
     with pytest.raises(ValueError, match="positive"):
         boltzmann_law(Harmonic(), 0.0, BOX)
+
+
+def test_draws_are_even_inside_their_cell():
+    """On a coarse grid: the mean of the draws is that of the law, within 4 standard errors; half a cell off is seen."""
+    law = boltzmann_law(Harmonic(1.0, 0.4), 1.0, BOX, size=16)
+    x = law.sample(20_000, torch.Generator().manual_seed(0)).double()
+    for axis in (0, 1):
+        error = 4 * float(x[:, axis].std()) / math.sqrt(20_000)
+        assert abs(float(x[:, axis].mean()) - law.mean(lambda p, a=axis: p[:, a])) < error < law.cell[axis] / 4

@@ -124,3 +124,11 @@ def test_a_proposal_without_an_energy_is_refused():
 
     states = list(RandomWalkMetropolis(Cliff(), 1.0, 1.0).run(-torch.ones(500, 1), 50, gen()))
     assert float(states[-1][0].position.max()) <= 0 and states[-1][0].position.isfinite().all()
+
+
+def test_first_velocities_are_maxwells_for_every_mass():
+    """Variance kT/m of each component, within 4 standard errors; with and without a bath."""
+    for mass in (1.0, 4.0):
+        for sampler in (BAOAB(Harmonic(), 0.6, 0.1, 1.0, mass), VelocityVerlet(Harmonic(), 0.6, 0.1, mass)):
+            state, _ = next(sampler.run(torch.zeros(20_000, 1), 1, torch.Generator().manual_seed(0)))
+            assert abs(float(state.velocity.var()) * mass / 0.6 - 1) < 4 * math.sqrt(2 / 20_000) < 0.2

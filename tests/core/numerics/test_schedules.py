@@ -149,3 +149,23 @@ def test_log_snr_grid_is_even():
 def test_bad_names_are_refused(call):
     with pytest.raises(ValueError):
         call()
+
+
+def test_defaults_are_those_of_the_papers():
+    """Rates 0.1 to 20 (Song et al. 2021), offset 0.008 (Nichol and Dhariwal), sigma 0.002 to 80, rho 7 (Karras et al.), k 6 (GeoDiff)."""
+    t = 0.3
+    assert Linear().beta(t) == pytest.approx(0.1 + 19.9 * t) and Linear().t_min == 1e-3
+    assert SCHEDULES["exponential"].beta(t) == pytest.approx(0.1 * 600**t)
+    assert SCHEDULES["sigmoid"].beta(t) == pytest.approx(20 / (1 + math.exp(-6 * (2 * t - 1))))
+    assert SCHEDULES["sigmoid"].integral(1.0) == pytest.approx(20 / 12 * math.log((1 + math.exp(6)) / (1 + math.exp(-6))))
+    assert (EDM().sigma(1.0), EDM().t_min) == (pytest.approx(80), pytest.approx(0.002 / 80))
+    steps = EDM().noise_ratio(EDM().time_grid(6)) ** (1 / 7)
+    assert close(steps.diff(), steps.diff().mean().expand(6))
+    assert (FiniteTime().clip_time, FiniteTime().beta(0.9981)) == (pytest.approx(0.998), 1000)
+    cosine = Cosine()
+    assert cosine.free_beta(cosine.clip_time) == pytest.approx(100) and cosine.beta(0.5 * (1 + cosine.clip_time)) == 100
+
+
+@pytest.mark.parametrize("schedule", ALL)
+def test_log_snr_is_the_logarithm_of_alpha_squared_over_sigma_squared(schedule):
+    assert close(schedule.log_snr(T), (schedule.alpha(T) ** 2 / schedule.sigma(T) ** 2).log(), rtol=1e-7)

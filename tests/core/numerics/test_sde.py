@@ -15,6 +15,7 @@ from core.numerics.parametrisation import (
     to_data_model,
     to_noise_model,
 )
+from core.numerics.potentials import Harmonic
 from core.numerics.schedules import VARIANTS, get_schedule
 from core.numerics.sde import forward_sde, langevin
 
@@ -87,3 +88,9 @@ def test_langevin_refuses_impossible_constants():
         langevin(None, kT=-1)
     with pytest.raises(ValueError):
         langevin(None, kT=1, friction=0)
+
+
+def test_langevin_by_hand():
+    """dx = force/friction dt + sqrt(2 kT/friction) dB: a spring of 3 with friction 4 at kT 0.5."""
+    sde = langevin(Harmonic(3.0), 0.5, friction=4.0)
+    assert sde.drift(torch.tensor([[2.0]]), 0.0).item() == pytest.approx(-1.5) and sde.diffusion(0.0) == pytest.approx(0.5)

@@ -53,3 +53,16 @@ def test_a_wide_blur_is_computed_on_fewer_points_and_the_grid_of_a_picture_exact
     p, px, py = (field.flatten() for field in table.fields(xs, ys))
     assert torch.allclose(p.log(), law.log_prob(points), atol=1e-6)
     assert torch.allclose(torch.stack([px / p, py / p], 1), law.score(points), atol=1e-5)
+
+
+def test_a_grid_of_even_weights_is_smooth_and_noise_adds_up():
+    """Gaussians of 0.7 spacings: p differs by 2 exp(-2 pi^2 0.7^2) = 1.3e-4 between the points and half-way; blurs add in quadrature."""
+    axis = torch.linspace(-4, 4, 41, dtype=torch.float64)
+    flat = Tabulated(axis, torch.full((41, 41), 1 / 41**2, dtype=torch.float64))
+    here, between = torch.tensor([0.0, 0.1], dtype=torch.float64)[:, None]
+    ratio = float(flat.fields(here, here)[0] / flat.fields(between, here)[0])
+    assert abs(ratio - 1) < 3e-4
+    twice = TABLE.diffused(SCHEDULE, 0.2).diffused(SCHEDULE, 0.3)
+    assert twice.blur == pytest.approx(math.hypot(SCHEDULE.alpha(0.3) * SCHEDULE.sigma(0.2), SCHEDULE.sigma(0.3)))
+    x = flat.diffused(SCHEDULE, 1.0).sample(20_000, torch.Generator().manual_seed(0))
+    assert abs(float(x.var()) - 1) < 4 * math.sqrt(2 / 40_000) < 0.2
