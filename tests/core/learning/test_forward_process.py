@@ -187,3 +187,16 @@ def test_question_of_the_balance_finds_where_signal_and_noise_cross():
         assert path.alpha(t - 6e-4) > path.sigma(t - 6e-4) and path.alpha(t + 6e-4) < path.sigma(t + 6e-4)
         assert third == min(int(3 * t), 2)
     assert {fp.time_of_balance(schedule=name)[0] for name in fp.CLOCKS} == {0, 1}
+
+
+def test_the_curve_over_log_snr_is_drawn_at_that_log_snr():
+    """KL(p_t || N(0, 1)) of the first coordinate where alpha^2 = 1/(1 + exp(-L)), the mixture written out."""
+    found, data = fp.collapse(), get_dataset("three modes").to(torch.float64)
+    x = torch.linspace(-8, 8, 2001, dtype=torch.float64)
+    for k in (4, 12, 20):
+        alpha2 = 1 / (1 + math.exp(-float(found.log_snr[k])))
+        widths = (alpha2 * data.scales**2 + 1 - alpha2).sqrt()
+        z = (x[:, None] - math.sqrt(alpha2) * data.means[:, 0]) / widths
+        p = (data.weights * torch.exp(-0.5 * z**2) / (widths * math.sqrt(2 * math.pi))).sum(1)
+        bell = -0.5 * (x**2 + math.log(2 * math.pi))
+        assert float(found.on_path["linear"][k]) == pytest.approx(float(torch.trapezoid(p * (p.log() - bell), x)), rel=1e-4, abs=1e-8)

@@ -108,6 +108,25 @@ def test_the_weights_of_one_step_by_hand():
     assert share == pytest.approx(math.e / (1 + math.e), abs=2 / n)  # systematic resampling is off by at most one particle
 
 
+def test_particles_are_drawn_anew_when_fewer_than_half_count():
+    """A quarter weighs w, the rest 1, and (w/4 + 3/4)^2/(w^2/4 + 3/4) of all count: 0.33 for w = 20, 0.93 for w = 2."""
+    times, n, gamma = torch.tensor([0.03, 0.02, 0.01]), 4000, 3.0
+    x = torch.cat([torch.full((n // 4, 1), 100.0), torch.full((3 * n // 4, 1), -100.0)])
+    for w, share in ((20.0, 5 / 5.75), (2.0, 0.25)):
+        push = math.sqrt(math.log(w) / (0.5 * (0.1 + 19.9 * 0.03) * gamma * (gamma - 1) * 0.01))
+        states = g.reweighted(
+            lambda y, t: 0 * y, lambda y, t, p=push: p * (y > 0), gamma, x, times, generator=torch.Generator().manual_seed(0)
+        )
+        _, second, _ = states
+        assert float((second > 0).double().mean()) == pytest.approx(share, abs=2 / n)
+
+
+def test_the_clean_classifier_is_the_gradient_of_log_p_y_given_x():
+    data, x = get_labelled("island"), torch.randn(30, 2, generator=torch.Generator().manual_seed(3)).requires_grad_(True)
+    (gradient,) = torch.autograd.grad(data.log_class(x, 1).sum(), x)
+    assert torch.allclose(g.clean_gradient(data, 1)(x.detach(), 0.7), gradient, rtol=1e-3, atol=1e-3)
+
+
 def test_the_missing_term_by_finite_differences():
     """source = gamma (gamma - 1)/2 E|sigma grad log p_t(y|x)|^2 over the noised tilt, the gradient by autograd of log p(y|x)."""
     found, data, law = g.gap(dataset="island", label=0, gamma=2.5, n_t=4), get_labelled("island"), g.tilt("island", 0, 2.5)

@@ -1,5 +1,6 @@
 """Equivariant kernel and invariant prior: closed-form denoisers against sampled posteriors, poses against the uniform law."""
 
+import cmath
 import math
 
 import pytest
@@ -100,3 +101,26 @@ def test_same_seed_same_bits_and_bad_names_are_refused():
     for wrong in (dict(kernel="hope"), dict(prior_kind="square"), dict(n_steps=0)):
         with pytest.raises(ValueError):
             sample(**wrong)
+
+
+def test_the_molecule_and_the_noise_by_value():
+    """Two edges of 1.5 at 104.5 degrees; noise from 2 to 0.05; a stretched start is 1.9 times as wide along x, a tenth along y."""
+    oxygen, *hydrogens = rigid_molecule.molecule().tolist()
+    a, b = (one - oxygen for one in hydrogens)
+    assert (abs(a), abs(b)) == (pytest.approx(1.5), pytest.approx(1.5))
+    assert abs(math.degrees(cmath.phase(a / b))) == pytest.approx(104.5, abs=1e-4)
+    assert (rigid_molecule.SCHEDULE.sigma(1.0), rigid_molecule.SCHEDULE.sigma(0.0)) == (pytest.approx(2.0), pytest.approx(0.05))
+    start = rigid_molecule.prior(20_000, kind="stretched", centred=False, generator=torch.Generator().manual_seed(0))
+    for part, width in ((start.real, 3.8), (start.imag, 0.2)):
+        assert abs(float(part.std()) / width - 1) < 4 / math.sqrt(2 * 60_000) < 0.2
+
+
+@pytest.mark.parametrize("eta", [0.5, 1.0])
+def test_the_drift_of_the_centres_and_its_error_over_repetitions(eta):
+    """Deviations from the exact drift over the stated errors: mean 0 and variance 1 within 4 standard errors of 200 runs."""
+    scores = []
+    for seed in range(200):
+        value, error = rigid_molecule.drift(rigid_molecule.sample(centred=False, eta=eta, n_steps=3, n_molecules=30, seed=seed, n_frames=2))
+        scores.append((value - rigid_molecule.drift_exact(3, eta=eta)) / error)
+    scores = torch.tensor(scores)
+    assert abs(float(scores.mean())) < 4 / math.sqrt(200) + 0.1 and abs(float(scores.var()) - 1) < 4 * math.sqrt(2 / 200) < 0.5

@@ -118,3 +118,10 @@ def test_unknown_laws_and_empty_sums_are_refused():
         clt_distance("drunken", 3)
     with pytest.raises(ValueError):
         clt_distance("coin", 0)
+
+
+def test_rates_by_value():
+    """1/sqrt(2 pi n) for coins, 0.0275/n for uniform steps, 0.110/sqrt n for Student's t_3, 1/2 for ever for Levy's; none for the bell."""
+    assert clt_rate("coin") == (pytest.approx(1 / math.sqrt(2 * math.pi)), 0.5)
+    assert clt_rate("uniform") == (pytest.approx(0.0275, abs=1e-4), 1.0) and clt_rate("heavy") == (pytest.approx(0.110, abs=1e-3), 0.5)
+    assert clt_rate("levy") == (0.5, 0.0) and clt_rate("gaussian") == (0.0, math.inf)

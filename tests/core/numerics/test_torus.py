@@ -186,3 +186,9 @@ def test_density_and_score_at_once_are_the_two(sigma, delta):
     log_prob, score = wrapped_normal(delta + 3, sigma)
     torch.testing.assert_close(log_prob, wrapped_normal_log_prob(delta, sigma), rtol=1e-12, atol=1e-12)
     torch.testing.assert_close(score, wrapped_normal_score(delta, sigma), rtol=1e-11, atol=1e-11 / sigma**2)
+
+
+def test_the_truncation_bound_by_value():
+    """The first image left out, N(n + 1/2; 0, sigma^2), its opposite one and the geometric rest: for sigma = 0.5 and none kept."""
+    first = math.exp(-0.5 * (0.5 / 0.5) ** 2) / (math.sqrt(2 * math.pi) * 0.5)
+    assert truncation_error(0.5, 0) == pytest.approx(first * (1 + math.exp(-2.0)) / (1 - math.exp(-4.0)))
