@@ -139,7 +139,8 @@ class ParticlePlayer extends Player {
     this.handles.load(movie.handles);
     this.settle();
     this.measure(true);
-    if (this.inSight && !document.hidden && this.rects) this.draw();      // now: the page may keep the next frame waiting
+    // now: the page may keep the next frame waiting
+    if (this.inSight && !document.hidden && this.rects && this.dom.root.dataset.drawnPayload !== movie.id) this.draw();
   }
 
   /** Options in force: the reader's choices over the payload's own wishes. */
@@ -441,9 +442,10 @@ class ParticlePlayer extends Player {
     return [movie.frames > 1 ? `${dom.time.textContent}.` : "", ...panels].filter(Boolean).join(" ");
   }
 
-  /** Drawn by the processor, on a machine that also computes the new data: step back while it begins to do so. */
+  /** Drawn by the processor, on a machine that also computes the new data: step back while a thumb is held, and while a run begins. */
   pace(now) {
     if (!this.renderer.software) return true;
+    if (this.preview.held && now - this.drawnAt < 250) return false;
     const busy = document.querySelector("[data-test-script-state='running']") !== null;
     if (!busy) this.busySince = null;
     else this.busySince ??= now;

@@ -67,6 +67,21 @@ def test_a_scene_of_many_controls_is_one_entry(browser, app):
     close(page)
 
 
+def test_a_key_waits_for_a_button_that_is_not_painted_yet(browser, app):
+    page, _, _ = visit(browser, app, "brownian")
+    page.wait_for_selector("html[data-keys=ready]", state="attached", timeout=60_000)
+    page.wait_for_selector(SCENE.format(1), timeout=60_000)
+    page.wait_for_selector("[data-test-script-state=notRunning]", timeout=60_000)
+    place = page.locator(".st-key-scene_2").element_handle()
+    place.evaluate("(place) => place.classList.remove('st-key-scene_2')")  # as if it were not there
+    page.keyboard.press("2")
+    page.wait_for_timeout(500)
+    assert page.locator(SCENE.format(1)).count() == 1
+    place.evaluate("(place) => place.classList.add('st-key-scene_2')")
+    page.wait_for_selector(SCENE.format(2), timeout=60_000)
+    close(page)
+
+
 def test_the_stage_rests_until_the_question_is_answered_and_home_knows(browser, app):
     page, _, _ = visit(browser, app, "brownian")
     page.wait_for_selector("#n2c-ticks", state="attached", timeout=60_000)
