@@ -103,7 +103,7 @@ def served(script: Path, *, patience: float = 60.0) -> Iterator[str]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A browser test that waited in vain is tried once more, and the report says so (R): a real browser on a busy machine is late at times."""
+    """A browser test that waited in vain is tried once more, and the report says so (R): on a busy machine a browser is late at times."""
     again = pytest.mark.flaky(reruns=1, only_rerun=["TimeoutError"])
     for item in items:
         if item.path.parent == Path(__file__).parent:
