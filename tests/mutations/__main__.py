@@ -10,9 +10,11 @@ from __future__ import annotations
 import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # starting pytest is most of the work
 
 import argparse
 import datetime
+import gc
 import importlib
 import random
 import shutil
@@ -29,6 +31,8 @@ COPIED = ("core", "tests", "pages")
 LEFT_OUT = (*COPIED, ".git", ".venv", "runs", "build", "dist")
 LIBRARIES = ("pytest", "_pytest.assertion.rewrite", "torch", "scipy.special", "scipy.stats", "scipy.integrate", "pandas", "pymatgen.core")
 LIBRARIES += ("scipy.sparse.linalg", "scipy.linalg", "pymatgen.analysis.structure_matcher", "safetensors.torch", "plotly.graph_objects")
+UNUSED = ("cacheprovider", "unraisableexception", "threadexception")  # of pytest; the last two collect all garbage
+WITHOUT = [word for name in UNUSED for word in ("-p", f"no:{name}")]
 PEERS = ("diffusers.schedulers", "torchsde")
 SECONDS = 120.0  # after which a test is stopped: a mutation may make an endless loop
 KILLED, SURVIVED = 1, 0  # exit codes of pytest: tests failed, all passed
@@ -117,6 +121,7 @@ def preload(tests: Sequence[str]) -> None:
     files = {(ROOT / test.split("::")[0]).read_text(encoding="utf-8") for test in tests}
     for library in (*LIBRARIES, *(peer for peer in PEERS if any(f"import {peer.split('.')[0]}" in text for text in files))):
         importlib.import_module(library)
+    gc.freeze()  # what all forks share is not looked through for garbage in each
 
 
 def run(mutations: Sequence[Mutation], place: Path, jobs: int) -> int:
