@@ -22,7 +22,7 @@ class Mutation:
 
     @property
     def label(self) -> str:
-        return f"{self.path}: {self.old}  ->  {self.new}  ({self.test})"
+        return f"{self.path}: {self.old}  ->  {self.new}  ({self.test})".replace("\n", "\\n")
 
     def applied(self, source: str) -> str:
         """The mutated source. Raises ValueError unless `old` occurs exactly once."""
