@@ -80,7 +80,8 @@ class Player {
     if (last === 0) this.playing = false;
     if (!this.playing) this.frame = Math.round(this.frame);
     const span = Math.abs(movie.clock[last] - movie.clock[0]);
-    this.digits = Math.min(5, Math.max(0, Math.ceil(-Math.log10(span / Math.max(1, last) || 1) - 0.3)));
+    const fixed = (String(Number(movie.clock[0].toPrecision(3))).split(".")[1] ?? "").length;      // a clock that stands shows what it stands at
+    this.digits = Math.min(5, span ? Math.max(0, Math.ceil(-Math.log10(span / Math.max(1, last)) - 0.3)) : fixed);
     for (const part of [dom.stage, dom.root]) part.setAttribute("aria-label", movie.alt);
     dom.scrub.max = last;
     for (const control of [dom.scrub, dom.play, dom.back, dom.next]) control.disabled = last === 0;

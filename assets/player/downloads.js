@@ -16,19 +16,30 @@ const fileName = (what) => `${location.pathname.split("/").filter(Boolean).pop()
 /** One field of a CSV file. */
 const csvField = (value) => (/[",\n]/.test(value) ? `"${String(value).replaceAll('"', '""')}"` : String(value));
 
-/** Words of the page where they stand, relative to `origin` (a DOMRect). */
+/** Words of the page where they stand, relative to `origin` (a DOMRect), with the plate under them and the mark before them. */
 function paintWords(ctx, words, origin) {
   for (const one of words) {
     if (!one.offsetWidth && !one.getClientRects().length) continue;
     const box = one.getBoundingClientRect();
     const look = getComputedStyle(one);
+    const [x, y] = [box.left - origin.left, box.top - origin.top];
+    ctx.fillStyle = look.backgroundColor;
+    ctx.fillRect(x, y, box.width, box.height);
     ctx.font = `${look.fontStyle} ${look.fontWeight} ${look.fontSize} ${look.fontFamily}`;
-    ctx.fillStyle = look.color;
     ctx.textAlign = "left";
     ctx.textBaseline = "middle";
     const lines = one.textContent.split("\n");
-    const inset = parseFloat(look.paddingLeft) || 0;
-    lines.forEach((line, k) => ctx.fillText(line, box.left - origin.left + inset, box.top - origin.top + (box.height * (k + 0.5)) / lines.length));
+    const middle = (k) => y + (box.height * (k + 0.5)) / lines.length;
+    let inset = parseFloat(look.paddingLeft) || 0;
+    const before = getComputedStyle(one, "::before");
+    if (before.content.startsWith('"')) {
+      const mark = before.content.slice(1, -1);
+      ctx.fillStyle = before.color;
+      ctx.fillText(mark, x + inset, middle(0));
+      inset += ctx.measureText(mark).width;
+    }
+    ctx.fillStyle = look.color;
+    lines.forEach((line, k) => ctx.fillText(line, x + inset, middle(k)));
   }
 }
 
@@ -88,7 +99,10 @@ function paintAxes(ctx, axes, font) {
   }
 }
 
-/** The stage with legend and time on a canvas of its own; `paint` puts the moment shown on it. */
+/** What a picture says of where it comes from: the title of the page, which has the chapter's number, and of the project. */
+const origins = () => [...new Set([document.querySelector("h1")?.innerText.trim(), "From Noise to Crystals"])].filter(Boolean).join(" \u00b7 ");
+
+/** The stage with legend, origin and time on a canvas of its own; `paint` puts the moment shown on it. */
 class Sheet {
   constructor(player, ratio) {
     const { root, stage, legend } = player.dom;
@@ -103,10 +117,15 @@ class Sheet {
     this.width = width;
     this.canvas = fresh();
     this.backdrop = fresh();
-    for (const name of ["canvas", "backdrop"]) this[name].getContext("2d").scale(ratio, ratio);
     const ctx = this.backdrop.getContext("2d");
     ctx.fillStyle = css(player.look.background);
-    ctx.fillRect(0, 0, width, height);
+    ctx.fillRect(0, 0, this.backdrop.width, this.backdrop.height);
+    for (const name of ["canvas", "backdrop"]) this[name].getContext("2d").scale(ratio, ratio);
+    const time = getComputedStyle(player.dom.time);
+    this.font = `${time.fontSize} ${time.fontFamily}`;
+    Object.assign(ctx, { font: this.font, fillStyle: time.color, globalAlpha: 0.75, textAlign: "left", textBaseline: "middle" });
+    ctx.fillText(origins(), 8, this.foot);
+    ctx.globalAlpha = 1;
     if (legend.offsetHeight) paintLegend(ctx, player.dom, this.origin);
     if (player.dom.axes) {
       const [x, y] = this.at(stage);
@@ -127,11 +146,7 @@ class Sheet {
     ctx.drawImage(drawn, ...this.at(drawn));
     paintWords(ctx, player.wordsOnStage(), this.origin);
     if (player.movie.frames < 2) return;
-    const look = getComputedStyle(player.dom.time);
-    ctx.font = `${look.fontSize} ${look.fontFamily}`;
-    ctx.fillStyle = look.color;
-    ctx.textAlign = "right";
-    ctx.textBaseline = "middle";
+    Object.assign(ctx, { font: this.font, fillStyle: getComputedStyle(player.dom.time).color, textAlign: "right", textBaseline: "middle" });
     ctx.fillText(player.dom.time.textContent, this.width - 8, this.foot);
   }
 }
@@ -142,7 +157,7 @@ class Film {
     const type = window.MediaRecorder && HTMLCanvasElement.prototype.captureStream && FILM_TYPES.find((one) => MediaRecorder.isTypeSupported(one));
     if (!type) throw new Error("This browser cannot record films; the picture and the data can still be saved.");
     this.player = player;
-    this.sheet = new Sheet(player, Math.max(1, player.ratio ?? 1));
+    this.sheet = new Sheet(player, 2);
     this.end = type.startsWith("video/mp4") ? "mp4" : "webm";
     this.parts = [];
     this.recorder = new MediaRecorder(this.sheet.canvas.captureStream(30), { mimeType: type, videoBitsPerSecond: 8e6 });

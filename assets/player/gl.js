@@ -400,7 +400,7 @@ class GlRenderer {
     const much = strength("density");
     const frac = this.showLayers(part, part.panel.density, frame);
     const at = this.use(this.density, { u_frac: frac, u_tint: colors.backgrounds[part.panel.density_role], u_fill: much * (colors.dark ? 0.5 : 0.42),
-      u_line: this.movie.flat ? 0 : 0.3 * much });
+      u_line: this.movie.flat || !this.movie.isolines ? 0 : 0.3 * much });
     this.sample(at, { u_from: part.layers[0], u_to: part.layers[1] });
     this.cover();
   }

@@ -369,9 +369,28 @@ class ParticlePlayer extends Player {
     this.sharper = 2;
     this.measure(true);
     const made = make();
+    if (!this.film) this.unsharpen();
+    return made;
+  }
+
+  /** Drawn at twice the pixels while it is recorded: a film is shown larger than the stage. */
+  saveFilm() {
+    if (this.film) return;
+    this.sharper = 2;
+    this.measure(true);
+    super.saveFilm();
+    if (!this.film) this.unsharpen();
+  }
+
+  endFilm(dropped = false) {
+    const { film } = this;
+    super.endFilm(dropped);
+    if (film) this.unsharpen();
+  }
+
+  unsharpen() {
     this.sharper = null;
     this.measure(true);
-    return made;
   }
 
   drawnCanvas() { return this.dom.points; }

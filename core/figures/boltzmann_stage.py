@@ -36,6 +36,14 @@ def _highest(landscape: Landscape, kT: float) -> float:
     return float(energies[np.searchsorted(below, 0.995)])
 
 
+def _covered(landscape: Landscape, columns: np.ndarray, edges: np.ndarray, n: int = 8) -> np.ndarray:
+    """(rows, columns): the share of each cell that lies below E(x). columns: their centres; edges: of the rows; n: places in a column."""
+    within = (np.arange(n) + 0.5) / n - 0.5
+    energy = np.interp(columns[:, None] + (columns[1] - columns[0]) * within, landscape.x, landscape.energy)
+    height = (energy[None] - edges[:-1, None, None]) / np.diff(edges)[:, None, None]
+    return height.clip(0, 1).mean(-1)
+
+
 def landscape_payload(run: Run, *, n_moments: int = MOMENTS, fps: float = 24) -> bytes:
     """Each dot at its position and at its total energy; the ground is the landscape, brighter where the exact density is higher.
 
@@ -49,10 +57,10 @@ def landscape_payload(run: Run, *, n_moments: int = MOMENTS, fps: float = 24) ->
     high = max(top + 0.6, _highest(landscape, float(kT.max())))
     bounds = (-X, X, low - 0.12 * (high - low), high)
     moments, held = (index.numpy() for index in held_frames(len(kT), n_moments if np.ptp(kT) else 1))
-    cells = cell_centres(bounds, CELLS, dtype=torch.float64).numpy().reshape(*CELLS, 2)
-    ground = cells[..., 1] < np.interp(cells[0, :, 0], landscape.x, landscape.energy)[None]
-    p = np.stack([np.interp(cells[0, :, 0], landscape.x, landscape.density(t)) for t in kT[moments]])
-    glow = 0.2 + 0.8 * p / p.max(1, keepdims=True)
+    columns = cell_centres(bounds, CELLS, dtype=torch.float64).numpy().reshape(*CELLS, 2)[0, :, 0]
+    p = np.stack([np.interp(columns, landscape.x, landscape.density(t)) for t in kT[moments]])
+    glow = 0.3 + 0.7 * p / p.max(1, keepdims=True)
+    ground = _covered(landscape, columns, np.linspace(*bounds[2:], CELLS[0] + 1))
     x, energies = np.linspace(-X, X, 201), np.linspace(bounds[2], bounds[3], 101)
     along = np.stack([np.interp(x, landscape.x, landscape.density(t)) for t in kT[moments]])
     upward = np.stack([energy_density(landscape, energies, t) for t in kT[moments]])
@@ -73,6 +81,7 @@ def landscape_payload(run: Run, *, n_moments: int = MOMENTS, fps: float = 24) ->
         time_label="temperature kT",
         fps=fps,
         leap=0.2,
+        isolines=False,
         alt=f"{run.n_particles} particles over a landscape with two basins while kT goes "
         f"from {kT[0]:.2f} to {kT[-1]:.2f}; each floats at its total energy.",
     )

@@ -7,8 +7,9 @@ import math
 import torch
 from torch import Tensor
 
+from core.figures.dimensions import power
 from core.figures.payload import Panel, pack_player
-from core.foundations.dimensions import METHODS, Spent, ball_density, peel_share, shell_density
+from core.foundations.dimensions import METHODS, Spent, affordable, ball_density, log_grid_points, peel_share, shell_density
 from core.numerics.frames import cell_centres
 from core.numerics.trajectory import Trajectory
 
@@ -16,9 +17,10 @@ HALF, CELLS = 1.75, 90
 SHOWN = 600  # points of what a method found
 
 
-def payload(ball: Trajectory, gauss: Trajectory, *, eps: float, method: str, found: Spent, fps: float = 12) -> bytes:
+def payload(ball: Trajectory, gauss: Trajectory, *, eps: float, method: str, found: Spent, per_axis: int = 10, fps: float = 12) -> bytes:
     """Player payload of three panels. Behind the points the exact density of distances, wrapped around the circle; of the ball, within
-    eps of its surface. The third panel stands still: what `method` found in as many dimensions as the clock ends with.
+    eps of its surface. The third panel stands still: what `method` found in as many dimensions as the clock ends with; of a grid it
+    says how many points per axis its looks paid for, and what `per_axis` of them would take.
     """
     bounds, d = (-HALF, HALF, -HALF, HALF), int(ball.times[-1])
     radius = cell_centres(bounds, CELLS, dtype=torch.float64).norm(dim=1)
@@ -26,7 +28,6 @@ def payload(ball: Trajectory, gauss: Trajectory, *, eps: float, method: str, fou
     dims = ball.times.tolist()
     in_peel = torch.stack([(peel * ball_density(radius, k)).reshape(CELLS, CELLS) for k in dims])
     shells = torch.stack([shell_density(radius, k).reshape(CELLS, CELLS) for k in dims])
-    kept = len(found.radii) > 0
     panels = [
         Panel(
             ball.positions,
@@ -39,7 +40,7 @@ def payload(ball: Trajectory, gauss: Trajectory, *, eps: float, method: str, fou
         Panel(gauss.positions, title="Gaussian: |x| / √d", name="points", role="sample", density=shells),
         Panel(
             _points(found, d).expand(len(dims), -1, -1),
-            title=f"{METHODS[method].capitalize()}, d = {d}" + ("" if kept else ": nothing"),
+            title=f"{METHODS[method].capitalize()}, d = {d}" + _bought(method, found, d, per_axis),
             name="points",
             role="sample",
             density=shells[-1:],
@@ -55,6 +56,14 @@ def payload(ball: Trajectory, gauss: Trajectory, *, eps: float, method: str, fou
         alt="Points of a ball and of a Gaussian cloud at their true distances from the centre while dimensions are added: "
         f"both clouds empty their middle and become thin rings. Beside them, what the method ({METHODS[method]}) finds of the Gaussian.",
     )
+
+
+def _bought(method: str, found: Spent, d: int, per_axis: int) -> str:
+    """What the title of the third panel says of a grid, and of a method that found nothing."""
+    if method == "grid":
+        looks = power(float(log_grid_points(d, per_axis)) / math.log(10))
+        return f": {affordable(d, found.looks)} per axis; {per_axis} would take {looks} looks"
+    return "" if len(found.radii) else ": nothing"
 
 
 def _points(found: Spent, d: int) -> Tensor:

@@ -122,17 +122,9 @@ def centre_figure(run: Trajectory, n_steps: int, *, prior_kind: str, eta: float,
         figure.add_scatter(
             x=x.numpy(), y=y.numpy(), mode="lines", name=f"exact, width {exact:.3g}", line=dict(color=palette.exact, width=2.5)
         )
-    figure.add_vline(x=0, line=dict(color=palette.exact, width=2, dash="dot"))
-    figure.add_annotation(
-        x=0.99,
-        xref="paper",
-        y=0.85,
-        yref="paper",
-        text="dotted: all of them,<br>once the mean is taken out",
-        showarrow=False,
-        xanchor="right",
-        align="right",
-        font=dict(size=12, color=palette.muted),
+    highest = max(float(bar) for trace in figure.data for bar in trace.y)
+    figure.add_scatter(
+        x=[0, 0], y=[0, 1.05 * highest], mode="lines", name="all, mean taken out", line=dict(color=palette.exact, width=2, dash="dot")
     )
     figure.update_layout(bargap=0)
     return styled(figure, palette, x_title="centre of a molecule at the end (x and y)", y_title="density")

@@ -74,6 +74,7 @@ def pack_player(
     marginals: bool = True,
     handles: Handles | None = None,
     overlay: bool = False,
+    isolines: bool = True,
 ) -> bytes:
     """Everything the player shows, as bytes. Panels run side by side on one clock.
 
@@ -84,7 +85,7 @@ def pack_player(
     alt: one sentence for readers who do not see the picture. fps: frames of the payload per second at speed 1.
     trail: frames of path drawn behind each particle. wrap: the view is one period of a torus.
     leap: a move longer than this share of the view is a jump, with nothing drawn between its ends (0: every move glides).
-    marginals: histograms at first.
+    marginals: histograms at first. isolines: lines of equal density in mode "2d"; not where it changes along one axis only.
     handles: modes to be dragged, in mode "2d". overlay: all panels in one place, the first one below; mode "2d", and only the first may
     have density or arrows.
     Raises ValueError with the offending shape or name.
@@ -122,6 +123,7 @@ def pack_player(
         "wrap": bool(wrap),
         "leap": float(leap),
         "equal": bool(equal_aspect),
+        "isolines": bool(isolines),
         "strips": bool(marginals) and mode != "image",
         "alt": alt,
         "overlay": bool(overlay),

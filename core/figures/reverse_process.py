@@ -21,7 +21,7 @@ def error_figure(curves: ErrorCurves, *, chosen: str | None = None, versus: str 
     """Distance to the exact law against score evaluations, log-log, over the band that exact samples score in.
 
     chosen, versus: the methods on the stage, drawn thick in the sample's and the accent colour; the others are thin. Blown-up runs
-    (infinite distance) leave a gap. The names stand below, where there is room for all of them.
+    (infinite distance) leave a gap.
     """
     figure = go.Figure()
     everything = sorted({n for evaluations in curves.evaluations.values() for n in evaluations})
@@ -52,7 +52,7 @@ def error_figure(curves: ErrorCurves, *, chosen: str | None = None, versus: str 
     styled(figure, palette, x_title="score evaluations per sample", y_title="distance to the exact law (units of x)", height=520)
     figure.update_xaxes(type="log", tickvals=everything)
     figure.update_yaxes(type="log", exponentformat="power", dtick=1)
-    return figure.update_layout(legend=dict(y=-0.2, yanchor="top"))
+    return figure
 
 
 def likelihood_figure(result: Likelihoods, *, palette: Palette = LIGHT) -> go.Figure:

@@ -164,9 +164,10 @@ def small(value: float, digits: int = 2) -> str:
 
 
 def typeset(text: str) -> str:
-    """Numbers as print has them: a minus sign for a hyphen before a digit, 1.2·10 to a raised power for 1.2e-05."""
+    """Numbers as print has them: a minus sign for a hyphen before a digit, 1.2·10 to a raised power for 1.2e-05, ∞, a dash for nan."""
 
     def power(found: re.Match) -> str:
         return f"{found[1]}·10<sup>{int(found[2])}</sup>"
 
-    return re.sub(r"(?<![\w.-])-(?=\.?\d)|(?<=<sup>)-", "−", re.sub(r"(\d)e([+-]\d+)", power, text))
+    text = re.sub(r"\bnan\b", "–", re.sub(r"\binf\b", "∞", text))
+    return re.sub(r"(?<![\w.-])-(?=\.?\d|∞)|(?<=<sup>)-", "−", re.sub(r"(\d)e([+-]\d+)", power, text))

@@ -305,8 +305,13 @@ def progress(*, dims: tuple[int, ...] = SCAN, n: int = 1500, seed: int = 0) -> P
     return Progress(tuple(dims), tuple(found["walk"]), tuple(found["mala"]))
 
 
+def affordable(d: int, n: int) -> int:
+    """Points per axis of the finest grid in d dimensions that n looks pay for, at least one."""
+    return max(1, int(n ** (1 / d) + 1e-9))
+
+
 def _grid(d: int, n: int) -> Spent:
-    per_axis = max(1, int(n ** (1 / d) + 1e-9))
+    per_axis = affordable(d, n)
     axis = 8 * (torch.arange(per_axis, dtype=torch.float64) + 0.5) / per_axis - 4
     square, weight = torch.zeros(1, dtype=torch.float64), torch.ones(1, dtype=torch.float64)
     for _ in range(d if per_axis > 1 else 1):

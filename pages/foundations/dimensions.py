@@ -83,10 +83,10 @@ def truth(method, d, **looks):
     return dimensions.truth(dimensions.spend(method, d=d, **looks), d)
 
 
-def picture(*, d, method, eps, n_frames=90, **looks):
+def picture(*, d, method, eps, per_axis, n_frames=90, **looks):
     ball, gauss = dimensions.sample(d=d, seed=looks["seed"], n_frames=n_frames)
     found = dimensions.spend(method, d=d, **looks)
-    return dimensions_stage.payload(ball, gauss, eps=eps, method=method, found=found, fps=12 * n_frames / 90)
+    return dimensions_stage.payload(ball, gauss, eps=eps, method=method, found=found, per_axis=per_axis, fps=12 * n_frames / 90)
 
 
 def looks_of(values):
@@ -94,7 +94,7 @@ def looks_of(values):
 
 
 def on_stage(values):
-    return {key: values[key] for key in ("d", "method", "eps")} | looks_of(values)
+    return {key: values[key] for key in ("d", "method", "eps", "per_axis")} | looks_of(values)
 
 
 def equation(values):

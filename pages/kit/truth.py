@@ -15,8 +15,9 @@ from pages.kit.figure import readings
 
 
 def _words(text: str) -> str:
-    """`text` for the page, x_T with its index below the line and p^γ with its power above."""
-    return re.sub(r"\^(\w)", r"<sup>\1</sup>", re.sub(r"\b([A-Za-z])_(\w)\b", r"\1<sub>\2</sub>", html.escape(text)))
+    """`text` for the page, x_T with its index below the line, p^γ and p^(1/kT) with their powers above, numbers as print has them."""
+    raised = re.sub(r"\^(\w|\([^)]*\))", lambda found: f"<sup>{found[1].strip('()')}</sup>", html.escape(text))
+    return typeset(re.sub(r"\b([A-Za-z])_(\w)\b", r"\1<sub>\2</sub>", raised))
 
 
 def truth_meter(truth: Truth, *, note: str = "") -> None:

@@ -255,6 +255,7 @@ def below(values):
             "The closer the points are to the line, the better the log-density; what scatters is the error of score and solver.",
         ),
         of=(law, values["method"], values["versus"]),
+        widths=(8, 5),
     )
 
 

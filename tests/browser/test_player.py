@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 from contextlib import contextmanager
@@ -19,6 +20,13 @@ NO_WEBGL = """(() => {
     return kind === 'webgl2' ? null : get.call(this, kind, ...rest);
   };
 })()"""
+
+FILM_WIDTH = """(data) => new Promise((done, failed) => {
+  const film = document.createElement('video');
+  film.onloadedmetadata = () => done(film.videoWidth);
+  film.onerror = () => failed(film.error.message);
+  film.src = 'data:video/mp4;base64,' + data;
+})"""
 
 
 @pytest.fixture(scope="module")
@@ -493,6 +501,14 @@ def test_the_stage_can_be_saved_as_picture_and_its_particles_as_a_table(open_sta
         wanted = np.array([0x6B, 0x72, 0x80])
         assert (np.abs(image - wanted).max(axis=-1) < 45).sum() > 300
         assert (np.abs(image[:40] - image[0, 0]).max(axis=-1) > 60).sum() > 200  # the legend
+        assert (np.abs(image[-45:, : image.shape[1] // 3] - image[0, 0]).max(axis=-1) > 60).sum() > 100  # where it comes from
+        assert np.abs(image[[-1, 0], -1] - image[0, 0]).max() <= 2, "no rim at the right and below"
+
+
+def test_a_clock_that_stands_shows_what_it_stands_at(open_stage):
+    with open_stage("scene=held&n=50&frames=10") as stage:
+        stage.settle(playing=False)
+        assert stage.root.locator(".time").inner_text().endswith("= 0.35")
 
 
 def test_one_pass_of_the_movie_can_be_saved_as_a_film(open_stage):
@@ -506,6 +522,7 @@ def test_one_pass_of_the_movie_can_be_saved_as_a_film(open_stage):
         assert caught.value.suggested_filename in ("stage-frames-1-20.webm", "stage-frames-1-20.mp4")
         film = Path(caught.value.path()).read_bytes()
         assert len(film) > 2000 and (film[:4] == b"\x1aE\xdf\xa3" or film[4:8] == b"ftyp")
+        assert abs(stage.page.evaluate(FILM_WIDTH, base64.b64encode(film).decode()) - 2 * stage.root.bounding_box()["width"]) <= 2
         stage.until("frame", 1)
         assert stage.data("playing") == "false"
     with open_stage("scene=bare&n=100&frames=20", script="delete window.MediaRecorder") as stage:

@@ -21,6 +21,29 @@ def test_every_part_of_the_glossary_is_one_that_the_player_knows():
     assert told and told <= known
 
 
+@pytest.mark.parametrize(
+    ("address", "line", "part"),
+    [
+        ("score_fields?", "gradient in x", "score"),
+        ("guidance?", "guided score", "score"),
+        ("fokker_planck?kind=whirl&", "probability current", "current"),
+    ],
+)
+def test_a_term_of_the_arrows_lights_the_arrows(browser, app, address, line, part):
+    page, complaints, _ = visit(browser, app, f"{address}autoplay=1")
+    page.wait_for_selector("html[data-keys=ready]", state="attached", timeout=60_000)
+    at_rest(page)
+    page.locator(".st-key-prose_symbols summary").click()
+    page.locator(".st-key-prose_symbols li", has_text=line).first.focus()
+    assert page.evaluate(f"({STAGE})().querySelector('.player').dataset.lit") == part
+    entries = page.evaluate(
+        f"[...({STAGE})().querySelectorAll('.entry[data-parts]')].map((e) => [e.dataset.parts.split(' '), e.classList.contains('faint')])"
+    )
+    assert any(part in parts for parts, _ in entries) and all(faint == (part not in parts) for parts, faint in entries)
+    assert complaints == []
+    close(page)
+
+
 # chapter, a word of a value, the key of its control, a word of the legend's line of the particles
 CASES = [("langevin", "kT", "kT", "position"), ("brownian", "σ", "sigma", "position")]
 

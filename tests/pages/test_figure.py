@@ -5,6 +5,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.figures.theme import enlarged, styled, typeset
+from pages.kit.truth import _words
 from tests.pages.conftest import ROOT
 
 
@@ -18,10 +19,18 @@ from tests.pages.conftest import ROOT
         ("(-0.5, .3)", "(−0.5, .3)"),
         ("3 - 2", "3 - 2"),
         ("1990-05", "1990-05"),
+        ("-inf, nan", "−∞, –"),
+        ("information of the nanotube", "information of the nanotube"),
     ],
 )
 def test_numbers_are_printed_as_in_a_book(text, printed):
     assert typeset(text) == printed
+
+
+def test_the_words_of_a_meter_raise_powers_and_print_numbers():
+    assert (
+        _words("x_T from p^(1/kT), p^γ, 4.2e+02 & -1") == "x<sub>T</sub> from p<sup>1/kT</sup>, p<sup>γ</sup>, 4.2·10<sup>2</sup> &amp; −1"
+    )
 
 
 def test_a_figure_for_the_lecture_is_larger_and_the_original_as_before():

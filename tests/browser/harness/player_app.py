@@ -99,8 +99,10 @@ elif scene == "pictures":
 elif scene == "crowd":
     times, x, _ = walk(2, spread)
     data = pack_player([Panel(x, title=f"panel {k}") for k in range(6)], times=times, bounds=BOUNDS, alt="Six panels.", marginals=False)
-elif scene in ("bare", "torus", "bad"):
+elif scene in ("bare", "torus", "bad", "held"):
     times, x, _ = walk(2, 2 * spread if scene == "torus" else spread)
+    if scene == "held":
+        times = [0.35] * len(times)
     if scene == "bad":
         x[frames // 2 :, :12] = float("nan")
     data = pack_player([Panel(x)], times=times, bounds=BOUNDS, alt="Walkers.", wrap=scene == "torus", autoplay=scene != "bad", **CALLED)

@@ -56,6 +56,17 @@ def test_particles_float_above_the_landscape(kw):
     assert movie.times[-1] == pytest.approx(kw.get("kT", 1.2), rel=1e-6)
 
 
+def test_the_ground_ends_at_the_energy_without_steps():
+    movie = unpack(landscape_payload(run := sample(n_sweeps=20, n_particles=50)))
+    left, right, low, high = movie.header["bounds"]
+    lit = movie.panels[0]["density"][0].astype(float)
+    columns = lit.shape[1]
+    x = left + (right - left) * (np.arange(8 * columns) + 0.5) / (8 * columns)
+    share = ((np.interp(x, run.landscape.x, run.landscape.energy) - low) / (high - low)).clip(0, 1).reshape(columns, 8).mean(1)
+    partly = ((lit > 0) & (lit < lit[0])).sum(0)  # cells at the edge; they, the ground and one that looks full or empty are rounded
+    assert (np.abs((lit / lit[0]).mean(0) - share) <= (partly + 2) / lit[0] / len(lit)).all()
+
+
 @pytest.mark.parametrize("palette", [LIGHT, DARK])
 def test_landscape_figures_draw_the_quadrature(palette):
     run = sample(n_sweeps=100, n_particles=200)

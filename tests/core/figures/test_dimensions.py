@@ -25,6 +25,13 @@ def drawn(method="direct", eps=0.1, d=30, n=2000):
     return ball, unpack(payload(ball, gauss, eps=eps, method=method, found=dimensions.spend(method, d=d, n=n)))
 
 
+@pytest.mark.parametrize(("per_axis", "looks"), [(2, "1,024"), (10, "1.0 × 10¹⁰")])
+def test_the_stage_says_what_a_grid_could_pay_for_and_what_a_finer_one_would_take(per_axis, looks):
+    ball, gauss = dimensions.sample(d=10, n_points=50)
+    shown = unpack(payload(ball, gauss, eps=0.1, method="grid", found=dimensions.spend("grid", d=10, n=2000), per_axis=per_axis))
+    assert shown.header["panels"][2]["title"] == f"Grid, d = 10: 2 per axis; {per_axis} would take {looks} looks"  # 2^10 < 2000 < 3^10
+
+
 def test_the_stage_shows_exact_distances():
     ball, shown = drawn()
     assert len(shown.panels) == 3 and shown.times[0] == 1 and shown.times[-1] == 30
