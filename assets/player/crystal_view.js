@@ -18,9 +18,7 @@ function addScript(url) {
 function loadLibrary() {
   if (window.$3Dmol) return Promise.resolve(window.$3Dmol);
   library ??= (async () => {
-    const own = [...document.scripts].map((script) => script.src).find((src) => src.includes("/static/js/"));
-    const base = own ? own.replace(/static\/js\/.*$/, "") : `${location.origin}/`;
-    for (const url of [new URL(LIBRARY.local, base).href, LIBRARY.remote]) {
+    for (const url of [new URL(LIBRARY.local, APP).href, LIBRARY.remote]) {
       try {
         await addScript(url);
       } catch {

@@ -2,8 +2,6 @@
 // Streamlit's slider itself sends its value when it is let go of; what it commits comes with the next payload, and wins.
 
 const THUMB = ".st-key-n2c_controls [data-testid=stSlider] :is(input, [role=slider])";
-const OWN = [...document.scripts].map((script) => script.src).find((src) => src.includes("/static/js/"));
-const APP = OWN ? OWN.replace(/static\/js\/.*$/, "") : `${location.origin}/`;
 const AGAIN_MS = 120;                                         // after an answer without a picture
 
 class Preview {

@@ -22,7 +22,7 @@ from core.figures.payload import payload_id
 from pages.kit import progress, waiting
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
-SHARED = ("theme.js", "bytes.js", "controls.js", "keys.js", "downloads.js", "clock.js")  # of every player; first in its script
+SHARED = ("address.js", "theme.js", "bytes.js", "controls.js", "keys.js", "downloads.js", "clock.js")  # of every player, first
 PARTS = (
     "decode.js",
     "shaders.js",
@@ -66,7 +66,7 @@ def _component(name: str, make: Callable[[], tuple[str, str]], served: str):
     script, style = make()
     file = f"{name}-{hashlib.blake2b(script.encode(), digest_size=8).hexdigest()}.js"
     (Path(_scripts().name) / file).write_text(script, encoding="utf-8")
-    loader = (ASSETS / "player" / "loader.js").read_text(encoding="utf-8")
+    loader = "".join((ASSETS / "player" / part).read_text(encoding="utf-8") for part in ("address.js", "loader.js"))
     return st.components.v2.component(name, js=loader.replace("/*SCRIPT*/null", json.dumps(f"component/{served}/{file}")), css=style)
 
 
