@@ -373,8 +373,9 @@ def data_at_the_aim(dataset: str, point: tuple[float, float], t: float) -> tuple
     posterior = data(dataset).posterior(torch.tensor(point), SCHEDULE.alpha(t), SCHEDULE.sigma(t))
     mean = posterior.weights @ posterior.means
     there = float(data(dataset).log_prob(mean[None])) - _edge(dataset)
+    x, y = (round(place, 2) + 0.0 for place in mean.tolist())  # no minus before a zero
     return int(there < 0), (
-        f"It aims at ({mean[0]:.2f}, {mean[1]:.2f}). All but 1 % of the data lie where they are denser than a certain limit; there the "
+        f"It aims at ({x:.2f}, {y:.2f}). All but 1 % of the data lie where they are denser than a certain limit; there the "
         f"density is {math.exp(there):.2g} times this limit."
     )
 

@@ -32,7 +32,7 @@ LEFT_OUT = (*COPIED, ".git", ".venv", "runs", "build", "dist")
 LIBRARIES = ("pytest", "_pytest.assertion.rewrite", "torch", "scipy.special", "scipy.stats", "scipy.integrate", "pandas", "pymatgen.core")
 LIBRARIES += ("scipy.sparse.linalg", "scipy.linalg", "pymatgen.analysis.structure_matcher", "safetensors.torch", "plotly.graph_objects")
 UNUSED = ("cacheprovider", "unraisableexception", "threadexception")  # of pytest; the last two collect all garbage
-WITHOUT = [word for name in UNUSED for word in ("-p", f"no:{name}")]
+PLAIN = ["-o", "addopts=", "--import-mode=importlib", *(word for name in UNUSED for word in ("-p", f"no:{name}"))]
 PEERS = ("diffusers.schedulers", "torchsde")
 SECONDS = 120.0  # after which a test is stopped: a mutation may make an endless loop
 KILLED, SURVIVED = 1, 0  # exit codes of pytest: tests failed, all passed
