@@ -60,6 +60,10 @@ def test_votes_by_hand(judged, library):
     assert 0 <= best < 3
     drawn = pictures(cell, grown)
     assert difference(drawn[0], drawn[2]) < 1e-6 < difference(drawn[0], drawn[1])
+    assert inputs(table, "atoms / 20").tolist() == pytest.approx([0.1] * 3)
+    high = [replace(proposed[0], hull=0.05), replace(proposed[1], hull=0.5)]
+    above, _ = evidence(judged.network, judged.reranker, cell, cell, grown, high)
+    assert inputs(above, "10 hull / eV").tolist() == pytest.approx([0.0, 0.5, 3.0])  # held at 0.3 eV
     alone, _ = evidence(judged.network, judged.reranker, cell, cell, grown, [])
     assert alone.shape == (1, len(INPUTS)) and torch.isfinite(alone).all()
 
