@@ -219,3 +219,10 @@ def test_question_of_unchanged_tokens_has_the_exact_share(family):
 def test_question_of_the_way_home():
     settings = dict(tokens="counts", family="uniform", n_particles=2000)
     assert [d.back_home(d.sample(**settings, **more))[0] for more in ({}, {"reach": 0.05}, {"as_printed": True})] == [0, 1, 1]
+
+
+def test_the_way_home_is_missed_when_chance_would_do_so_once_in_a_thousand(monkeypatch):
+    walk = d.sample(tokens="counts", family="uniform", n_steps=5, n_particles=50)
+    for p, answer in ((0.002, 0), (0.0005, 1)):
+        monkeypatch.setattr(d, "chi_square", lambda counted, law, p=p: d.ChiSquare(1.0, 1, p))
+        assert d.back_home(walk)[0] == answer
