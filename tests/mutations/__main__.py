@@ -33,7 +33,8 @@ LIBRARIES = ("pytest", "_pytest.assertion.rewrite", "torch", "scipy.special", "s
 LIBRARIES += ("scipy.sparse.linalg", "scipy.linalg", "pymatgen.analysis.structure_matcher", "safetensors.torch", "plotly.graph_objects")
 UNUSED = ("cacheprovider", "unraisableexception", "threadexception")  # of pytest; the last two collect all garbage
 PLAIN = ["-o", "addopts=", "--import-mode=importlib", *(word for name in UNUSED for word in ("-p", f"no:{name}"))]
-PEERS = ("diffusers.schedulers", "torchsde")
+SCHEDULERS = ("ddpm", "ddim", "dpmsolver_multistep", "heun_discrete", "edm_euler")
+PEERS = ("torchsde", *(f"diffusers.schedulers.scheduling_{name}" for name in SCHEDULERS))
 SECONDS = 120.0  # after which a test is stopped: a mutation may make an endless loop
 KILLED, SURVIVED = 1, 0  # exit codes of pytest: tests failed, all passed
 
@@ -119,7 +120,7 @@ def chosen(mutations: Sequence[Mutation], arguments: argparse.Namespace) -> list
 def preload(tests: Sequence[str]) -> None:
     """The libraries that forks need, so that each is loaded once; peers only where a test asks for them."""
     files = {(ROOT / test.split("::")[0]).read_text(encoding="utf-8") for test in tests}
-    for library in (*LIBRARIES, *(peer for peer in PEERS if any(f"import {peer.split('.')[0]}" in text for text in files))):
+    for library in (*LIBRARIES, *(peer for peer in PEERS if any(peer.split(".")[0] in text for text in files))):
         importlib.import_module(library)
     gc.freeze()  # what all forks share is not looked through for garbage in each
 
