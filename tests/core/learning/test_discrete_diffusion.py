@@ -226,3 +226,14 @@ def test_the_way_home_is_missed_when_chance_would_do_so_once_in_a_thousand(monke
     for p, answer in ((0.002, 0), (0.0005, 1)):
         monkeypatch.setattr(d, "chi_square", lambda counted, law, p=p: d.ChiSquare(1.0, 1, p))
         assert d.back_home(walk)[0] == answer
+
+
+def test_posterior_and_share_by_hand():
+    """q(x_0 | x_1) of two categories by Bayes; more than three quarters, at least a quarter, less."""
+    chain = d.DiscreteDiffusion(torch.tensor([[[0.9, 0.1], [0.4, 0.6]], [[0.5, 0.5], [0.5, 0.5]]], dtype=torch.float64))
+    walk = d.Walk(chain, torch.tensor([0.3, 0.7], dtype=torch.float64), ("a", "b"), torch.zeros(3, 4).long(), torch.zeros(3, 4).long())
+    assert walk.posterior_law(1, 0).tolist() == pytest.approx([0.27 / (0.27 + 0.28), 0.28 / (0.27 + 0.28)])
+    for share, answer in ((0.76, 0), (0.74, 1), (0.26, 1), (0.24, 2)):
+        stay = torch.tensor([[[share, 1 - share], [1 - share, share]]], dtype=torch.float64)
+        one = d.Walk(d.DiscreteDiffusion(stay), walk.prior, walk.names, walk.forward, walk.backward)
+        assert d.still_the_same(one, 1)[0] == answer

@@ -139,6 +139,8 @@ def test_flow_loss_is_minus_the_mean_log_likelihood():
 def test_settings_by_value():
     """Energy-based walks step by 0.002 to 0.1 in time; a flow stretches by at most e^2 a layer; DDIM draws no noise on its way."""
     assert EBM(width=4).time_steps == (0.002, 0.1)
+    model, x = EBM(width=4), torch.tensor([[1.0, -2.0]])
+    assert float(model.energy(x) - model.net(x)[:, 0]) == pytest.approx(5 / (2 * 1.5**2))
     flow = Flow(width=8, n_layers=1)
     torch.nn.init.constant_(flow.layers[0].out.bias, 1e6)
     assert flow._coupling(0, torch.zeros(1, 1))[0].item() == pytest.approx(2.0)

@@ -129,3 +129,16 @@ def test_question_of_the_aim_inside_a_ring_and_on_it():
     assert answer == 1 and said.startswith("It aims at (0.00, 0.00)")
     radius = float(sm.data("ring").means.norm(dim=1).mean())
     assert sm.data_at_the_aim("ring", (radius, 0.0), 0.02)[0] == 0
+
+
+def test_the_network_s_outputs_and_settings_by_value():
+    """With a silent body both outputs are the score of the unit Gaussian; batches of 512, windows of 50, levels from t = 0.01."""
+    x, t = torch.randn(4, 2, generator=torch.Generator().manual_seed(0)), torch.full((4, 1), 0.3)
+    for output in sm.OUTPUTS:
+        field = sm.ScoreField(output, True, 1)
+        for weight in field.body.out.parameters():
+            weight.data.zero_()
+        assert torch.allclose(field(x, t), -x)
+    assert (sm.T_MIN, sm.BATCH, sm.WINDOW) == (0.01, 512, 50)
+    plan = sm._trainer(sm.Settings(n_steps=3)).plan
+    assert (plan.learning_rate, plan.warmup, plan.ema) == (4e-3, 50, 0.99)

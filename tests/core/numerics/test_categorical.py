@@ -161,3 +161,11 @@ def test_rows_of_a_table_are_drawn_as_if_they_were_spelled_out():
     rows = torch.tensor([0, 1, 3, 4, 5])[torch.randint(5, (20_000,), generator=torch.Generator().manual_seed(1))]
     spelled, bisected = (f(torch.Generator().manual_seed(2)) for f in (lambda g: draw(table[rows], g), lambda g: draw_rows(table, rows, g)))
     assert torch.equal(spelled, bisected) and not (bisected[rows == 4] == 3).any()
+
+
+def test_betas_by_value():
+    """Linear from 0.02 to 1; the cosine's with offset 0.008, at most 0.999; 1/(T - t + 1)."""
+    assert linear_betas(3).tolist() == pytest.approx([0.02, 0.51, 1.0])
+    bar = [math.cos((k / 4 + 0.008) / 1.008 * math.pi / 2) ** 2 for k in range(5)]
+    assert cosine_betas(4).tolist() == pytest.approx([min(1 - bar[k + 1] / bar[k], 0.999) for k in range(4)])
+    assert mutual_information_betas(4).tolist() == pytest.approx([1 / 4, 1 / 3, 1 / 2, 1.0])

@@ -218,3 +218,11 @@ def test_starts_and_noise_levels_by_value():
     levels = sf.noise_levels()
     assert (float(levels[0]), float(levels[-1])) == (pytest.approx(0.02), pytest.approx(2.5))
     assert sf.field().weights.tolist() == pytest.approx([0.5, 0.3, 0.2])
+
+
+def test_a_constant_and_a_temperature_in_closed_form():
+    """One mode of width w at kT = 1/2: int p^2 = 1/(4 pi w^2), the score twice that of p, whatever the constant."""
+    found = sf.rescaled(3.0, kT=0.5, **ONE)
+    assert found.integral == pytest.approx(3 / (4 * math.pi * 0.25), rel=1e-3)
+    assert torch.allclose(found.score, -2 * found.x / 0.25, atol=1e-6) and torch.allclose(found.score_c, found.score, atol=1e-6)
+    assert torch.allclose(found.log_cp - found.log_p, torch.full_like(found.x, math.log(3.0)))
