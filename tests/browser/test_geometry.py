@@ -19,7 +19,7 @@ SETTLED = """() => {
 
 
 CUT = """() => [...document.querySelectorAll(
-    ['.truth', '.truth *'].map((part) => '.st-key-n2c_meter ' + part) + ', .st-key-n2c_values p, .st-key-n2c_values .katex')]
+    '.st-key-n2c_meter :is(.truth-name, .truth-value, .truth-words), .st-key-n2c_values p, .st-key-n2c_values .katex')]
   .filter((part) => part.clientWidth > 0 && part.scrollWidth > part.clientWidth + 1
     || part.matches('.katex') && part.getClientRects().length > 1)
   .map((part) => part.className + ': ' + part.textContent.slice(0, 60))"""
