@@ -31,6 +31,7 @@ from functools import cache, partial
 
 import numpy as np
 import torch
+from scipy import stats
 from torch import Tensor
 
 from core.generator.model import reference_networks
@@ -280,9 +281,10 @@ def truth(trajectory: Trajectory) -> Truth:
 
 
 def preference(poses: Truth) -> tuple[int, str]:
-    """Are the poses uniform? 0 they cannot be told from uniform ones, 1 they are not."""
-    return int(not poses.within), (
-        f"The {poses.name} is {poses.value:.3f}; of as many poses drawn by lot, {poses.floor_mean:.3f} ± {poses.floor_std:.3f}."
+    """Are the poses uniform? 0 they cannot be told from uniform ones, 1 they are not (Kolmogorov's test, p < 0.001)."""
+    p = float(stats.kstwo.sf(poses.value, poses.floor.n))
+    return int(p < 0.001), (
+        f"The {poses.name} is {poses.value:.3f}; as many poses drawn by lot are as far from uniform or farther in {p:.2g} of all cases."
     )
 
 

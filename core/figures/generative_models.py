@@ -53,7 +53,7 @@ def tractable_rows(
             str(evaluations[name]),
             f"{truths[name].ratio:.1f} × floor",
             f"{strays[name]:.0%}",
-            f"{1e6 * seconds[name] / truths[name].n:.3g}",
+            f"{1e6 * seconds[name] / truths[name].floor.n:.3g}",
         )
         for name, family in FAMILIES.items()
     ]

@@ -85,7 +85,7 @@ def side_by_side(
     n_steps: int,
 ) -> list[tuple[str, ...]]:
     """Rows (what, latent, pixel). seconds, decode: processor time of the walk and of decoding, all pictures together."""
-    made, n = networks(), truths["latent"].n
+    made, n = networks(), truths["latent"].floor.n
     rows: list[tuple[str, ...]] = [
         ("numbers that diffuse", f"{LATENT}", f"{PIXELS}"),
         ("weights of the denoiser", *(f"{n_parameters(made[space]):,}" for space in NAMES)),

@@ -25,7 +25,7 @@ from functools import lru_cache
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from scipy import special
+from scipy import special, stats
 from torch import Tensor
 
 from core.numerics.distances import Truth, ks_floor
@@ -265,8 +265,13 @@ def distance(spent: Spent, d: int) -> float:
 
 def truth(spent: Spent, d: int) -> Truth:
     """The distance beside what as many direct draws as there were looks would score."""
-    exact = ks_floor(spent.looks)
-    return Truth("distance of |x| to its exact law", distance(spent, d), exact.mean, exact.std, spent.looks)
+    return Truth("distance of |x| to its exact law", distance(spent, d), ks_floor(spent.looks))
+
+
+def compared_with_direct(measured: Truth) -> int:
+    """Points from looks beside as many direct draws: 0 closer to the law, 2 less close (by chance once in a thousand), 1 else."""
+    n = measured.floor.n
+    return 0 if stats.kstwo.cdf(measured.value, n) < 0.001 else 2 if stats.kstwo.sf(measured.value, n) < 0.001 else 1
 
 
 @lru_cache(maxsize=16)

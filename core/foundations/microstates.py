@@ -195,6 +195,13 @@ def likeliest(throws: Throws) -> tuple[int, float, float]:
     return n, float(law[n]), int((throws.heads == n).sum()) / throws.n_throws
 
 
+def four_times_as_many(n_coins: int, p: float, memory: float) -> tuple[int, str]:
+    """What becomes of the relative width with four times the coins, exactly: nearest to 0 the same, 1 half, 2 a quarter."""
+    few, many = (relative_width(n, p, memory) for n in (n_coins, 4 * n_coins))
+    right = min(range(3), key=lambda i: abs(math.log(many / few / (1, 0.5, 0.25)[i])))
+    return right, f"Exactly, it is {few:.4f} with {n_coins} coins and {many:.4f} with {4 * n_coins}: {many / few:.3f} times as wide."
+
+
 def independent_coins(n_coins: int, memory: float) -> float:
     """How many independent coins are as uncertain, sd over mean, as these: N^2 p (1 - p)/var, the same for every p."""
     return n_coins**2 * 0.25 / variance(n_coins, 0.5, memory)
@@ -203,8 +210,8 @@ def independent_coins(n_coins: int, memory: float) -> float:
 def truth(throws: Throws) -> Truth:
     """Total variation distance of the counted heads to the binomial of independent coins, beside the floor of as many exact throws."""
     exact = binomial(throws.n_coins, throws.p)
-    limit = _floor(throws.n_throws, throws.n_coins, throws.p)
-    return Truth("total variation distance", total_variation(throws.counts, exact), limit.mean, limit.std, throws.n_throws, of="throws")
+    known = _floor(throws.n_throws, throws.n_coins, throws.p)
+    return Truth("total variation distance", total_variation(throws.counts, exact), known, of="throws")
 
 
 @lru_cache(maxsize=256)

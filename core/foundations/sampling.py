@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 
 from core.numerics.checks import one_of, positive
-from core.numerics.distances import Floor, Truth, floor, measure, sliced
+from core.numerics.distances import Floor, Truth, against, floor, measure, sliced
 from core.numerics.mixture import GaussianMixture
 from core.numerics.potentials import DoubleWell, MullerBrown, NegativeLogDensity, Potential
 from core.numerics.quadrature import GridLaw, boltzmann_law
@@ -34,7 +34,6 @@ from core.numerics.samplers import BAOAB, MALA, OverdampedLangevin, RandomWalkMe
 from core.numerics.trajectory import Trajectory, frame_indices
 
 STEPS = (0.1, 0.2, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.6, 8.0, 16.0, 32.0)  # what a page offers and `efficiency` scans
-REFERENCE = 2000  # exact draws that chains are held against: so many that their own scatter does not show
 Bounds = tuple[float, float, float, float]
 
 
@@ -240,7 +239,7 @@ def exact(landscape: str, kT: float) -> GridLaw:
 @lru_cache(maxsize=64)
 def exact_floor(landscape: str, kT: float, n: int) -> Floor:
     """What n exact draws score in sliced Wasserstein distance."""
-    return floor(sliced, exact(landscape, kT).sample, n, n_reference=REFERENCE)
+    return floor(sliced, exact(landscape, kT).sample, n)
 
 
 def truth(run: Run, *, landscape: str, kT: float) -> Truth:
@@ -250,10 +249,8 @@ def truth(run: Run, *, landscape: str, kT: float) -> Truth:
         sliced,
         run.trajectory.final,
         exact(landscape, kT).sample,
-        seed=17,
         name="sliced Wasserstein distance",
         known_floor=exact_floor(landscape, kT, n),
-        n_reference=REFERENCE,
     )
 
 
@@ -262,8 +259,8 @@ def distance_over_time(run: Run, *, landscape: str, kT: float, n_points: int = 8
     times = run.trajectory.times
     wanted = torch.logspace(math.log10(max(1.0, float(times[1]))), math.log10(float(times[-1])), n_points, dtype=torch.float64)
     frames = torch.searchsorted(times, wanted - 0.5).clamp(max=len(times) - 1).unique()
-    reference = exact(landscape, kT).sample(REFERENCE, torch.Generator().manual_seed(17))
-    return times[frames], torch.tensor([sliced(run.trajectory.positions[f], reference) for f in frames.tolist()])
+    to_law = against(sliced, exact(landscape, kT).sample, run.trajectory.n_particles)
+    return times[frames], torch.tensor([to_law(run.trajectory.positions[f]) for f in frames.tolist()])
 
 
 def crossings(slow: Tensor, cores: tuple[float, float]) -> Mean:

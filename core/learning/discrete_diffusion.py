@@ -5,7 +5,7 @@ equation -> name
     q(x_{t-1} | x_t) ~ q(x_t | x_{t-1}) q(x_{t-1})                   -> posterior_law  (eq. 3, summed over x_0)
     x_T -> x_0 with the exact p(x_0 | x_t)                           -> sample, backward
     corrupt a formula, let the network restore it                    -> restore_formula (formulas.restore)
-    1/2 sum |n_k/n - p_k|                                            -> total_variation
+    1/2 sum |n_k/n - p_k|                                            -> truth
     sum (n_k - n p_k)^2 / n p_k                                      -> chi_square
 
 Matrices: rows are where from. The lecture's Cat(x_t; Q_t x_{t-1}) means the transpose.
@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -37,7 +38,7 @@ from core.learning.formulas import (
     write,
 )
 from core.numerics.categorical import DiscreteDiffusion, draw, draw_rows
-from core.numerics.distances import Truth
+from core.numerics.distances import Floor, Truth, total_variation, total_variation_floor
 from core.numerics.networks import ModelMissing
 
 STARTS = ("data", "one token")
@@ -137,17 +138,14 @@ def counts(x: Tensor, n_categories: int) -> Tensor:
     return x.bincount(minlength=n_categories).double()
 
 
-def total_variation(counted: Tensor, law: Tensor) -> float:
-    """0 for equal laws, 1 for laws that share nothing."""
-    return float((counted / counted.sum() - law).abs().sum() / 2)
-
-
-def truth(counted: Tensor, law: Tensor, *, n_repeats: int = 60, seed: int = 0) -> Truth:
+def truth(counted: Tensor, law: Tensor) -> Truth:
     """Total variation of the counted tokens to the exact law, and what draws from that law score."""
-    n = int(counted.sum())
-    lots = np.random.default_rng(seed).multinomial(n, (law / law.sum()).numpy(), n_repeats)
-    scores = np.abs(lots / n - law.numpy()).sum(1) / 2
-    return Truth("total variation distance", total_variation(counted, law), float(scores.mean()), float(scores.std(ddof=1)), n)
+    return Truth("total variation distance", total_variation(counted, law), _floor(int(counted.sum()), tuple(law.tolist())), of="tokens")
+
+
+@lru_cache(maxsize=128)
+def _floor(n: int, law: tuple[float, ...]) -> Floor:
+    return total_variation_floor(n, torch.tensor(law, dtype=torch.float64))
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from core.numerics.densities import get_dataset
-from core.numerics.distances import ExactSampler, Floor, Truth, floor, measure, sliced
+from core.numerics.distances import ExactSampler, Floor, Truth, against, enough, floor, measure, sliced
 from core.numerics.frames import stage_scale
 from core.numerics.integrators import Times, dpm_solver_pp_2m, euler_maruyama, steps
 from core.numerics.mixture import LOG_2PI
@@ -150,7 +150,7 @@ def truth(run: Trajectory, *, dataset: str, schedule: str = "linear", variant: s
     t = float(run.times[-1])
     exact = _on_stage(dataset, schedule, variant, t)
     known = _floor(dataset, schedule, variant, t, run.n_particles)
-    return measure(sliced, run.final, exact, seed=17, name="sliced Wasserstein distance", known_floor=known)
+    return measure(sliced, run.final, exact, name="sliced Wasserstein distance", known_floor=known)
 
 
 def prior_width(path: Schedule, t: float) -> float:
@@ -163,12 +163,12 @@ def gaussian_gap(run: Trajectory, *, schedule: str = "linear", variant: str = "V
     path, t = clock(schedule, variant), float(run.times[-1])
     width = prior_width(path, t) / float(stage_scale(path, torch.tensor(t, dtype=torch.float64)))
     known = _gaussian_floor(run.n_particles)
-    scaled = Floor(known.mean * width, known.std * width, known.n)
+    scaled = Floor(known.mean * width, known.std * width, known.limit * width, known.n)
 
     def prior(n: int, generator: torch.Generator) -> Tensor:
         return torch.randn(n, 2, generator=generator) * width
 
-    return measure(sliced, run.final, prior, seed=19, name="distance of x_T to the Gaussian", known_floor=scaled)
+    return measure(sliced, run.final, prior, name="distance of x_T to the Gaussian", known_floor=scaled)
 
 
 def _on_stage(dataset: str, schedule: str, variant: str, t: float) -> ExactSampler:
@@ -266,7 +266,9 @@ def price_of_too_little_noise(
     """
     path, data = clock(schedule, variant), get_dataset(dataset)
     score = exact_score(data, path)
-    reference = data.diffused(path, path.t_min).sample(n_particles, torch.Generator().manual_seed(17))
+    law = data.diffused(path, path.t_min).sample
+    distance = against(sliced, law, n_particles)
+    middle = law(enough(sliced, n_particles), torch.Generator().manual_seed(17)).mean(0)
     gap, back, drift = [], [], []
     for t_end in ends:
         x_t = data.diffused(path, t_end).sample(n_particles, torch.Generator().manual_seed(3))
@@ -279,9 +281,9 @@ def price_of_too_little_noise(
         times = path.time_at(ratios)
         times[0], times[-1] = t_end, path.t_min
         *_, x = dpm_solver_pp_2m(score, path, pure, times)
-        back.append(sliced(x, reference))
-        drift.append(float((x.mean(0) - reference.mean(0)).norm()))
-    known = floor(sliced, data.diffused(path, path.t_min).sample, n_particles)
+        back.append(distance(x))
+        drift.append(float((x.mean(0) - middle).norm()))
+    known = floor(sliced, law, n_particles)
     return Price(torch.tensor(ends), torch.tensor(gap), torch.tensor(back), torch.tensor(drift), known, n_particles)
 
 
@@ -291,6 +293,16 @@ def noise_of_euler(*, schedule: str = "linear", variant: str = "VP", t_end: floa
     stepped, exact = float(chain.variance[-1]), float(chain.sigma2[-1])
     return (0 if stepped < 0.99 * exact else 2 if stepped > 1.01 * exact else 1), (
         f"With n = {n_steps} the variance of its noise is {stepped:.4g}, where σ² = {exact:.4g}; the ratio is {stepped / exact:.4g}."
+    )
+
+
+def data_left(t: float, *, schedule: str = "linear", variant: str = "VP") -> tuple[int, str]:
+    """Share alpha^2/(alpha^2 + sigma^2) of the variance of x_t that data of variance 1 have: 0 below 1/4, 1 to 3/4, 2 more."""
+    path = clock(schedule, variant)
+    alpha, sigma = path.alpha(t), path.sigma(t)
+    share = alpha**2 / (alpha**2 + sigma**2)
+    return (0 if share < 0.25 else 1 if share < 0.75 else 2), (
+        f"α({t:g}) = {alpha:.3g} and σ({t:g}) = {sigma:.3g} for the {schedule} schedule in {variant} form: α²/(α² + σ²) = {share:.3f}."
     )
 
 

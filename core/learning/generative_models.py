@@ -12,7 +12,7 @@ from torch import Tensor
 from core.learning.families import MODELS, Model
 from core.learning.train_families import SHIPPED, load_families
 from core.numerics.densities import get_dataset
-from core.numerics.distances import Floor, Truth, floor, measure, sliced
+from core.numerics.distances import Floor, Truth, against, floor, measure, sliced
 from core.numerics.trajectory import Trajectory
 
 DATASETS = SHIPPED
@@ -94,7 +94,6 @@ def truth(trajectory: Trajectory, *, dataset: str) -> Truth:
         sliced,
         trajectory.final,
         get_dataset(dataset).sample,
-        seed=17,
         name="sliced Wasserstein distance",
         known_floor=_floor(dataset, trajectory.n_particles),
     )
@@ -201,7 +200,7 @@ def error_against_evaluations(
     *, dataset: str = "two moons", budgets: tuple[int, ...] = BUDGETS, n_particles: int = N_CURVE, seed: int = 0
 ) -> Curves:
     """Every family with every budget, from the same z, against one exact sample."""
-    reference = get_dataset(dataset).sample(n_particles, torch.Generator().manual_seed(seed + 17))
+    distance = against(sliced, get_dataset(dataset).sample, n_particles)
     evaluations, distances = {}, {}
     for name, family in FAMILIES.items():
         run = partial(sample, family=name, dataset=dataset, n_particles=n_particles, seed=seed)
@@ -211,5 +210,5 @@ def error_against_evaluations(
         else:
             ends = {n: run(n_steps=n).final for n in (budgets if family.walks else (1,))}
         evaluations[name] = list(ends)
-        distances[name] = [sliced(x, reference) for x in ends.values()]
+        distances[name] = [distance(x) for x in ends.values()]
     return Curves(evaluations, distances, _floor(dataset, n_particles), n_particles)

@@ -175,7 +175,6 @@ def truth(trajectory: Trajectory, *, dataset: str, label: int, gamma: float) -> 
         sliced,
         trajectory.final,
         exact.sample,
-        seed=17,
         name="sliced Wasserstein distance to the promised density",
         known_floor=_floor(dataset, label, gamma, trajectory.n_particles),
     )
@@ -266,7 +265,7 @@ def sweep(
         )
         known = truth(run, dataset=dataset, label=label, gamma=gamma)
         made.distances.append(known.value)
-        made.floors.append(Floor(known.floor_mean, known.floor_std, n_particles))
+        made.floors.append(known.floor)
         made.guided.append(quality(run.final, dataset, label))
         made.tilted.append(tilt_quality(dataset, label, gamma))
     return made

@@ -409,7 +409,6 @@ def truth(trajectory: Trajectory, dataset: str) -> Truth:
         sliced,
         trajectory.final,
         exact.sample,
-        seed=17,
         name="sliced Wasserstein distance",
         known_floor=_floor(dataset, trajectory.n_particles),
     )

@@ -2,11 +2,12 @@
 
 Every distance here is a V-statistic (pairs of a particle with itself count): never negative, but positive even for
 a perfect sampler. That positive score is the finite-sample floor, and `floor` measures it by scoring independent
-exact samples of the same size in the same way.
+exact samples of the same size in the same way. A sample is told from an exact one when it scores more than LEVEL of
+them do: a test of that level, whatever the distance and the law (Besag & Clifford, Biometrika 76, 633 (1989)).
 
 equation -> name
     sqrt(2 E|X-Y| - E|X-X'| - E|Y-Y'|)      -> energy_distance   (Szekely & Rizzo 2013, eq. 2.5)
-    sqrt(mean over directions of W_2^2)     -> sliced_wasserstein (Bonneel et al. 2015, eq. 9)
+    sqrt(mean over directions of W_2^2)     -> SlicedWasserstein (Bonneel et al. 2015, eq. 9)
     max |F_n - F|                           -> ks_1d
     sum p_n ln(p_n / p)                     -> histogram_kl
     sum |p_n - p| / 2                       -> total_variation
@@ -17,18 +18,25 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
+from scipy import stats
 from torch import Tensor
 
-WITHIN = 2.5  # standard deviations of the floor; an exact sample stays inside about 19 times in 20 (see the tests)
+LEVEL = 0.95  # share of exact samples that are found as good as exact
+N_REPEATS = 399  # exact samples behind a floor: (N_REPEATS + 1) LEVEL is whole, so the limit below has the level exactly
+N_COUNTS = 1999  # the same where one is a row of counts and costs next to nothing
+DRAWN = 100_000  # particles drawn at once for a floor
 CLOSE = 2.0  # times the floor
+SEED = 917_017  # of the exact sample that others are compared with: no reader's seed
 MANY = 32  # dimensions from which distances are computed as a matrix product
 
 RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 Distance = Callable[[Tensor, Tensor], float]
+Score = Callable[[Tensor], float]
 ExactSampler = Callable[[int, torch.Generator], Tensor]
 
 
@@ -38,56 +46,60 @@ def compared(value: float, exact: float, error: float) -> int:
 
 
 @dataclass(frozen=True)
+class Floor:
+    """What exact samples of `n` particles score: mean, standard deviation, and the `limit` that LEVEL of them do not exceed."""
+
+    mean: float
+    std: float
+    limit: float
+    n: int
+
+
+@dataclass(frozen=True)
 class Truth:
     """A distance to the exact answer beside what an exact sampler of the same size would score.
 
-    value, floor_mean, floor_std: in `unit` (empty for a pure number); n: particles in the sample, or what `of` calls them.
+    value and floor: in `unit` (empty for a pure number); of: what the floor's n counts.
     """
 
     name: str
     value: float
-    floor_mean: float
-    floor_std: float
-    n: int
+    floor: Floor
     unit: str = ""
     of: str = "particles"
 
     @property
     def ratio(self) -> float:
         """How many times the floor the sample scores."""
-        return self.value / self.floor_mean if self.floor_mean > 0 else (0.0 if self.value == 0 else math.inf)
+        return self.value / self.floor.mean if self.floor.mean > 0 else (0.0 if self.value == 0 else math.inf)
 
     @property
     def z(self) -> float:
         """How many standard deviations above the floor the sample scores."""
-        excess = self.value - self.floor_mean
-        return excess / self.floor_std if self.floor_std > 0 else math.copysign(math.inf, excess) if excess else 0.0
+        excess = self.value - self.floor.mean
+        return excess / self.floor.std if self.floor.std > 0 else math.copysign(math.inf, excess) if excess else 0.0
 
     @property
     def within(self) -> bool:
-        """True when the sample cannot be told from an exact one of this size."""
-        return self.z <= WITHIN
+        """True when the sample cannot be told from an exact one of this size; LEVEL of exact ones cannot."""
+        return self.value <= self.floor.limit
+
+    @property
+    def level(self) -> str:
+        """What is known of exact samples, in words."""
+        unit = f" {self.unit}" if self.unit else ""
+        return f"{100 * LEVEL:.0f} of 100 exact samples of {self.floor.n:,} {self.of} score {_rounded(self.floor.limit)}{unit} or less"
 
     @property
     def verdict(self) -> str:
         """One sentence for the page."""
-        unit = f" {self.unit}" if self.unit else ""
-        exact = f"an exact sampler with {self.n:,} {self.of} scores {_plus_minus(self.floor_mean, self.floor_std)}{unit}"
         if not math.isfinite(self.value):
-            return f"Blown up: some particles are no longer finite numbers, while {exact}."
+            return f"Blown up: some particles are no longer finite numbers; {self.level}."
         if self.within:
-            return f"As good as exact: {exact}."
+            return f"As good as exact: {self.level}."
         times = f"{self.ratio:.1f}" if self.ratio < 10 else f"{self.ratio:,.0f}" if self.ratio < 1e4 else "more than 10,000"
-        return f"{'Close' if self.ratio <= CLOSE else 'Far'}: {times} times the floor; {exact}."
-
-
-@dataclass(frozen=True)
-class Floor:
-    """Mean and standard deviation of the score of exact samples of `n` particles."""
-
-    mean: float
-    std: float
-    n: int
+        of = f"the {_rounded(self.floor.mean)} that exact samples score on average"
+        return f"{'Close' if self.ratio <= CLOSE else 'Far'}: {times} times {of}; {self.level}."
 
 
 def as_points(x: Tensor) -> Tensor:
@@ -112,32 +124,73 @@ def energy_distance(x: Tensor, y: Tensor, *, block: int = 512) -> float:
     return math.sqrt(max(2 * between - within_x - within_y, 0.0))
 
 
-def sliced_wasserstein(x: Tensor, y: Tensor, *, generator: torch.Generator, n_directions: int = 64) -> float:
-    """Root mean square over random directions of the 2-Wasserstein distance of the projections.
+@dataclass(frozen=True)
+class SlicedWasserstein:
+    """Root mean square over `n_directions` random directions, the same in every call, of the 2-Wasserstein distance of the projections.
 
-    x: (N, D), y: (M, D); unit of x. In one dimension the single direction is exact.
+    x: (N, D), y: (M, D); unit of x. n log n, so 10,000 particles are measured at once. In one dimension the single direction is exact.
+    A sample with a non-finite entry is infinitely far. Raises ValueError when the dimensions differ.
     """
-    x, y = _pair(x, y)
-    if not (x.isfinite().all() and y.isfinite().all()):
-        return math.inf
-    if x.shape[1] > 1:
-        directions = torch.randn(x.shape[1], n_directions, generator=generator, dtype=x.dtype)
-        directions = directions / directions.norm(dim=0)
-        x, y = x @ directions, y @ directions
-    n, m = len(x), len(y)
-    x, y = (torch.from_numpy(np.sort(s.detach().T.numpy(), axis=1)) for s in (x, y))  # numpy sorts numbers several times faster than torch
-    if n != m:
-        levels = torch.cat([torch.arange(1, k + 1, dtype=torch.float64) / k for k in (n, m)]).sort().values
-        widths = levels.diff(prepend=levels.new_zeros(1))
-        middle = levels - widths / 2
-        x, y = (s[:, (middle * k).long().clamp(max=k - 1)] for s, k in ((x, n), (y, m)))
-        return math.sqrt(float((widths * (x - y).double().square()).sum(1).mean()))
-    return math.sqrt(float((x - y).square().mean()))
+
+    n_directions: int = 32
+    seed: int = 0
+    embed: Callable[[Tensor], Tensor] = as_points  # where the points of both samples are taken to be
+
+    def __call__(self, x: Tensor, y: Tensor) -> float:
+        return self.to(y)(x)
+
+    def to(self, y: Tensor) -> Score:
+        """x -> the distance to y. What depends on y and on the size of x alone is computed once."""
+        fixed, steps = self._sorted(y), {}
+
+        def distance(x: Tensor) -> float:
+            _pair(x, y)
+            moving = self._sorted(x)
+            if not all(np.isfinite(ends[:, [0, -1]]).all() for ends in (moving, fixed)):
+                return math.inf
+            n = moving.shape[1]
+            if n not in steps:
+                steps[n] = _steps(fixed, n)
+            means, spread = steps[n]
+            gap = (moving - means).ravel()
+            return math.sqrt(float(gap @ gap) / gap.size + spread)
+
+        return distance
+
+    def _sorted(self, x: Tensor) -> np.ndarray:
+        """(L, N): the projections on every direction in order, each a row of memory, which numpy sorts ten times faster than a column."""
+        x = self.embed(as_points(x).detach())
+        if x.shape[1] == 1:
+            return np.sort(x.T.numpy(), axis=1)
+        directions = _directions(x.shape[1], self.n_directions, self.seed).to(x.dtype)
+        rows = (directions @ x.T).numpy()
+        rows.sort(axis=1)
+        return rows
 
 
-def sliced(x: Tensor, y: Tensor) -> float:
-    """`sliced_wasserstein` along the same 32 directions in every call: n log n, so 10,000 particles are measured at once."""
-    return sliced_wasserstein(x, y, generator=torch.Generator().manual_seed(0), n_directions=32)
+sliced = SlicedWasserstein()
+
+
+@lru_cache(maxsize=16)
+def _directions(dim: int, n: int, seed: int) -> Tensor:
+    """(n, dim): random unit vectors."""
+    directions = torch.randn(dim, n, generator=torch.Generator().manual_seed(seed))
+    return (directions / directions.norm(dim=0)).T.contiguous()
+
+
+def _steps(ordered: np.ndarray, n: int) -> tuple[np.ndarray, float]:
+    """Rows (L, M) in order -> mean of the quantile function on each n-th of its levels (L, n), and its mean variance on them (0 for M = n).
+
+    The squared W_2 distance of a row to n points in order is the mean square of their differences to these means, plus the variance.
+    """
+    m = ordered.shape[1]
+    if m == n:
+        return ordered, 0.0
+    ends = np.union1d(np.arange(1, n + 1) * m, np.arange(1, m + 1) * n)  # of the levels on which both step functions are flat, times n m
+    widths = np.diff(ends, prepend=0) / m
+    flat, first = ordered[:, (ends - 1) // n], np.searchsorted(ends, np.arange(n) * m, side="right")
+    mean, square = (np.add.reduceat(widths * part, first, axis=1) for part in (flat, np.square(flat, dtype=np.float64)))
+    return mean.astype(ordered.dtype), max(0.0, float((square - np.square(mean)).mean()))
 
 
 def ks_1d(x: Tensor, cdf: Callable[[Tensor], Tensor]) -> float:
@@ -152,10 +205,11 @@ def ks_1d(x: Tensor, cdf: Callable[[Tensor], Tensor]) -> float:
     return float(torch.maximum(steps[1:] - exact, exact - steps[:-1]).max())
 
 
+@lru_cache(maxsize=256)
 def ks_floor(n: int) -> Floor:
-    """Floor of `ks_1d` for n independent particles in closed form: Kolmogorov's law, valid for n of 30 or more."""
+    """Floor of `ks_1d` for n independent particles: Kolmogorov's law (n of 30 or more), the limit exact at n (Simard 2011)."""
     mean = math.sqrt(math.pi / 2) * math.log(2)
-    return Floor(mean / math.sqrt(n), math.sqrt((math.pi**2 / 12 - mean**2) / n), n)
+    return Floor(mean / math.sqrt(n), math.sqrt((math.pi**2 / 12 - mean**2) / n), float(stats.kstwo.ppf(LEVEL, n)), n)
 
 
 def histogram_kl(counts: Tensor, probabilities: Tensor) -> float:
@@ -172,7 +226,7 @@ def histogram_kl(counts: Tensor, probabilities: Tensor) -> float:
 
 def histogram_kl_floor(n: int, n_bins: int) -> Floor:
     """Floor of `histogram_kl`: 2 n KL follows chi-square with n_bins - 1 degrees of freedom (n p >> 1 in each bin)."""
-    return Floor((n_bins - 1) / (2 * n), math.sqrt((n_bins - 1) / 2) / n, n)
+    return Floor((n_bins - 1) / (2 * n), math.sqrt((n_bins - 1) / 2) / n, float(stats.chi2.ppf(LEVEL, n_bins - 1)) / (2 * n), n)
 
 
 def total_variation(counts: Tensor, probabilities: Tensor) -> float:
@@ -185,28 +239,51 @@ def total_variation(counts: Tensor, probabilities: Tensor) -> float:
     return float((counts.double() / counts.sum() - probabilities.double()).abs().sum()) / 2
 
 
-def total_variation_floor(n: int, probabilities: Tensor, *, n_repeats: int = 400, seed: int = 0) -> Floor:
-    """Floor of `total_variation`: `n_repeats` multinomial counts of n exact draws. Rare outcomes need no care."""
+def total_variation_floor(n: int, probabilities: Tensor, *, n_repeats: int = N_COUNTS, seed: int = 0) -> Floor:
+    """Floor of `total_variation`: `n_repeats` multinomial counts of n exact draws. Rare outcomes need no care.
+
+    Scores of counts are lumpy: at least LEVEL of the exact ones do not exceed the limit.
+    """
     p = probabilities.double().flatten().numpy()
     counts = np.random.default_rng(seed).multinomial(n, p / p.sum(), size=n_repeats)
-    scores = np.abs(counts / n - p).sum(1) / 2
-    return Floor(float(scores.mean()), float(scores.std(ddof=1)), n)
+    return _floor_of(np.abs(counts / n - p).sum(1) / 2, n)
+
+
+def enough(distance: Distance, n: int) -> int:
+    """Exact particles to compare n with: for the sliced distance so many that their own scatter hardly shows; else n, to save time."""
+    return min(16 * n, max(n, 40_000)) if isinstance(distance, SlicedWasserstein) else n
+
+
+def against(distance: Distance, exact_sampler: ExactSampler, n: int, *, seed: int = SEED, n_reference: int | None = None) -> Score:
+    """x (n, D) -> its distance to the exact sample that all others of n particles are compared with as well."""
+    exact = exact_sampler(n_reference or enough(distance, n), torch.Generator().manual_seed(seed))
+    return distance.to(exact) if isinstance(distance, SlicedWasserstein) else lambda x: distance(x, exact)
 
 
 def floor(
-    distance: Distance, exact_sampler: ExactSampler, n: int, *, n_repeats: int = 8, seed: int = 0, n_reference: int | None = None
+    distance: Distance,
+    exact_sampler: ExactSampler,
+    n: int,
+    *,
+    seed: int = SEED,
+    n_repeats: int = N_REPEATS,
+    n_reference: int | None = None,
 ) -> Floor:
-    """Score `n_repeats` independent pairs of exact samples: n particles against n_reference (default: n).
+    """Score `n_repeats` independent exact samples of n particles against the one that `measure` compares with at this seed.
 
-    exact_sampler(n, generator) -> (n, D). Cache the answer: it does not depend on the sample being judged.
+    exact_sampler(n, generator) -> (n, D), independent draws. Cache the answer: it does not depend on the sample being judged.
+    n_reference: particles of the sample to compare with; by default `enough`.
+    n_repeats: k for which (k + 1) LEVEL is whole have the level exactly: 19, 199, 399. Raises ValueError for less than 19.
     """
-    if n_repeats < 2:
-        raise ValueError("a floor with an uncertainty needs at least two repeats")
-    generator = torch.Generator().manual_seed(seed)
-    scores = torch.tensor(
-        [distance(exact_sampler(n, generator), exact_sampler(n_reference or n, generator)) for _ in range(n_repeats)], dtype=torch.float64
-    )
-    return Floor(float(scores.mean()), float(scores.std()), n)
+    if n_repeats < 19:
+        raise ValueError("a floor with a limit that 95 of 100 exact samples keep needs at least 19 repeats")
+    score = against(distance, exact_sampler, n, seed=seed, n_reference=n_reference)
+    generator = torch.Generator().manual_seed(seed + 1)
+    scores: list[float] = []
+    while (left := n_repeats - len(scores)) > 0:
+        k = min(left, max(1, DRAWN // n))
+        scores += [score(x) for x in exact_sampler(k * n, generator).split(n)]
+    return _floor_of(np.array(scores), n)
 
 
 def measure(
@@ -214,34 +291,37 @@ def measure(
     sample: Tensor,
     exact_sampler: ExactSampler,
     *,
-    n_repeats: int = 8,
-    seed: int,
+    seed: int = SEED,
     name: str = "energy distance",
     unit: str = "",
     known_floor: Floor | None = None,
     n_reference: int | None = None,
 ) -> Truth:
-    """Distance of `sample` (N, D) to a fresh exact sample, with the floor for N particles.
+    """Distance of `sample` (N, D) to an exact sample of n_reference (default: `enough`) particles, with the floor for N particles.
 
-    known_floor: pass a cached one to save the n_repeats exact scorings; same N and n_reference.
+    known_floor: pass a cached one to save its exact scorings; same distance, law, N, seed and n_reference.
     """
     n = len(sample)
     if known_floor is not None and known_floor.n != n:
         raise ValueError(f"this floor is for {known_floor.n} particles, the sample has {n}")
-    exact = known_floor or floor(distance, exact_sampler, n, n_repeats=n_repeats, seed=seed + 1, n_reference=n_reference)
-    reference = exact_sampler(n_reference or n, torch.Generator().manual_seed(seed))
-    return Truth(name, distance(sample, reference), exact.mean, exact.std, n, unit)
+    exact = known_floor or floor(distance, exact_sampler, n, seed=seed, n_reference=n_reference)
+    return Truth(name, against(distance, exact_sampler, n, seed=seed, n_reference=n_reference)(sample), exact, unit)
 
 
-def _plus_minus(mean: float, std: float) -> str:
-    """`0.040 ± 0.005`: both to the first digit of the uncertainty; `(4.0 ± 0.5)·10⁻⁷` when small, 0 when it is round-off."""
-    if mean < 1e-12 and std < 1e-12:
+def _floor_of(scores: np.ndarray, n: int) -> Floor:
+    """The limit is the smallest score that a further exact sample exceeds with a probability of no more than 1 - LEVEL."""
+    rank = math.ceil(LEVEL * (len(scores) + 1) - 1e-9)
+    return Floor(float(scores.mean()), float(scores.std(ddof=1)), float(np.sort(scores)[rank - 1]), n)
+
+
+def _rounded(value: float) -> str:
+    """Two significant digits, three where the first is a one; small ones as `4.0·10⁻⁷`, 0 when it is round-off."""
+    if value < 1e-12:
         return "0 but for round-off"
-    if 0 < mean < 1e-4 and std < 1e-4:
-        power = math.floor(math.log10(mean))
-        return f"({mean / 10.0**power:.1f} ± {std / 10.0**power:.1f})·10{str(power).translate(RAISED)}"
-    digits = max(0, -math.floor(math.log10(std))) if 0 < std < math.inf else 3
-    return f"{mean:.{digits}f} ± {std:.{digits}f}"
+    power = math.floor(math.log10(value))
+    if power < -4:
+        return f"{value / 10.0**power:.1f}·10{str(power).translate(RAISED)}"
+    return f"{value:.{max(0, 2 - power if value < 2 * 10.0**power else 1 - power)}f}"
 
 
 def _pair(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:

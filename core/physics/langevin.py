@@ -296,9 +296,8 @@ def truth(final: Tensor, system: System, t_end: float, *, what: str = "positions
     else:
         mean, variance = (float(part) for part in _position_law(system, torch.tensor([t_end]), what != "overdamped"))
         cdf = _normal_cdf(mean, math.sqrt(variance))
-    floor = ks_floor(len(final))
     name = {"positions": "positions", "velocities": "velocities", "overdamped": "overdamped positions"}[what]
-    return Truth(f"Kolmogorov–Smirnov distance, {name}", ks_1d(final, cdf), floor.mean, floor.std, len(final))
+    return Truth(f"Kolmogorov–Smirnov distance, {name}", ks_1d(final, cdf), ks_floor(len(final)))
 
 
 def _normal_cdf(mean: float, width: float) -> Callable[[Tensor], Tensor]:

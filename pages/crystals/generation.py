@@ -185,7 +185,7 @@ def below(_):
 def grade(values):
     params = generation_controls.parameters(values)
     few, many = (generation_controls.right_of_eight(params, steps) for steps in (5, 50))
-    return 0 if few < many / 2 else 1 if few <= many else 2, f"Of eight crystals, {few} come out right with five steps, {many} with fifty."
+    return generation.right_of_as_many(few, many, 8)
 
 
 page.stage(stage, scenes=SCENES, equation=equation)
@@ -193,7 +193,7 @@ page.follow(below)
 kit.predict(
     "generation",
     "Eight seeds of SrTiO₃ with five steps, eight with fifty. How many come out right (rms below 0.15)?",
-    ["with five less than half as many as with fifty", "about as many", "more with five than with fifty"],
+    ["fewer with five than with fifty", "as many, or too few to tell", "more with five than with fifty"],
     grade,
 )
 kit.predict(

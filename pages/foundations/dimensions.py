@@ -187,9 +187,10 @@ def grade_peel(values):
 def grade_spent(values):
     d, method = values["d"], values["method"]
     measured = truth(method, d, **looks_of(values))
-    return (0 if measured.z < -2 else 1 if measured.within else 2), (
+    right = 1 if method == "direct" else dimensions.compared_with_direct(measured)
+    return right, (
         f"The distance of {METHODS[method]} in d = {d} is {measured.value:.4f}; as many direct draws score "
-        f"{measured.floor_mean:.4f} ± {measured.floor_std:.4f}."
+        f"{measured.floor.mean:.4f} ± {measured.floor.std:.4f}."
     )
 
 

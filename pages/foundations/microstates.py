@@ -167,9 +167,8 @@ def below(values):
 def grade(values):
     params, n_coins = params_of(values), values["n_coins"]
     few, many = (microstates.width(microstates.sample(**params | {"n_coins": n, "n_throws": 20_000})) for n in (n_coins, 4 * n_coins))
-    ratio = many.value / few.value
-    right = min(range(3), key=lambda i: abs(math.log(ratio / (1, 0.5, 0.25)[i])))
-    return right, f"With {n_coins} coins it is {few.value:.4f}, with {4 * n_coins} it is {many.value:.4f}: {ratio:.3f} times as wide."
+    right, exact = microstates.four_times_as_many(n_coins, values["p"], values["memory"])
+    return right, f"{exact} Of 20,000 throws: {few.value:.4f} and {many.value:.4f}."
 
 
 def grade_likeliest(values):

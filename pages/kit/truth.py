@@ -23,20 +23,19 @@ def _words(text: str) -> str:
 def truth_meter(truth: Truth, *, note: str = "") -> None:
     """Distance, finite-sample floor and a verdict in words, on one logarithmic bar from floor/10 to 1,000 floors.
 
+    The green band ends at the limit that LEVEL of exact samples keep; the verdict says so.
     note: a sentence on what the distance is measured between.
     """
-    scale = max(truth.floor_mean, 1e-12)
+    exact, scale = truth.floor, max(truth.floor.mean, 1e-12)
 
     def place(value: float) -> float:
         return min(max((math.log10(max(value, 1e-15) / scale) + 1) / 4, 0.0), 1.0) * 100
 
-    low, high = place(max(truth.floor_mean - 2 * truth.floor_std, 1e-15)), place(truth.floor_mean + 2 * truth.floor_std)
+    low, high = place(max(exact.mean - 2 * exact.std, 1e-15)), place(exact.limit)
     at = place(truth.value)
     unit = f" {truth.unit}" if truth.unit else ""
     value = f"{truth.value:.3g}"
-    label = (
-        f"{truth.name}: {value}{unit}. An exact sampler with {truth.n:,} {truth.of} scores {truth.floor_mean:.3g} ± {truth.floor_std:.2g}."
-    )
+    label = f"{truth.name}: {value}{unit}. {truth.verdict}"
     st.html(
         f"""<div class="truth" role="img" aria-label="{html.escape(label)}">
         <div class="truth-head"><span class="truth-name"><span>Truth meter · </span>{_words(truth.name)}</span>

@@ -80,7 +80,7 @@ SCENES = [
     kit.Scene(
         "Finite clock",
         {"schedule": "finite time"},
-        "The last of n even steps in t′ erases everything and adds twice the noise: variance 2, whatever n is.",
+        "The last of n even steps in t′ erases everything and adds twice the noise: variance 2, for every n up to 500.",
         breaks=True,
     ),
 ]
@@ -229,16 +229,14 @@ def below(values):
 
 
 def grade(values):
-    left = forward_process.clock(**where(values)).alpha(0.2)
-    words = f"α(0.2) = {left:.3f} for the {values['schedule']} schedule in {values['variant']} form."
-    return (0 if left < 0.25 else 1 if left < 0.75 else 2), words
+    return forward_process.data_left(0.2, **where(values))
 
 
 page.stage(stage, scenes=SCENES, equation=equation, picture=coarse)
 page.follow(below)
 kit.predict(
     "forward_process",
-    "You run only the first fifth of this schedule. How much of the signal $x_0$ is left in $x_T$?",
+    "You run only the first fifth of this schedule. What share of the variance of $x_T$ is still that of the data (1 at the start)?",
     ["less than a quarter", "between a quarter and three quarters", "more than three quarters"],
     grade,
 )

@@ -220,7 +220,7 @@ def grade(values):
     scores = {name: truth(params_of(values) | {"family": name, "n_steps": 4, "width": 1.0}) for name in rivals}
     order = [scores["diffusion"].value, scores["flow matching"].value, min(scores[name].value for name in ("VAE", "GAN", "flow"))]
     return order.index(min(order)), "With four evaluations: " + ", ".join(f"{LABELS[n]} {s.value:.3f}" for n, s in scores.items()) + (
-        f"; the floor is {scores['GAN'].floor_mean:.3f}."
+        f"; the floor is {scores['GAN'].floor.mean:.3f}."
     )
 
 

@@ -213,7 +213,7 @@ def grade(values):
     mine, promise = (quality.diversity for quality in qualities(four))
     verdict = 0 if score.within else 1 if mine < promise else 2
     return verdict, (
-        f"Its distance is {score.value:.3f} where exact draws score {score.floor_mean:.3f}; its spread {mine:.2f}, "
+        f"Its distance is {score.value:.3f} where exact draws score {score.floor.mean:.3f}; its spread {mine:.2f}, "
         f"that of the promised density {promise:.2f}."
     )
 

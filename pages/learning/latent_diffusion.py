@@ -181,10 +181,10 @@ def grade(values):
     equal = params_of(values) | {"walk": "diffusion"}
     scores = {"latent": truth("latent", **equal | {"n_steps": n}), "pixel": truth("pixel", **equal | {"n_steps": 3})}
     latent, pixel = scores["latent"], scores["pixel"]
-    right = 2 if abs(latent.value - pixel.value) < 2 * latent.floor_std else 0 if latent.value < pixel.value else 1
+    right = 2 if abs(latent.value - pixel.value) < 2 * latent.floor.std else 0 if latent.value < pixel.value else 1
     return right, (
         f"For {budget / 1e6:.1f} million multiplications: {n} latent steps and a decode score {latent.value:.2f}, three pixel "
-        f"steps {pixel.value:.2f}; the floor is {latent.floor_mean:.2f}."
+        f"steps {pixel.value:.2f}; the floor is {latent.floor.mean:.2f}."
     )
 
 

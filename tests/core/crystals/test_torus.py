@@ -160,7 +160,7 @@ def test_both_orders_of_the_corrector_end_on_the_same_law():
     found = orders(budgets=(40,), n_particles=1000, n_repeats=2)
     floor = truth(sample(n_particles=1000, n_frames=2), sites="pair", sigma=SIGMA_MIN)
     assert set(found) == set(torus.ORDERS) and {points[0][0] for points in found.values()} == {40}
-    assert all(points[0][1] < floor.floor_mean + 4 * floor.floor_std for points in found.values())
+    assert all(points[0][1] < floor.floor.mean + 4 * floor.floor.std for points in found.values())
     run = sample(move="freeze", corrector="predictor-first", sites="corner")
     way = along_the_way(run, move="freeze", sites="corner", sigma_max=0.5, n_points=4)
     assert len(way.distances) == len(way.floors) == 4 and way.sigmas[0] > way.sigmas[-1]

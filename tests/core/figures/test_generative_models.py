@@ -12,7 +12,7 @@ from core.numerics.distances import Floor, Truth
 CURVES = Curves(
     {name: [1, 8] if family.walks else [1] for name, family in FAMILIES.items()},
     {name: [1.0, 0.1] if family.walks else [0.3] for name, family in FAMILIES.items()},
-    Floor(0.05, 0.01, 500),
+    Floor(0.05, 0.01, 0.07, 500),
     500,
 )
 
@@ -28,7 +28,7 @@ def test_error_figure_draws_the_focus_last_and_thick(palette):
 
 
 def test_table_has_a_row_a_family_with_its_cost():
-    truths = {name: Truth("d", 0.1 * (i + 1), 0.05, 0.01, 1000) for i, name in enumerate(FAMILIES)}
+    truths = {name: Truth("d", 0.1 * (i + 1), Floor(0.05, 0.01, 0.07, 1000)) for i, name in enumerate(FAMILIES)}
     rows = figures.tractable_rows(truths, dict.fromkeys(FAMILIES, 0.25), dict.fromkeys(FAMILIES, 1), dict.fromkeys(FAMILIES, 0.004))
     assert len(rows) == len(FAMILIES) and all(len(row) == len(figures.HEAD) for row in rows)
     assert rows[0][-3:] == ("2.0 × floor", "25%", "4")

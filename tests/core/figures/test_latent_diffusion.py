@@ -12,7 +12,7 @@ from core.learning.lattice_images import SIDE
 from core.numerics.distances import Floor, Truth
 
 CURVES = Curves(
-    [1, 8], {"latent": [200, 500], "pixel": [400, 3200]}, {"latent": [3.0, 1.0], "pixel": [4.0, 2.0]}, 0.7, Floor(0.5, 0.05, 200)
+    [1, 8], {"latent": [200, 500], "pixel": [400, 3200]}, {"latent": [3.0, 1.0], "pixel": [4.0, 2.0]}, 0.7, Floor(0.5, 0.05, 0.6, 200)
 )
 
 
@@ -43,7 +43,7 @@ def test_latent_figure_draws_every_point():
 
 
 def test_side_by_side_names_the_word_only_if_there_is_one():
-    truths = {space: Truth("d", 1.0, 0.5, 0.1, 200) for space in ("latent", "pixel")}
+    truths = {space: Truth("d", 1.0, Floor(0.5, 0.1, 0.7, 200)) for space in ("latent", "pixel")}
     reading = Reading(torch.tensor([0.2, 0.4, 0.3]), torch.tensor([2, 2, 0]))
     both = {space: reading for space in truths}
     cost = {"latent": 0.02, "pixel": 0.2}

@@ -11,7 +11,10 @@ from core.numerics.distances import Floor
 from core.numerics.schedules import SCHEDULES, get_schedule
 
 CURVE = ErrorCurves(
-    {"DDPM": [4, 8, 16], "ODE Heun": [4, 8, 16]}, {"DDPM": [math.inf, 0.3, 0.1], "ODE Heun": [1, 0.2, 0.05]}, Floor(0.05, 0.01, 500), 500
+    {"DDPM": [4, 8, 16], "ODE Heun": [4, 8, 16]},
+    {"DDPM": [math.inf, 0.3, 0.1], "ODE Heun": [1, 0.2, 0.05]},
+    Floor(0.05, 0.01, 0.07, 500),
+    500,
 )
 
 

@@ -42,7 +42,7 @@ def test_a_band_goes_out_along_the_lower_edge_and_back_along_the_upper():
 @pytest.mark.parametrize("std, low", [(0.1, 0.8), (0.6, 0.25)])
 def test_a_floor_is_two_deviations_wide_and_stays_on_a_log_axis(palette, std, low):
     figure = go.Figure()
-    assert floor_band(figure, Floor(1.0, std, 500), [10, 100], name="exact draws", palette=palette) == pytest.approx(low)
+    assert floor_band(figure, Floor(1.0, std, 1.0 + 2 * std, 500), [10, 100], name="exact draws", palette=palette) == pytest.approx(low)
     (shade,) = figure.data
     assert np.asarray(shade.y) == pytest.approx([low, low, 1 + 2 * std, 1 + 2 * std])
     assert shade.name == "exact draws (± 2 s.d.)" and shade.fillcolor == rgba(palette.exact, 0.2)

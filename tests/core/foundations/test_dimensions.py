@@ -142,7 +142,7 @@ def test_what_looks_buy(method, good, bad):
     for d in good:
         found = dim.truth(dim.spend(method, d=d), d)
         limit = direct.mean + 4 * direct.std if method in ("direct", "grid", "rejection") else 6 * direct.mean  # chains remember
-        assert found.value < limit and found.n == 10_000
+        assert found.value < limit and found.floor.n == 10_000
     for d in bad:
         assert dim.distance(dim.spend(method, d=d), d) > 0.3
     assert dim.distance(dim.spend(method, d=3), 3) < 0.1 < dim.distance(dim.spend(method, d=3), 4)

@@ -132,7 +132,7 @@ def test_truth_accepts_brownian_motion_and_refuses_a_fifth_and_levy(dim):
 def test_truth_of_coins_is_limited_by_their_lattice():
     coarse = truth(sample(step="coin", n_steps=4, seed=1), sigma=1.0)
     fine = truth(sample(step="coin", n_steps=4000, seed=1), sigma=1.0)
-    assert coarse.value > clt_distance("coin", 4) - 4 * coarse.floor_std
+    assert coarse.value > clt_distance("coin", 4) - 4 * coarse.floor.std
     assert coarse.z > 4 > fine.z
 
 

@@ -1,0 +1,100 @@
+"""What the chapters of the fourth part state in numbers."""
+
+import math
+
+import pytest
+import torch
+
+from core.crystals import representation, torus
+from core.metrics import matching
+from core.numerics import rigid_molecule
+from core.numerics.torus import wrapped_normal_score, wrapped_normal_score_rms
+from tests.claims.sentences import claim, numbers
+
+
+@claim("torus", "torn at half a cell", "too small to see up to")
+def test_the_tear_of_the_nearest_image_and_of_one_more():
+    for sigma in (0.05, 0.2, 0.5):
+        assert torus.jump(sigma, 0) == pytest.approx(1 / sigma**2, rel=1e-6)
+    (sigma,) = numbers("torus", r"too small to see up to σ ≈ ([\d.]+)")
+    assert torus.jump(sigma, 1) < 0.01 / sigma < torus.jump(1.5 * sigma, 1)
+
+
+@claim("torus", "It dies as", "64 % of it", "At σ = 0.5 the cell")
+def test_the_first_mode_dies_at_the_rate_of_the_text():
+    wide, percent, wider, digit, power = numbers("torus", r"at σ = ([\d.]+) it is down to ([\d.]+) %, at σ = (\d) to (\d) · 10([⁻⁰-⁹]+)\.")
+    sigma, left = numbers("torus", r"Stop at σ = ([\d.]+) and (\d+) % of it is still there")
+    mode = lambda s: math.exp(-((2 * math.pi * s) ** 2) / 2)  # noqa: E731
+    assert round(100 * mode(wide), 1) == percent and round(100 * mode(sigma)) == left
+    assert round(mode(wider) / 10**power) == digit
+    assert torus.wave_left(wide)[0] == 1
+    true = wrapped_normal_score(torch.linspace(-0.5, 0.5, 201, dtype=torch.float64), wide).abs().max()
+    assert float(true) < 0.15 < 0.5 / wide**2  # beside the pull of the nearest image at half a cell
+
+
+@claim("torus", "A network asked for it directly", "A score has the size of", "still fades once")
+def test_the_size_of_the_score_over_the_schedule():
+    large, small = numbers("torus", r"must answer (\d+) at one end of the schedule and less than ([\d.]+) at the other")
+    assert float(wrapped_normal_score_rms(torus.SIGMA_MIN)) == pytest.approx(large, rel=0.02) == 1 / torus.SIGMA_MIN
+    assert float(wrapped_normal_score_rms(0.5)) < small * 2 and float(wrapped_normal_score_rms(0.55)) < small
+    (full,) = numbers("torus", r"once the cell is full \(σ > ([\d.]+)\)")
+    scaled = [s * float(wrapped_normal_score_rms(s)) for s in (0.5 * full, full, 2 * full)]
+    assert scaled[0] == pytest.approx(1, abs=0.02) and scaled[0] > scaled[1] > scaled[2] < 0.1
+
+
+@claim("torus", "adding Gaussian noise and taking mod 1")
+@pytest.mark.parametrize("sigma", [0.1, 0.3, 0.8])
+def test_noise_then_wrap_is_the_wrapped_normal(sigma):
+    assert min(test.p for test in torus.same_law(sites="pair", sigma=sigma, seed=3)) > 1e-3
+
+
+@claim("torus", "has the fractional covariance")
+def test_round_noise_in_space_has_this_covariance_in_fractions():
+    L, sigma = torch.tensor([[2.0, 0.3], [0.7, 1.1]], dtype=torch.float64), 0.4  # rows are edges, x = f L
+    back = torch.linalg.inv(L)
+    assert torch.allclose(sigma**2 * back.T @ back, sigma**2 * torch.linalg.inv(L @ L.T))
+
+
+@claim("representation", "4a becomes 4b")
+def test_rock_salt_moved_by_half_a_diagonal_changes_its_letters():
+    story = representation.sample(structure="rock salt NaCl", origin=0.5, n_frames=2)
+    before, after = ({orbit.name for orbit in representation.symmetry(one).orbits} for one in (story.written, story.described))
+    assert before == {"Na 4a", "Cl 4b"} and after == {"Na 4b", "Cl 4a"}
+
+
+@claim("representation", "At 0.1 Å, the usual choice")
+def test_the_tolerance_decides_about_the_group():
+    (tolerance,) = numbers("representation", r"At ([\d.]+) Å, the usual choice")
+    jittered = representation.sample(structure="rock salt NaCl", jitter=0.02, n_frames=2).described
+    assert representation.symmetry(jittered, tolerance).number == 225
+    assert representation.symmetry(jittered, 0.001).number == 1
+
+
+@claim("equivariance", "degrees of freedom, and the noise of each atom")
+def test_noise_without_its_mean_is_a_little_smaller():
+    n, runs = 3, 200_000
+    noise = rigid_molecule.zero_mean(torch.randn(runs, n, generator=torch.Generator().manual_seed(2)))
+    assert abs(float(noise.square().mean()) - (1 - 1 / n)) < 4 * math.sqrt(2 / (runs * n))
+    assert torch.linalg.matrix_rank(noise[:50].T).item() == n - 1
+
+
+@claim("generation", "stol 0.5, angle 10°", "the share of .tight. matches")
+def test_the_protocol_of_the_benchmark_is_stated_as_it_is_used():
+    stol, angle, ltol = numbers("generation", r"\(stol ([\d.]+), angle (\d+)°, ltol ([\d.]+), the protocol of DiffCSP\)")
+    used = matching.matcher()
+    assert (used.stol, used.angle_tol, used.ltol) == (stol, angle, ltol)
+    assert numbers("generation", r"share of \*tight\* matches \(below ([\d.]+)\)") == [matching.TIGHT]
+
+
+@claim("generation", "published on the official MP-20")
+def test_the_calls_of_the_published_samplers_are_the_product_of_their_steps():
+    calls, steps, levels = numbers("generation", r"with ([\d,]+) network calls \((\d+) steps at each of (\d+) noise levels\)")
+    assert calls == steps * levels
+    calls, steps = numbers("generation", r"at 0\.063 with ([\d,]+) \(two in each of ([\d,]+) steps\)")
+    assert calls == 2 * steps
+
+
+@claim("generation", "to noise levels")
+def test_each_refinement_begins_at_a_lower_noise():
+    levels = numbers("generation", r"to noise levels ([\d.]+), ([\d.]+), ([\d.]+) and so on")
+    assert [round(levels[0] ** k, 2) for k in (1, 2, 3)] == levels
