@@ -229,7 +229,7 @@ def test_shipped_networks_know_the_scores(dataset):
     for guide in ("classifier-free", "classifier"):
         clean = far(dataset=dataset, gamma=1.0, guide="clean classifier")
         learned = far(dataset=dataset, gamma=1.0, guide=guide)
-        assert learned.ratio < 6 and learned.value < clean.value and clean.z > 4
+        assert learned.ratio < 9 and learned.value < clean.value and clean.z > 4
 
 
 def test_more_guidance_is_more_fidelity_and_less_diversity():
