@@ -18,7 +18,6 @@ import sys
 import tempfile
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager, suppress
@@ -149,8 +148,7 @@ class Queue:
 
     def submit(self, function: Callable, *args: Any, **kwargs: Any) -> Job:
         """Put a call at the end of the queue. `function` and its arguments must be picklable."""
-        folder = Path(tempfile.gettempdir()) / "noise-to-crystals-jobs" / uuid.uuid4().hex
-        folder.mkdir(parents=True)
+        folder = Path(tempfile.mkdtemp(prefix="noise-to-crystals-"))  # this user's alone, under a name of its own
         (folder / "asked").touch()
         job = Job(folder, (function, args, kwargs))
         self._start(job)

@@ -45,12 +45,13 @@ class Report:
     truth_validity: float
 
 
-def score(prediction: Crystal, truth: Crystal) -> Score:
-    """A prediction the matcher cannot handle (atoms on top of each other, a degenerate cell) is a miss."""
-    valid = structure_valid(prediction)
+def score(prediction: Crystal | None, truth: Crystal) -> Score:
+    """A prediction the matcher cannot handle (atoms on top of each other, a degenerate cell) is a miss; one that is no crystal an invalid
+    one.
+    """
     return Score(
-        found_rms(prediction, truth),
-        valid and composition_valid(prediction.numbers),
+        None if prediction is None else found_rms(prediction, truth),
+        prediction is not None and structure_valid(prediction) and composition_valid(prediction.numbers),
         structure_valid(truth) and composition_valid(truth.numbers),
     )
 

@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.metadata import version
 
 from core.structures.crystal import Crystal
 from core.structures.elements import MASKED
@@ -19,6 +20,11 @@ from core.structures.formula import reduced, reduced_counts
 MIN_DISTANCE = 0.5  # Å
 MIN_VOLUME = 0.1  # Å^3
 OXIDATION_STATES = "smact14"  # the list behind Element.oxidation_states when the benchmarks were published
+
+
+def composition_test() -> str:
+    """The test of compositions and what its verdict depends on: the version of SMACT and its table of oxidation states."""
+    return f"SMACT {version('smact')}, table {OXIDATION_STATES}"
 
 
 def structure_valid(crystal: Crystal) -> bool:

@@ -103,8 +103,11 @@ def from_crystals(crystals: Sequence[Crystal], **columns: ArrayLike) -> CrystalA
     )
 
 
-def load_arrays(path: Path | str) -> CrystalArrays:
-    """Raises ArrayFileError for a missing, broken or wrongly laid out file; never unpickles."""
+def load_arrays(path: Path | str, *, as_predicted: bool = False) -> CrystalArrays:
+    """Raises ArrayFileError for a missing, broken or wrongly laid out file; never unpickles.
+
+    as_predicted: structures that are none (numbers that are not finite) may be in it.
+    """
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
@@ -117,7 +120,8 @@ def load_arrays(path: Path | str) -> CrystalArrays:
         raise ArrayFileError(f"{path}: no array named {', '.join(missing)}")
     try:
         numbers, frac_coords, lattice, num_atoms = (arrays.pop(name) for name in ("numbers", "frac_coords", "lattice", "num_atoms"))
-        return _checked(CrystalArrays(numbers, frac_coords, lattice, _counts(num_atoms), arrays))
+        found = CrystalArrays(numbers, frac_coords, lattice, _counts(num_atoms), arrays)
+        return found if as_predicted else _checked(found)
     except ArrayFileError as error:
         raise ArrayFileError(f"{path}: {error}") from None
 

@@ -125,12 +125,13 @@ class Crystal:
         positions = (self.frac_coords @ self.lattice @ inverse % 1.0) @ basis
         nearest = np.linalg.norm(basis, axis=1).min()  # an atom and its own image
         reach = np.ceil(nearest * np.linalg.norm(inverse, axis=0)).astype(int)
-        pairs = positions[None, :, :] - positions[:, None, :]
+        first, second = np.triu_indices(len(positions), 1)
+        pairs = positions[first] - positions[second]
+        squared = nearest**2
         for shift in product(*(range(-n, n + 1) for n in reach)):
-            distances = np.linalg.norm(pairs + np.array(shift) @ basis, axis=-1)
-            if not any(shift):
-                np.fill_diagonal(distances, np.inf)
-            nearest = min(nearest, distances.min())
+            gaps = pairs + np.array(shift) @ basis
+            squared = min(squared, np.einsum("pk,pk->p", gaps, gaps).min(initial=np.inf))
+        nearest = np.sqrt(squared)
         return float(nearest)
 
     def to_pymatgen(self) -> Structure:

@@ -76,7 +76,6 @@ CASES = [  # arguments, what the words must name
     (["evaluate", POOL, "--limit", "1"], "among the true structures"),
     (["evaluate", POOL, "--dev"], "among the true structures"),
     (["evaluate", POOL, POOL, "--limit", "0"], "0 is not"),
-    (["evaluate", POOL, POOL, "--limit", "7"], "cannot be K"),
     (["evaluate", POOL, POOL, "--json", "absent/r.json"], "there is no folder absent"),
     (["evaluate", POOL, POOL, "--json", POOL], "POOL is read as input"),
     (["data"], "usage: n2c data"),

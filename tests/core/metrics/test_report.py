@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 from pymatgen.analysis.structure_matcher import StructureMatcher
@@ -5,7 +7,7 @@ from pymatgen.core import Lattice, Structure
 
 from core.cli import main
 from core.metrics.comparison import Comparison
-from core.metrics.evaluation import census, evaluate, pairs
+from core.metrics.evaluation import best, census, evaluate, judged, pairs, readable
 from core.metrics.matching import MISS, TIGHT, first_of_kind, match_rms, matcher
 from core.metrics.report import Score, report, score
 from core.metrics.validity import composition_valid, structure_valid
@@ -154,14 +156,21 @@ def test_evaluate_command(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "| match rate, filtered | 100.0 % |" in printed and "| pairs | 4 |" in printed
     assert (tmp_path / "r.json").exists()
-    assert main(["evaluate", str(prediction), str(truth), "--dev"]) == 2
+    for choice, pairs_left in (("--dev", 2), ("--limit=1", 2)):  # both sides are cut: two samples of one truth are left
+        assert main(["evaluate", str(prediction), str(truth), choice, "--json", str(tmp_path / "r.json")]) == 0
+        numbers = json.loads((tmp_path / "r.json").read_text())
+        assert numbers["n"] == pairs_left and numbers["match_rate"] == (1.0 if choice == "--dev" else 1.0)
+    from_crystals([rocksalt()]).save(prediction)  # predictions of the chosen truths alone
+    assert main(["evaluate", str(prediction), str(truth), "--dev"]) == 0
+    from_crystals([rocksalt(), rocksalt()]).save(prediction)
+    assert main(["evaluate", str(prediction), str(truth)]) == 2
     assert "same order" in capsys.readouterr().err
 
 
 def test_files_that_do_not_belong_together():
     with pytest.raises(ArrayFileError, match="cannot be K"):
-        list(pairs(from_crystals([PEROVSKITE] * 3), from_crystals([PEROVSKITE] * 2)))
-    assert evaluate(pairs(from_crystals([PEROVSKITE]), from_crystals([PEROVSKITE]))).match_rate == 1
+        pairs([PEROVSKITE] * 3, [PEROVSKITE] * 2)
+    assert evaluate(pairs([PEROVSKITE], [PEROVSKITE])).match_rate == 1
 
 
 def test_census_by_hand(tmp_path, capsys):
@@ -192,3 +201,70 @@ def test_census_counts_both_kinds_of_validity_together():
     result = census([salt, uncharged, crushed])
     assert (result.structure_validity, result.composition_validity) == (pytest.approx(2 / 3), pytest.approx(2 / 3))
     assert result.validity == pytest.approx(1 / 3)
+
+
+def test_the_best_of_k_and_metre_by_hand():
+    """Two polymorphs A and B of CsCl, two samples each. A is predicted for B and B for A, once each, the others match nothing: no own
+    match, both are reached. A third truth is missed: METRe 2 of 3. One own sample then matches at a known rms.
+    """
+    cubic = Crystal([55, 17], [[0, 0, 0], [0.5, 0.5, 0.5]], np.eye(3) * 4.1)
+    salt = Crystal([55, 17], [[0, 0, 0], [0.5, 0.5, 0.5]], np.array([[0, 3.5, 3.5], [3.5, 0, 3.5], [3.5, 3.5, 0]]))
+    lost = Crystal(PEROVSKITE.numbers, np.zeros((5, 3)), PEROVSKITE.lattice)
+    nothing = Crystal([55, 17], [[0, 0, 0], [0.01, 0, 0]], np.eye(3) * 4.1)
+    work = pairs([salt, nothing, cubic, None, lost, None], [cubic, salt, PEROVSKITE])
+    found = best(work, judged(work), samples=2)
+    assert (found.truths, found.samples, found.match_rate_k, found.crmse_k) == (3, 2, 0.0, 0.5)
+    assert found.metre == found.metre_filtered == pytest.approx(2 / 3)
+    assert found.metre_rmse == pytest.approx(0, abs=1e-6) and found.metre_crmse == pytest.approx(0.5 / 3, abs=1e-6)
+    bent = moved(PEROVSKITE, 4, [0.05, 0, 0])
+    work = pairs([bent, None, PEROVSKITE, None], [PEROVSKITE, bent])  # the best of all is the crystal itself, of each its own
+    found = best(work, judged(work), samples=2)
+    assert found.match_rate_k == found.metre == 1 and found.crmse_k == pytest.approx(match_rms(bent, PEROVSKITE))
+    assert found.metre_crmse == pytest.approx(0, abs=1e-6)
+
+
+def test_predictions_that_are_no_crystals_are_named_and_count_as_invalid_misses(tmp_path, capsys):
+    """Not a number, flat, masked, an element beyond lawrencium: as the benchmark's own code counts them. Among truths they are refused."""
+    salt = rocksalt()
+    arrays = from_crystals([salt] * 5)
+    arrays.frac_coords[2, 0] = np.nan
+    arrays.lattice[2] = 0.0
+    arrays.numbers[6] = 0
+    arrays.numbers[8] = 105
+    truth, prediction, numbers = tmp_path / "t.npz", tmp_path / "p.npz", tmp_path / "n.json"
+    from_crystals([salt] * 5).save(truth)
+    arrays.save(prediction)
+    assert main(["evaluate", str(prediction), str(truth), "--json", str(numbers)]) == 0
+    out, err = capsys.readouterr()
+    for i, words in ((1, "not finite"), (2, "span no volume"), (3, "an atom is masked"), (4, "atomic numbers must lie in 0..103")):
+        assert any(f"{prediction}: structure {i}: " in line and words in line for line in err.splitlines())
+    told = json.loads(numbers.read_text())
+    assert told["match_rate"] == told["match_rate_filtered"] == told["structure_validity"] == told["composition_validity"] == 0.2
+    assert told["crmse"] == pytest.approx(0.8 * 0.5) and told["uniqueness"] == 0.2 and told["rmse"] == pytest.approx(0)
+    assert told["composition_test"].startswith("SMACT ") and "table smact14" in out
+    assert main(["evaluate", str(truth), str(prediction)]) == 2
+    assert f"{prediction}: structure 1 has a cell or coordinates that are no numbers" in capsys.readouterr().err
+    masked = from_crystals([salt])
+    masked.numbers[0] = 0
+    masked.save(prediction)
+    assert (
+        main(["evaluate", str(truth), str(prediction)]) == 2 and f"{prediction}: structure 0: an atom is masked" in capsys.readouterr().err
+    )
+    assert readable(arrays)[0][0] == arrays.crystal(0)
+
+
+def test_compositions_of_the_reference_are_told_apart(tmp_path, capsys):
+    """Of two truths one recurs, as a multiple of its formula: half; the other one alone is missed."""
+    for name, crystals in (
+        ("t", [rocksalt(), PEROVSKITE]),
+        ("p", [rocksalt(), Crystal(PEROVSKITE.numbers, np.zeros((5, 3)), PEROVSKITE.lattice)]),
+        ("r", [Crystal.from_pymatgen(rocksalt().to_pymatgen() * [1, 1, 2])]),
+    ):
+        from_crystals(crystals).save(tmp_path / f"{name}.npz")
+    t, p, r, numbers = (str(tmp_path / name) for name in ("t.npz", "p.npz", "r.npz", "n.json"))
+    assert main(["evaluate", p, t, "--reference", r, "--json", numbers]) == 0
+    told = json.loads((tmp_path / "n.json").read_text())
+    assert told["recurring"] == told["match_rate"] == told["best"]["metre"] == 0.5
+    apart = told["polymorph_safe"]
+    assert (apart["n"], apart["match_rate"], apart["rmse"], apart["best"]["metre"], apart["best"]["metre_crmse"]) == (1, 0, None, 0, 0.5)
+    assert "50.0 % of the true structures have a composition of the reference. The others alone" in capsys.readouterr().out
