@@ -112,9 +112,10 @@ def cell_matrix(crystal: Crystal, cell: str, *, symprec: float = 0.01) -> np.nda
         found = _found(spglib.standardize_cell, crystal, symprec, to_primitive=True, no_idealize=True)
         lattice = crystal.lattice if found is None else np.asarray(found[0])
         if cell == "Niggli":
-            reduced = spglib.niggli_reduce(lattice)
-            assert reduced is not None, "a cell with a volume has a reduced one"
-            lattice = reduced
+            from pymatgen.core import Lattice
+
+            # spglib's own reduction flips between equal cells under 1e-5 Å of rounding
+            lattice = np.array(Lattice(lattice).get_niggli_reduced_lattice().matrix)
         matrix = lattice @ np.linalg.inv(crystal.lattice)
         denominator = max(1, round(1 / abs(np.linalg.det(matrix))))
         return np.round(matrix * denominator) / denominator

@@ -211,3 +211,12 @@ def test_thresholds_of_sameness_and_of_new_numbers(monkeypatch):
         monkeypatch.setattr("core.crystals.representation.changed_numbers", lambda story, n=changed: (n, 100))
         assert share_of_new_numbers(None)[0] == answer
     assert TOLERANCES == (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
+
+
+def test_rounding_does_not_change_the_niggli_cell():
+    """Primitive silicon with its cell off by 1e-5 Å, thirty times: 60, 60, 60 degrees each time."""
+    rng = np.random.default_rng(0)
+    silicon = Crystal([14, 14], [[0, 0, 0], [0.25, 0.25, 0.25]], 5.43 / 2 * np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0]]))
+    for _ in range(30):
+        rounded = Crystal(silicon.numbers, silicon.frac_coords, silicon.lattice + 1e-5 * rng.standard_normal((3, 3)))
+        np.testing.assert_allclose(niggli_parameters(rounded)[3:], 60, atol=0.01)
