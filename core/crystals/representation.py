@@ -114,8 +114,8 @@ def cell_matrix(crystal: Crystal, cell: str, *, symprec: float = 0.01) -> np.nda
         if cell == "Niggli":
             from pymatgen.core import Lattice
 
-            # spglib's own reduction flips between equal cells under 1e-5 Å of rounding
-            lattice = np.array(Lattice(lattice).get_niggli_reduced_lattice().matrix)
+            # with a smaller tolerance this reduction, and spglib's, flips between equal cells under 1e-5 Å of rounding
+            lattice = np.array(Lattice(lattice).get_niggli_reduced_lattice(1e-3).matrix)
         matrix = lattice @ np.linalg.inv(crystal.lattice)
         denominator = max(1, round(1 / abs(np.linalg.det(matrix))))
         return np.round(matrix * denominator) / denominator
