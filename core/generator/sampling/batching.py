@@ -21,13 +21,24 @@ def batches(cells: Sequence[Sequence[int]], candidates: int) -> list[list[int]]:
 
 
 def structure_seeds(cells: Sequence[Sequence[int]], seed: int) -> list[int]:
-    """One seed for each cell, from `seed`, its composition, and how often that came before in the list."""
+    """One seed for each cell, from `seed`, its composition, and how often that came before in the list.
+
+    torch's generator on the processor keeps the lower 32 bits of a seed only: among the cells of one composition no two share them, or
+    the same crystal would be grown twice.
+    """
     before: Counter = Counter()
+    taken: set[tuple[tuple[int, ...], int]] = set()
     seeds = []
     for numbers in cells:
-        key = tuple(numbers)
-        state = np.random.SeedSequence([abs(seed), int(seed < 0), before[key], *key]).generate_state(2, np.uint32)
-        seeds.append(int(state[0]) << 31 | int(state[1]) >> 1)
+        key, again = tuple(numbers), []
+        while True:
+            state = np.random.SeedSequence([abs(seed), int(seed < 0), before[key], *key, *again]).generate_state(2, np.uint32)
+            made = int(state[0]) << 31 | int(state[1]) >> 1
+            if (key, made % 2**32) not in taken:
+                break
+            again = [0, len(again)]  # 0 is no element: no other composition has this list
+        taken.add((key, made % 2**32))
+        seeds.append(made)
         before[key] += 1
     return seeds
 
