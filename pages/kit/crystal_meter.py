@@ -70,6 +70,7 @@ def downloads(crystal: Crystal, path: CrystalTrajectory | None = None) -> None:
             st.download_button(
                 "extxyz, all frames", path.to_extxyz, f"{name}_path.extxyz", key="download_path", on_click="ignore", width="stretch"
             )
+            st.caption("Each frame carries its own cell. ASE reads it so; 3Dmol.js (and py3Dmol) shows one cell for all frames.")
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,8 @@
+import io
 import json
 from dataclasses import replace
 
+import ase.io
 import numpy as np
 import pytest
 import torch
@@ -390,6 +392,16 @@ def test_the_schedule_places_the_steps_and_the_path_can_be_written(model):
     assert [line.split()[0] for line in masked.to_extxyz().splitlines() if line[0].isalpha() and "=" not in line] == ["X", "X", "Na", "Cl"]
     with pytest.raises(ValueError, match="power"):
         grow(model, ["SrTiO3"], n_steps=8, power=0.0)
+
+
+def test_ase_reads_a_path_with_the_cell_of_each_frame(model):
+    grown = grow(model, ["SrTiO3"], n_steps=8, n_frames=9, seed=1)[0]
+    frames = ase.io.read(io.StringIO(grown.to_extxyz()), index=":", format="extxyz")
+    assert len(frames) == 9 and np.ptp(grown.lattices[:, 0, 0]) > 0.01, "the cell changes on the way"
+    for i, frame in enumerate(frames):
+        assert frame.pbc.all() and list(frame.numbers) == list(grown.numbers[i])
+        np.testing.assert_allclose(frame.cell, grown.lattices[i], atol=1e-7)
+        np.testing.assert_allclose(frame.positions, grown.frac_coords[i] @ grown.lattices[i], atol=1e-6)
 
 
 def test_question_of_the_first_half_way():
