@@ -30,7 +30,8 @@ def structure_seeds(cells: Sequence[Sequence[int]], seed: int) -> list[int]:
     taken: set[tuple[tuple[int, ...], int]] = set()
     seeds = []
     for numbers in cells:
-        key, again = tuple(numbers), []
+        key = tuple(numbers)
+        again: list[int] = []
         while True:
             state = np.random.SeedSequence([abs(seed), int(seed < 0), before[key], *key, *again]).generate_state(2, np.uint32)
             made = int(state[0]) << 31 | int(state[1]) >> 1

@@ -102,7 +102,7 @@ def card(model: Model) -> str:
         "The formula must be the full content of the cell. Volumes are not scored by the protocol. The model has seen few crystals for a "
         "short time on a CPU: it is meant for teaching how such models work, not for predicting materials.",
         measured=(
-            table(result, time_row),
+            table(result, time_row, judged_by="SMACT"),  # of the day when it was measured
             f"Without candidates ({steps}, one crystal each): {100 * plain['match_rate']:.1f} % matched "
             f"({100 * plain['match_rate_filtered']:.1f} % filtered), RMSE {plain['rmse']:.3f}, {100 * plain['tight_share']:.1f} % below "
             f"0.15, {1000 * plain['seconds_per_structure']:.0f} ms per structure.",
