@@ -1,5 +1,6 @@
 """Pages are tested through app.py, the way a reader meets them."""
 
+import functools
 import hashlib
 import os
 import re
@@ -11,12 +12,15 @@ import venv
 from pathlib import Path
 
 import pytest
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 from core import equations, glossary, texts
 from core.chapters import CHAPTERS
 
 ROOT = Path(__file__).resolve().parents[2]
+# every AppTest looks through all installed packages for components: once is enough
+manifest_scanner.scan_component_manifests = functools.cache(manifest_scanner.scan_component_manifests)
 
 
 class Visit:
