@@ -12,7 +12,7 @@ run: $(VENV)/.app $(VENDOR)
 	$(BIN)/n2c run --port $(PORT)
 
 test: $(VENV)/.test $(VENDOR) lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist worksteal --durations 20
 
 BENCHES := $(filter-out report,$(basename $(notdir $(wildcard tests/benchmarks/*.py))))
 

@@ -15,7 +15,6 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from scipy import stats
 
 from core.generator.baselines.library import known_relative
 from core.generator.cell_contents import cell_content, with_species
@@ -106,6 +105,8 @@ def half_way_first(path: Convergence) -> tuple[int, str]:
 def right_of_as_many(few: int, many: int, n: int) -> tuple[int, str]:
     """Right ones of n with few steps and of n with many: 0 fewer with few, 2 more, 1 if chance alone does as much in one case of twenty
     (Fisher's exact test, one-sided)."""
+    from scipy import stats  # slow to load
+
     less, more = (stats.fisher_exact([[few, n - few], [many, n - many]], alternative=side).pvalue for side in ("less", "greater"))
     right = 0 if less <= 0.05 else 2 if more <= 0.05 else 1
     told = "" if right != 1 else " So few cannot tell the two apart." if few != many else ""

@@ -167,8 +167,10 @@ class UnitsOfCell(Number):
     def draw(self):
         offers = st.container(gap="small")
         units = super().draw()
+        formula, model = (st.session_state.get(key) for key in ("formula", "model"))
         with offers, suppress(FormulaError):
-            _offer({"units": self.default if units is None else units} | {key: st.session_state[key] for key in ("formula", "model")})
+            if formula and model in MODELS:  # a link may name what there is not
+                _offer({"units": self.default if units is None else units, "formula": formula, "model": model})
         return units
 
 

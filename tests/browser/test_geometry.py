@@ -20,7 +20,7 @@ SETTLED = """() => {
 
 CUT = """() => [...document.querySelectorAll(
     '.st-key-n2c_meter :is(.truth-name, .truth-value, .truth-words), .st-key-n2c_values p, .st-key-n2c_values .katex')]
-  .filter((part) => part.clientWidth > 0 && part.scrollWidth > part.clientWidth + 1
+  .filter((part) => part.clientWidth > 0 && part.scrollWidth > part.clientWidth + 2  // a root of KaTeX reaches 2 px over its end
     || part.matches('.katex') && part.getClientRects().length > 1)
   .map((part) => part.className + ': ' + part.textContent.slice(0, 60))"""
 
