@@ -12,9 +12,9 @@ PATHS = [""] + [chapter.slug for chapter in CHAPTERS]
 QUIET = re.compile(r"favicon|manifest|WebGL.*(performance|fallback|software)|GPU stall|GL Driver Message", re.IGNORECASE)
 
 
-def visit(browser, app, path, *, width=1440, height=900, scheme="light", offline=False):
-    """A page of the app at rest, and what it complained about."""
-    context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+def visit(browser, app, path, *, width=1440, height=900, scheme="light", offline=False, motion="no-preference"):
+    """A page of the app at rest, and what it complained about. motion="reduce": for a reader who wants nothing to move by itself."""
+    context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, reduced_motion=motion)
     page = context.new_page()
     complaints, foreign = [], []
     page.on(

@@ -32,7 +32,7 @@ def at_rest(page):
 
 @pytest.mark.parametrize("slug", [chapter.slug for chapter in CHAPTERS])
 def test_stage_and_first_slider_share_the_screen_of_a_phone(browser, app, slug):
-    page, _, _ = visit(browser, app, f"{slug}?autoplay=1", width=390, height=844)
+    page, _, _ = visit(browser, app, f"{slug}?autoplay=1", width=390, height=844, motion="reduce")
     at_rest(page)
     slider = page.locator(".st-key-n2c_controls [data-testid=stSlider]").first
     slider.evaluate("(slider) => slider.scrollIntoView({ block: 'end' })")
@@ -46,7 +46,7 @@ def test_stage_and_first_slider_share_the_screen_of_a_phone(browser, app, slug):
 
 @pytest.mark.parametrize("slug", [chapter.slug for chapter in CHAPTERS])
 def test_the_hall_sees_everything_in_every_scene(browser, app, slug):
-    page, _, _ = visit(browser, app, f"{slug}?mode=lecture&autoplay=1")
+    page, _, _ = visit(browser, app, f"{slug}?mode=lecture&autoplay=1", motion="reduce")
     page.wait_for_selector("html[data-keys=ready]", state="attached", timeout=60_000)
     for scene in range(1, page.locator("[class*=st-key-scene_]").count() + 1):
         page.keyboard.press(str(scene))
