@@ -18,8 +18,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import psutil
-
 from tests.benchmarks.moves import ROOT, Reader, Server
 
 LOOK, MOVES = (2.0, 6.0), 6  # seconds between two acts, and moves on a chapter
@@ -75,12 +73,6 @@ async def workshop(server: Server, slugs: Sequence[str], readers: int, seconds: 
     return waits
 
 
-def memory(server: Server) -> float:
-    """GB of main memory of the server and its workers."""
-    family = [server.process, *server.process.children(recursive=True)]
-    return sum(psutil.Process(member.pid).memory_info().rss for member in family) / 1e9
-
-
 def percentile(waits: Sequence[float], share: float) -> float:
     return sorted(waits)[int(share * (len(waits) - 1))] if waits else float("nan")
 
@@ -100,7 +92,7 @@ def main() -> None:
         server = Server(root, 8701)
         try:
             waits = asyncio.run(workshop(server, args.slugs, args.readers, args.seconds))
-            used = memory(server)
+            used = server.memory()
         finally:
             server.process.terminate()
             server.process.wait()

@@ -48,10 +48,17 @@ class Server:
                 time.sleep(0.1)
         raise TimeoutError(f"{self.root}: the server does not answer")
 
+    def family(self) -> list[psutil.Process]:
+        """The server and its workers."""
+        return [self.process, *self.process.children(recursive=True)]
+
     def cpu(self) -> float:
         """Seconds of processor time of the server and its workers."""
-        family = [self.process, *self.process.children(recursive=True)]
-        return sum(times.user + times.system for times in (member.cpu_times() for member in family))
+        return sum(times.user + times.system for times in (member.cpu_times() for member in self.family()))
+
+    def memory(self) -> float:
+        """GB of main memory of the server and its workers."""
+        return sum(member.memory_info().rss for member in self.family()) / 1e9
 
 
 @dataclass
