@@ -97,6 +97,14 @@ function keysHelp(gestures = []) {
   return help;
 }
 
+/** A legend in one row that goes on to the right says so: its end fades (class "cut") until it is scrolled to its last entry. */
+function showCut(legend) {
+  const tell = () => legend.classList.toggle("cut", legend.scrollWidth - legend.clientWidth - legend.scrollLeft > 2);
+  legend.addEventListener("scroll", tell, { passive: true });
+  new ResizeObserver(tell).observe(legend);
+  new MutationObserver(tell).observe(legend, { childList: true });
+}
+
 /**
  * Legend entries: {color, text, kind: dot|bars|band|line|arrow|ramp, parts, faint}; an entry of kind "remark" is words alone. parts: what it is for
  * the terms of an equation (STAGE_PARTS); such an entry can be pointed at.

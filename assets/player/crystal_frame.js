@@ -5,6 +5,7 @@ function crystalFrame(act) {
   const chip = (text, title, onclick) => element("button", { type: "button", class: "chip", title, "aria-pressed": "false", onclick }, text);
   const dom = buildBar(act);
   dom.legend = element("div", { class: "legend" });
+  showCut(dom.legend);
   dom.all = element("button", { type: "button", class: "chip", onclick: act.all });
   dom.cells = element("div", { class: "segments", role: "group", "aria-label": "Unit cells along each edge" },
     ...[1, 2, 3].map((n) => chip(`${n}\u00d7`, n === 1 ? "One unit cell" : `${n} \u00d7 ${n} \u00d7 ${n} unit cells`, () => act.repeat(n))));

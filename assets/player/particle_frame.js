@@ -3,6 +3,7 @@
 function particleFrame(act) {
   const dom = buildBar(act);
   dom.legend = element("div", { class: "legend" });
+  showCut(dom.legend);
   dom.points = element("canvas", { class: "points" });
   dom.axes = svg("svg", { class: "axes", "aria-hidden": "true" });
   dom.notes = element("div", { class: "notes" });

@@ -49,6 +49,12 @@ function titleLines(text, room, type) {
   return text.length <= fits || at < 1 ? [cut(text)] : [text.slice(0, at), cut(text.slice(at + 1))];
 }
 
+/** Where a title stands: over its plot, further left where it would not fit into the lines that margins() keeps for it. */
+function titlePlace(text, plot, from, to, y, type) {
+  const longest = Math.max(0, ...titleLines(text || "", to - from, type).map((line) => line.length));
+  return { x: Math.max(from, Math.min(plot, to - longest * type * 0.58)), y, room: to - from };
+}
+
 /** How many lines the longest title takes; 0 without titles. */
 function titleRows(movie, room, type) {
   return Math.max(...movie.panels.slice(0, plotCount(movie)).map(({ title }) => (title ? titleLines(title, room, type).length : 0)));
@@ -112,7 +118,7 @@ function layOut(movie, width, height, type, strips, { columns, rows }) {
       plot,
       top: roof ? { x: plot.x, y: plot.y - gap - roof, w: plot.w, h: roof } : null,
       side: side ? { x: plot.x + plot.w + gap, y: plot.y, w: side, h: plot.h } : null,
-      title: { x: plot.x, y: plot.y - over - type * 0.7, room: x0 + cell.w - right - plot.x },
+      title: titlePlace(panel.title, plot.x, x0 + left, x0 + cell.w - right, plot.y - over - type * 0.7, type),
     };
   });
 }
