@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from core.numerics.files import beside
+
 REFUSED = 2
 
 
@@ -104,6 +106,7 @@ def output_file(text: str) -> Path:
             raise CommandError(f"{text} points into a folder that is not there")
     if path.exists() and not os.access(path, os.W_OK) or not os.access(path.parent, os.W_OK | os.X_OK):
         raise CommandError(f"{text} may not be written: neither the file nor its folder may be closed to you")
+    _try_to_write(path, text)
     return path
 
 
@@ -117,7 +120,21 @@ def output_folder(text: str) -> Path:
         raise CommandError(f"{text} cannot be made: {there} is a file")
     if not os.access(there, os.W_OK | os.X_OK):
         raise CommandError(f"{text} may not be written")
+    _try_to_write(there / "file", text)
     return path
+
+
+def _try_to_write(path: Path, text: str) -> None:
+    """Make a file beside `path` and remove it: permissions alone say nothing of a system's own folders, a full disk, or too long a name.
+
+    Raises CommandError, which names `text`.
+    """
+    trial = beside(path)
+    try:
+        trial.touch()
+        trial.unlink()
+    except OSError as error:
+        raise CommandError(f"{text} cannot be written: {error.strerror}") from None
 
 
 def keep_inputs(output: Path, inputs: Iterable[Path | None]) -> None:

@@ -53,6 +53,8 @@ CASES = [  # arguments, what the words must name
     ([*GROWN, "--library", POOL, "--method", "diffusion"], "--library is for the methods prototype and refine"),
     ([*GROWN, "--library", "absent.npz", "--method", "prototype"], "there is no file absent.npz"),
     ([*GROWN, "--library", WORDS, "--method", "prototype"], "WORDS"),
+    ([*GROWN, "--library", "BROKEN", "--method", "prototype"], "BROKEN: structure 0 has a cell or coordinates that are no numbers"),
+    ([*GROWN[:-1], "HEAVY"], "line 1 (Db1 Cl1): Db is heavier than lawrencium"),
     ([*GROWN, "--method", "prototype", "--steps", "5"], "--steps is for crystals grown from noise"),
     ([*GROWN, "--method", "prototype", "--candidates", "2"], "--candidates is for"),
     ([*GROWN, "--method", "refine", "--rounds", "2"], "--rounds is for"),
@@ -68,15 +70,20 @@ CASES = [  # arguments, what the words must name
     ([*GROWN, "--out", "absent/out.npz"], "there is no folder absent"),
     ([*GROWN, "--out", "models"], "is a folder"),
     ([*GROWN, "--out", LIST], "LIST is read as input"),
+    ([*GROWN, "--out", "/dev/fd/out.npz"], "/dev/fd/out.npz cannot be written"),
+    ([*GROWN, "--out", f"{'long' * 61}.npz"], "cannot be written: File name too long"),
     (["evaluate", "absent.npz", POOL], "there is no file absent.npz"),
     (["evaluate", POOL, "absent.npz"], "there is no file absent.npz"),
     (["evaluate", WORDS, POOL], "WORDS"),
     (["evaluate", POOL, WORDS], "WORDS"),
     (["evaluate", POOL, "--reference", WORDS], "WORDS"),
+    (["evaluate", "DUBNIUM", "DUBNIUM"], "DUBNIUM: structure 0: atomic numbers must lie in 0..103"),
+    (["evaluate", CSV, POOL], "CSV is not an .npz file of crystals; `n2c data prepare` makes one"),
     (["evaluate", POOL, "--limit", "1"], "among the true structures"),
     (["evaluate", POOL, "--dev"], "among the true structures"),
     (["evaluate", POOL, POOL, "--limit", "0"], "0 is not"),
     (["evaluate", POOL, POOL, "--json", "absent/r.json"], "there is no folder absent"),
+    (["evaluate", POOL, POOL, "--json", "/dev/fd/r.json"], "/dev/fd/r.json cannot be written"),
     (["evaluate", POOL, POOL, "--json", POOL], "POOL is read as input"),
     (["data"], "usage: n2c data"),
     (["data", "prepair"], "did you mean prepare?"),
@@ -87,6 +94,7 @@ CASES = [  # arguments, what the words must name
     (["data", "prepare", CSV, "out.npz", "--dev", "2"], "cannot be kept aside"),
     (["data", "prepare", CSV, "out.npz", "--seed", "1"], "without --dev it has no effect"),
     (["data", "prepare", CSV, "absent/out.npz"], "there is no folder absent"),
+    (["data", "prepare", CSV, "/dev/fd/out.npz"], "/dev/fd/out.npz cannot be written"),
     (["data", "prepare", CSV, CSV], "CSV is read as input"),
     (["data", "elements", "--out", "."], "is a folder"),
     (["data", "prototypes", "--out", "absent/types.npz"], "there is no folder absent"),
@@ -105,6 +113,7 @@ CASES = [  # arguments, what the words must name
     ([*FLOW_RUN, "--steps", "1", "--data", "DEV"], "all are marked dev"),
     ([*FLOW_RUN, "--steps", "1", "--data", "BARE", "--probe", "3"], "no row is marked dev"),
     ([*FLOW_RUN, "--steps", "1", "--out", LIST], "is a file"),
+    ([*FLOW_RUN, "--steps", "1", "--out", "/dev/fd/run"], "/dev/fd/run cannot be written"),
     ([*FLOW_RUN, "--steps", "1", "--model", "perov5", "--data", "LARGE"], "at most 5"),
     (["train", "diffusion", "--data", "absent.npz", "--model", "mp20", "--out", "run", "--steps", "1"], "there is no file absent.npz"),
     (["train", "reranker", "absent.safetensors", "--data", POOL, "--out", "run"], "there is no file absent.safetensors"),
@@ -156,6 +165,11 @@ def folder(pool, models_folder, tmp_path_factory):
     bare.save(folder / "BARE")
     large = arrays.select([0, 1, 2, 3])
     type(arrays)(large.numbers, large.frac_coords, large.lattice[:2], large.num_atoms[:2] * 2, {}).save(folder / "LARGE")
+    large.numbers[0] = 105
+    large.save(folder / "DUBNIUM")
+    bare.lattice[0, 0, 0] = float("nan")
+    bare.save(folder / "BROKEN")
+    (folder / "HEAVY").write_text("Db1 Cl1\n")
     (folder / WORDS).write_text("These are words.\n")
     (folder / CSV).write_text("material_id,cif\nmp-1,x\nmp-2,y\n")
     (folder / LIST).write_text("Na1 Cl1\n")

@@ -159,12 +159,28 @@ def test_evaluate_command(tmp_path, capsys):
     for choice, pairs_left in (("--dev", 2), ("--limit=1", 2)):  # both sides are cut: two samples of one truth are left
         assert main(["evaluate", str(prediction), str(truth), choice, "--json", str(tmp_path / "r.json")]) == 0
         numbers = json.loads((tmp_path / "r.json").read_text())
-        assert numbers["n"] == pairs_left and numbers["match_rate"] == (1.0 if choice == "--dev" else 1.0)
+        assert numbers["n"] == pairs_left and numbers["match_rate"] == 1.0
     from_crystals([rocksalt()]).save(prediction)  # predictions of the chosen truths alone
     assert main(["evaluate", str(prediction), str(truth), "--dev"]) == 0
     from_crystals([rocksalt(), rocksalt()]).save(prediction)
     assert main(["evaluate", str(prediction), str(truth)]) == 2
     assert "same order" in capsys.readouterr().err
+
+
+def test_a_limit_leaves_the_pairs_in_front(tmp_path):
+    """The second of two is missed: one of two without a limit, one of one with it. What no match leaves undefined is null in the file."""
+    truth, prediction, numbers = tmp_path / "t.npz", tmp_path / "p.npz", tmp_path / "n.json"
+    collapsed = Crystal(rocksalt().numbers, np.zeros((2, 3)), rocksalt().lattice)
+    from_crystals([PEROVSKITE, rocksalt()]).save(truth)
+    from_crystals([PEROVSKITE, collapsed]).save(prediction)
+    for more, pairs_left, rate in (([], 2, 0.5), (["--limit", "1"], 1, 1.0)):
+        assert main(["evaluate", str(prediction), str(truth), *more, "--json", str(numbers)]) == 0
+        told = json.loads(numbers.read_text())
+        assert (told["n"], told["match_rate_filtered"]) == (pairs_left, rate)
+    from_crystals([collapsed]).save(prediction)
+    from_crystals([rocksalt()]).save(truth)
+    assert main(["evaluate", str(prediction), str(truth), "--json", str(numbers)]) == 0
+    assert json.loads(numbers.read_text(), parse_constant=lambda word: pytest.fail(word))["rmse_filtered"] is None
 
 
 def test_files_that_do_not_belong_together():

@@ -76,6 +76,17 @@ SILICON = cell(5.431, 5.431, 5.431, 90, 90, 90)
         (CUBE + P1 + states("C O", 1) + LABELS + "C1 0 0 0\nO1 0.2 0 0\n", "C1 O1", None),
         (CUBE + P1 + states("Co O", 1) + LABELS + "CO1 0 0 0\nO1 0.5 0 0\n", "Co1 O1", None),
         (CUBE + P1 + SITES + "Na1 Na1+ 0 0 0\nCl1 Cl1- 0.5 0.5 0.5\n", "Na1 Cl1", None),
+        (
+            cell(6, 6, 6, 90, 90, 90) + P1 + states("Mg H2 O2", 1) + LABELS + "Mg1 0 0 0\n"
+            "O-h1 0.333 0.667 0.22\nO-h2 0.667 0.333 0.78\nHOh1 0.333 0.667 0.43\nHOh2 0.667 0.333 0.57\n",
+            "Mg1 O2 H2",
+            1.26,
+        ),
+        (
+            cell(9, 5, 6, 90, 105, 90) + states("Na Cl", 4) + NAME.format("P 21/n") + SITES + "Na1 Na 0.1 0.2 0.3\nCl1 Cl 0.4 0.3 0.7\n",
+            "Na4 Cl4",
+            1.744,
+        ),
     ],
 )
 def test_the_crystal_that_the_file_describes(text, formula, nearest):
@@ -95,6 +106,7 @@ def test_the_crystal_that_the_file_describes(text, formula, nearest):
         (cell(4, 5, 6, 90, 90, 90) + FACES + SITES + SALT, "does not have the symmetry"),
         (CUBE + P1 + LABELS + "Na1 0 0 0\nWat1 0.5 0 0\n", "Wat1 of a site is unclear"),
         (CUBE + P1 + LABELS + "Na1 0 0 0\nCg1 0.5 0 0\n", "Cg1 of a site is unclear"),
+        (CUBE + P1 + LABELS + "Na1 0 0 0\nCl1 0.5 0.5 0.5\nDu1 0.25 0.25 0.25\n", "Du1 of a site is unclear: it names no element"),
         (CUBE + P1 + LABELS + "O1 0 0 0\nCO1 0.5 0 0\n", "CO1 of a site is unclear.*more than one"),
         (CUBE + P1 + SITES + "Na1 Na 0 0 0\nX1 X 0.5 0.5 0.5\n", "X1 is of type X, which is no element"),
         (CUBE + P1 + SITES + "Na1 Na 0 0 0\nV1 Vac 0.5 0.5 0.5\n", "V1 is of type Vac"),
@@ -132,6 +144,12 @@ def test_refusals_name_the_cause(text, words):
         ),
         (CUBE + P1 + states("Na Cl", 2) + SITES + SALT, "Na1 Cl1", "say Na2 Cl2, its atoms make Na1 Cl1"),
         (CUBE + P1 + SITES + "_atom_site_calc_flag\nNa1 Na 0 0 0 d\nCg1 C 0.5 0.5 0.5 dum\n", "Na1", "Cg1 is a dummy"),
+        (CUBE + P1 + SITES + "_atom_site_calc_flag\nNa1 Na 0 0 0 d\nCl1 Cl 0.5 0.5 0.5 d\nCg1 C 0.2 0.2 0.2 dum\n", "Na1 Cl1", "dummy"),
+        (
+            CUBE + FACES + SITES + "_atom_site_occupancy\nNa1 Na 0 0 0 1.005\nCl1 Cl 0.5 0.5 0.5 1\n",
+            "Na4 Cl4",
+            "Na1, 1.005, was taken as 1",
+        ),
         (CUBE + P1 + SITES + "Na1 Na 0 0 0\nD1 D 0.5 0.5 0.5\n", "Na1 H1", "Deuterium"),
         (CUBE + P1 + SITES + "_atom_site_attached_hydrogens\nCa1 Ca 0 0 0 0\nO1 O 0.5 0 0 2\n", "Ca1 O1", "no places; they are missing"),
         (CUBE + P1 + SITES + SALT + "data_x\n" + CUBE + P1 + SITES + "Si1 Si 0 0 0\n", "Na1 Cl1", "2 structures; the first one, x,"),
