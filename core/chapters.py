@@ -139,6 +139,13 @@ CHAPTERS = (
     Chapter("crystals", "torus", "Diffusion on a torus", "Where does an atom go when it leaves the box?", "all_inclusive"),
     Chapter("crystals", "equivariance", "Symmetry in the network", "Does the network know that it is the same crystal?", "3d_rotation"),
     Chapter("crystals", "generation", "Growing crystals", "Can a crystal be grown out of noise, atom by atom?", "diamond"),
+    Chapter(
+        "crystals",
+        "landscape",
+        "The systems",
+        "So many machines that grow crystals: what does each of them do that the others do not?",
+        "map",
+    ),
 )
 
 

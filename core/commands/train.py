@@ -18,6 +18,7 @@ KINDS = {
     "guidance": ("train_miniatures:guidance", "score with a label, and a classifier of noised points"),
     "latent": ("train_miniatures:latent", "autoencoder and denoisers of pictures of lattices"),
     "formulas": ("train_miniatures:formulas", "denoiser of chemical formulas"),
+    "system": ("train_systems:system", "miniatures of published systems: space groups, captions, crystals as text"),
 }
 MORE = """example, in the order in which one is built on another:
   n2c data prepare train.csv train.npz

@@ -30,6 +30,7 @@ NO_CLAIM = {  # slug -> part of the sentence; a definition or a name of the page
     "representation": ["The slide writes $M"],
     "torus": ["(boundary 1)", "(DiffCSP #7, #15)", "(eq. 2 of CDVAE's paper)", "(eq. 2 of its paper)"],
     "equivariance": ["proposition 1", "DiffCSP took the pieces out"],
+    "landscape": ["where DALL·E 3 is too"],
     "generation": [
         "matches two thirds of the MP-20 benchmark",  # measured on the benchmark, which does not ship: see the cards of the weights
         "on ideal cubic sites already",

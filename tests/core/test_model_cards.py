@@ -8,6 +8,7 @@ from safetensors import safe_open
 
 from core.generator.predict import load_ranker
 from core.generator.registry import FOLDER, MODELS, load_composition_model, load_model
+from core.generator.systems import autoregressive, captions, space_groups, train_captions, train_space_groups, train_writer
 from core.generator.training import composition, publish, ranker
 from core.learning import train_families, train_formulas, train_latent
 from core.learning.formulas import load_model as load_formulas
@@ -42,6 +43,11 @@ def test_ranker_and_composition_model():
     noted = about("mp20_composition")
     noted |= {"model": "mp20", "data_shares": noted["data_judged"]}  # its name in version 0.1
     assert composition.card(load_composition_model("mp20"), noted) == shipped("mp20_composition")
+
+
+def test_miniatures_of_systems():
+    for module, trainer in ((space_groups, train_space_groups), (autoregressive, train_writer), (captions, train_captions)):
+        assert trainer.model_card(*module.load()) == shipped(module.WEIGHTS.stem)
 
 
 @pytest.mark.parametrize("kind", ["flow", "diffusion"])

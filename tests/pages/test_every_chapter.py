@@ -18,6 +18,7 @@ GARBAGE = ["", "banana", "-1e999", "nan", "<script>alert(1)</script>", "9" * 400
 OTHER_TEXT = {
     "generation": {"formula": "Ba1 Ti1 O3"},
     "discrete_diffusion": {"formula": "Na1 Cl1"},
+    "landscape": {"text": "cubic TiO2"},
     "score_fields": {"modes": "0 1 1 0.4; 0 -1 2 0.6"},
 }
 

@@ -9,6 +9,7 @@ import pytest
 
 from core.generator import predict, registry
 from core.generator.baselines import library
+from core.generator.systems import captions
 from core.learning.formulas import load_model
 from core.learning.latent_networks import load_networks
 from core.learning.train_families import load_families
@@ -133,6 +134,7 @@ LOADERS = {
     "perov5_flow.safetensors": lambda folder: registry.load_model("perov5", folder, kind="flow"),
     "mp20_composition.safetensors": lambda folder: registry.load_composition_model("mp20", folder),
     "ranker.safetensors": predict.load_ranker,
+    "system_captions.safetensors": lambda folder: captions.load(folder / "system_captions.safetensors"),
     "selector.safetensors": predict.load_selector,
 }
 REFUSED = (networks.ModelMissing, registry.ModelMissing)

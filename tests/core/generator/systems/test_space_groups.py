@@ -1,0 +1,56 @@
+"""Space group first: crystal systems by the tables, temperature and calibration against laws that are known."""
+
+import numpy as np
+import pytest
+import torch
+
+from core.generator.systems import space_groups
+from core.generator.systems.space_groups import Calibration, calibration, crystal_system, features, fit_temperature, likeliest, top
+
+
+def test_crystal_systems_by_the_tables():
+    first = {1: "triclinic", 3: "monoclinic", 16: "orthorhombic", 75: "tetragonal", 143: "trigonal", 168: "hexagonal", 195: "cubic"}
+    assert {group: crystal_system(group) for group in first} == first
+    assert [crystal_system(g) for g in (2, 15, 74, 142, 167, 194, 230)] == list(first.values())
+    with pytest.raises(ValueError, match="1 to 230"):
+        crystal_system(231)
+
+
+def test_features_know_contents_and_not_their_order():
+    assert np.array_equal(features([38, 22, 8, 8, 8]), features([8, 22, 8, 38, 8]))
+    assert not np.array_equal(features([22, 8, 8]), features([22, 22, 8, 8, 8, 8])), "another number of formula units is another content"
+    assert features([11, 17]).shape == (space_groups.N_FEATURES,)
+
+
+def test_the_temperature_of_a_known_law_is_found():
+    """Classes drawn from softmax(z / 2) and logits z: T = 2, to four standard errors of the fit."""
+    generator = torch.Generator().manual_seed(0)
+    z = 3 * torch.randn(20_000, 5, generator=generator, dtype=torch.float64)
+    drawn = torch.multinomial((z / 2).softmax(-1), 1, generator=generator)[:, 0]
+    beta = torch.tensor(0.5, dtype=torch.float64)
+    p = (beta * z).softmax(-1)
+    information = ((p * z * z).sum(-1) - (p * z).sum(-1) ** 2).sum()
+    error = 4 * float(information**-0.5) / 0.5**2  # of T = 1 / beta
+    assert abs(fit_temperature(z, drawn) - 2) < error + 0.02
+
+
+def test_calibration_of_a_guesser_that_knows_what_it_does_not_know():
+    generator = torch.Generator().manual_seed(1)
+    shares = (2 * torch.randn(40_000, 6, generator=generator, dtype=torch.float64)).softmax(-1)
+    drawn = torch.multinomial(shares, 1, generator=generator)[:, 0]
+    found = calibration(shares, drawn)
+    for confidence, accuracy, count in zip(found.confidence, found.accuracy, found.count, strict=True):
+        assert abs(confidence - accuracy) < 4 * (max(confidence * (1 - confidence), 0.25 / count) / count) ** 0.5
+    assert sum(found.count) == 40_000
+    assert Calibration((0.5, 0.9), (0.7, 0.9), (30, 10)).ece == pytest.approx(0.15)
+
+
+def test_top_counts_the_first_k():
+    shares, right = torch.tensor([[0.5, 0.3, 0.2], [0.2, 0.3, 0.5]]), torch.tensor([1, 2])
+    assert (top(shares, right, 1), top(shares, right, 2)) == (0.5, 1.0)
+
+
+def test_the_shipped_classifier_knows_perovskites_and_rock_salt():
+    assert likeliest([38, 22, 8, 8, 8])[0][0] == 221
+    assert likeliest([11, 17])[0][0] == 225
+    assert sum(share for _, share in likeliest([11, 17], 230)) == pytest.approx(1, abs=1e-4)
