@@ -12,6 +12,7 @@ class Preview {
     this.on = false;
     this.held = this.busy = this.shown = false;
     this.turn = 0;
+    this.drawing = Promise.resolve();                         // the last picture that came; the next is asked for meanwhile
     this.stop = new AbortController();
     const { signal } = this.stop;
     const listen = (event, act) => addEventListener(event, act, { signal, capture: true });
@@ -28,6 +29,7 @@ class Preview {
 
   hold() {
     this.held = true;
+    this.asked = null;
     clearTimeout(this.over);
     this.over = null;
   }
@@ -50,7 +52,8 @@ class Preview {
     if (!this.held || !this.on || !thumb.matches(THUMB)) return;
     const key = [...thumb.closest("[class*=st-key-]").classList].find((name) => name.startsWith("st-key-")).slice(7);
     const place = thumb.value ?? thumb.getAttribute("aria-valuenow");
-    this.wanted = { key, place };
+    if (this.asked?.key === key && this.asked.place === place) this.wanted = null;         // the slider tells a place more than once
+    else this.wanted = { key, place };
     this.pump();
   }
 
@@ -58,6 +61,7 @@ class Preview {
     if (this.busy || !this.wanted) return;
     const { key, place } = this.wanted;
     this.wanted = null;
+    this.asked = { key, place };
     this.busy = true;
     const { turn } = this;
     const { offer } = document.documentElement.dataset;      // the name under which this page's previews are asked for
@@ -65,18 +69,25 @@ class Preview {
       if (!offer) return;
       const answer = await fetch(new URL(`n2c/preview/${offer}/${key}/${place}`, APP));
       if (answer.status === 404) document.documentElement.dataset.offer = "";      // the server knows nothing of this page any more
-      else if (answer.status !== 200) await new Promise((done) => setTimeout(done, AGAIN_MS));
+      else if (answer.status !== 200) await this.later();
       else {
         const bytes = new Uint8Array(await answer.arrayBuffer());
-        if (turn === this.turn) await this.draw(bytes);
+        await this.drawing;
+        if (turn === this.turn) this.drawing = this.draw(bytes).catch((error) => console.warn("preview:", error));
       }
     } catch (error) {
       console.warn("preview:", error);
-      await new Promise((done) => setTimeout(done, AGAIN_MS));
+      await this.later();
     } finally {
       this.busy = false;
     }
     this.pump();
+  }
+
+  /** No picture came: the same place may be asked for again after a while. */
+  async later() {
+    this.asked = null;
+    await new Promise((done) => setTimeout(done, AGAIN_MS));
   }
 
   async draw(bytes) {
@@ -91,6 +102,7 @@ class Preview {
   committed(on) {
     this.on = on;
     this.turn += 1;
+    this.asked = null;
     this.end();
   }
 

@@ -17,9 +17,11 @@ equation -> name
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
+from threading import Lock
 
 import torch
 from torch import Tensor
@@ -44,6 +46,46 @@ def normals(shape: tuple[int, ...], n: int, generator: torch.Generator, dtype: t
 def of_first(noise: Iterable[Tensor], n: int | None) -> Iterator[Tensor]:
     """Of every draw the part of the first n particles, or all of it: a part of the crowd takes the paths that it takes in the whole."""
     return (R[:n] for R in noise) if n else iter(noise)
+
+
+class Kept:
+    """Tensors by key, those longest unused forgotten beyond `most` bytes: the noise of a few particles while a thumb is held."""
+
+    def __init__(self, most: int):
+        self._most, self._held, self._lock = most, OrderedDict[Hashable, Tensor](), Lock()
+
+    def get(self, key: Hashable, make: Callable[[], Tensor]) -> Tensor:
+        """What is kept under `key`, or else what `make` makes. Nobody may write to it."""
+        with self._lock:
+            if (found := self._held.get(key)) is not None:
+                self._held.move_to_end(key)
+                return found
+        made = make()
+        with self._lock:
+            self._held[key] = made
+            while sum(tensor.nbytes for tensor in self._held.values()) > self._most and len(self._held) > 1:
+                self._held.popitem(last=False)
+        return made
+
+
+_kept = Kept(64 << 20)
+
+
+def crowd_noise(shape: tuple[int, ...], n: int, seed: int, *, after: int = 0, first: int | None = None, k: int = 1) -> Iterator[Tensor]:
+    """n draws (N, D) of a crowd's noise, `normals` after so many numbers of the seed's stream, each in k finer steps (`refined`, seed + 1).
+
+    first: only the part of the first so many particles, the very numbers that they have in the crowd; those are kept for the next call.
+    """
+
+    def drawn() -> Iterator[Tensor]:
+        generator = torch.Generator().manual_seed(seed)
+        torch.randn(after, generator=generator)
+        coarse = of_first(normals(shape, n, generator), first)
+        return refined(coarse, k, torch.Generator().manual_seed(seed + 1), n_drawn=shape[0])
+
+    if first is None:
+        return drawn()
+    return iter(_kept.get((shape, n, seed, after, first, k), lambda: torch.stack([R.clone() for R in drawn()])))
 
 
 def draws(method: str) -> int:

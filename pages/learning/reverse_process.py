@@ -218,7 +218,8 @@ def equation(values):
 
 
 def coarse(values):
-    params = params_of(values) | {"n_frames": FRAMES_COARSE, "on_stage": True, "first": FIRST}
+    few = FIRST // 3 if values["score"] == "learned" else FIRST  # a network costs by the particle
+    params = params_of(values) | {"n_frames": FRAMES_COARSE, "on_stage": True, "first": few}
     runs = [(METHODS[name], reverse_process.sample(**params | {"method": name})) for name in shown(values)]
     dataset, schedule, score = law_of(params)
     scene = reverse_process_stage.background(dataset, schedule, runs[0][1].times, score=score, sign=params["sign"], n_moments=16)

@@ -9,7 +9,9 @@ from scipy.linalg import solve_discrete_lyapunov
 from core.numerics.kinetic import (
     KINETIC,
     SPLITTINGS,
+    Kept,
     bias,
+    crowd_noise,
     draws,
     free_diffusion,
     kinetic,
@@ -226,3 +228,29 @@ def test_one_euler_step_by_hand():
     *_, (x_next, v_next) = kinetic("Euler–Maruyama", Harmonic(3.0), x, v, [R], dt=0.1, mass=2.0, friction=0.7, kT=0.4)
     assert x_next.item() == pytest.approx(1.05)
     assert v_next.item() == pytest.approx(0.93 * 0.5 - 0.1 * 3 / 2 + math.sqrt(2 * 0.7 * 0.4 / 2 * 0.1) * 0.3)
+
+
+def test_few_particles_have_the_noise_that_they_have_in_the_crowd():
+    """Bit for bit, the first time and from memory; other seeds, particles, refinements and lengths are not mistaken for it."""
+    arguments = {"shape": (40, 1), "n": 30, "seed": 5, "after": 40}
+    for k in (1, 3):
+        whole = torch.stack(list(crowd_noise(**arguments, k=k)))
+        assert len(whole) == 30 * k
+        for _ in range(2):
+            few = torch.stack(list(crowd_noise(**arguments, k=k, first=7)))
+            assert torch.equal(few, whole[:, :7])
+    for other in ({"seed": 6}, {"after": 0}, {"n": 29}, {"shape": (41, 1)}):
+        whole = torch.stack(list(crowd_noise(**arguments | other)))
+        assert torch.equal(torch.stack(list(crowd_noise(**arguments | other, first=7))), whole[:, :7])
+
+
+def test_kept_noise_is_bounded():
+    """The noise longest unused is forgotten beyond the bytes allowed; the newest stays whatever its size."""
+    kept, made = Kept(100), []
+
+    def of(name, n):
+        return kept.get(name, lambda: made.append(name) or torch.zeros(n))
+
+    for name, n in (("a", 10), ("b", 10), ("a", 10), ("c", 10), ("a", 10), ("b", 10), ("d", 100), ("d", 100)):
+        of(name, n)
+    assert made == ["a", "b", "c", "b", "d"]
