@@ -16,7 +16,7 @@ equation -> name
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -30,6 +30,7 @@ N_REPEATS = 399  # exact samples behind a floor: (N_REPEATS + 1) LEVEL is whole,
 N_COUNTS = 1999  # the same where one is a row of counts and costs next to nothing
 DRAWN = 100_000  # particles drawn at once for a floor
 CLOSE = 2.0  # times the floor
+RUNS = 5  # of a sampler, seed by seed, where a question compares two
 SEED = 917_017  # of the exact sample that others are compared with: no reader's seed
 MANY = 32  # dimensions from which distances are computed as a matrix product
 
@@ -43,6 +44,22 @@ ExactSampler = Callable[[int, torch.Generator], Tensor]
 def compared(value: float, exact: float, error: float) -> int:
     """0: below the exact value, 1: within three standard errors of it, 2: above it (or no number at all)."""
     return 1 if abs(value - exact) <= 3 * error else 0 if value < exact else 2
+
+
+def told_apart(first: Sequence[float], second: Sequence[float]) -> int:
+    """Sign of the mean of first - second, pairs of independent runs, where Student's t tells it from zero: of 100 equal pairs of sets 99
+    give 0. Runs that blew up (infinite) are farther than any that did not.
+    """
+    if not (np.isfinite(first).all() and np.isfinite(second).all()):
+        return int(np.isfinite(second).sum() > np.isfinite(first).sum()) - int(np.isfinite(first).sum() > np.isfinite(second).sum())
+    gaps = np.subtract(first, second)
+    error = float(gaps.std(ddof=1)) / math.sqrt(len(gaps))
+    return int(np.sign(gaps.mean())) if abs(gaps.mean()) > float(stats.t.ppf(0.995, len(gaps) - 1)) * error else 0
+
+
+def with_error(values: Sequence[float]) -> str:
+    """Mean of independent runs and its standard error, in words."""
+    return f"{np.mean(values):.3g} ± {np.std(values, ddof=1) / math.sqrt(len(values)):.2g}"
 
 
 @dataclass(frozen=True)

@@ -208,14 +208,7 @@ def source(params):
 
 def grade(values):
     params = params_of(values)
-    four = params | dict(gamma=4.0, guide="exact", walk="ODE", n_steps=60, n_particles=1500)
-    score = truth(four)
-    mine, promise = (quality.diversity for quality in qualities(four))
-    verdict = 0 if score.within else 1 if mine < promise else 2
-    return verdict, (
-        f"Its distance is {score.value:.3f} where exact draws score {score.floor.mean:.3f}; its spread {mine:.2f}, "
-        f"that of the promised density {promise:.2f}."
-    )
+    return guidance.what_it_samples(params["dataset"], params["label"], 4.0, seed=params["seed"])
 
 
 def grade_surer(values):
@@ -233,7 +226,7 @@ page.follow(below)
 kit.predict(
     "guidance",
     "Exact scores, γ = 4, a good solver. What does it sample?",
-    ["p(x) p(y|x)⁴, as the formula says", "something narrower than that", "something wider than that"],
+    ["p(x) p(y|x)⁴, as the formula says", "something narrower than that", "something wider than that", "something as wide, but elsewhere"],
     grade,
 )
 kit.predict(

@@ -261,8 +261,8 @@ def below(values):
 
 
 def grade(values):
-    ten = params_of(values) | dict(n_steps=10, sign=1.0, clip=None)
-    return reverse_process.closer({METHODS[name]: truth(ten | {"method": name}) for name in ("reverse SDE", "DPM-Solver++")})
+    ten = {name: value for name, value in params_of(values).items() if name != "method"} | dict(n_steps=10, sign=1.0, clip=None)
+    return reverse_process.closer({name: METHODS[name] for name in ("reverse SDE", "DPM-Solver++")}, **ten)
 
 
 def grade_cold(values):
@@ -275,7 +275,7 @@ page.follow(below)
 kit.predict(
     "reverse_process",
     "You may ask for the score ten times per particle. Which walk ends closer to the data?",
-    ["the reverse SDE, whose noise forgets mistakes", "the deterministic second-order solver", "neither can be told from an exact sampler"],
+    ["the reverse SDE, whose noise forgets mistakes", "the deterministic second-order solver", "the two cannot be told apart"],
     grade,
 )
 kit.predict(

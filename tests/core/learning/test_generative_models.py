@@ -325,3 +325,18 @@ def test_question_of_the_spread_is_right_for_gaussians_of_known_width():
 def test_the_first_particles_are_those_of_the_whole_crowd(family):
     whole, first = (gm.sample(family=family, n_steps=6, n_particles=500, first=first) for first in (None, 128))
     assert torch.equal(first.positions, whole.positions[:, :128]) and torch.equal(first.times, whole.times)
+
+
+def test_question_of_four_evaluations():
+    """One call is enough on these data, with few particles too; three families on the same noise cannot be told apart."""
+    for dataset in gm.DATASETS:
+        answer, said = gm.closest(dataset=dataset, n_particles=200)
+        assert answer == 2 and "of 5 runs each, with four evaluations: Diffusion 0." in said
+
+
+def test_question_of_four_evaluations_where_the_best_are_one(monkeypatch):
+    """Were flow matching what the GAN is but for the noise, nobody could tell: the best two are equal."""
+    real = gm.sample
+    twin = lambda family, **more: real(family="GAN" if family == "flow matching" else family, **more)  # noqa: E731
+    monkeypatch.setattr(gm, "sample", twin)
+    assert gm.closest(dataset="two moons", n_particles=200)[0] == 3

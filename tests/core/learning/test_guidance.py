@@ -263,6 +263,24 @@ def test_question_of_the_better_fit_cannot_tell_the_exact_ends_and_sees_overshoo
     assert answer(3.0, "corrected") == 2
 
 
+def test_surer_counts_in_three_standard_errors():
+    """Draws of the tilt itself, 200 times 300 of them: told apart in 0.27 % (the normal law's share beyond three), within four errors."""
+    exact = g.tilt("three classes", 0, 2.0).diffused(g.PATH, g.PATH.t_min).sample(60_000, torch.Generator().manual_seed(5))
+    told = [g.surer(x, "three classes", 0, 2.0, seed=100 + k)[0] != 2 for k, x in enumerate(exact.float().split(300))]
+    share = 0.0027
+    assert sum(told) / 200 <= share + 4 * math.sqrt(share * (1 - share) / 200)
+
+
+def test_question_of_what_is_sampled_for_every_label():
+    """At gamma 1 the density itself; at 4 something narrower, but around class B on the island, where it is wider."""
+    assert g.what_it_samples("three classes", 0, 1.0)[0] == 0
+    found = {
+        (dataset, label): g.what_it_samples(dataset, label, 4.0) for dataset, label in (("three classes", 0), ("island", 0), ("island", 1))
+    }
+    assert [answer for answer, _ in found.values()] == [1, 2, 1]
+    assert all(said.startswith("Mean of 5 runs: its distance is ") for _, said in found.values())
+
+
 def test_question_of_the_gap_is_nowhere_where_guidance_is_exact():
     def answer(gamma, **more):
         return g.where_it_misleads(g.gap(dataset="three classes", label=0, gamma=gamma, **more))[0]
