@@ -167,7 +167,7 @@ def closer(
 
     names: method -> what the words call it. setting: of `sample`.
     """
-    law = {"dataset": dataset, "schedule": schedule}
+    law: dict[str, Any] = {"dataset": dataset, "schedule": schedule}
     scores = [[truth(sample(method=method, seed=seed + k, n_frames=1, **law, **setting), **law) for k in range(RUNS)] for method in names]
     first, second = ([score.value for score in each] for each in scores)
     said = ", ".join(f"{name} {with_error(each)}" for name, each in zip(names.values(), (first, second), strict=True))
