@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
@@ -38,42 +39,67 @@ SEE = {  # system -> what there is to see in the figure of its thoughts, and in 
 }
 
 
-def scores_figure(numbers: Sequence[Number], *, benchmark: str, convention: str, palette: Palette = LIGHT) -> go.Figure:
-    """Match rate against the rms of the matches: up and to the left is better. Numbers without an rms are not drawn."""
+SHORT = {  # names on a plot
+    "ours, flow from noise": "our flow",
+    "ours, prototypes weighed against the flow": "our prototypes + flow",
+    "substitution, no network": "no network",
+}
+SIDES = ("top center", "bottom center", "middle right", "middle left")
+
+
+def sides(points: Sequence[tuple[float, float]], near: tuple[float, float]) -> list[str]:
+    """Where the label of each point stands: the first of SIDES that no earlier point within `near` (in x and in y) has taken."""
+    chosen: list[str] = []
+    for x, y in points:
+        used = {side for (a, b), side in zip(points, chosen, strict=False) if abs(a - x) < near[0] and abs(b - y) < near[1]}
+        chosen.append(next((side for side in SIDES if side not in used), SIDES[0]))
+    return chosen
+
+
+def _marks(points: Sequence[tuple[Number, float]], places: Sequence[str], hover: str, palette: Palette) -> go.Figure:
+    """Labelled points (number, x); what was published and what was measured here told apart by colour and shape."""
     figure = go.Figure()
     for ours, name, colour, symbol in ((False, "published", palette.data, "circle"), (True, "measured here", palette.sample, "diamond")):
-        shown = [one for one in numbers if one.ours == ours and one.rmse is not None]
+        shown = [(one, x, place) for (one, x), place in zip(points, places, strict=True) if one.ours == ours]
         figure.add_scatter(
-            x=[one.rmse for one in shown],
-            y=[one.match for one in shown],
-            text=[one.system for one in shown],
-            customdata=[f"{one.source} ({one.year})" for one in shown],
+            x=[x for _, x, _ in shown],
+            y=[one.match for one, _, _ in shown],
+            text=[SHORT.get(one.system, one.system) for one, _, _ in shown],
+            customdata=[f"{one.source} ({one.year})" for one, _, _ in shown],
             mode="markers+text",
-            textposition="top center",
+            textposition=[place for _, _, place in shown],
             name=name,
             marker=dict(color=colour, size=11, symbol=symbol),
-            hovertemplate="%{text}: %{y:.1f} %, rms %{x:.3f}<br>%{customdata}<extra></extra>",
+            hovertemplate=hover,
+            cliponaxis=False,
         )
-    figure = styled(figure, palette, x_title="rms of the matches, in (V/N)^⅓", y_title=f"match rate, {convention} (%)", height=400)
-    figure.update_layout(title=None)
+    return figure
+
+
+def scores_figure(numbers: Sequence[Number], *, convention: str, palette: Palette = LIGHT) -> go.Figure:
+    """Match rate against the rms of the matches: up and to the left is better. Numbers without an rms are not drawn."""
+    points = [(one, one.rmse) for one in numbers if one.rmse is not None]
+    wide = max((x for _, x in points), default=0.1)
+    figure = _marks(
+        points,
+        sides([(x, one.match) for one, x in points], (0.25 * wide, 3.0)),
+        "%{text}: %{y:.1f} %, rms %{x:.3f}<br>%{customdata}<extra></extra>",
+        palette,
+    )
+    figure = styled(figure, palette, x_title="rms of the matches, in ∛(V/N)", y_title=f"match rate, {convention} (%)", height=400)
+    figure.update_xaxes(range=[0, 1.15 * wide])
     return figure
 
 
 def calls_figure(numbers: Sequence[Number], *, convention: str, palette: Palette = LIGHT) -> go.Figure:
     """Match rate against the network calls for one crystal (logarithmic), of those whose calls are known."""
-    figure = go.Figure()
-    for ours, name, colour, symbol in ((False, "published", palette.data, "circle"), (True, "measured here", palette.sample, "diamond")):
-        shown = [(one, calls) for one in numbers if one.ours == ours and (calls := calls_of(one.system))]
-        figure.add_scatter(
-            x=[calls for _, calls in shown],
-            y=[one.match for one, _ in shown],
-            text=[one.system for one, _ in shown],
-            mode="markers+text",
-            textposition="top center",
-            name=name,
-            marker=dict(color=colour, size=11, symbol=symbol),
-            hovertemplate="%{text}: %{y:.1f} % with %{x:,} calls<extra></extra>",
-        )
+    points = [(one, float(calls)) for one in numbers if (calls := calls_of(one.system))]
+    figure = _marks(
+        points,
+        sides([(math.log10(x), one.match) for one, x in points], (0.7, 3.0)),
+        "%{text}: %{y:.1f} % with %{x:,} calls<br>%{customdata}<extra></extra>",
+        palette,
+    )
     figure = styled(figure, palette, x_title="network calls for one crystal", y_title=f"match rate, {convention} (%)", height=400)
     figure.update_xaxes(type="log", range=[1.6, 4.1], dtick=1)
     return figure

@@ -9,6 +9,7 @@ from core.generator.registry import ModelMissing
 from core.generator.systems.captions import phrasings, unknown_words
 from core.generator.systems.space_groups import crystal_system
 from pages import kit
+from pages.kit import shell
 from pages.kit.crystal_meter import downloads, verdict
 from pages.kit.crystal_player import crystal_player
 from pages.kit.equation import number
@@ -191,7 +192,7 @@ def stage(values):
     )
     with page.on.stage:
         crystal_player(payload, key="stage", height=480, fill=True)
-        if growth.words:
+        if growth.words and not shell.lecture():  # the hall has the crystal and its clock; the words stand in the figure below
             cells = [[(word.text, ROLES.get(word.field, "plain")) for word in growth.words]]
             token_timeline([("written", cells)], alt="The sentence that the network wrote.")
     with page.on.meter:
@@ -241,7 +242,7 @@ def plots(values):
     kit.side_by_side(
         (
             f"How often right, and how exactly ({benchmark})",
-            lambda: figures.scores_figure(shown, benchmark=benchmark, convention=convention, palette=kit.palette()),
+            lambda: figures.scores_figure(shown, convention=convention, palette=kit.palette()),
             "scores",
             "Match rate against rms of the matches for the published systems and ours.",
             "Better is up and to the left. A high rate at a large rms is a matcher that was easily pleased.",
