@@ -97,6 +97,12 @@ def build() -> CrystalArrays:
 
 
 def _name(entry: dict[str, Any]) -> str:
-    """The mineral, or the crystal after which the type is named; pymatgen writes an absent mineral as "None" or as nothing."""
-    mineral = entry["tags"]["mineral"].strip()
-    return mineral if mineral not in ("", "None") else f"{entry['snl'].structure.composition.reduced_formula} type"
+    """The mineral, or the crystal after which the type is named.
+
+    pymatgen writes an absent mineral as "None" or as nothing, four elements as "alpha", a space group for a mineral, and some TeX.
+    """
+    mineral = entry["tags"]["mineral"].strip().replace(r"$\mu$", "μ").replace(r"Lavarevi\'{c}ite", "Lazarevićite")
+    formula = entry["snl"].structure.composition.reduced_formula
+    if mineral in ("", "None", "I4/mcm"):
+        return f"{formula} type"
+    return f"{mineral} {formula}" if mineral in ("alpha", "beta") else mineral.split(", different")[0]

@@ -235,3 +235,18 @@ def test_runs_are_told_apart_in_one_of_a_hundred_where_there_is_nothing_to_tell(
     assert [told_apart(spread + c * edge, np.zeros(5)) for c in (0.99, 1.01, -1.01)] == [0, 1, -1]
     assert told_apart([math.inf, 1.0], [1.0, 1.0]) == 1 and told_apart([1.0, 1.0], [math.inf] * 2) == -1
     assert with_error([1.0, 2.0, 3.0]) == "2 ± 0.58"
+
+
+def test_one_law_is_sorted_once_and_another_law_anew(monkeypatch):
+    """A law is known by what it draws, so two partials of one law are one; the score is that without any memory, to the bit."""
+    made, real = [], SlicedWasserstein.to_many
+    monkeypatch.setattr(SlicedWasserstein, "to_many", lambda self, y, n: made.append(n) or real(self, y, n))
+    law = lambda width: lambda n, generator: width * torch.randn(n, 2, generator=generator)  # noqa: E731
+    x = torch.randn(333, 2, generator=torch.Generator().manual_seed(1))
+    for width, seed in ((1.25, 71), (1.25, 71), (1.5, 71), (1.25, 72)):
+        exact = law(width)(333 * 16, torch.Generator().manual_seed(seed))
+        assert against(sliced, law(width), 333, seed=seed)(x) == sliced(x, exact)
+    assert made == [333] * 3
+    with pytest.raises(ValueError, match="expected 333 particles"):
+        against(sliced, law(1.25), 333, seed=71)(x[:100])
+    assert against(sliced, law(1.25), 333, seed=71)(x * math.nan) == math.inf

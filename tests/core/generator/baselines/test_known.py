@@ -1,7 +1,13 @@
 """What is known of a formula: the cells of known crystals, and the structure nearest to one that was grown."""
 
+import gzip
+import json
+from collections import Counter
+from pathlib import Path
+
 import numpy as np
 import pytest
+from pymatgen.core import Composition
 
 from core.generator.baselines import library as libraries
 from core.generator.baselines.known import formula_unit, formula_units, known_crystals, known_to_match, nearest_structure, says_ratio
@@ -97,3 +103,27 @@ def test_every_prototype_has_a_name():
     names = libraries.builtin_library().arrays.columns["name"]
     assert not [name for name in names if not name.replace("(AFLOW)", "").strip()]
     assert "CrB type (AFLOW)" in names
+
+
+def test_names_are_those_of_aflows_file():
+    """Read beside the product's way: name and formula of every shipped row stand in pymatgen's file; what names no type is completed."""
+    import pymatgen.analysis.prototypes as pymatgen_prototypes
+
+    with gzip.open(Path(pymatgen_prototypes.__file__).with_name("aflow_prototypes.json.gz")) as file:
+        entries = json.load(file)
+    minerals: dict[str, set[str]] = {}
+    for entry in entries:
+        content = Counter(species["element"] for site in entry["snl"]["sites"] for species in site["species"])
+        minerals.setdefault(entry["tags"]["mineral"].strip(), set()).add(Composition(content).reduced_formula)
+    assert minerals["alpha"] == {"Ga", "Hg", "S", "Mn"}  # one mineral of four elements
+    arrays = libraries.builtin_library().arrays
+    named = [(name[: -len(" (AFLOW)")], i) for i, name in enumerate(arrays.columns["name"].tolist()) if name.endswith(" (AFLOW)")]
+    for name, i in named:
+        formula = Composition(arrays.crystal(i).formula.replace(" ", "")).reduced_formula
+        known = minerals[""] | minerals["I4/mcm"] if name == f"{formula} type" else minerals.get(name)
+        if known is None:
+            known = {"sigma phase CrFe": {formula}, "Frank-Kasper μ Phase": {"Fe7W6"}, "Lazarevićite": {"Cu3AsS4"}}.get(
+                name, minerals.get(name.removesuffix(f" {formula}"), set())
+            )
+        assert formula in known, (name, formula)
+    assert {"alpha Ga", "beta Mn", "TlSe type", "Lazarevićite"} <= {name for name, _ in named} and not [n for n, _ in named if "\\" in n]
