@@ -291,5 +291,6 @@ kit.predict(
 page.prose("What to look at")
 page.prose("Where the other systems stand here", expanded=False)
 page.prose("How the numbers compare", expanded=False)
+page.prose("How good the miniatures are", expanded=False)
 page.prose("Questions people ask", expanded=False)
 page.footer(landscape.sample)

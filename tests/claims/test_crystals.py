@@ -1,11 +1,13 @@
 """What the chapters of the fourth part state in numbers."""
 
 import math
+import re
+from pathlib import Path
 
 import pytest
 import torch
 
-from core.crystals import representation, torus
+from core.crystals import landscape, representation, torus
 from core.metrics import matching
 from core.numerics import rigid_molecule
 from core.numerics.torus import wrapped_normal_score, wrapped_normal_score_rms
@@ -98,3 +100,38 @@ def test_the_calls_of_the_published_samplers_are_the_product_of_their_steps():
 def test_each_refinement_begins_at_a_lower_noise():
     levels = numbers("generation", r"to noise levels ([\d.]+), ([\d.]+), ([\d.]+) and so on")
     assert [round(levels[0] ** k, 2) for k in (1, 2, 3)] == levels
+
+
+@claim("landscape", "72 % match with the true sites", "48 % of 40 choices")
+def test_what_projection_and_a_choosing_sentence_are_worth():
+    """As `python -m tests.benchmarks.projection` wrote it."""
+    results = (Path(__file__).resolve().parents[1] / "benchmarks" / "results" / "projection.md").read_text()
+    match = r"Of (\d+) crystals (\d+) % match with the true sites given and (\d+) % without, from the same noise in (\d+) steps; "
+    n, inside, free, steps, rms, rms_free = numbers("landscape", match + r"the mean rms of the matches is ([\d.]+) and ([\d.]+)")
+    assert f"{n:.0f} crystals kept aside, {steps:.0f} steps" in results
+    rows = [[float(x) for x in re.findall(r"[\d.]+", line.split("|", 2)[2])] for line in results.splitlines() if "%" in line]
+    assert [round(rows[0][0]), rows[0][1], round(rows[1][0]), rows[1][1]] == [inside, rms, free, rms_free]
+    chosen, every = numbers("landscape", r"(\d+) % of 40 choices against (\d+) % of all that were grown")
+    assert [math.floor(row[0] + 0.5) for row in rows[2:]] == [chosen, every]
+
+
+@claim("landscape", "The first guess is right for", "Of 300 sentences", "its own among 32 crystals", "Told apart from a polymorph")
+def test_what_the_miniatures_score_stands_in_their_weights():
+    group, writer, text = (landscape.measured(system) for system in ("MaskGXT", "CrystaLLM-π", "Chemeleon"))
+    first, n, five = numbers(
+        "landscape", r"The first guess is right for (\d+) % of ([\d,]+) compositions, one of the first five for (\d+) %"
+    )
+    assert (round(100 * group["top1"]), group["n"], round(100 * group["top5"])) == (first, n, five)
+    pattern = (
+        r"Of (\d+) sentences (\d+) % are a crystal of the content asked for, and (\d+) % match the known one, at a mean rms of ([\d.]+)\."
+    )
+    n, valid, match, rms = numbers("landscape", pattern)
+    assert (writer["n"], round(100 * writer["valid"]), round(100 * writer["match_rate"]), round(writer["rmse"], 3)) == (
+        n,
+        valid,
+        match,
+        rms,
+    )
+    (found,) = numbers("landscape", r"among 32 crystals in (\d+) % of cases")
+    (told_apart,) = numbers("landscape", r"it finds the right one in (\d+) %")
+    assert round(100 * sum(text["retrieval"]) / 3) == found and round(100 * text["polymorphs"]) == told_apart
