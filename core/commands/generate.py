@@ -17,11 +17,14 @@ from tqdm import tqdm
 from core.commands.arguments import CommandError, input_file, input_folder, keep_inputs, output_file, parser, real, refusing, whole
 from core.generator.baselines.library import open_library
 from core.generator.cell_contents import cell_content, draw_sizes, with_species
+from core.generator.model.adapter import UNITS, VOLUMES, conditions, guided
 from core.generator.predict import answer_by_prototype, answer_by_refinement, load_ranker, load_selector
 from core.generator.registry import FOLDER, MODELS, PRECISIONS, Model, ModelMissing, in_precision, load_model
 from core.generator.sampling.best_of import Progress
 from core.generator.sampling.config import FLOW, METHODS, SamplerConfig, from_stored, published_config
+from core.generator.sampling.loop import Guide
 from core.generator.sampling.parallel import sample_in_parallel
+from core.generator.weights import WeightsError, load_adapter
 from core.structures.arrays import ArrayFileError, from_crystals
 from core.structures.crystal import Crystal, symbol
 from core.structures.formula import FormulaError
@@ -48,6 +51,7 @@ EXAMPLE = """
 n2c generate --model mp20 --compositions list.txt --samples 4 --seed 0 --out crystals.npz
 n2c generate --model mp20 --compositions list.txt --method refine --library train.npz --out crystals.npz
 n2c generate --model mp20 --de-novo 1000 --method diffusion --out new.npz
+n2c generate --model mp20 --compositions list.txt --adapter runs/adapter/model.safetensors --condition density=5.5 --out dense.npz
 """
 FROM_NOISE = ("flow", "diffusion")  # the other methods answer from a library
 DE_NOVO = {"steps": 100, "eta": 1.0}  # of a diffusion model whose weights do not say with what they were measured
@@ -81,7 +85,7 @@ def read_compositions(path: Path, model: Model) -> list[tuple[int, ...]]:
 def main(arguments: Sequence[str] | None = None) -> int:
     args = _parse(arguments)
     torch.set_num_threads(args.threads)
-    with refusing(ModelMissing, CompositionsError, FormulaError, ArrayFileError):
+    with refusing(ModelMissing, CompositionsError, FormulaError, ArrayFileError, WeightsError):
         made = _de_novo(args) if args.de_novo else _answers(args)
     from_crystals(made).save(args.out)
     return 0
@@ -106,6 +110,15 @@ def _parse(arguments: Sequence[str] | None) -> Namespace:
         "--rounds", type=whole(1, 1000), help="in each after the first, the best candidate so far is blurred and grown again"
     )
     command.add_argument("--temperature", type=real(0, 100), help="factor on the variance of the noise")
+    command.add_argument(
+        "--condition",
+        type=_condition,
+        action="append",
+        metavar="NAME=VALUE",
+        help=f"{', '.join(f'{name} ({unit})' for name, unit in UNITS.items())}, crystal_system or space_group; may be given more than once",
+    )
+    command.add_argument("--adapter", type=input_file, metavar="WEIGHTS", help="what the conditions act by: made by `n2c train adapter`")
+    command.add_argument("--guidance", type=real(0, 100), help="gamma: 0 is the flow by itself, 1 as learned (the default), 2 exaggerated")
     command.add_argument("--threads", type=whole(1, 1024), default=1, help="of each worker")
     command.add_argument(
         "--precision",
@@ -128,8 +141,45 @@ def _parse(arguments: Sequence[str] | None) -> Namespace:
     return args
 
 
+def _condition(text: str) -> tuple[str, str]:
+    """NAME=VALUE. Raises CommandError with what may be asked, before anything is grown."""
+    name, equals, value = (part.strip() for part in text.partition("="))
+    try:
+        if not equals:
+            raise ValueError(f"{text!r} is no NAME=VALUE, as in density=5.5 or crystal_system=cubic")
+        conditions({name: value})
+    except ValueError as error:
+        words = str(error)
+        if words.startswith(("could not convert", "invalid literal")):
+            words = f"{name} is asked for by a {'whole ' if name == 'space_group' else ''}number, not by {value!r}"
+        raise CommandError(words) from None
+    return name, value
+
+
+def _guide(args: Namespace, model: Model) -> Guide | None:
+    """How the conditions steer; None without any. Raises WeightsError."""
+    if not args.condition:
+        return None
+    gamma = 1.0 if args.guidance is None else args.guidance
+    return guided(model.network, load_adapter(args.adapter, model.network), conditions(dict(args.condition)), gamma)
+
+
 def _refuse_what_has_no_effect(args: Namespace) -> None:
     """Raises CommandError for arguments that mean nothing together."""
+    if args.condition:
+        if args.method != "flow":
+            raise CommandError(f"--condition steers the flow (--method flow); with --method {args.method} it has no effect")
+        if args.adapter is None:
+            raise CommandError("--condition acts by adapters: name their weights with --adapter, as `n2c train adapter` writes them")
+        names = [name for name, _ in args.condition]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise CommandError(f"{twice} is asked for twice")
+        if set(VOLUMES) <= set(names):
+            raise CommandError("density and volume_per_atom are the same demand on a given formula: ask for one of them")
+        if {"space_group", "crystal_system"} <= set(names):
+            raise CommandError("a space group belongs to one crystal system: ask for one of the two")
+    elif args.adapter or args.guidance is not None:
+        raise CommandError(f"--{'adapter' if args.adapter else 'guidance'} has no effect without --condition")
     if args.sampler and args.method != "diffusion":
         raise CommandError(f"--sampler {args.sampler} belongs to --method diffusion; with --method {args.method} it has no effect")
     if args.samples and args.de_novo:
@@ -167,7 +217,13 @@ def _answers(args: Namespace) -> list[Crystal]:
     with _bar() as show:
         if args.method in FROM_NOISE:
             made = sample_in_parallel(
-                model, stand_ins, _settings(args, published_config(model.about)), workers=args.workers, seed=args.seed, progress=show
+                model,
+                stand_ins,
+                _settings(args, published_config(model.about)),
+                workers=args.workers,
+                seed=args.seed,
+                guide=_guide(args, model),
+                progress=show,
             )
         else:
             library = open_library(args.library and str(args.library))
@@ -197,7 +253,7 @@ def _de_novo(args: Namespace) -> list[Crystal]:
     settings = _settings(args, published_config(model.about) if args.method == "flow" else from_stored(model.about.get("de_novo", DE_NOVO)))
     cells = with_species(model, [cell_content(model, n) for n in draw_sizes(model, args.de_novo, seed=args.seed)], seed=args.seed)
     with _bar() as show:
-        return sample_in_parallel(model, cells, settings, workers=args.workers, seed=args.seed, progress=show)
+        return sample_in_parallel(model, cells, settings, workers=args.workers, seed=args.seed, guide=_guide(args, model), progress=show)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from core.commands.dispatch import dispatch
 KINDS = {
     "flow": ("train_crystals:flow", "the network of crystals, by flow matching"),
     "diffusion": ("train_crystals:diffusion", "the network of crystals, by diffusion"),
+    "adapter": ("train_crystals:adapter", "conditions for a trained flow: density, band gap, space group …"),
     "reranker": ("train_crystals:reranker", "chooses among the crystals that a flow has grown"),
     "ranker": ("train_crystals:ranker", "ranks known structure types for given elements"),
     "selector": ("train_crystals:selector", "weighs structure types against the flow's crystals"),

@@ -1,4 +1,4 @@
-"""`n2c train flow|diffusion|reranker|ranker|selector|composition`: the crystal models, from a pool of known crystals."""
+"""`n2c train flow|diffusion|adapter|reranker|ranker|selector|composition`: the crystal models, from a pool of known crystals."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from dataclasses import replace
 import torch
 
 from core.commands.arguments import input_file, input_folder, keep_inputs, output_folder, parser, real, refusing, whole
-from core.generator.registry import FOLDER, MODELS, ModelMissing
+from core.generator.registry import FOLDER, MODELS, ModelMissing, load_model
+from core.generator.training import adapter as adapter_training
 from core.generator.training import composition as composition_training
 from core.generator.training import denoiser
 from core.generator.training import ranker as ranker_training
@@ -130,6 +131,34 @@ n2c train reranker runs/new/model.safetensors --data train.npz --out runs/second
         f"on a tenth of {learned['compositions']} compositions, kept aside: first crystal {shares['first']:.1%}, "
         f"reranker's choice {shares['chosen']:.1%}, best of {learned['candidates']} {shares['any']:.1%}"
     )
+    return 0
+
+
+def adapter(arguments: Sequence[str] | None = None) -> int:
+    words = """Train adapters beside a flow that stays as it is: crystals of a given density, band gap, formation energy, crystal system
+or space group. FOLDER gets log.jsonl, checkpoint.safetensors and model.safetensors, which `n2c generate --adapter` takes.
+
+Formation energy and band gap are learned where the pool has the columns formation_energy_per_atom (eV/atom) and band_gap (eV)."""
+    command = _parser("adapter", words, "n2c train adapter --data train.npz --minutes 60 --out runs/adapter", workers=False)
+    command.add_argument("--model", choices=sorted(MODELS), default="mp20", help="the flow")
+    budget = command.add_mutually_exclusive_group(required=True)
+    budget.add_argument("--minutes", type=real(0, above=True), help="of training")
+    budget.add_argument("--steps", type=whole(1), help="of the optimiser")
+    command.add_argument("--resume", action="store_true", help="go on from the checkpoint in FOLDER, if it is there")
+    command.add_argument("--models-folder", type=input_folder, default=FOLDER, help="where the weights of the flow are")
+    command.add_argument("--threads", type=whole(1, 1024), default=1)
+    args = _parse(command, arguments)
+    with refusing(ArrayFileError, CheckpointError, ModelMissing):
+        run = adapter_training.train(
+            args.data,
+            load_model(args.model, args.models_folder, kind="flow"),
+            args.out,
+            minutes=args.minutes,
+            steps=args.steps,
+            resume=args.resume,
+            config=replace(adapter_training.AdapterTrainConfig(), seed=args.seed),
+        )
+    print(f"{run.step} steps, {run.epoch} epochs")
     return 0
 
 

@@ -10,6 +10,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from core.generator.model.adapter import Adapter, AdapterConfig
 from core.generator.model.diffusion import Diffusion
 from core.generator.model.flow import Flow
 from core.generator.model.network import Denoiser, NetworkConfig
@@ -67,6 +68,13 @@ def load_weights(path: Path) -> tuple[Denoiser, Diffusion | Flow, dict]:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise WeightsError(f"{path}: {reason}") from None
     return network.eval().requires_grad_(False), process, about
+
+
+def load_adapter(path: Path, network: Denoiser) -> Adapter:
+    """The adapters of `n2c train adapter` for this network, ready for use. Raises WeightsError."""
+    adapter = Adapter(AdapterConfig(network.config.width, network.config.depth))
+    load_module(path, adapter)
+    return adapter
 
 
 def load_reranker(path: Path, network: Denoiser) -> Reranker | None:

@@ -112,3 +112,11 @@ def save(path: Path) -> None:
     """Write the table; `path` is never half a file."""
     with whole(path) as part, open(part, "wb") as file:
         np.savez_compressed(file, features=build())
+
+
+@cache
+def atomic_masses() -> np.ndarray:
+    """(N_SPECIES,) standard atomic weights in u, 0 for the masked species. Source: pymatgen's Element."""
+    from pymatgen.core import Element
+
+    return np.array([0.0, *(float(Element.from_Z(z).atomic_mass) for z in range(1, N_SPECIES))])

@@ -17,6 +17,7 @@ Peebles & Xie 2023 (DiT).
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -41,6 +42,9 @@ class NetworkConfig:
     frequencies: int = 6
     max_atoms: int = 20
     dropout: float = 0.0  # of what each block adds to the atoms, in training
+
+
+Adapt = Callable[[int, Tensor], Tensor]
 
 
 class Prediction(NamedTuple):
@@ -200,9 +204,9 @@ class Denoiser(nn.Module):
     def _log_volume(self, numbers: Tensor, like: Tensor) -> Tensor:
         return self.volumes.to(like)[numbers].sum(-1, keepdim=True).log()
 
-    def forward(self, numbers: Tensor, frac: Tensor, cell: Tensor, t: Tensor) -> Prediction:
-        """numbers (B, N) long, frac (B, N, 3), cell (B, 6) standardised, t (B,) in [0, 1]."""
-        return self.heads(*self.features(numbers, frac, cell, t))
+    def forward(self, numbers: Tensor, frac: Tensor, cell: Tensor, t: Tensor, adapt: Adapt | None = None) -> Prediction:
+        """numbers (B, N) long, frac (B, N, 3), cell (B, 6) standardised, t (B,) in [0, 1]; adapt: see `features`."""
+        return self.heads(*self.features(numbers, frac, cell, t, adapt))
 
     def heads(self, h: Tensor, condition: Tensor) -> Prediction:
         """What `features` found, in words of the process."""
@@ -210,8 +214,11 @@ class Denoiser(nn.Module):
         lattice = self.lattice(torch.cat([h.mean(1), condition], dim=-1))
         return Prediction(coords - coords.mean(1, keepdim=True), lattice, self.species(h))
 
-    def features(self, numbers: Tensor, frac: Tensor, cell: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-        """What the heads read: (B, N, width) of the atoms and (B, width) of time, cell shape and size."""
+    def features(self, numbers: Tensor, frac: Tensor, cell: Tensor, t: Tensor, adapt: Adapt | None = None) -> tuple[Tensor, Tensor]:
+        """What the heads read: (B, N, width) of the atoms and (B, width) of time, cell shape and size.
+
+        adapt: changes the atoms before block i, h -> adapt(i, h); how a condition enters (`model.adapter`).
+        """
         n = numbers.shape[1]
         metric = self.metric(numbers, cell.clamp(-5, 5))
         atoms = F.one_hot(torch.full_like(numbers[:, 0], n), self.config.max_atoms + 1).to(frac)
@@ -222,8 +229,8 @@ class Denoiser(nn.Module):
         pair = self.pair_in(self.pair_features(frac, metric)) + self.pair_condition(condition)[:, None, None]
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.bf16):
             pair = self.pair_out(F.silu(pair + start.unsqueeze(2) + end.unsqueeze(1)))
-            for block in self.blocks:
-                h, pair = block(h, pair, condition)
+            for i, block in enumerate(self.blocks):
+                h, pair = block(h if adapt is None else adapt(i, h), pair, condition)
         return self.norm(h), condition
 
 

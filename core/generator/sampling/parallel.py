@@ -10,6 +10,7 @@ import torch
 from core.generator.registry import Model
 from core.generator.sampling.best_of import Progress, sample_cells
 from core.generator.sampling.config import SamplerConfig
+from core.generator.sampling.loop import Guide
 from core.structures.crystal import Crystal
 
 FEW, MANY = 16, 64  # compositions that one thread answers at a time, at least and at most
@@ -23,6 +24,7 @@ def sample_in_parallel(
     *,
     workers: int,
     seed: int = 0,
+    guide: Guide | None = None,
     progress: Progress | None = None,
 ) -> list[Crystal]:
     """The crystals of `sample_cells`, to rounding; long lists are shared out to threads, each with as many threads for its sums as this."""
@@ -34,11 +36,11 @@ def sample_in_parallel(
     for i, cell in enumerate(cells):
         pieces[where[cell]].append(i)
     if len(pieces) < 2:
-        return [path.final for path in sample_cells(model, cells, config, seed=seed, progress=progress)]
+        return [path.final for path in sample_cells(model, cells, config, seed=seed, guide=guide, progress=progress)]
     grown: dict[int, Crystal] = {}
     with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(torch.get_num_threads(),)) as pool:
         tasks = {
-            pool.submit(sample_cells, model, [cells[i] for i in piece], config, seed=seed): piece for piece in reversed(pieces)
+            pool.submit(sample_cells, model, [cells[i] for i in piece], config, seed=seed, guide=guide): piece for piece in reversed(pieces)
         }  # large first
         for done, task in enumerate(as_completed(tasks), start=1):
             grown |= {i: path.final for i, path in zip(tasks[task], task.result(), strict=True)}
