@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from math import gcd
 from typing import NamedTuple
 
@@ -39,6 +39,11 @@ class CrystalReading:
     crystal: Crystal
     notes: tuple[str, ...] = ()
     listed: int = 0
+
+    @cached_property
+    def cif(self) -> str:
+        """The crystal as a CIF file of its own, written once: it stands for the crystal in what a page is asked for at every move."""
+        return self.crystal.to_cif()
 
     @property
     def summary(self) -> str:

@@ -88,8 +88,8 @@ def take(upload):
 
 
 def own_in_force(values):
-    """The reader's own crystal, if it is chosen and there."""
-    return uploaded().crystal if values["structure"] == OWN else None
+    """What was read of the reader's own file, if it is chosen and there."""
+    return uploaded().reading if values["structure"] == OWN else None
 
 
 def name_of(values):
@@ -100,7 +100,7 @@ def params_of(values):
     own = own_in_force(values)
     params = {key: values[key] for key in ("cell", "origin", "rotation", "shuffle", "a", "b", "c", "gamma", "jitter", "seed")}
     return params | dict(
-        structure=own.to_cif() if own else name_of(values),
+        structure=own.cif if own else name_of(values),
         site=int(values["site"]) if moves(values) else 0,
         move=values.get("move", 0.0),
         direction=values.get("direction", "a"),
