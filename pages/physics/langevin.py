@@ -64,7 +64,7 @@ SCENES = [
     kit.Scene(
         "Flying, then diffusing",
         {"kind": "free"},
-        "No landscape at all. Scroll to the first plot: t² first, t later, and the corner at 1/γ.",
+        "No landscape at all. Scroll to the first plot: t² first, t later; the two lines cross at 2/γ.",
     ),
     kit.Scene(
         "A lazy bath",
