@@ -16,6 +16,7 @@ equation -> name
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Iterator
@@ -71,21 +72,23 @@ class Kept:
 _kept = Kept(64 << 20)
 
 
-def crowd_noise(shape: tuple[int, ...], n: int, seed: int, *, after: int = 0, first: int | None = None, k: int = 1) -> Iterator[Tensor]:
-    """n draws (N, D) of a crowd's noise, `normals` after so many numbers of the seed's stream, each in k finer steps (`refined`, seed + 1).
+def crowd_noise(
+    shape: tuple[int, ...], n: int, generator: torch.Generator, first: int | None, *, k: int = 1, seed: int = 0
+) -> Iterator[Tensor]:
+    """n draws (N, D) of a crowd's noise by `normals`, each in k finer steps by `refined`, whose generator is seeded with `seed`.
 
-    first: only the part of the first so many particles, the very numbers that they have in the crowd; those are kept for the next call.
+    first: only the part of the first so many particles, the very numbers that they have in the crowd. Those are kept for the next call
+    with a generator in the same state, and then the generator is not drawn from: let it serve nothing afterwards.
     """
 
     def drawn() -> Iterator[Tensor]:
-        generator = torch.Generator().manual_seed(seed)
-        torch.randn(after, generator=generator)
         coarse = of_first(normals(shape, n, generator), first)
-        return refined(coarse, k, torch.Generator().manual_seed(seed + 1), n_drawn=shape[0])
+        return refined(coarse, k, torch.Generator().manual_seed(seed), n_drawn=shape[0])
 
     if first is None:
         return drawn()
-    return iter(_kept.get((shape, n, seed, after, first, k), lambda: torch.stack([R.clone() for R in drawn()])))
+    state = hashlib.blake2b(generator.get_state().numpy().tobytes()).digest()
+    return iter(_kept.get((shape, n, state, first, k, seed), lambda: torch.stack([R.clone() for R in drawn()])))
 
 
 def draws(method: str) -> int:

@@ -376,7 +376,7 @@ def particles(solution: Solution, *, n_particles: int = 2000, seed: int = 0, fir
     each = max(1, math.ceil(t_end / n / finest - 1e-9))
     times = torch.as_tensor(solution.times)
     if s.flat:
-        noise = kinetic.of_first(kinetic.normals(crowd.shape, n * each, generator), first)
+        noise = kinetic.crowd_noise(crowd.shape, n * each, generator, first)
         states = kinetic.overdamped(s.potential, x, noise, dt=t_end / (n * each), kT=s.kT)
     else:
         b = (

@@ -134,7 +134,7 @@ def sample(
     one_of("method", method, METHODS)
     generator = torch.Generator().manual_seed(seed)
     v = torch.randn(n_particles, 1, generator=generator).mul_(system.speed)
-    noise = kinetic.crowd_noise(v.shape, n_steps * kinetic.draws(method), seed, after=n_particles, first=first)
+    noise = kinetic.crowd_noise(v.shape, n_steps * kinetic.draws(method), generator, first)
     v = v[:first]
     x = torch.full_like(v, system.start)
     states = kinetic.kinetic(method, system.landscape, x, v, noise, dt=dt, mass=mass, friction=friction, kT=kT)
@@ -172,9 +172,10 @@ def overdamped(
     k = max(1, math.ceil(system.curvature * system.mobility * dt / each / FINE - 1e-9))
     if k > FINEST:
         return None
-    crowd = torch.randn(n_particles, 1, generator=torch.Generator().manual_seed(seed))  # the velocities of `sample`
+    generator = torch.Generator().manual_seed(seed)
+    crowd = torch.randn(n_particles, 1, generator=generator)  # the velocities of `sample`
     x = torch.full_like(crowd[:first], system.start)
-    finer = kinetic.crowd_noise(crowd.shape, n_steps * each, seed, after=n_particles, first=first, k=k)
+    finer = kinetic.crowd_noise(crowd.shape, n_steps * each, generator, first, k=k, seed=seed + 1)
     states = kinetic.overdamped(system.landscape, x, finer, dt=dt / (each * k), kT=kT, mobility=system.mobility)
     shown = frame_indices(n_steps + 1, n_frames)
     wanted = set((shown * each * k).tolist())

@@ -232,16 +232,19 @@ def test_one_euler_step_by_hand():
 
 def test_few_particles_have_the_noise_that_they_have_in_the_crowd():
     """Bit for bit, the first time and from memory; other seeds, particles, refinements and lengths are not mistaken for it."""
-    arguments = {"shape": (40, 1), "n": 30, "seed": 5, "after": 40}
+
+    def noise(shape=(40, 1), n=30, seed=5, after=40, first=None, k=1):
+        generator = gen(seed)
+        torch.randn(after, generator=generator)
+        return torch.stack(list(crowd_noise(shape, n, generator, first, k=k, seed=seed + 1)))
+
     for k in (1, 3):
-        whole = torch.stack(list(crowd_noise(**arguments, k=k)))
+        whole = noise(k=k)
         assert len(whole) == 30 * k
         for _ in range(2):
-            few = torch.stack(list(crowd_noise(**arguments, k=k, first=7)))
-            assert torch.equal(few, whole[:, :7])
+            assert torch.equal(noise(k=k, first=7), whole[:, :7])
     for other in ({"seed": 6}, {"after": 0}, {"n": 29}, {"shape": (41, 1)}):
-        whole = torch.stack(list(crowd_noise(**arguments | other)))
-        assert torch.equal(torch.stack(list(crowd_noise(**arguments | other, first=7))), whole[:, :7])
+        assert torch.equal(noise(**other, first=7), noise(**other)[:, :7])
 
 
 def test_kept_noise_is_bounded():
