@@ -149,10 +149,7 @@ def _condition(text: str) -> tuple[str, str]:
             raise ValueError(f"{text!r} is no NAME=VALUE, as in density=5.5 or crystal_system=cubic")
         conditions({name: value})
     except ValueError as error:
-        words = str(error)
-        if words.startswith(("could not convert", "invalid literal")):
-            words = f"{name} is asked for by a {'whole ' if name == 'space_group' else ''}number, not by {value!r}"
-        raise CommandError(words) from None
+        raise CommandError(str(error)) from None
     return name, value
 
 

@@ -35,6 +35,7 @@ from core.structures.crystal import Crystal, CrystalTrajectory
 from core.structures.dataset import reduced_crystal
 from core.structures.elements import MASKED
 from core.structures.formula import reduced
+from core.structures.space_groups import crystal_system
 
 SYSTEMS = ("DiffCSP++", "MaskGXT", "CrystaLLM-π", "Chemeleon")
 CRYSTALS = tuple(name for name in STRUCTURES)
@@ -138,23 +139,22 @@ def projected(known: Crystal, *, n_steps: int, seed: int) -> Growth:
     return Growth(tuple(paths), titles, paths[0].final)
 
 
-def templates(known: Crystal) -> list[tuple[int, Crystal]]:
-    """(space group, crystal with the wanted elements) of every built-in prototype of this stoichiometry but those of the content itself,
+def templates(known: Crystal) -> list[tuple[symmetry.Symmetry, Crystal]]:
+    """(symmetry, crystal with the wanted elements) of every built-in prototype of this stoichiometry but those of the content itself,
     the nearest elements first."""
     library, numbers = builtin_library(), tuple(int(z) for z in known.numbers)
-    found = library.neighbours(numbers)
+    found, content = library.neighbours(numbers), reduced(numbers)
     made = []
     if found is None:
         return []
     for row, elements in zip(found.rows, found.elements, strict=True):
-        if reduced(library.arrays.crystal(int(row)).numbers) == reduced(numbers):
+        if reduced(library.arrays.crystal(int(row)).numbers) == content:
             continue
         crystal = library.substituted(numbers, int(row), elements)
         try:
-            group = symmetry_of(crystal).group
+            made.append((symmetry_of(crystal), crystal))
         except NoSymmetryError:
             continue
-        made.append((group, crystal))
     return made
 
 
@@ -166,9 +166,7 @@ def group_first(known: Crystal, *, n_steps: int, seed: int) -> Growth:
     likely = tuple(space_groups.likeliest(known.numbers.tolist()))
     offered = templates(known)
     for group, share in likely:
-        template = next((crystal for offer, crystal in offered if offer == group), None)
-        if template is not None:
-            inside = symmetry_of(template)
+        for inside, template in (offer for offer in offered if offer[0].group == group):
             paths = [grow(template, one, n_steps=n_steps, seeds=[seed])[0] for one in (inside, None)]
             return Growth(
                 tuple(paths), (f"inside group {group}, thought {share:.0%} likely", "free, the same noise"), paths[0].final, groups=likely
@@ -254,7 +252,7 @@ def described(known: Crystal, text: str, *, n_steps: int, seed: int) -> Growth:
 def system_of(crystal: Crystal) -> str:
     """Crystal system by spglib at 0.1 Å, in words."""
     try:
-        return space_groups.crystal_system(symmetry_of(crystal).group)
+        return crystal_system(symmetry_of(crystal).group)
     except NoSymmetryError:
         return "no symmetry found"
 

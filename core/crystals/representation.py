@@ -15,10 +15,8 @@ Rows are vectors: a position is f L, a rotation acts as L R^T. Symmetry: Togo, S
 from __future__ import annotations
 
 import math
-import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypedDict, TypeVar
+from typing import TypedDict
 
 import numpy as np
 
@@ -26,6 +24,7 @@ from core.metrics.matching import match_rms
 from core.structures.builtin import STRUCTURES
 from core.structures.cif import read_cif
 from core.structures.crystal import Crystal, CrystalTrajectory
+from core.structures.space_groups import asked_spglib
 from core.structures.symmetry import rotation_matrix
 
 MAX_ATOMS = 400  # what the player draws
@@ -34,9 +33,6 @@ SKEW = np.array([[1, 1, 0], [0, 1, 1], [0, 0, 1]])  # determinant 1: the same la
 AXES = {"a": 0, "b": 1, "c": 2}
 R_MAX, SMEAR = 7.0, 0.05  # Å: reach and width of the pair-distance histogram
 TOLERANCES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)  # Å, spglib's symprec
-
-
-Result = TypeVar("Result")
 
 
 class TooLarge(ValueError):
@@ -109,7 +105,7 @@ def cell_matrix(crystal: Crystal, cell: str, *, symprec: float = 0.01) -> np.nda
     if cell in ("primitive", "Niggli"):
         import spglib
 
-        found = _found(spglib.standardize_cell, crystal, symprec, to_primitive=True, no_idealize=True)
+        found = asked_spglib(spglib.standardize_cell, crystal, symprec, to_primitive=True, no_idealize=True)
         lattice = crystal.lattice if found is None else np.asarray(found[0])
         if cell == "Niggli":
             from pymatgen.core import Lattice
@@ -318,7 +314,7 @@ def symmetry(crystal: Crystal, symprec: float = 0.01, *, keys: np.ndarray | None
     """
     import spglib
 
-    found = _found(spglib.get_symmetry_dataset, crystal, symprec)
+    found = asked_spglib(spglib.get_symmetry_dataset, crystal, symprec)
     keys = np.arange(crystal.n_atoms) if keys is None else np.asarray(keys)
     if found is None:
         alone = tuple(Orbit(name, "a", 1, "1", (i,), 3, tuple(crystal.frac_coords[i] % 1.0)) for i, name in enumerate(crystal.symbols))
@@ -368,7 +364,7 @@ def ladder(crystal: Crystal) -> list[tuple[float, int, str]]:
     return [
         (tolerance, found.number, found.international) if found is not None else (tolerance, 1, "P1")
         for tolerance in TOLERANCES
-        for found in [_found(spglib.get_symmetry_dataset, crystal, tolerance)]
+        for found in [asked_spglib(spglib.get_symmetry_dataset, crystal, tolerance)]
     ]
 
 
@@ -411,16 +407,6 @@ def group_after_jitter(written: Crystal, tolerance: float, *, jitter: float = 0.
 
 def _ease(share: float) -> float:
     return 0.5 - 0.5 * math.cos(math.pi * share)
-
-
-def _found(function: Callable[..., Result | None], crystal: Crystal, symprec: float, **options: bool) -> Result | None:
-    """Call spglib's `function`; None when it finds nothing, whatever way it says so."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            return function((crystal.lattice, crystal.frac_coords % 1.0, crystal.numbers), symprec=symprec, **options)
-        except Exception:  # its error types changed between versions
-            return None
 
 
 def orbit_labels(found: Symmetry, n_atoms: int) -> np.ndarray:

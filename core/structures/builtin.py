@@ -7,12 +7,12 @@ source of its numbers; the tests hold space group, density and nearest distance 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 
 from core.structures.crystal import Crystal
 from core.structures.formula import atomic_numbers
+from core.structures.space_groups import operations
 
 Cell = tuple[float, float, float, float, float, float]
 
@@ -44,21 +44,9 @@ class Prototype:
         return Crystal(np.array(numbers), np.concatenate(coords), Lattice.from_parameters(*self.cell).matrix)
 
 
-@cache
-def _operations(symbol: str) -> tuple[np.ndarray, np.ndarray]:
-    """Rotations (G, 3, 3) and translations (G, 3) of a space group in its first setting: origin choice 1, hexagonal axes."""
-    import spglib
-
-    kinds = ((n, spglib.get_spacegroup_type(n)) for n in range(1, 531))
-    hall = next(n for n, kind in kinds if kind is not None and kind.international_short == symbol)
-    found = spglib.get_symmetry_from_database(hall)
-    assert found is not None, f"spglib knows {symbol} but not its operations"
-    return found["rotations"], found["translations"]
-
-
 def _orbit(symbol: str, site: tuple[float, float, float]) -> np.ndarray:
     """(M, 3): the sites that the space group makes of one, each once, in [0, 1)."""
-    rotations, translations = _operations(symbol)
+    rotations, translations = operations(symbol)
     images = (rotations @ np.array(site) + translations) % 1.0
     kept: list[np.ndarray] = []
     for image in images:

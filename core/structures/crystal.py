@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from core.structures.elements import MASKED, MAX_NUMBER, SYMBOLS
+from core.structures.elements import MASKED, MAX_NUMBER, SYMBOLS, atomic_masses
 from core.structures.formula import formula_of
 
 if TYPE_CHECKING:
@@ -105,10 +105,8 @@ class Crystal:
     @property
     def density(self) -> float:
         """g/cm^3; ValueError while an atom is masked."""
-        from pymatgen.core import Element
-
         self._needs_elements("density")
-        masses = sum(float(Element.from_Z(int(number)).atomic_mass) for number in self.numbers)
+        masses = float(atomic_masses()[self.numbers].sum())
         return masses / self.volume * GRAMS_PER_CM3
 
     @cached_property

@@ -7,7 +7,7 @@ from core.figures import landscape as figures
 from core.figures.crystal_payload import pack_crystals
 from core.generator.registry import ModelMissing
 from core.generator.systems.captions import phrasings, unknown_words
-from core.generator.systems.space_groups import crystal_system
+from core.structures.space_groups import crystal_system
 from pages import kit
 from pages.kit import shell
 from pages.kit.crystal_meter import downloads, verdict
@@ -211,7 +211,7 @@ def thoughts(values):
     system, params = values["system"], params_of(values)
     if system == "DiffCSP++":
         return
-    growth, dev, group = made(**params), landscape.measured(system), landscape.known_crystal(values["crystal"])[1]
+    growth, dev, (known, group) = made(**params), landscape.measured(system), landscape.known_crystal(values["crystal"])
     seen, see = figures.SEE[system]
     kit.side_by_side(
         (
@@ -231,7 +231,6 @@ def thoughts(values):
         of=(params, str(dev), kit.palette().ink),
     )
     if system == "Chemeleon":
-        known, group = landscape.known_crystal(values["crystal"])
         kit.readings([(f"Phrasing {name}", text) for name, text in zip("ABC", phrasings(known, group), strict=True)])
         st.caption(f"The crystal system of the known crystal is {crystal_system(group)}.")
 

@@ -18,8 +18,8 @@ from core.crystals.landscape import N_CANDIDATES, flow, grow, system_of
 from core.generator.sampling.symmetry import symmetry_of
 from core.generator.systems import captions
 from core.generator.systems.data import read_pool
-from core.generator.systems.space_groups import crystal_system
 from core.metrics.matching import TIGHT, found_rms
+from core.structures.space_groups import crystal_system
 from tests.benchmarks.report import write
 
 N, N_CHOSEN, STEPS = 300, 40, 20

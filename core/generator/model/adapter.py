@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -26,17 +26,18 @@ from core.generator.model.network import Adapt, Denoiser, Prediction
 from core.generator.model.state import Cells
 from core.structures.crystal import GRAMS_PER_CM3
 from core.structures.elements import atomic_masses
+from core.structures.space_groups import N_GROUPS, SYSTEMS, crystal_system
 
+Number = TypeVar("Number", int, float)
 SCALARS = ("density", "volume_per_atom", "formation_energy", "band_gap")
 VOLUMES = ("density", "volume_per_atom")
 UNITS = {"density": "g/cm³", "volume_per_atom": "Å³", "formation_energy": "eV/atom", "band_gap": "eV"}
-SYSTEMS = ("triclinic", "monoclinic", "orthorhombic", "tetragonal", "trigonal", "hexagonal", "cubic")
-LAST_GROUPS = (2, 15, 74, 142, 167, 194, 230)  # the last space group of each crystal system
+PLACES = {name: i for i, name in enumerate(SYSTEMS, start=1)}  # of the crystal systems; 0: nothing is asked
 
 
 class Conditions(NamedTuple):
-    """scalars (B, 4) in the order of SCALARS and their units, NaN where nothing is asked; system (B,) 1 + place in SYSTEMS, group (B,)
-    number of the space group; 0 where nothing is asked."""
+    """scalars (B, 4) in the order of SCALARS and their units, NaN where nothing is asked; system (B,) by PLACES, group (B,) number of the
+    space group; 0 where nothing is asked."""
 
     scalars: Tensor
     system: Tensor
@@ -56,13 +57,6 @@ class Conditions(NamedTuple):
         return Conditions(*(part.expand(n, *part.shape[1:]) for part in self))
 
 
-def system_of(group: int) -> int:
-    """Place in SYSTEMS of a space group's number, 1 to 230. Raises ValueError."""
-    if not 1 <= group <= 230:
-        raise ValueError(f"space groups are numbered from 1 to 230, not {group}")
-    return next(i for i, last in enumerate(LAST_GROUPS) if group <= last)
-
-
 def conditions(wanted: Mapping[str, float | int | str]) -> Conditions:
     """One request, e.g. {"density": 5.5, "space_group": 225}: names of SCALARS, "crystal_system" (its name) and "space_group".
 
@@ -72,13 +66,13 @@ def conditions(wanted: Mapping[str, float | int | str]) -> Conditions:
     system = group = 0
     for name, value in wanted.items():
         if name == "crystal_system":
-            if value not in SYSTEMS:
+            if value not in PLACES:
                 raise ValueError(f"there is no crystal system {value!r}; there are {', '.join(SYSTEMS)}")
-            system = SYSTEMS.index(str(value)) + 1
+            system = PLACES[str(value)]
         elif name == "space_group":
-            system_of(group := int(value))
+            crystal_system(group := _read(int, name, value))
         elif name in SCALARS:
-            number = float(value)
+            number = _read(float, name, value)
             if not math.isfinite(number):
                 raise ValueError(f"{name.replace('_', ' ')} must be a finite number, not {value}")
             if name in VOLUMES and number <= 0:
@@ -93,6 +87,14 @@ def conditions(wanted: Mapping[str, float | int | str]) -> Conditions:
     return Conditions(scalars, torch.tensor([system]), torch.tensor([group]))
 
 
+def _read(kind: Callable[[Any], Number], name: str, value: float | int | str) -> Number:
+    """The value as a number of this kind. Raises ValueError in the reader's words."""
+    try:
+        return kind(value)
+    except ValueError:
+        raise ValueError(f"{name} is asked for by a {'whole ' if kind is int else ''}number, not by {value!r}") from None
+
+
 @dataclass(frozen=True)
 class AdapterConfig:
     """width: of the network's atoms; blocks: how many it has; code: numbers that say the condition; hidden: of the MLP beside a block."""
@@ -103,12 +105,17 @@ class AdapterConfig:
     hidden: int = 192
 
 
+def cell_mass(numbers: Tensor) -> Tensor:
+    """(B,) double: masses in u of cells of these species (B, N)."""
+    return torch.from_numpy(atomic_masses())[numbers].sum(1)
+
+
 def asked_volume(network: Denoiser, numbers: Tensor, scalars: Tensor) -> Tensor:
     """(B, 1): the first number of the cell, in the network's units, that a density (g/cm³) or volume per atom (Å³) asks for; NaN for none.
 
     numbers (B, N), scalars (B, 4). log V = log(n v) = log(m / rho). Where both are asked, the density counts.
     """
-    mass = torch.from_numpy(atomic_masses()).to(scalars)[numbers].sum(1)
+    mass = cell_mass(numbers).to(scalars)
     volume = torch.where(scalars[:, 0].isnan(), scalars[:, 1] * numbers.shape[1], GRAMS_PER_CM3 * mass / scalars[:, 0])
     vector = torch.cat([volume.log().unsqueeze(1), torch.zeros(len(volume), 5)], dim=1)
     return network.to_cell(numbers, vector)[:, :1]
@@ -125,7 +132,7 @@ class ConditionCode(nn.Module):
         self.register_buffer("mean", torch.zeros(2))
         self.register_buffer("std", torch.ones(2))
         self.scalars = nn.ModuleList(nn.Linear(33, size) for _ in range(3))
-        self.system, self.group = nn.Embedding(len(SYSTEMS) + 1, size), nn.Embedding(231, size)
+        self.system, self.group = nn.Embedding(len(SYSTEMS) + 1, size), nn.Embedding(N_GROUPS + 1, size)
         for table in (self.system, self.group):
             nn.init.normal_(table.weight, std=0.3)
 

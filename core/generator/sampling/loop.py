@@ -33,6 +33,7 @@ class Noise:
 
 
 Guide = Callable[[Cells, Prediction, Tensor], Prediction]
+Project = Callable[[Cells], Cells]
 
 
 @torch.no_grad()
@@ -45,17 +46,20 @@ def sample(
     seeds: Sequence[int],
     initial: Cells | None = None,
     guide: Guide | None = None,
+    project: Project | None = None,
 ) -> Iterator[Cells]:
     """Yields the state at each of `config.times()`; numbers (B, N), one seed each. First noise, last the crystals.
 
     initial: crystals that are blurred to the time `config.start` instead of starting from noise (SDEdit, Meng et al. 2022).
     guide: sees every state and the network's prediction at t, and returns the prediction to follow instead. It may compute gradients.
+    project: where every state, the first one too, is put before the network sees it (growth inside a symmetry).
     Raises ValueError for fresh noise or a corrector where the model knows only velocities.
     """
     if (config.corrector or config.eta) and isinstance(process, Flow):
         raise ValueError("a flow has no fresh noise and no Langevin corrector: its network knows the velocity, not the score")
     noise, times = Noise(seeds), config.times()
     state = start(numbers, noise, config) if initial is None else process.start(initial, torch.tensor(config.start), noise=noise)
+    state = state if project is None else project(state)
     yield state
     for t, t_next in zip(times[:-1], times[1:], strict=True):
         for _ in range(config.corrector):
@@ -68,6 +72,7 @@ def sample(
         if guide is not None:
             prediction = guide(state, prediction, t)
         state = process.step(state, prediction, t, t_next, config=config, noise=noise)
+        state = state if project is None else project(state)
         yield state
 
 

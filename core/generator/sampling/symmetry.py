@@ -8,19 +8,17 @@
 | x_{t-h} = P (x_t - h P u(x_t, t)) | sample |
 
 A template says which sites are occupied (its group, its orbits, and which special positions they are); where atoms sit on the free
-coordinates and
-how large the cell is comes from noise. The operations are those that spglib finds in the template, in the template's own basis, so the
-network
-is asked in the cell that it was trained on. DiffCSP++ (Jiao et al. 2024, arXiv 2402.03992) projects in the same way and works in the
-conventional
-cell, where the free numbers of the metric are coefficients of a basis; averaging over the point group leaves the same numbers free.
+coordinates and how large the cell is comes from noise. The operations are those that spglib finds in the template, in the template's own
+basis, so the network is asked in the cell that it was trained on. DiffCSP++ (Jiao et al. 2024, arXiv 2402.03992) projects in the same way
+and works in the conventional cell, where the free numbers of the metric are coefficients of a basis; averaging over the point group
+leaves the same numbers free.
 """
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -28,13 +26,14 @@ from torch import Tensor
 
 from core.generator.model.conversion import to_cells
 from core.generator.model.flow import Flow
-from core.generator.model.network import Denoiser
+from core.generator.model.network import Denoiser, Prediction
 from core.generator.model.state import Cells
+from core.generator.sampling import loop
 from core.generator.sampling.config import SamplerConfig
-from core.generator.sampling.loop import Noise
 from core.numerics.torus import wrap
 from core.structures.crystal import Crystal
 from core.structures.lattice import lattice_to_vector, metric_to_lattice
+from core.structures.space_groups import asked_spglib
 
 SYMPREC = 0.1  # Å
 NEAR = 0.1  # of the cell: what an operation leaves so near to an atom is that atom
@@ -87,14 +86,20 @@ class Symmetry:
         metric = self.metric(network.metric(numbers, cell.double().clamp(-6, 6)))
         return network.to_cell(numbers, lattice_to_vector(metric_to_lattice(metric))).to(cell)
 
+    def guide(self, _: Cells, prediction: Prediction, __: Tensor) -> Prediction:
+        """The velocity that keeps the symmetry."""
+        return prediction._replace(coords=self.velocity(prediction.coords))
+
+    def state(self, network: Denoiser, cells: Cells) -> Cells:
+        """Atoms on their sites in a cell of the right crystal system."""
+        return Cells(cells.numbers, self.place(cells.frac), self.cell(network, cells.numbers, cells.cell))
+
 
 def symmetry_of(template: Crystal) -> Symmetry:
     """What spglib finds in a crystal, in its own cell (symprec 0.1 Å). Raises NoSymmetryError."""
     import spglib
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        data = spglib.get_symmetry_dataset((template.lattice, template.frac_coords, template.numbers), symprec=SYMPREC)  # type: ignore[arg-type]
+    data = asked_spglib(spglib.get_symmetry_dataset, template, SYMPREC)
     if data is None:
         raise NoSymmetryError(f"spglib finds no symmetry in {template.formula}")
     rotations, translations = np.asarray(data.rotations, float), np.asarray(data.translations, float)
@@ -124,29 +129,14 @@ def symmetry_of(template: Crystal) -> Symmetry:
     return Symmetry(int(data.number), torch.tensor(anchor), *tensors)
 
 
-@torch.no_grad()
 def sample(
     network: Denoiser, flow: Flow, template: Crystal, symmetry: Symmetry | None, config: SamplerConfig, *, seeds: Sequence[int]
 ) -> Iterator[Cells]:
-    """Yields the state at each of `config.times()`: atoms of the template's content from noise, one crystal for each seed.
+    """`loop.sample` for the template's content, one crystal for each seed.
 
-    symmetry: start, velocity and every state are projected on it; None: the same noise, left free. Euler along the flow with
-    anti-annealing.
+    symmetry: start, velocity and every state are projected on it; None: the same noise, left free.
     """
     numbers = to_cells(network, [template]).numbers.expand(len(seeds), -1)
-    noise, times = Noise(seeds), config.times()
-    frac, cell = noise.uniform(numbers.shape[1], 3), config.temperature**0.5 * noise.normal(6)
-
-    def projected(state: Cells) -> Cells:
-        if symmetry is None:
-            return state
-        return Cells(state.numbers, symmetry.place(state.frac), symmetry.cell(network, state.numbers, state.cell))
-
-    state = projected(Cells(numbers, frac, cell))
-    yield state
-    for t, t_next in zip(times[:-1], times[1:], strict=True):
-        prediction = network(*state, t.expand(len(numbers)))
-        if symmetry is not None:
-            prediction = prediction._replace(coords=symmetry.velocity(prediction.coords))
-        state = projected(flow.step(state, prediction, t, t_next, config=config, noise=noise))
-        yield state
+    if symmetry is None:
+        return loop.sample(network, flow, numbers, config, seeds=seeds)
+    return loop.sample(network, flow, numbers, config, seeds=seeds, guide=symmetry.guide, project=partial(symmetry.state, network))

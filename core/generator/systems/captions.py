@@ -29,10 +29,10 @@ from torch.nn import functional as F
 from core.generator.model.conversion import to_cells
 from core.generator.model.network import Denoiser
 from core.generator.systems import store
-from core.generator.systems.space_groups import SYSTEMS, crystal_system
 from core.structures.crystal import Crystal
 from core.structures.elements import SYMBOLS
 from core.structures.formula import reduced
+from core.structures.space_groups import SYSTEMS, crystal_system
 
 LONGEST = 32  # words of a caption that are read
 WIDTH = 96

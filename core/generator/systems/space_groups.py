@@ -24,18 +24,10 @@ from torch import Tensor, nn
 
 from core.generator.systems import store
 from core.structures.elements import N_SPECIES, element_features
+from core.structures.space_groups import N_GROUPS
 
-N_GROUPS = 230
 SLOTS = 6  # elements whose counts are told one by one, the most frequent first
 WEIGHTS = store.weights_path("space_groups")
-SYSTEMS = {"triclinic": 2, "monoclinic": 15, "orthorhombic": 74, "tetragonal": 142, "trigonal": 167, "hexagonal": 194, "cubic": 230}
-
-
-def crystal_system(group: int) -> str:
-    """Name of the crystal system of a space group, 1 to 230 (International Tables A). Raises ValueError for another number."""
-    if not 1 <= group <= N_GROUPS:
-        raise ValueError(f"there are space groups 1 to {N_GROUPS}, not {group}")
-    return next(name for name, last in SYSTEMS.items() if group <= last)
 
 
 def features(numbers: Sequence[int]) -> np.ndarray:

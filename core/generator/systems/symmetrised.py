@@ -2,7 +2,7 @@
 
 | part | name |
 |---|---|
-| the operations of the group in its default setting | operations (spglib's data base) |
+| the operations of the group in its first setting | structures.space_groups.operations |
 | crystal -> conventional cell and one atom per orbit | symmetrised |
 | the site's own operations move it onto its special position, all operations then make the orbit | orbit |
 | conventional cell -> all atoms | Symmetrised.crystal |
@@ -10,15 +10,14 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
 from core.structures.crystal import Crystal
 from core.structures.elements import element_features
+from core.structures.space_groups import asked_spglib, operations
 
 SYMPREC = 0.1  # Å, as the groups of the pool were found
 NEAR = 0.03  # of the cell: images of a site that lie so near to it are the site itself
@@ -56,33 +55,6 @@ def lattice_of(lengths: Sequence[float], angles: Sequence[float]) -> np.ndarray:
     return np.array([[a, 0, 0], [b * np.cos(gamma), b * np.sin(gamma), 0], [c * x, c * y, c * np.sqrt(left)]])
 
 
-@lru_cache(maxsize=256)
-def operations(group: int) -> tuple[np.ndarray, np.ndarray]:
-    """(K, 3, 3) rotations and (K, 3) translations, f -> R f + t, centring among them. Raises ValueError for another number."""
-    import spglib
-
-    if group not in (settings := _default_settings()):
-        raise ValueError(f"there are space groups 1 to 230, not {group}")
-    found = spglib.get_symmetry_from_database(settings[group])
-    assert found is not None
-    return found["rotations"].astype(float), found["translations"]
-
-
-@lru_cache(maxsize=1)
-def _default_settings() -> dict[int, int]:
-    """Space group -> the first of spglib's 530 settings that has it, which is where spglib standardises to."""
-    import spglib
-
-    first: dict[int, int] = {}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for setting in range(1, 531):
-            kind = spglib.get_spacegroup_type(setting)
-            assert kind is not None
-            first.setdefault(kind.number, setting)
-    return first
-
-
 def orbit(group: int, site: Sequence[float]) -> np.ndarray:
     """(M, 3) places in [0, 1) of all atoms that the group makes of one, itself first; a site near a special position is moved onto it."""
     rotations, translations = operations(group)
@@ -102,13 +74,11 @@ def symmetrised(crystal: Crystal) -> Symmetrised | None:
     """The crystal in its conventional cell; None where spglib finds no symmetry. Orbits by electronegativity, then by place."""
     import spglib
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        data = spglib.get_symmetry_dataset((crystal.lattice, crystal.frac_coords, crystal.numbers), symprec=SYMPREC)  # type: ignore[arg-type]
-        if data is None:
-            return None
-        cell = (data.std_lattice, data.std_positions, data.std_types)
-        again = spglib.get_symmetry_dataset(cell, symprec=SYMPREC / 10)  # type: ignore[arg-type]
+    data = asked_spglib(spglib.get_symmetry_dataset, crystal, SYMPREC)
+    if data is None:
+        return None
+    standard = Crystal(data.std_types, data.std_positions, data.std_lattice)
+    again = asked_spglib(spglib.get_symmetry_dataset, standard, SYMPREC / 10)
     if again is None or again.number != data.number:
         return None
     lattice = np.asarray(data.std_lattice)

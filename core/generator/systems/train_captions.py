@@ -13,12 +13,12 @@ from core.generator.registry import FOLDER, load_model
 from core.generator.systems import store
 from core.generator.systems.captions import TEMPLATES, CrystalText, caption, contrastive_loss, encode, phrasings, ranks, seen_by, vocabulary
 from core.generator.systems.data import Pool, read_pool
-from core.generator.systems.space_groups import crystal_system
 from core.numerics.cards import Card, table
 from core.numerics.networks import n_parameters
 from core.numerics.randomness import seeded
 from core.numerics.training import Trainer, TrainingPlan
 from core.structures.formula import reduced
+from core.structures.space_groups import crystal_system
 
 STEPS = 3000
 CHOICES = 32  # crystals of which one is the right one

@@ -11,12 +11,13 @@ from torch import Tensor, nn
 
 from core.generator.systems import store
 from core.generator.systems.data import Pool, read_pool
-from core.generator.systems.space_groups import N_GROUPS, SYSTEMS, SpaceGroups, calibration, crystal_system, features, fit_temperature, top
+from core.generator.systems.space_groups import SpaceGroups, calibration, features, fit_temperature, top
 from core.numerics.cards import Card, table
 from core.numerics.networks import n_parameters
 from core.numerics.randomness import seeded
 from core.numerics.training import Trainer, TrainingPlan
 from core.structures.formula import reduced
+from core.structures.space_groups import N_GROUPS, SYSTEMS, crystal_system
 
 STEPS = 4000
 TUNED = 0.1  # share of the training crystals that only the temperature is fitted on

@@ -11,7 +11,6 @@ density is told, the cell is stretched at random: the volume told is always that
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -23,20 +22,21 @@ from tqdm import tqdm
 
 from core.generator.baselines.element_exchange import exchange, replacement_table
 from core.generator.baselines.substitution import Library
-from core.generator.model.adapter import SCALARS, Adapter, AdapterConfig, Conditions, system_of
+from core.generator.model.adapter import PLACES, SCALARS, Adapter, AdapterConfig, Conditions, cell_mass
 from core.generator.model.flow import Flow
 from core.generator.model.network import Denoiser
 from core.generator.model.state import Cells
 from core.generator.registry import Model
 from core.generator.training.data import Bucket, batches_of, every_batch, load_pool, make_buckets, training_times
+from core.generator.training.denoiser import CHECKPOINT, WEIGHTS
+from core.generator.training.plan import append_log, plan_of
 from core.generator.weights import save_module
 from core.numerics.randomness import seeded
-from core.numerics.training import Trainer, TrainingPlan
+from core.numerics.training import Trainer
 from core.structures.arrays import CrystalArrays
 from core.structures.crystal import GRAMS_PER_CM3
 from core.structures.elements import atomic_masses
-
-CHECKPOINT, WEIGHTS = "checkpoint.safetensors", "model.safetensors"
+from core.structures.space_groups import crystal_system
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def known_conditions(arrays: CrystalArrays) -> Conditions:
         arrays.columns.get("band_gap", absent),
     )
     group = torch.from_numpy(np.asarray(arrays.columns.get("spacegroup", np.zeros(n))).astype(np.int64))
-    system = torch.tensor([system_of(int(g)) + 1 if g else 0 for g in group])
+    system = torch.tensor([PLACES[crystal_system(int(g))] if g else 0 for g in group])
     return Conditions(torch.from_numpy(np.stack(columns, axis=1)).float(), system, group)
 
 
@@ -102,8 +102,7 @@ def stretched(
     vector = network.to_vector(clean.numbers, clean.cell)
     vector[:, 0] += spread * torch.randn(len(vector), generator=generator) * asked.any(1)
     volume = vector[:, 0].exp()
-    mass = torch.from_numpy(atomic_masses()).to(volume)[clean.numbers].sum(1)
-    exact = torch.stack([GRAMS_PER_CM3 * mass / volume, volume / clean.numbers.shape[1]], dim=1)
+    exact = torch.stack([GRAMS_PER_CM3 * cell_mass(clean.numbers).to(volume) / volume, volume / clean.numbers.shape[1]], dim=1)
     scalars = torch.cat([torch.where(asked, exact, torch.nan), conditions.scalars[:, 2:]], dim=1)
     return clean._replace(cell=network.to_cell(clean.numbers, vector)), conditions._replace(scalars=scalars)
 
@@ -126,20 +125,14 @@ class Run(Trainer[Adapter]):
         assert isinstance(model.process, Flow)
         self.model, self.buckets, self.known, self.replacements, self.config = model, buckets, known, replacements, config
         self.losses: list[list[float]] = []
-        plan = TrainingPlan(
-            n_steps=steps,
-            seconds=None if minutes is None else 60 * minutes,
-            learning_rate=config.learning_rate,
-            warmup=config.warmup,
-            floor=0.01,
-            betas=(0.9, 0.99),
-            weight_decay=config.weight_decay,
-            ema=config.ema,
-            clip_norm=config.clip,
-            seed=config.seed,
-        )
         batches = batches_of(buckets, atoms_per_batch=config.atoms_per_batch, max_batch=config.max_batch, seed=config.seed)
-        super().__init__(adapter, self.objective, plan, batches, asdict(config) | {"adapter": asdict(adapter.config)})
+        super().__init__(
+            adapter,
+            self.objective,
+            plan_of(config, steps=steps, minutes=minutes),
+            batches,
+            asdict(config) | {"adapter": asdict(adapter.config)},
+        )
 
     def objective(self, adapter: Adapter, generator: torch.Generator, batch: tuple[int, np.ndarray]) -> Tensor:
         """The flow's loss with what is told of the crystals."""
@@ -234,8 +227,7 @@ def _write(run: Run, out: Path, data: Path, held_out: dict[int, Bucket], known: 
     run.losses.clear()
     entry = {"step": run.step, "epoch": run.epoch, "seconds": round(run.seconds), "coords": coords, "lattice": lattice}
     entry |= run.dev_loss(held_out, known)
-    with open(out / "log.jsonl", "a") as file:
-        file.write(json.dumps({k: round(v, 5) if isinstance(v, float) else v for k, v in entry.items()}) + "\n")
+    append_log(out, entry)
     run.save(out / CHECKPOINT)
     about = {
         "data": data.name,

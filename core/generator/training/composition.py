@@ -21,12 +21,13 @@ from core.generator.baselines.element_exchange import exchange, replacement_tabl
 from core.generator.baselines.substitution import Library, by_count
 from core.generator.composition.composition_model import CompositionModel, draw_compositions, element_table, to_text
 from core.generator.training.data import load_pool
+from core.generator.training.plan import plan_of
 from core.generator.weights import save_module
 from core.metrics.validity import composition_valid
 from core.numerics.cards import Card, table
 from core.numerics.networks import n_parameters
 from core.numerics.randomness import seeded
-from core.numerics.training import Trainer, TrainingPlan, grouped
+from core.numerics.training import Trainer, grouped
 from core.structures.arrays import CrystalArrays
 from core.structures.elements import N_SPECIES
 
@@ -71,17 +72,7 @@ def fit(known: Formulas, table: Tensor, config: CompositionTrainConfig, held_out
     composition_model.known.zero_()[torch.cat([kinds.flatten() for kinds, _ in known.values()])] = True
     composition_model.stoichiometries = dict(Counter(tuple(row) for _, counts in known.values() for row in counts.tolist()))
     batches = grouped({size: len(kinds) for size, (kinds, _) in known.items()}, lambda _: config.batch, seed=config.seed)
-    plan = TrainingPlan(
-        n_steps=config.epochs * len(batches(0)),
-        learning_rate=config.learning_rate,
-        warmup=config.warmup,
-        floor=0.01,
-        betas=(0.9, 0.99),
-        weight_decay=config.weight_decay,
-        ema=config.ema,
-        clip_norm=config.clip,
-        seed=config.seed,
-    )
+    plan = plan_of(config, steps=config.epochs * len(batches(0)))
 
     def objective(network: CompositionModel, generator: torch.Generator, batch: tuple[int, np.ndarray]) -> Tensor:
         size, rows = batch

@@ -8,7 +8,6 @@ uninterrupted one would; with `steps` it ends at the very same weights.
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -27,10 +26,11 @@ from core.generator.registry import Model
 from core.generator.sampling.best_of import sample_cells
 from core.generator.sampling.config import SamplerConfig
 from core.generator.training.data import Bucket, batches_of, every_batch, fit_units, load_pool, make_buckets, training_times
+from core.generator.training.plan import append_log, plan_of
 from core.generator.weights import WeightsError, load_weights, save_weights
 from core.metrics.evaluation import evaluate
 from core.numerics.randomness import seeded
-from core.numerics.training import CheckpointError, Trainer, TrainingPlan
+from core.numerics.training import CheckpointError, Trainer
 from core.structures.arrays import ArrayFileError
 from core.structures.crystal import Crystal
 
@@ -84,23 +84,11 @@ class Run(Trainer[Denoiser]):
     ):
         self.process, self.buckets, self.config, self.replacements = process, buckets, config, replacements
         self.losses: list[list[float]] = []
-        plan = TrainingPlan(
-            n_steps=steps,
-            seconds=None if minutes is None else 60 * minutes,
-            learning_rate=config.learning_rate,
-            warmup=config.warmup,
-            floor=0.01,
-            betas=(0.9, 0.99),
-            weight_decay=config.weight_decay,
-            ema=config.ema,
-            clip_norm=config.clip,
-            seed=config.seed,
-        )
         batches = batches_of(buckets, atoms_per_batch=config.atoms_per_batch, max_batch=config.max_batch, seed=config.seed)
         super().__init__(
             network,
             self.objective,
-            plan,
+            plan_of(config, steps=steps, minutes=minutes),
             batches,
             asdict(config) | {"sizes": asdict(network.config), "process": [type(process).__name__, asdict(process)]},
         )
@@ -259,6 +247,5 @@ def write_log(run: Run, held_out: dict[int, Bucket], probes: list[Crystal], out:
         **(run.dev_loss(held_out) if held_out else {}),
         **(run.probe(probes) if probes else {}),
     }
-    with open(out / "log.jsonl", "a") as file:
-        file.write(json.dumps({k: round(v, 5) if isinstance(v, float) else v for k, v in entry.items()}) + "\n")
+    append_log(out, entry)
     bar.set_postfix_str(f"epoch {run.epoch} " + " ".join(f"{k} {v:.3f}" for k, v in losses.items() if v))

@@ -5,10 +5,11 @@ import math
 import pytest
 import torch
 
-from core.generator.model.adapter import Adapter, AdapterConfig, asked_volume, conditions, guided, system_of
+from core.generator.model.adapter import PLACES, Adapter, AdapterConfig, asked_volume, conditions, guided
 from core.generator.registry import load_model
 from core.generator.sampling.config import SamplerConfig
 from core.generator.sampling.loop import sample
+from core.structures.space_groups import crystal_system
 
 NUMBERS = torch.tensor([[11, 17], [12, 8], [38, 8]])
 CONFIG = SamplerConfig(steps=4)
@@ -88,7 +89,8 @@ def test_systems_by_their_last_groups():
     lasts = {2: "triclinic", 15: "monoclinic", 74: "orthorhombic", 142: "tetragonal", 167: "trigonal", 194: "hexagonal", 230: "cubic"}
     names = ["triclinic", "monoclinic", "orthorhombic", "tetragonal", "trigonal", "hexagonal", "cubic"]
     for last, name in lasts.items():
-        assert names[system_of(last)] == name and (last == 230 or names[system_of(last + 1)] != name)
+        assert names[PLACES[crystal_system(last)] - 1] == name and (last == 230 or crystal_system(last + 1) != name)
+        assert conditions({"crystal_system": name}).system.item() == names.index(name) + 1
 
 
 @pytest.mark.parametrize(

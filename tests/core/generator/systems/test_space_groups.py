@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from core.generator.systems import space_groups
-from core.generator.systems.space_groups import Calibration, calibration, crystal_system, features, fit_temperature, likeliest, top
+from core.generator.systems.space_groups import Calibration, calibration, features, fit_temperature, likeliest, top
+from core.structures.space_groups import crystal_system
 
 
 def test_crystal_systems_by_the_tables():

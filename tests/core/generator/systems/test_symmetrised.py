@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from core.crystals.landscape import known_crystal
-from core.generator.systems.symmetrised import lattice_of, operations, orbit, symmetrised
+from core.generator.systems.symmetrised import lattice_of, orbit, symmetrised
+from core.structures.space_groups import operations
 
 
 def test_orders_of_groups_and_orbits_by_the_tables():
