@@ -11,6 +11,9 @@ from tests.browser.test_geometry import at_rest
 
 LIT = "() => [...document.querySelectorAll('[data-lit]')].map((e) => e.closest('[class*=st-key-]').className.match(/st-key-(\\w+)/)[1])"
 HEIGHTS = "() => ['n2c_equation', 'n2c_stage', 'n2c_controls'].map((k) => document.querySelector('.st-key-' + k).offsetHeight)"
+UNFOLDED = """() => {
+  const legend = [...document.querySelectorAll('.st-key-prose_symbols li')].at(-1), equation = document.querySelector('.st-key-n2c_equation');
+  return legend && legend.getBoundingClientRect().bottom <= equation.getBoundingClientRect().bottom + 1; }"""
 STAGE = """() => [...document.querySelectorAll('.st-key-n2c_stage *')].find((e) => e.shadowRoot?.querySelector('.player')).shadowRoot"""
 
 
@@ -55,8 +58,7 @@ def test_a_term_lights_its_control_and_its_part_of_the_stage_and_back(browser, a
     at_rest(page)
     page.locator(".st-key-prose_symbols summary").click()
     page.wait_for_selector(".st-key-prose_symbols li", state="visible")
-    at_rest(page)
-    page.wait_for_timeout(700)  # it unfolds
+    page.wait_for_function(UNFOLDED)
     at_rest(page)
     before = page.evaluate(HEIGHTS)
 
