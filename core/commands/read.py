@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from core.commands.arguments import input_file, parser, refusing
+from core.commands.arguments import input_file, parser, refusing, whole
 from core.crystals.representation import symmetry
 from core.structures.cif import MAX_BYTES, CrystalFileError, read_crystal
 
@@ -16,6 +16,7 @@ assumed or left out."""
 EXAMPLE = """
 n2c read quartz.cif
 n2c read quartz.cif --json
+n2c read several.cif --structure 2
 """
 
 
@@ -23,9 +24,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command = parser("read", DESCRIPTION, EXAMPLE)
     command.add_argument("file", type=input_file, metavar="FILE")
     command.add_argument("--json", action="store_true", help="one JSON object: formula, spacegroup, nearest (Å), notes")
+    command.add_argument("--structure", type=whole(1), default=1, metavar="N", help="which one of a file that holds several (default: 1)")
     args = command.parse_args(arguments)
     with refusing(CrystalFileError), open(args.file, "rb") as file:
-        reading = read_crystal(file.read(MAX_BYTES + 1))
+        reading = read_crystal(file.read(MAX_BYTES + 1), args.structure)
     found = symmetry(reading.crystal, TOLERANCE)
     group, nearest = f"{found.name} ({found.number})", reading.crystal.nearest_distance
     if args.json:

@@ -22,7 +22,7 @@ import numpy as np
 
 from core.metrics.matching import match_rms
 from core.structures.builtin import STRUCTURES
-from core.structures.cif import read_cif
+from core.structures.cif import read_crystal
 from core.structures.crystal import Crystal, CrystalTrajectory
 from core.structures.space_groups import asked_spglib
 from core.structures.symmetry import rotation_matrix
@@ -66,7 +66,7 @@ class Change(TypedDict):
 
 def load(structure: str) -> Crystal:
     """A built-in crystal by name, or the crystal of a CIF file by its text. Raises CrystalFileError, or KeyError for a name."""
-    return read_cif(structure).crystal if "\n" in structure else STRUCTURES[structure]()
+    return read_crystal(structure.encode()).crystal if "\n" in structure else STRUCTURES[structure]()
 
 
 def deform(

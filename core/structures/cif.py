@@ -18,16 +18,19 @@ import gemmi
 import numpy as np
 
 from core.structures.cif_sites import UNKNOWN, CrystalFileError, Site, named, read_sites, value_of
-from core.structures.cif_symmetry import OPERATIONS, Candidate, candidates
+from core.structures.cif_symmetry import Candidate, candidates, stated_operations
 from core.structures.crystal import Crystal, symbol
 
-__all__ = ["MAX_BYTES", "CrystalFileError", "CrystalReading", "read_cif", "read_crystal"]
+__all__ = ["MAX_BYTES", "CrystalFileError", "CrystalReading", "read_cif", "read_crystal", "structure_names"]
 
 MAX_BYTES = 1_000_000
 MAX_ATOMS = 200
 EDGES = (0.5, 200.0)  # Å
 CLASH = 0.5  # Å: a reading of the symmetry that puts atoms nearer than this is not meant
 CLOSE = 0.7  # Å: said in a note
+ONE_PLACE = 0.05  # Å: two sites that near are one place
+DENSEST = 1.0  # Å^3 for each atom: nothing is denser, and a search for neighbours within 7 Å would find thousands of each
+VOLUME, DENSITY = 0.01, 0.05  # relative differences from what the file says that are rounding
 
 
 @dataclass(frozen=True)
@@ -58,32 +61,47 @@ class CrystalReading:
 
 
 class Statements(NamedTuple):
-    """What a file says of itself. formula: atomic number -> count; units: formula units in the cell, 0 if not said; density in g/cm^3."""
+    """What a file says of itself. formula: atomic number -> count, empty if not said or, with `unread`, not understood; units: formula
+    units in the cell; volume in Å^3; density in g/cm^3; each 0 if not said.
+    """
 
     formula: dict[int, float]
+    unread: str
     units: float
+    volume: float
     density: float
 
 
 @lru_cache(maxsize=32)
-def read_crystal(content: bytes) -> CrystalReading:
+def read_crystal(content: bytes, structure: int = 1) -> CrystalReading:
     """The crystal of a file, from its bytes: a CIF file in UTF-8, with or without a byte order mark, or else in Latin-1. Kept for a while.
 
-    Raises CrystalFileError for what is no text, and as `read_cif` does.
+    structure: which one, of a file that holds several. Raises CrystalFileError for what is no text, and as `read_cif` does.
     """
+    text, notes = _text(content)
+    reading = read_cif(text, structure=structure)
+    return replace(reading, notes=(*reading.notes, *notes))
+
+
+@lru_cache(maxsize=32)
+def structure_names(content: bytes) -> tuple[str, ...]:
+    """Names of the structures that a file holds, whether they can be read or not. Raises CrystalFileError for no text and for no CIF."""
+    return tuple(block.name or "without a name" for block, _ in _structures(_text(content)[0]))
+
+
+def _text(content: bytes) -> tuple[str, list[str]]:
     if len(content) > MAX_BYTES:
         raise CrystalFileError(f"The file is larger than {MAX_BYTES / 1e6:g} MB.")
     if b"\0" in content:
         raise CrystalFileError("This is not a text file.")
     try:
-        return read_cif(content.decode("utf-8-sig"))
+        return content.decode("utf-8-sig"), []
     except UnicodeDecodeError:
-        reading = read_cif(content.decode("latin-1"))
-        return replace(reading, notes=(*reading.notes, "The text is not UTF-8; it was read as Latin-1."))
+        return content.decode("latin-1"), ["The text is not UTF-8; it was read as Latin-1."]
 
 
-def read_cif(text: str, *, max_atoms: int = MAX_ATOMS, max_bytes: int = MAX_BYTES) -> CrystalReading:
-    """The first structure of a CIF file, its cell as written in the file, its atoms in the file's order.
+def read_cif(text: str, *, structure: int = 1, max_atoms: int = MAX_ATOMS, max_bytes: int = MAX_BYTES) -> CrystalReading:
+    """A structure of a CIF file, the first unless another is asked for, its cell as written in the file, its atoms in the file's order.
 
     Work is bounded before any symmetry is applied: size of the text, edges of the cell, number of listed sites, and sites times
     symmetry operations. Raises CrystalFileError for a file that is too large, broken, without atoms, disordered, of a symmetry that is not
@@ -93,14 +111,19 @@ def read_cif(text: str, *, max_atoms: int = MAX_ATOMS, max_bytes: int = MAX_BYTE
         raise CrystalFileError(f"The file is larger than {max_bytes / 1e6:g} MB.")
     if not text.strip():
         raise CrystalFileError("The file is empty.")
-    block, rows, notes = _block_with_atoms(text)
+    found = _structures(text)
+    names = tuple(block.name or "without a name" for block, _ in found)
+    if not 1 <= structure <= len(names):
+        raise CrystalFileError(f"The file holds {len(names)} structure{'s' * (len(names) > 1)}; there is no number {structure}.")
+    block, rows = found[structure - 1]
+    notes = [f"The file holds {len(names)} structures; number {structure}, {names[structure - 1]}, was read."] if len(names) > 1 else []
     texts = _single_values(block)
     stated = _statements(texts)
     lattice = _lattice(texts)
     if len(rows) > max_atoms:
         raise CrystalFileError(f"The file lists {len(rows)} sites, more than a cell of {max_atoms} atoms can need.")
     sites, more = read_sites(rows, stated.formula)
-    operations = next((column for tag in OPERATIONS if (column := [_plain(value) for value in _column(block, tag)])), [])
+    operations = stated_operations(lambda tag: [_plain(value) for value in _column(block, tag)])
     choices, said, symmetric = candidates(texts, operations, lattice)
     notes += more + said
     readings = []
@@ -113,7 +136,8 @@ def read_cif(text: str, *, max_atoms: int = MAX_ATOMS, max_bytes: int = MAX_BYTE
             )
         readings.append(_expanded(sites, choice, lattice))
     crystal, more = _decided(readings, choices, sites, stated, max_atoms)
-    return CrystalReading(crystal, tuple(dict.fromkeys([*notes, *more, *_compared(crystal, sites, stated, symmetric)])), len(sites))
+    notes += [*more, *_compared(crystal, sites, stated, symmetric)]
+    return CrystalReading(crystal, tuple(dict.fromkeys(notes)), len(sites))
 
 
 def _tag(tag: str) -> str:
@@ -146,8 +170,8 @@ def _column(block: gemmi.cif.Block, tag: str) -> list[str]:
     return []
 
 
-def _block_with_atoms(text: str) -> tuple[gemmi.cif.Block, list[dict[str, str]], list[str]]:
-    """The first block that lists atoms, its list as rows, and a note where there are others."""
+def _structures(text: str) -> list[tuple[gemmi.cif.Block, list[dict[str, str]]]]:
+    """Every block that lists atoms, with its list as rows; those without a cell only where no block has both. Raises CrystalFileError."""
     try:
         document = gemmi.cif.read_string(text, check_level=0)  # two blocks of one name are common
     except (ValueError, RuntimeError, IndexError) as error:
@@ -157,9 +181,7 @@ def _block_with_atoms(text: str) -> tuple[gemmi.cif.Block, list[dict[str, str]],
     found = [(block, rows) for block in document if (rows := _rows(block))]
     if not found:
         raise CrystalFileError("The file lists no atoms.")
-    names = [block.name or "without a name" for block, _ in found]
-    others = [] if len(found) == 1 else [f"The file holds {len(found)} structures; the first one, {names[0]}, was read."]
-    return *found[0], others
+    return [one for one in found if _single_values(one[0]).get("_cell_length_a", "?") not in UNKNOWN] or found
 
 
 def _rows(block: gemmi.cif.Block) -> list[dict[str, str]]:
@@ -181,16 +203,22 @@ def _rows(block: gemmi.cif.Block) -> list[dict[str, str]]:
 
 
 def _statements(texts: Mapping[str, str]) -> Statements:
+    text = texts.get("_chemical_formula_sum", "")
     formula: dict[int, float] = {}
-    for part in texts.get("_chemical_formula_sum", "").split():
-        letters = part.rstrip("0123456789.()")
-        number, count = _known(letters), value_of(part[len(letters) :] or "1")
-        if number is None or count is None:
-            return Statements({}, 0.0, 0.0)  # not written as the dictionary asks: nothing to compare with
-        formula[number] = formula.get(number, 0.0) + count
-    units = value_of(texts.get("_cell_formula_units_z", "?")) or 0.0
-    density = value_of(texts.get("_exptl_crystal_density_diffrn", "?")) or 0.0
-    return Statements(formula, units, density)
+    parts = [found for part in text.split() for found in (re.findall(FORMULA, part) if re.fullmatch(f"({FORMULA})+", part) else [("", "")])]
+    for letters, count in parts:
+        number = _known(letters)
+        if number is None:
+            formula = {}
+            break
+        formula[number] = formula.get(number, 0.0) + (value_of(count) or 1.0 if count else 1.0)
+    units, volume, density = (
+        value_of(texts.get(tag, "?")) or 0.0 for tag in ("_cell_formula_units_z", "_cell_volume", "_exptl_crystal_density_diffrn")
+    )
+    return Statements(formula, "" if formula or text in UNKNOWN else text, units, volume, density)
+
+
+FORMULA = r"([A-Z][a-z]?)(\d+\.?\d*|\.\d+|)"  # one element and its count; `C6 H6` and `C6H6`
 
 
 def _known(letters: str) -> int | None:
@@ -221,6 +249,24 @@ def _lattice(texts: Mapping[str, str]) -> np.ndarray:
     from pymatgen.core import Lattice
 
     return np.array(Lattice.from_parameters(*values).matrix)
+
+
+def _alone(crystal: Crystal) -> tuple[Crystal, list[str]]:
+    """Every place once: images of a listed atom that are listed, too, are left out, with a note. Raises CrystalFileError where atoms of
+    two elements share a place.
+    """
+    gaps = crystal.frac_coords[:, None] - crystal.frac_coords[None]
+    shared = np.triu(np.linalg.norm((gaps - np.round(gaps)) @ crystal.lattice, axis=-1) < ONE_PLACE, 1)
+    first, second = np.nonzero(shared)
+    if not len(first):
+        return crystal, []
+    if len(mixed := np.flatnonzero(crystal.numbers[first] != crystal.numbers[second])):
+        names = sorted({symbol(crystal.numbers[one[mixed[0]]]) for one in (first, second)})
+        raise CrystalFileError(f"Atoms of {' and '.join(names)} share one place: it is disordered, or its symmetry is another one.")
+    kept = np.setdiff1d(np.arange(crystal.n_atoms), second)
+    return Crystal(crystal.numbers[kept], crystal.frac_coords[kept], crystal.lattice), [
+        f"Of {crystal.n_atoms} atoms {crystal.n_atoms - len(kept)} fell on another one of their element and were left out."
+    ]
 
 
 ANGLES = ("alpha", "beta", "gamma")
@@ -267,6 +313,10 @@ def _decided(
     small = [(one, choice) for one, choice in zip(readings, choices, strict=True) if one.crystal.n_atoms <= max_atoms]
     if not small:
         raise CrystalFileError(f"The cell holds {readings[0].crystal.n_atoms} atoms; at most {max_atoms} are allowed.")
+    small = [(one, choice) for one, choice in small if one.crystal.volume >= DENSEST * one.crystal.n_atoms]
+    if not small:
+        dense = readings[0].crystal
+        raise CrystalFileError(f"The cell of {dense.volume:.3g} Å³ is too small for {dense.n_atoms} atom{'s' * (dense.n_atoms > 1)}.")
     left = small
     if len(left) > 1:
         for holds in (_multiplicities, _content, _free_of_clashes, _density):
@@ -278,12 +328,13 @@ def _decided(
             raise CrystalFileError(f"The file leaves open which symmetry is meant: {names}. Add the symmetry operations.")
     chosen, choice = left[0]
     notes = [f"Of several settings {choice.source} was taken: it fits what the file says of itself."] if len(small) > 1 else []
+    crystal, more = _alone(chosen.crystal)
+    notes += more
     if chosen.snapped > 1e-3:
         notes.append(f"Atoms were moved by up to {chosen.snapped:.3f} Å onto special positions, which the rounded coordinates mean.")
-    nearest = chosen.crystal.nearest_distance
-    if nearest < CLOSE:
+    if (nearest := crystal.nearest_distance) < CLOSE:
         notes.append(f"Two atoms lie only {nearest:.2f} Å apart.")
-    return chosen.crystal, notes
+    return crystal, notes
 
 
 def _multiplicities(one: Orbits, sites: list[Site], stated: Statements) -> bool:
@@ -320,7 +371,7 @@ def _free_of_clashes(one: Orbits, sites: list[Site], stated: Statements) -> bool
 
 
 def _density(one: Orbits, sites: list[Site], stated: Statements) -> bool:
-    return not stated.density or abs(one.crystal.density / stated.density - 1) < 0.05
+    return not stated.density or abs(one.crystal.density / stated.density - 1) < DENSITY
 
 
 def _same_places(one: Crystal, other: Crystal) -> bool:
@@ -332,13 +383,17 @@ def _same_places(one: Crystal, other: Crystal) -> bool:
 
 
 def _compared(crystal: Crystal, sites: list[Site], stated: Statements, symmetric: bool) -> list[str]:
-    """Notes on what the file says of its content and does not hold. Raises CrystalFileError where the atoms cannot be all."""
+    """Notes on what the file says of itself and does not hold. Raises CrystalFileError where the atoms cannot be all."""
     counts = Counter(crystal.numbers.tolist())
-    if not stated.formula:
-        return []
+    notes = [] if symmetric else ["The file gives no symmetry: its list of atoms was taken for the whole cell."]
+    if stated.volume and abs(crystal.volume / stated.volume - 1) > VOLUME:
+        notes.append(f"The file gives its cell a volume of {stated.volume:.4g} Å³, its edges and angles make {crystal.volume:.4g} Å³.")
+    if 1 not in counts and 1 not in stated.formula and any(re.match("O[HW]", site.label) for site in sites):
+        notes.append("Labels of the file speak of hydrogen (OH or water), which has no site.")
+    if stated.unread:
+        notes.append(f"The formula of the file, {stated.unread!r}, could not be compared with its atoms.")
     missing = [symbol(z) for z, n in stated.formula.items() if z not in counts and n > 0]
-    extra = [symbol(z) for z in counts if z not in stated.formula]
-    notes = []
+    extra = [symbol(z) for z in counts if z not in stated.formula] if stated.formula else []
     if missing:
         notes.append(
             f"The formula of the file holds {', '.join(missing)}, but no site of {'it' if len(missing) == 1 else 'them'} is listed."
@@ -346,10 +401,11 @@ def _compared(crystal: Crystal, sites: list[Site], stated: Statements, symmetric
     if extra:
         notes.append(f"The list of atoms holds {', '.join(extra)}, which the formula of the file does not.")
     possible = _wanted(counts, stated)
-    if any(_holds(counts, wanted) for wanted in possible):
-        return notes
-    says = " ".join(f"{symbol(z)}{n:g}" for z, n in possible[0].items())
-    factor = min(n / counts[z] for z, n in possible[0].items())
-    if not symmetric and factor > 1.5 and _holds({z: round(factor * n) for z, n in counts.items()}, possible[0]):
-        raise CrystalFileError(f"The file gives no symmetry, and its atoms make {crystal.formula}, but formula and Z say {says}.")
-    return [*notes, f"Formula and Z of the file say {says}, its atoms make {crystal.formula}."]
+    if not any(_holds(counts, wanted) for wanted in possible):
+        says = " ".join(f"{symbol(z)}{n:g}" for z, n in possible[0].items())
+        if not symmetric and sum(possible[0].values()) > 1.5 * sum(counts[z] for z in possible[0]):
+            raise CrystalFileError(f"The file gives no symmetry, and its atoms make {crystal.formula}, but formula and Z say {says}.")
+        notes.append(f"Formula and Z of the file say {says}, its atoms make {crystal.formula}.")
+    elif stated.density and not missing and abs(crystal.density / stated.density - 1) > DENSITY:
+        notes.append(f"The file gives a density of {stated.density:g} g/cm³, its atoms and cell make {crystal.density:.3g} g/cm³.")
+    return notes

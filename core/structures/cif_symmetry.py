@@ -7,7 +7,7 @@ between candidates by what else the file says (`core.structures.cif`).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import gemmi
@@ -17,9 +17,20 @@ from core.structures.cif_sites import UNKNOWN, CrystalFileError
 
 METRIC = 0.02  # relative change of the metric up to which a cell has a symmetry
 OPERATIONS = ("_space_group_symop_operation_xyz", "_symmetry_equiv_pos_as_xyz")
+MAGNETIC, CENTERING = "_space_group_symop_magn_operation_xyz", "_space_group_symop_magn_centering_xyz"  # magCIF dictionary
 HALL = ("_space_group_name_Hall", "_symmetry_space_group_name_Hall")
-NAMES = ("_space_group_name_H-M_alt", "_symmetry_space_group_name_H-M", "_space_group_name_H-M_full", "_space_group_name_H-M_ref")
+NAMES = (
+    "_space_group_name_H-M_alt",
+    "_symmetry_space_group_name_H-M",
+    "_space_group_name_H-M_full",
+    "_space_group_name_H-M_ref",
+    "_space_group_name_H-M",
+    "_symmetry_space_group_name_H-M_alt",
+    "_symmetry_space_group_name_H_M",
+)
 NUMBERS = ("_space_group_IT_number", "_symmetry_Int_Tables_number")
+OTHERS = re.compile(r"_(parent_)?(symmetry|space_group)_(?!.*_id$)")  # symmetry under another name
+SILENT = (*UNKNOWN, "triclinic", "anorthic", "1")  # they leave a cell without symmetry possible
 SETTING = "_space_group_IT_coordinate_system_code"
 
 
@@ -31,6 +42,13 @@ class Candidate:
     translations: np.ndarray
     source: str
 
+    def group(self) -> gemmi.GroupOps:
+        operations = [gemmi.Op() for _ in self.rotations]
+        for operation, rotation, shift in zip(operations, self.rotations, self.translations, strict=True):
+            operation.rot = (rotation * gemmi.Op.DEN).round().astype(int).tolist()
+            operation.tran = (shift * gemmi.Op.DEN).round().astype(int).tolist()
+        return gemmi.GroupOps(operations)
+
     def fits(self, lattice: np.ndarray) -> bool:
         """Do the rotations leave the cell as it is? lattice (3, 3), rows in Å; x' = W x asks W^T G W = G."""
         metric = lattice @ lattice.T
@@ -38,11 +56,24 @@ class Candidate:
         return bool(np.abs(turned - metric).max() < METRIC * np.trace(metric) / 3)
 
 
+def stated_operations(column: Callable[[str], list[str]]) -> list[str]:
+    """The operations of a block, `column` being its list under a tag: those of a magnetic group too, without their reversal of time."""
+    if magnetic := column(MAGNETIC):
+        both = [[text.rsplit(",", 1)[0] for text in texts] for texts in (magnetic, column(CENTERING) or ["x,y,z,+1"])]
+        try:
+            return list(dict.fromkeys((gemmi.Op(shift) * gemmi.Op(text)).wrap().triplet() for text in both[0] for shift in both[1]))
+        except (RuntimeError, ValueError):
+            raise CrystalFileError("A magnetic symmetry operation of the file cannot be read.") from None
+    return next((found for tag in OPERATIONS if (found := column(tag))), [])
+
+
 def candidates(texts: Mapping[str, str], operations: Sequence[str], lattice: np.ndarray) -> tuple[list[Candidate], list[str], bool]:
     """(what the symmetry may be, notes, does the file speak of it at all). texts: single values of the block, by tag in small letters.
 
     Raises CrystalFileError for a symmetry that is stated but not understood.
     """
+    if texts.get("_cell_modulation_dimension", "0") not in (*UNKNOWN, "0"):
+        raise CrystalFileError("The crystal of the file is modulated: no cell repeats in it.")
     name, number = _first(texts, NAMES), _first(texts, NUMBERS)
     if operations:
         given = _from_triplets(operations)
@@ -60,7 +91,10 @@ def candidates(texts: Mapping[str, str], operations: Sequence[str], lattice: np.
         if not found:
             raise CrystalFileError(f"The space group {name!r} of the file is not understood, and it lists no symmetry operations.")
         if fitting := [one for one in found if one.fits(lattice)]:
-            return fitting, [], True
+            group = gemmi.find_spacegroup_by_ops(fitting[0].group())
+            other = number.isdigit() and group is not None and group.number != int(number)
+            said = f"The file names the space group {name}, but gives it number {number}; the name was used."
+            return fitting, [said] if other else [], True
         raise CrystalFileError(f"The cell of the file does not have the symmetry of its space group {name!r}.")
     if number:
         every = [group for group in gemmi.spacegroup_table() if str(group.number) == number]
@@ -68,6 +102,8 @@ def candidates(texts: Mapping[str, str], operations: Sequence[str], lattice: np.
         if not standard:
             raise CrystalFileError(f"The cell of the file does not have the symmetry of its space group, number {number}.")
         return standard, [f"The file gives only the number of its space group, {number}; its standard setting was taken."], True
+    if said := next((f"{tag} {text}" for tag, text in texts.items() if OTHERS.match(tag) and text.lower() not in SILENT), ""):
+        raise CrystalFileError(f"The file says of its symmetry only {said!r}, which is not understood. Add the symmetry operations.")
     return [Candidate(np.eye(3)[None], np.zeros((1, 3)), "no symmetry")], [], False
 
 
@@ -132,11 +168,7 @@ def _contradiction(given: Candidate, name: str, number: str) -> list[str]:
     """A note where the operations of the file are those of another group than the one it names."""
     named = gemmi.find_spacegroup_by_name(name) if name else None
     stated = named.number if named else int(number) if number.isdigit() else 0
-    operations = [gemmi.Op() for _ in given.rotations]
-    for operation, rotation, shift in zip(operations, given.rotations, given.translations, strict=True):
-        operation.rot = (rotation * gemmi.Op.DEN).round().astype(int).tolist()
-        operation.tran = (shift * gemmi.Op.DEN).round().astype(int).tolist()
-    found = gemmi.find_spacegroup_by_ops(gemmi.GroupOps(operations))
+    found = gemmi.find_spacegroup_by_ops(given.group())
     if stated and found and found.number != stated:
         return [f"The file names the space group {name or number}, but its operations are those of {found.short_name()}; these were used."]
     return []

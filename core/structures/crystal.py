@@ -148,7 +148,32 @@ class Crystal:
         return cls(np.array([site.specie.Z for site in structure]), structure.frac_coords, structure.lattice.matrix)
 
     def to_cif(self) -> str:
-        return self.to_pymatgen().to(fmt="cif")
+        """Every atom of the cell in its order, without symmetry; the formula is the content of the cell, in one unit. ValueError while an
+        atom is masked."""
+        from pymatgen.core import Lattice
+
+        self._needs_elements("a CIF file")
+        cell = zip(("length_a", "length_b", "length_c", "angle_alpha", "angle_beta", "angle_gamma"), Lattice(self.lattice).parameters)
+        rows = [
+            f"{name}{i} {name} {x:.8f} {y:.8f} {z:.8f} 1"
+            for i, (name, (x, y, z)) in enumerate(zip(self.symbols, self.frac_coords, strict=True), start=1)
+        ]
+        columns = ("label", "type_symbol", "fract_x", "fract_y", "fract_z", "occupancy")
+        lines = [
+            f"data_{self.formula.replace(' ', '')}",
+            f"_chemical_formula_sum '{self.formula}'",
+            "_cell_formula_units_Z 1",
+            *(f"_cell_{name} {value:.8f}" for name, value in cell),
+            f"_cell_volume {self.volume:.6f}",
+            "_symmetry_space_group_name_H-M 'P 1'",
+            "loop_",
+            "_symmetry_equiv_pos_as_xyz",
+            "'x, y, z'",
+            "loop_",
+            *(f"_atom_site_{name}" for name in columns),
+            *rows,
+        ]
+        return "\n".join(lines) + "\n"
 
     def to_poscar(self) -> str:
         """VASP 5: neighbours in the list of one element are counted together, the order of the atoms stays."""

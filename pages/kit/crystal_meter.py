@@ -8,11 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from core.figures.theme import typeset
 from core.metrics.comparison import Comparison
 from core.metrics.matching import MISS, TIGHT
-from core.structures.cif import CrystalFileError, CrystalReading, read_crystal
+from core.structures.cif import CrystalFileError, CrystalReading, read_crystal, structure_names
 from core.structures.crystal import Crystal, CrystalTrajectory
 from pages.kit.controls import followed
 
@@ -102,13 +103,29 @@ class Upload:
 def own_crystal(title: str, label: str, *, on_change: Callable[[Upload], None] = lambda upload: None) -> Upload:
     """A place to upload a CIF, and what is in force of it. on_change: called with that when another file is given or taken away."""
 
-    def given() -> None:
+    def chosen() -> None:
         on_change(uploaded())
         followed()
 
+    def given() -> None:
+        st.session_state.pop("upload_structure", None)  # of the file before
+        chosen()
+
     with st.expander(title):
-        st.file_uploader(label, type=["cif"], key="upload", on_change=given)
+        file = st.file_uploader(label, type=["cif"], key="upload", on_change=given)
+        names = _structures(file)
+        if len(names) > 1:
+            words = [f"{number}: {name}" for number, name in enumerate(names, start=1)]
+            st.selectbox("Structure in the file", words, key="upload_structure", on_change=chosen)
     return uploaded()
+
+
+def _structures(file: UploadedFile | None) -> tuple[str, ...]:
+    """Names of the structures in the file; none where it is no crystal file."""
+    try:
+        return structure_names(file.getvalue()) if file else ()
+    except CrystalFileError:
+        return ()
 
 
 def uploaded() -> Upload:
@@ -118,7 +135,8 @@ def uploaded() -> Upload:
         found = Upload()
     else:
         try:
-            found = Upload(file.name, read_crystal(file.getvalue()))
+            number = int(st.session_state.get("upload_structure", "1").partition(":")[0])
+            found = Upload(file.name, read_crystal(file.getvalue(), number))
         except CrystalFileError as error:
             found = replace(before, trouble=f"{file.name}: {error}")
     st.session_state["_upload"] = replace(found, trouble="")

@@ -50,7 +50,7 @@ def test_encodings(encoding):
         (SALT.encode("utf-16"), "not a text file"),
         (b"#" * (MAX_BYTES + 1), "larger than 1 MB"),
         (b"\xff\xfe\xfd nothing", "CIF|no atoms"),
-        (SALT.replace("  1\n", "  0.5\n").encode(), "partly occupied"),
+        (SALT.replace("00 1\n", "00 0.5\n").encode(), "partly occupied"),
     ],
 )
 def test_what_cannot_be_used_is_refused_in_words(content, words, tmp_path, capsys):

@@ -183,7 +183,7 @@ def rows(n):
         ("data_x\n_cell_length_a 3\n", "no atoms"),
         (NACL.replace("_cell_length_a", "_cell_width"), "cell"),
         (NACL.replace("5.64", "0.00"), "cell|used"),
-        (NACL.replace("  1\n", "  0.5\n"), "partly occupied"),
+        (NACL.replace("00 1\n", "00 0.5\n"), "partly occupied"),
         (NACL.replace("Na", "Qq"), "Qq, which is no element"),
         (NACL[: len(NACL) - 20], "CIF"),
         ("x" * 1_000_001, "1 MB"),

@@ -8,7 +8,7 @@ import pytest
 from core.metrics.matching import match_rms
 from core.structures.arrays import load_arrays
 from core.structures.builtin import STRUCTURES
-from core.structures.cif import CrystalFileError, Orbits, Statements, _density, _free_of_clashes, read_cif, read_crystal
+from core.structures.cif import CrystalFileError, Orbits, Statements, _density, _free_of_clashes, read_cif, read_crystal, structure_names
 from core.structures.cif_sites import element_of
 from core.structures.cif_symmetry import Candidate
 from core.structures.crystal import Crystal
@@ -21,6 +21,7 @@ SALT = "Na1 Na 0 0 0\nCl1 Cl 0.5 0.5 0.5\n"
 NAME = "_symmetry_space_group_name_H-M '{}'\n"
 FACES = NAME.format("F m -3 m")
 P1 = NAME.format("P 1")
+MAGNETIC = "loop_\n_space_group_symop{}\nx,y,z,+1\n-x,-y,-z,-1\nloop_\n_space_group_symop{}\nx,y,z,+1\nx,y+1/2,z+1/2,-1\n"
 CARBONATE = "Ca1 Ca 0 0 0\nO1 O 0.5 0 0\nO2 O 0 0.5 0\nO3 O 0 0 0.5\n"
 
 
@@ -34,6 +35,7 @@ def states(formula, units):
     return f"_chemical_formula_sum '{formula}'\n_cell_formula_units_Z {units}\n"
 
 
+NOTHING = Statements({}, "", 0.0, 0.0, 0.0)
 HEXAGONAL, RHOMBOHEDRAL = cell(4.546, 4.546, 11.862, 90, 90, 120), cell(4.746, 4.746, 4.746, 57.23, 57.23, 57.23)
 SILICON = cell(5.431, 5.431, 5.431, 90, 90, 90)
 
@@ -87,6 +89,15 @@ SILICON = cell(5.431, 5.431, 5.431, 90, 90, 90)
             "Na4 Cl4",
             1.744,
         ),
+        # a magnetic group: its operations and centerings without the reversal of time, under both spellings of the dictionary
+        (CUBE + MAGNETIC.format(".magn_operation_xyz", ".magn_centering_xyz") + SITES + SALT, "Na2 Cl2", 2.82),
+        (CUBE + MAGNETIC.format("_magn_operation.xyz", "_magn_centering.xyz") + SITES + SALT, "Na2 Cl2", 2.82),
+        # another spelling of the tag; a formula without blanks; images of an atom that are listed, too
+        (CUBE + FACES.replace("H-M", "H_M") + SITES + SALT, "Na4 Cl4", 2.82),
+        (CUBE + FACES + states("NaCl", 4) + SITES + SALT, "Na4 Cl4", 2.82),
+        (CUBE + FACES + SITES + SALT + "Na2 Na 0.5 0.5 0.001\n", "Na4 Cl4", 2.82),
+        # the block with a cell, not the first one that lists atoms
+        (SITES + "Si1 Si 0 0 0\ndata_y\n" + CUBE + FACES + SITES + SALT, "Na4 Cl4", 2.82),
     ],
 )
 def test_the_crystal_that_the_file_describes(text, formula, nearest):
@@ -126,6 +137,12 @@ def test_the_crystal_that_the_file_describes(text, formula, nearest):
         (SILICON + NAME.format("F d -3 m") + SITES + "Si1 Si 0.05 0.05 0.05\n", "leaves open which symmetry"),
         (CUBE + P1 + SITES + "Rf1 Rf 0 0 0\n", "heavier than lawrencium"),
         (CUBE + P1 + SITES + "Na1 Na 0 0 zero\n", "'zero' of the site Na1"),
+        (CUBE + FACES + SITES + SALT + "K1 K 0 0 0\n", "Atoms of K and Na share one place"),
+        (CUBE + "_symmetry_cell_setting monoclinic\n" + SITES + SALT, "only '_symmetry_cell_setting monoclinic'"),
+        (CUBE + "_space_group_magn_number_BNS 15.90\n" + SITES + SALT, "only '_space_group_magn_number_bns 15.90'"),
+        (CUBE + P1 + "_cell_modulation_dimension 1\n" + SITES + SALT, "modulated"),
+        (CUBE + states("C1 Na2 O3", 4) + SITES + "Na1 Na 0 0 0\nC1 C 0.5 0.5 0.5\nO1 O 0.5 0.5 0.7\n", "gives no symmetry"),
+        (cell(0.999, 1, 1, 90, 90, 90) + P1 + SITES + "Na1 Na 0 0 0\n", "cell of 0.999 Å³ is too small for 1 atom"),
         (CUBE + P1 + "_x 'never closed\n" + SITES + SALT, "line 9"),
     ],
 )
@@ -152,7 +169,18 @@ def test_refusals_name_the_cause(text, words):
         ),
         (CUBE + P1 + SITES + "Na1 Na 0 0 0\nD1 D 0.5 0.5 0.5\n", "Na1 H1", "Deuterium"),
         (CUBE + P1 + SITES + "_atom_site_attached_hydrogens\nCa1 Ca 0 0 0 0\nO1 O 0.5 0 0 2\n", "Ca1 O1", "no places; they are missing"),
-        (CUBE + P1 + SITES + SALT + "data_x\n" + CUBE + P1 + SITES + "Si1 Si 0 0 0\n", "Na1 Cl1", "2 structures; the first one, x,"),
+        (CUBE + P1 + SITES + SALT + "data_x\n" + CUBE + P1 + SITES + "Si1 Si 0 0 0\n", "Na1 Cl1", "2 structures; number 1, x,"),
+        (CUBE + FACES + "_space_group_IT_number 221\n" + SITES + SALT, "Na4 Cl4", "F m -3 m, but gives it number 221; the name was used"),
+        (CUBE + SITES + SALT, "Na1 Cl1", "no symmetry: its list of atoms was taken for the whole cell"),
+        (CUBE + P1 + states("Na Cl x", 1) + SITES + SALT, "Na1 Cl1", "'Na Cl x', could not be compared"),
+        (CUBE + P1 + "_cell_volume 182\n" + SITES + SALT, "Na1 Cl1", "a volume of 182 Å³, its edges and angles make 179.4 Å³"),
+        (
+            CUBE + P1 + "_exptl_crystal_density_diffrn 2.165\n" + SITES + SALT,
+            "Na1 Cl1",
+            "density of 2.165 g/cm³, its atoms and cell make 0.541",
+        ),
+        (CUBE + P1 + LABELS + "Na1 0 0 0\nOH1 0.5 0.5 0.5\n", "Na1 O1", "Labels of the file speak of hydrogen"),
+        (CUBE + FACES + SITES + SALT + "Na2 Na 0.5 0.5 0.001\n", "Na4 Cl4", "Of 12 atoms 4 fell on another one"),
         (SILICON + states("Si", 8) + NAME.format("F d -3 m") + SITES + "Si1 Si 0 0 0\n", "Si8", "F d -3 m:1 was taken"),
         (CUBE + P1 + SITES + "Na1 Na 0 0 0\nCl1 Cl 0.1 0 0\n", "Na1 Cl1", "only 0.56 Å apart"),
         (
@@ -194,7 +222,7 @@ def test_operations_count_once_under_each_of_their_names(tags):
     """Counted twice, they would be no group any more (no note), and allow half as many sites."""
     lists = "".join(f"loop_\n{tag}\nx,y,z\n-x,-y,-z\n" for tag in tags)
     many = "".join(f"C{i} C {x:.5f} {y:.5f} {z:.5f}\n" for i, (x, y, z) in enumerate(np.random.default_rng(0).random((100, 3))))
-    reading = read_cif("data_x\n" + CUBE + FACES + lists + SITES + many)
+    reading = read_cif("data_x\n" + cell(9, 9, 9, 90, 90, 90) + FACES + lists + SITES + many)
     assert reading.crystal.n_atoms == 200 and any("operations are those of P-1" in note for note in reading.notes)
 
 
@@ -214,6 +242,16 @@ def test_labels_against_type_symbols():
 def test_a_file_is_read_once():
     content = ("data_x\n" + CUBE + FACES + SITES + SALT).encode()
     assert read_crystal(content) is read_crystal(content)
+
+
+def test_another_structure_of_the_file():
+    both = "data_salt\n" + CUBE + FACES + SITES + SALT + "data_silicon\n" + SILICON + NAME.format("F d -3 m :1") + SITES + "Si1 Si 0 0 0\n"
+    first, second = read_crystal(both.encode()), read_crystal(both.encode(), 2)
+    assert structure_names(both.encode()) == ("salt", "silicon")
+    assert (first.crystal.formula, second.crystal.formula) == ("Na4 Cl4", "Si8")
+    assert second.notes == ("The file holds 2 structures; number 2, silicon, was read.",)
+    with pytest.raises(CrystalFileError, match="2 structures; there is no number 3"):
+        read_crystal(both.encode(), 3)
 
 
 def test_a_large_cell_is_refused_before_any_search(monkeypatch):
@@ -260,11 +298,11 @@ def test_statements_that_decide_between_settings_by_value():
     def orbits(d):
         return Orbits(Crystal(np.array([14, 14]), np.array([[0, 0, 0], [d / 4, 0, 0]]), np.eye(3) * 4), np.array([2]), 0.0)
 
-    assert _free_of_clashes(orbits(0.51), [], Statements({}, 0.0, 0.0)) and not _free_of_clashes(orbits(0.49), [], Statements({}, 0.0, 0.0))
+    assert _free_of_clashes(orbits(0.51), [], NOTHING) and not _free_of_clashes(orbits(0.49), [], NOTHING)
     density = 2 * 28.085 * 1.66054 / 64
     for factor, fits in ((1.04, True), (0.96, True), (1.07, False), (0.94, False)):
-        assert _density(orbits(2.0), [], Statements({}, 0.0, density * factor)) is fits
-    assert _density(orbits(2.0), [], Statements({}, 0.0, 0.0))
+        assert _density(orbits(2.0), [], NOTHING._replace(density=density * factor)) is fits
+    assert _density(orbits(2.0), [], NOTHING)
 
 
 @pytest.mark.parametrize("angles, makes", [((60, 60, 60), True), ((100, 119, 139), True), ((100, 121, 141), False), ((50, 60, 115), False)])
@@ -284,7 +322,8 @@ def test_three_angles_make_a_cell_when_they_make_a_corner(angles, makes):
 def test_a_place_is_special_to_the_digits_that_it_is_given(x, y, atoms):
     """On the threefold axis of P 6/m m m at (1/3, 2/3, 0): rounding moves a coordinate by half of its last digit."""
     text = "data_x\n" + cell(4, 4, 3, 90, 90, 120) + NAME.format("P 6/m m m") + SITES + f"B1 B {x} {y} 0\n"
-    assert read_cif(text).crystal.n_atoms == atoms
+    reading = read_cif(text)
+    assert reading.crystal.n_atoms == 2 and (atoms == 6) == any(note.startswith("Of 6 atoms 4") for note in reading.notes)
 
 
 def test_a_cell_of_200_atoms_is_read_by_default():
@@ -293,3 +332,20 @@ def test_a_cell_of_200_atoms_is_read_by_default():
     assert read_cif(long + rows[: rows.rindex("H200 ")]).crystal.n_atoms == 200
     with pytest.raises(CrystalFileError, match="more than a cell of 200 atoms"):
         read_cif(long + rows)
+
+
+def test_a_crystal_written_and_read_again_is_the_same_atom_for_atom():
+    """In its order, whatever the electronegativities, in a cell without right angles."""
+    numbers, lattice = [17, 11, 17, 8], np.array([[4.0, 0, 0], [-1.2, 5.1, 0], [0.7, 0.9, 6.3]])
+    crystal = Crystal(numbers, np.random.default_rng(0).random((4, 3)), lattice)
+    reading = read_cif(crystal.to_cif())
+    assert reading.crystal.numbers.tolist() == numbers
+    np.testing.assert_allclose(reading.crystal.frac_coords, crystal.frac_coords, atol=1e-8)
+    np.testing.assert_allclose(reading.crystal.lattice @ reading.crystal.lattice.T, lattice @ lattice.T, atol=1e-6)
+
+
+@pytest.mark.parametrize("z, atoms", [(0.0087, 2), (0.0091, 3)])
+def test_two_sites_within_a_twentieth_of_an_angstrom_are_one_place(z, atoms):
+    """At 0.049 Å and at 0.051 Å."""
+    reading = read_cif("data_x\n" + CUBE + P1 + SITES + SALT + f"Na2 Na 0 0 {z}\n")
+    assert reading.crystal.n_atoms == atoms

@@ -1,6 +1,7 @@
 """What a crystal is to a model: descriptions leave the meter at round-off, deformations do not."""
 
 from core.chapters import find
+from core.structures import cif
 from core.structures.builtin import STRUCTURES
 from tests.pages.conftest import Visit
 
@@ -59,3 +60,22 @@ def test_representation_a_link_to_somebodys_file_says_that_it_is_not_there():
     visit = Visit(find("representation"), {"structure": "your file"})
     assert visit.failures == [] and any("no file of yours" in warning.value for warning in visit.app.warning)
     assert visit.picture == Visit(find("representation")).picture
+
+
+def test_a_file_of_several_structures_lets_the_reader_choose_and_is_read_once(monkeypatch):
+    """The second of two is shown in its own order of atoms; controls moved afterwards read nothing again."""
+    readings = []
+    read = cif.read_cif
+    monkeypatch.setattr(cif, "read_cif", lambda *args, **kwargs: readings.append(kwargs) or read(*args, **kwargs))
+    salt, quartz = (STRUCTURES[name]().to_cif() for name in ("rock salt NaCl", "quartz SiO2"))
+    visit = Visit(find("representation"))
+    visit.app.file_uploader(key="upload").set_value(("two.cif", (salt + quartz).encode(), "text/plain")).run()
+    assert "Na4 Cl4" in " ".join(element.value for element in visit.app.info)
+    choice = visit.app.selectbox(key="upload_structure")
+    assert choice.options == ["1: Na4Cl4", "2: Si3O6"]
+    choice.set_value("2: Si3O6").run()
+    assert visit.failures == [] and "number 2, Si3O6" in " ".join(element.value for element in visit.app.info)
+    assert len(readings) <= 4  # each of two as uploaded, and each as the script of the page gets it
+    readings.clear()
+    visit.put(rotation=55.0).put(c=3.0)
+    assert visit.failures == [] and readings == []
