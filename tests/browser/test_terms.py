@@ -12,7 +12,8 @@ from tests.browser.test_geometry import at_rest
 LIT = "() => [...document.querySelectorAll('[data-lit]')].map((e) => e.closest('[class*=st-key-]').className.match(/st-key-(\\w+)/)[1])"
 HEIGHTS = "() => ['n2c_equation', 'n2c_stage', 'n2c_controls'].map((k) => document.querySelector('.st-key-' + k).offsetHeight)"
 UNFOLDED = """() => {
-  const legend = [...document.querySelectorAll('.st-key-prose_symbols li')].at(-1), equation = document.querySelector('.st-key-n2c_equation');
+  const legend = [...document.querySelectorAll('.st-key-prose_symbols li')].at(-1);
+  const equation = document.querySelector('.st-key-n2c_equation');
   return legend && legend.getBoundingClientRect().bottom <= equation.getBoundingClientRect().bottom + 1; }"""
 STAGE = """() => [...document.querySelectorAll('.st-key-n2c_stage *')].find((e) => e.shadowRoot?.querySelector('.player')).shadowRoot"""
 
