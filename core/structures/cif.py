@@ -95,9 +95,14 @@ def _text(content: bytes) -> tuple[str, list[str]]:
     if b"\0" in content:
         raise CrystalFileError("This is not a text file.")
     try:
-        return content.decode("utf-8-sig"), []
+        return _characters(content.decode("utf-8-sig")), []
     except UnicodeDecodeError:
-        return content.decode("latin-1"), ["The text is not UTF-8; it was read as Latin-1."]
+        return _characters(content.decode("latin-1")), ["The text is not UTF-8; it was read as Latin-1."]
+
+
+def _characters(text: str) -> str:
+    """Blanks, minus signs and control characters of all kinds as CIF knows them: they come with texts that were copied from elsewhere."""
+    return re.sub(r"[^\S\r\n]|[\x00-\x08\x0e-\x1f\x7f]", " ", re.sub("[\u2010-\u2015\u2212]", "-", text))
 
 
 def read_cif(text: str, *, structure: int = 1, max_atoms: int = MAX_ATOMS, max_bytes: int = MAX_BYTES) -> CrystalReading:
@@ -135,8 +140,8 @@ def read_cif(text: str, *, structure: int = 1, max_atoms: int = MAX_ATOMS, max_b
                 f"{max_atoms} atoms can need."
             )
         readings.append(_expanded(sites, choice, lattice))
-    crystal, more = _decided(readings, choices, sites, stated, max_atoms)
-    notes += [*more, *_compared(crystal, sites, stated, symmetric)]
+    crystal, orbits, more = _decided(readings, choices, sites, stated, max_atoms)
+    notes += [*more, *_compared(crystal, orbits, sites, stated, symmetric)]
     return CrystalReading(crystal, tuple(dict.fromkeys(notes)), len(sites))
 
 
@@ -150,13 +155,28 @@ def _plain(value: str) -> str:
 
 
 def _single_values(block: gemmi.cif.Block) -> dict[str, str]:
-    """What stands outside of lists, by tag."""
-    texts = {}
+    """What stands outside of lists, by tag. Raises CrystalFileError where cell or symmetry are given twice and differ."""
+    texts: dict[str, str] = {}
     for item in block:
         if isinstance(item.pair, tuple):
-            tag, value = item.pair
-            texts[_tag(tag)] = _plain(value)
+            tag, value = _tag(item.pair[0]), _plain(item.pair[1])
+            before = texts.get(tag, ".")
+            if ONCE.match(tag) and not {before, value} & set(UNKNOWN) and _told(before) != _told(value):
+                raise CrystalFileError(f"The file gives {tag} twice: {before} and {value}.")
+            texts[tag] = value if value not in UNKNOWN else before
+        elif item.loop is not None:
+            texts.update((_tag(tag), "(a list)") for tag in item.loop.tags if LISTED.match(_tag(tag)))
     return texts
+
+
+def _told(text: str) -> float | str:
+    """Two spellings of one thing are one: `5.64` and `5.640(2)`, `P 21/c` and `P21/c`."""
+    number = value_of(text)
+    return re.sub(r"[\s_]", "", text).lower() if number is None else round(number, 3)
+
+
+ONCE = re.compile(r"_cell_(length|angle)_|_symmetry_|_space_group_|_chemical_formula_sum")
+LISTED = re.compile(r"_(space_group_symop|symmetry_equiv)_")
 
 
 def _column(block: gemmi.cif.Block, tag: str) -> list[str]:
@@ -173,7 +193,7 @@ def _column(block: gemmi.cif.Block, tag: str) -> list[str]:
 def _structures(text: str) -> list[tuple[gemmi.cif.Block, list[dict[str, str]]]]:
     """Every block that lists atoms, with its list as rows; those without a cell only where no block has both. Raises CrystalFileError."""
     try:
-        document = gemmi.cif.read_string(text, check_level=0)  # two blocks of one name are common
+        document = _document(text)
     except (ValueError, RuntimeError, IndexError) as error:
         found_at = re.search(r":(\d+):\d+\(\d+\): (.*)", str(error))
         where = f": line {found_at[1]}, {found_at[2]}" if found_at else ""
@@ -184,21 +204,33 @@ def _structures(text: str) -> list[tuple[gemmi.cif.Block, list[dict[str, str]]]]
     return [one for one in found if _single_values(one[0]).get("_cell_length_a", "?") not in UNKNOWN] or found
 
 
+def _document(text: str) -> gemmi.cif.Document:
+    """Raises what gemmi raises. Two blocks of one name are common; letters beyond ASCII, which CIF allows in comments only, too."""
+    try:
+        return gemmi.cif.read_string(text, check_level=0)
+    except (ValueError, RuntimeError, IndexError):
+        if text.isascii():
+            raise
+        return gemmi.cif.read_string(re.sub(r"[^\x00-\x7f]", "?", text), check_level=0)
+
+
 def _rows(block: gemmi.cif.Block) -> list[dict[str, str]]:
     """The list of atoms, or a single atom given without a list; keys as in `_atom_site_fract_x` without the beginning."""
     start = "_atom_site_"
     single: dict[str, str] = {}
+    lists = []
     for item in block:
         if item.loop is not None:
             tags = [_tag(name) for name in item.loop.tags]
             if any(tag in (start + "label", start + "type_symbol") for tag in tags) and any("fract_" in t or "cartn_" in t for t in tags):
-                keys = [tag.removeprefix(start).replace("cartn_", "Cartn_") for tag in tags]
-                width = item.loop.width()
-                return [
-                    dict(zip(keys, (_plain(item.loop[row, k]) for k in range(width)), strict=True)) for row in range(item.loop.length())
-                ]
+                lists.append((item.loop, [tag.removeprefix(start).replace("cartn_", "Cartn_") for tag in tags]))
         elif item.pair is not None and _tag(item.pair[0]).startswith(start):
             single[_tag(item.pair[0]).removeprefix(start).replace("cartn_", "Cartn_")] = _plain(item.pair[1])
+    if len(lists) > 1:
+        raise CrystalFileError(f"The file holds {len(lists)} lists of atoms in one block, {block.name or 'without a name'}.")
+    if lists:
+        loop, keys = lists[0]
+        return [dict(zip(keys, (_plain(loop[row, k]) for k in range(loop.width())), strict=True)) for row in range(loop.length())]
     return [single] if "fract_x" in single and ("label" in single or "type_symbol" in single) else []
 
 
@@ -273,11 +305,14 @@ ANGLES = ("alpha", "beta", "gamma")
 
 
 class Orbits(NamedTuple):
-    """A cell filled by symmetry. counts (S,): atoms that each site makes. snapped: the largest move onto a special position, in Å."""
+    """A cell filled by symmetry. counts (S,): atoms that each site makes. snapped: the largest move onto a special position, in Å. order:
+    operations of the group.
+    """
 
     crystal: Crystal
     counts: np.ndarray
     snapped: float
+    order: int = 0
 
 
 def _expanded(sites: list[Site], choice: Candidate, lattice: np.ndarray) -> Orbits:
@@ -303,13 +338,15 @@ def _expanded(sites: list[Site], choice: Candidate, lattice: np.ndarray) -> Orbi
         numbers += [site.number] * len(orbit)
         places += orbit
         counts.append(len(orbit))
-    return Orbits(Crystal(np.array(numbers), np.array(places), lattice), np.array(counts), snapped)
+    return Orbits(Crystal(np.array(numbers), np.array(places), lattice), np.array(counts), snapped, len(choice.rotations))
 
 
 def _decided(
     readings: list[Orbits], choices: list[Candidate], sites: list[Site], stated: Statements, max_atoms: int
-) -> tuple[Crystal, list[str]]:
-    """The reading that the file's own statements leave, and notes. Raises CrystalFileError where they leave none or several."""
+) -> tuple[Crystal, Orbits, list[str]]:
+    """The crystal that the file's own statements leave, the reading that it is of, and notes. Raises CrystalFileError where they leave
+    none or several.
+    """
     small = [(one, choice) for one, choice in zip(readings, choices, strict=True) if one.crystal.n_atoms <= max_atoms]
     if not small:
         raise CrystalFileError(f"The cell holds {readings[0].crystal.n_atoms} atoms; at most {max_atoms} are allowed.")
@@ -334,12 +371,13 @@ def _decided(
         notes.append(f"Atoms were moved by up to {chosen.snapped:.3f} Å onto special positions, which the rounded coordinates mean.")
     if (nearest := crystal.nearest_distance) < CLOSE:
         notes.append(f"Two atoms lie only {nearest:.2f} Å apart.")
-    return crystal, notes
+    return crystal, chosen, notes
 
 
 def _multiplicities(one: Orbits, sites: list[Site], stated: Statements) -> bool:
+    """Are they as the file says: all atoms of the cell, or all orders of site symmetries, which SHELX writes under the same name?"""
     said = np.array([site.multiplicity for site in sites])
-    return bool((said == np.where(said > 0, one.counts, 0)).all())
+    return any((said == np.where(said > 0, meant, 0)).all() for meant in (one.counts, one.order // one.counts))
 
 
 def _content(one: Orbits, sites: list[Site], stated: Statements) -> bool:
@@ -382,7 +420,7 @@ def _same_places(one: Crystal, other: Crystal) -> bool:
     return bool((near & (one.numbers[:, None] == other.numbers[None])).any(1).all())
 
 
-def _compared(crystal: Crystal, sites: list[Site], stated: Statements, symmetric: bool) -> list[str]:
+def _compared(crystal: Crystal, one: Orbits, sites: list[Site], stated: Statements, symmetric: bool) -> list[str]:
     """Notes on what the file says of itself and does not hold. Raises CrystalFileError where the atoms cannot be all."""
     counts = Counter(crystal.numbers.tolist())
     notes = [] if symmetric else ["The file gives no symmetry: its list of atoms was taken for the whole cell."]
@@ -390,6 +428,9 @@ def _compared(crystal: Crystal, sites: list[Site], stated: Statements, symmetric
         notes.append(f"The file gives its cell a volume of {stated.volume:.4g} Å³, its edges and angles make {crystal.volume:.4g} Å³.")
     if 1 not in counts and 1 not in stated.formula and any(re.match("O[HW]", site.label) for site in sites):
         notes.append("Labels of the file speak of hydrogen (OH or water), which has no site.")
+    if not _multiplicities(one, sites, stated):
+        site, n = next((site, n) for site, n in zip(sites, one.counts, strict=True) if site.multiplicity not in (0, n))
+        notes.append(f"The file counts {site.multiplicity} atoms of the site {site.label} in the cell, its symmetry makes {n}.")
     if stated.unread:
         notes.append(f"The formula of the file, {stated.unread!r}, could not be compared with its atoms.")
     missing = [symbol(z) for z, n in stated.formula.items() if z not in counts and n > 0]

@@ -26,7 +26,8 @@ class CrystalFileError(ValueError):
 class Site:
     """One line of the list of atoms. frac: fractional coordinates as written; digits: decimals of the least exact one that is no fraction.
 
-    multiplicity: atoms in the cell that the file says it makes, 0 where it does not say. hydrogens: attached ones that have no site.
+    multiplicity: atoms in the cell that the file says it makes, or (SHELX) the order of its site symmetry; 0 where it does not say.
+    hydrogens: attached ones that have no site.
     """
 
     label: str
@@ -42,7 +43,9 @@ def read_sites(rows: Sequence[Mapping[str, str]], formula: Mapping[int, float]) 
 
     formula: what the file says of its elements, atomic number -> count; it decides between readings of a label in capitals.
     """
-    sites, notes, groups = [], [], set()
+    sites, notes = [], []
+    groups: dict[str, set[str]] = {}  # of one assembly one group is there at a time
+    unlike = []
     for k, row in enumerate(rows, start=1):
         label = row.get("label") or row.get("type_symbol") or f"number {k}"
         if row.get("calc_flag", "").lower() == "dum":
@@ -50,13 +53,19 @@ def read_sites(rows: Sequence[Mapping[str, str]], formula: Mapping[int, float]) 
             continue
         number, note = element_of(row.get("type_symbol", ""), row.get("label", ""), formula)
         notes += [note] if note and note not in notes else []
+        if row.get("type_symbol", "") not in UNKNOWN and (means := set(readings(label))) and number not in means:
+            unlike.append(label)
         if (group := row.get("disorder_group", ".")) not in UNKNOWN and group != "0":
-            groups.add((row.get("disorder_assembly", "."), group))
+            groups.setdefault(row.get("disorder_assembly", "."), set()).add(group)
         occupied(row.get("occupancy", "."), label, notes)
         frac, digits = place(row, label)
-        sites.append(Site(label, number, frac, digits, whole(row.get("symmetry_multiplicity")), whole(row.get("attached_hydrogens"))))
-    if len(groups) > 1:
+        said = row.get("site_symmetry_multiplicity") or row.get("symmetry_multiplicity")
+        sites.append(Site(label, number, frac, digits, whole(said), whole(row.get("attached_hydrogens"))))
+    if any(len(alternatives) > 1 for alternatives in groups.values()):
         raise CrystalFileError("The crystal is disordered: its list of atoms holds alternatives that are never there at once.")
+    if unlike:
+        shown = ", ".join(unlike[:3]) + (", …" if len(unlike) > 3 else "")
+        notes.append(f"Labels of sites name another element than their types ({shown}); the types were taken.")
     if attached := sum(site.hydrogens for site in sites):
         notes.append(f"The file speaks of hydrogen atoms ({attached} on its sites) that it gives no places; they are missing here.")
     if not sites:
@@ -75,10 +84,15 @@ def element_of(type_symbol: str, label: str, formula: Mapping[int, float]) -> tu
         letters = re.match(r"[A-Za-z]+", type_symbol)
         name = letters[0] if letters else type_symbol
         rest = type_symbol[len(name) :]
-        known = named(name if len(name) == 1 else name.capitalize()) if len(name) <= 2 and re.fullmatch(r"[\d+\-.()]*", rest) else None
+        plain = len(name) <= 2 and re.fullmatch(r"[\d+\-.()]*", rest)
+        known = named(name) or atomic_numbers().get(name.capitalize()) if plain else None
         if known is None:
             raise CrystalFileError(f"The site {label or type_symbol} is of type {type_symbol}, which is no element.")
+        if len(name) == 2 and name.isupper() and known not in formula and all(letter in atomic_numbers() for letter in name):
+            return known, f"The type {name} was read as {name.capitalize()}."
         return known, "Deuterium was read as hydrogen." if name == "D" else ""
+    if (letters := re.match("[A-Za-z]+", label)) and letters[0] in HEAVIER:
+        named(letters[0])
     options = list(readings(label))
     if len(options) > 1:
         options = [z for z in options if z in formula] or options
@@ -106,7 +120,7 @@ def readings(label: str) -> Iterator[int]:
             name = name.capitalize()
         elif name.islower():
             name = name.capitalize()
-        if (z := named(name)) is not None:
+        if name not in HEAVIER and (z := named(name)) is not None:
             yield z
 
 

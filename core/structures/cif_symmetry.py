@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import gemmi
 import numpy as np
@@ -49,6 +49,14 @@ class Candidate:
             operation.tran = (shift * gemmi.Op.DEN).round().astype(int).tolist()
         return gemmi.GroupOps(operations)
 
+    def closed(self) -> bool:
+        """Is it a group: are the products of any two among them? Each operation by a number that no other is likely to have."""
+        weights = np.random.default_rng(0).integers(1, 2**40, 12)
+        codes = lambda W, w: np.rint(24 * W).reshape(*W.shape[:-2], 9) @ weights[:9] + np.rint(24 * w) % 24 @ weights[9:]  # noqa: E731
+        products = self.rotations[:, None] @ self.rotations
+        shifts = np.einsum("gij,hj->ghi", self.rotations, self.translations) + self.translations[:, None]
+        return bool(np.isin(codes(products, shifts), codes(self.rotations, self.translations)).all())
+
     def fits(self, lattice: np.ndarray) -> bool:
         """Do the rotations leave the cell as it is? lattice (3, 3), rows in Å; x' = W x asks W^T G W = G."""
         metric = lattice @ lattice.T
@@ -75,17 +83,22 @@ def candidates(texts: Mapping[str, str], operations: Sequence[str], lattice: np.
     if texts.get("_cell_modulation_dimension", "0") not in (*UNKNOWN, "0"):
         raise CrystalFileError("The crystal of the file is modulated: no cell repeats in it.")
     name, number = _first(texts, NAMES), _first(texts, NUMBERS)
+    by_name = lambda: [one for one in _from_name(name, _first(texts, (SETTING,)), lattice) if one.fits(lattice)]  # noqa: E731
     if operations:
         given = _from_triplets(operations)
+        notes = [] if given.fits(lattice) else ["The operations of the file do not leave its cell as it is."]
+        if not given.closed():
+            return [replace(given, source="the file's list of operations, which is no group,"), _completed(given)], notes, True
         if len(operations) > 1 or not name or _trivial(name):
-            return [given], _contradiction(given, name, number), True
-        by_name = [one for one in _from_name(name, _first(texts, (SETTING,)), lattice) if one.fits(lattice)]
-        return [given, *by_name], [], True
+            return [given], notes + _contradiction(given, name, number, "operations are those"), True
+        return [given, *by_name()], notes, True
     if hall := _first(texts, HALL):
         try:
-            return [_from_group(gemmi.symops_from_hall(hall), f"the Hall symbol {hall}")], [], True
+            given = _from_group(gemmi.symops_from_hall(hall), f"the Hall symbol {hall}")
         except (RuntimeError, ValueError):
             pass  # an old or misspelt symbol; the name may help
+        else:
+            return [given], _contradiction(given, name, number, "Hall symbol's operations are those"), True
     if name:
         found = _from_name(name, _first(texts, (SETTING,)), lattice)
         if not found:
@@ -97,7 +110,9 @@ def candidates(texts: Mapping[str, str], operations: Sequence[str], lattice: np.
             return fitting, [said] if other else [], True
         raise CrystalFileError(f"The cell of the file does not have the symmetry of its space group {name!r}.")
     if number:
-        every = [group for group in gemmi.spacegroup_table() if str(group.number) == number]
+        if not number.isdigit() or not 1 <= int(number) <= 230:
+            raise CrystalFileError(f"The file gives its space group the number {number}; there are 230.")
+        every = [group for group in gemmi.spacegroup_table() if group.number == int(number)]
         standard = [one for group in every if group.is_reference_setting() or group.ext in "12HR" if (one := _of(group)).fits(lattice)]
         if not standard:
             raise CrystalFileError(f"The cell of the file does not have the symmetry of its space group, number {number}.")
@@ -119,11 +134,22 @@ def _from_triplets(operations: Sequence[str]) -> Candidate:
     rows = []
     for text in operations:
         try:
-            operation = gemmi.Op(text)
+            operation = gemmi.Op(re.sub(r"(\d)([xyzXYZ])", r"\1*\2", text))
         except (RuntimeError, ValueError):
             raise CrystalFileError(f"The symmetry operation {text!r} of the file cannot be read.") from None
         rows.append((operation.rot, operation.tran))
     return _candidate(rows, "the operations that the file lists")
+
+
+def _completed(given: Candidate) -> Candidate:
+    """The smallest group that holds the operations. Raises CrystalFileError where there is none of a crystal."""
+    whole = Candidate(np.vstack([np.eye(3)[None], given.rotations]), np.vstack([np.zeros((1, 3)), given.translations]), given.source)
+    try:
+        group = whole.group()
+        group.add_missing_elements()
+        return _from_group(group, "the group that they generate")
+    except (RuntimeError, ValueError):
+        raise CrystalFileError("The symmetry operations that the file lists make no group.") from None
 
 
 def _candidate(rows: Sequence[tuple], source: str) -> Candidate:
@@ -141,12 +167,14 @@ def _of(group: gemmi.SpaceGroup) -> Candidate:
 
 def _from_name(name: str, setting: str, lattice: np.ndarray) -> list[Candidate]:
     """Every setting that the name can mean; one where it says which."""
-    plain = re.sub(r"\((\d)\)", r"\1", name.replace("_", "")).strip()  # P2(1)/n, P2_1/n
+    plain = re.sub(r"[({~]|<sub>", "", re.sub(r"(\d)(\)|\}|~|</sub>)", r"\1", re.sub(r"\s*\((No\.?\s*)?\d{2,3}\)$", "", name)))
+    plain = re.sub(r"\s*/\s*", "/", plain.replace("_", "")).strip(" '\"")  # P2(1)/n, P2_1/n, P 2~1~/n, P 21 / n
     plain, written = re.sub(r"\s*:\s*([12HhRr])$|\s+([12HhRr])$|\s+[SZ]$", "", plain), re.search(r"(?::\s*|\s)([12HhRr])\s*$", plain)
     wanted = (written[1] if written else setting).upper()
     metric = lattice @ lattice.T
     angle = lambda i, j: float(np.degrees(np.arccos(metric[i, j] / np.sqrt(metric[i, i] * metric[j, j]))))  # noqa: E731
-    found = gemmi.find_spacegroup_by_name(plain, angle(1, 2), angle(0, 1)) or gemmi.find_spacegroup_by_name(name)
+    spellings = (plain, name, *([f"{plain} 1"] if re.match("[A-Z] 1 ", plain) else []), _of_full(plain))
+    found = next((group for one in spellings if (group := gemmi.find_spacegroup_by_name(one, angle(1, 2), angle(0, 1)))), None)
     if found is None:
         return []
     same = [group for group in gemmi.spacegroup_table() if group.number == found.number and group.hm == found.hm]
@@ -159,16 +187,25 @@ def _from_name(name: str, setting: str, lattice: np.ndarray) -> list[Candidate]:
     return [_of(group) for group in unique.values()]
 
 
+def _of_full(name: str) -> str:
+    """The short symbol of a full one: `P 21/n 21/m 21/a` is P n m a, `F 4/m -3 2/m` is F m -3 m; others come back as they are."""
+    letter, axes = name[:1], re.findall(r"-[1346]|\d{1,2}/[abcdnm]|\d{1,2}|[abcdemn]", name[1:])
+    if len(axes) < 2 or axes.count("1") > 1:
+        return name
+    cubic = axes[1] == "-3"
+    return " ".join([letter, *(one if k == 0 and one[0] in "46" and not cubic else one.split("/")[-1] for k, one in enumerate(axes))])
+
+
 def _short(name: str) -> str:
     """P 1 1 21/n -> P21/n"""
     return "".join(part for part in name.split() if part != "1")
 
 
-def _contradiction(given: Candidate, name: str, number: str) -> list[str]:
-    """A note where the operations of the file are those of another group than the one it names."""
+def _contradiction(given: Candidate, name: str, number: str, what: str) -> list[str]:
+    """A note where the operations or the Hall symbol of the file are those of another group than the one it names."""
     named = gemmi.find_spacegroup_by_name(name) if name else None
     stated = named.number if named else int(number) if number.isdigit() else 0
     found = gemmi.find_spacegroup_by_ops(given.group())
     if stated and found and found.number != stated:
-        return [f"The file names the space group {name or number}, but its operations are those of {found.short_name()}; these were used."]
+        return [f"The file names the space group {name or number}, but its {what} of {found.short_name()}; these were used."]
     return []

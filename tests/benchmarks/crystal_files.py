@@ -39,7 +39,7 @@ class Result:
 
 def stated(content: bytes) -> tuple[Counter, float]:
     """(element -> count, Z or 0) of the first block of the file that lists atoms; an empty counter where it states no formula."""
-    document = gemmi.cif.read_string(content.decode("utf-8-sig", "replace"), check_level=0)
+    document = gemmi.cif.read_string(re.sub(r"[^\x09-\x7f]", "?", content.decode("utf-8-sig", "replace")), check_level=0)
     for block in document:
         tags = [tag.lower().replace(".", "_") for item in block if item.loop for tag in item.loop.tags]
         pairs = {

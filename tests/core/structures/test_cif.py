@@ -22,6 +22,7 @@ NAME = "_symmetry_space_group_name_H-M '{}'\n"
 FACES = NAME.format("F m -3 m")
 P1 = NAME.format("P 1")
 MAGNETIC = "loop_\n_space_group_symop{}\nx,y,z,+1\n-x,-y,-z,-1\nloop_\n_space_group_symop{}\nx,y,z,+1\nx,y+1/2,z+1/2,-1\n"
+MULTIPLE = SITES + "_atom_site_symmetry_multiplicity\n"
 CARBONATE = "Ca1 Ca 0 0 0\nO1 O 0.5 0 0\nO2 O 0 0.5 0\nO3 O 0 0 0.5\n"
 
 
@@ -38,6 +39,12 @@ def states(formula, units):
 NOTHING = Statements({}, "", 0.0, 0.0, 0.0)
 HEXAGONAL, RHOMBOHEDRAL = cell(4.546, 4.546, 11.862, 90, 90, 120), cell(4.746, 4.746, 4.746, 57.23, 57.23, 57.23)
 SILICON = cell(5.431, 5.431, 5.431, 90, 90, 90)
+MONOCLINIC = cell(9, 5, 6, 90, 105, 90)
+ORTHOHEXAGONAL = cell(4.05, 7.0148, 6.76, 90, 90, 90) + (
+    "loop_\n_space_group_symop_operation_xyz\nx,y,z\n-1/2x-3/2y,1/2x-1/2y,z\n-1/2x+3/2y,-1/2x-1/2y,z\n-x,-y,-z\n1/2x+3/2y,-1/2x+1/2y,-z\n"
+    "1/2x-3/2y,1/2x+1/2y,-z\nx+1/2,y+1/2,z\n-1/2x-3/2y+1/2,1/2x-1/2y+1/2,z\n-1/2x+3/2y+1/2,-1/2x-1/2y+1/2,z\n-x+1/2,-y+1/2,-z\n"
+    "1/2x+3/2y+1/2,-1/2x+1/2y+1/2,-z\n1/2x-3/2y+1/2,1/2x+1/2y+1/2,-z\n"
+)
 
 
 @pytest.mark.parametrize(
@@ -96,6 +103,28 @@ SILICON = cell(5.431, 5.431, 5.431, 90, 90, 90)
         (CUBE + FACES.replace("H-M", "H_M") + SITES + SALT, "Na4 Cl4", 2.82),
         (CUBE + FACES + states("NaCl", 4) + SITES + SALT, "Na4 Cl4", 2.82),
         (CUBE + FACES + SITES + SALT + "Na2 Na 0.5 0.5 0.001\n", "Na4 Cl4", 2.82),
+        # full names of space groups, and how journals set them
+        (CUBE + NAME.format("F 4/m -3 2/m") + SITES + SALT, "Na4 Cl4", 2.82),
+        (CUBE + NAME.format("F4/m-32/m") + SITES + SALT, "Na4 Cl4", 2.82),
+        (cell(3, 4, 5, 90, 90, 90) + NAME.format("P 21/n 21/m 21/a") + SITES + "Na1 Na 0.1 0.25 0.1\n", "Na4", None),
+        (cell(3, 3, 5, 90, 90, 90) + NAME.format("P 42/m 21/b 2/c") + SITES + "Na1 Na 0 0 0\n", "Na4", None),
+        (HEXAGONAL + NAME.format("R -3 2/m") + SITES + "Bi1 Bi 0 0 0.2339\n", "Bi6", 3.071),
+        (CUBE + NAME.format("F m -3 m (No. 225)") + SITES + SALT, "Na4 Cl4", 2.82),
+        *(
+            (MONOCLINIC + NAME.format(name) + SITES + "Na1 Na 0.1 0.2 0.3\nCl1 Cl 0.4 0.3 0.7\n", "Na4 Cl4", 1.744)
+            for name in ("P 21 / n", "P 1 21/n", "P 1 2~1~/n 1", "P 2_{1}/n", "P2<sub>1</sub>/n")
+        ),
+        # operations with factors and no sign for times; a list without the identity, which the formula completes
+        (ORTHOHEXAGONAL + SITES + "Fe1 Fe 0 0 0\nI1 I 0 0.3333 0.25\n", "Fe2 I4", 2.885),
+        (CUBE + states("Na", 4) + "loop_\n_symmetry_equiv_pos_as_xyz\n-x,-y,z\n-y,x,z\n" + SITES + "Na1 Na 0.2 0.3 0\n", "Na4", None),
+        # each alternative of its own assembly, alone
+        (
+            CUBE + P1 + SITES + "_atom_site_disorder_assembly\n_atom_site_disorder_group\nNa1 Na 0 0 0 A 1\nCl1 Cl 0.5 0.5 0.5 B 1\n",
+            "Na1 Cl1",
+            4.884,
+        ),
+        # letters, blanks, signs and marks that CIF does not know
+        (P1.replace("P 1", "P\u00a01") + CUBE + "_x Å\n" + SITES + "Naα\u00a0Na 0 0 \u22120.1\nO′ O 0.5 0.5 0.4\n\x1a", "Na1 O1", 4.884),
         # the block with a cell, not the first one that lists atoms
         (SITES + "Si1 Si 0 0 0\ndata_y\n" + CUBE + FACES + SITES + SALT, "Na4 Cl4", 2.82),
     ],
@@ -143,6 +172,16 @@ def test_the_crystal_that_the_file_describes(text, formula, nearest):
         (CUBE + P1 + "_cell_modulation_dimension 1\n" + SITES + SALT, "modulated"),
         (CUBE + states("C1 Na2 O3", 4) + SITES + "Na1 Na 0 0 0\nC1 C 0.5 0.5 0.5\nO1 O 0.5 0.5 0.7\n", "gives no symmetry"),
         (cell(0.999, 1, 1, 90, 90, 90) + P1 + SITES + "Na1 Na 0 0 0\n", "cell of 0.999 Å³ is too small for 1 atom"),
+        (CUBE + P1 + SITES + SALT + SITES + "K1 K 0.2 0.2 0.2\n", "2 lists of atoms in one block, x"),
+        (CUBE + "_cell.length_a 5.7\n" + P1 + SITES + SALT, "_cell_length_a twice: 5.64 and 5.7"),
+        (CUBE + "_symmetry_Int_Tables_number 231\n" + SITES + SALT, "the number 231; there are 230"),
+        (
+            CUBE + "loop_\n_symmetry_equiv_pos_as_xyz\n-x,-y,-z\n" + SITES + SALT.replace("0 0 0", "0.1 0 0"),
+            "which is no group, or the group",
+        ),
+        (CUBE + "loop_\n_symmetry_equiv_pos_as_xyz\nx,y,z\nx+y,y,z\n" + SITES + SALT, "make no group"),
+        (CUBE + "loop_\n_space_group_symop_ssg_operation_algebraic\nx1,x2,x3,x4\n" + SITES + SALT, "which is not understood"),
+        (CUBE + P1 + SITES + "N1 NH4 0 0 0\n", "type NH4, which is no element"),
         (CUBE + P1 + "_x 'never closed\n" + SITES + SALT, "line 9"),
     ],
 )
@@ -179,6 +218,15 @@ def test_refusals_name_the_cause(text, words):
             "Na1 Cl1",
             "density of 2.165 g/cm³, its atoms and cell make 0.541",
         ),
+        (CUBE + FACES + MULTIPLE + "Na1 Na 0 0 0 8\nCl1 Cl 0.5 0.5 0.5 4\n", "Na4 Cl4", "counts 8 atoms of the site Na1 in the cell"),
+        (CUBE + FACES + "_space_group_name_Hall '-P 4 2 3'\n" + SITES + SALT, "Na1 Cl1", "Hall symbol's operations are those of Pm-3m"),
+        (
+            MONOCLINIC + "loop_\n_symmetry_equiv_pos_as_xyz\nx,y,z\n-y,x,z\n-x,-y,z\ny,-x,z\n" + SITES + "Na1 Na 0.1 0.2 0.3\n",
+            "Na4",
+            "do not leave its cell as it is",
+        ),
+        (CUBE + P1 + SITES + "Na1 K 0 0 0\nCl1 Cl 0.5 0.5 0.5\n", "K1 Cl1", "another element than their types (Na1); the types"),
+        (CUBE + P1 + SITES + "X1 CO 0 0 0\n", "Co1", "The type CO was read as Co"),
         (CUBE + P1 + LABELS + "Na1 0 0 0\nOH1 0.5 0.5 0.5\n", "Na1 O1", "Labels of the file speak of hydrogen"),
         (CUBE + FACES + SITES + SALT + "Na2 Na 0.5 0.5 0.001\n", "Na4 Cl4", "Of 12 atoms 4 fell on another one"),
         (SILICON + states("Si", 8) + NAME.format("F d -3 m") + SITES + "Si1 Si 0 0 0\n", "Si8", "F d -3 m:1 was taken"),
@@ -349,3 +397,18 @@ def test_two_sites_within_a_twentieth_of_an_angstrom_are_one_place(z, atoms):
     """At 0.049 Å and at 0.051 Å."""
     reading = read_cif("data_x\n" + CUBE + P1 + SITES + SALT + f"Na2 Na 0 0 {z}\n")
     assert reading.crystal.n_atoms == atoms
+
+
+@pytest.mark.parametrize("counts", [(4, 4), (48, 48)])
+def test_a_multiplicity_is_that_of_the_cell_or_the_order_of_the_site_symmetry(counts):
+    """192 operations of F m -3 m, 4 atoms: SHELX writes 48 where others write 4."""
+    sites = "Na1 Na 0 0 0 {}\nCl1 Cl 0.5 0.5 0.5 {}\n".format(*counts)
+    for tag in ("symmetry_multiplicity", "site_symmetry_multiplicity"):
+        reading = read_cif("data_x\n" + CUBE + FACES + MULTIPLE.replace("symmetry_multiplicity", tag) + sites)
+        assert reading.crystal.formula == "Na4 Cl4" and not reading.notes
+
+
+def test_what_is_given_twice_alike_is_given_once():
+    twice = "_cell.length_a 5.640(2)\n_space_group.name_H-M_alt 'Fm-3m'\n_space_group_name_H-M_alt 'F m -3 m'\n_cell_length_b ?\n"
+    reading = read_cif("data_x\n" + CUBE + twice + SITES + SALT)
+    assert reading.crystal.formula == "Na4 Cl4" and not reading.notes
