@@ -19,6 +19,7 @@ KINDS = {
     "guidance": ("train_miniatures:guidance", "score with a label, and a classifier of noised points"),
     "latent": ("train_miniatures:latent", "autoencoder and denoisers of pictures of lattices"),
     "formulas": ("train_miniatures:formulas", "denoiser of chemical formulas"),
+    "score-md": ("train_score_md:score_md", "one score for sampling and dynamics on two small molecular landscapes"),
     "system": ("train_systems:system", "miniatures of published systems: space groups, captions, crystals as text"),
 }
 MORE = """example, in the order in which one is built on another:

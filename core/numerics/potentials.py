@@ -25,13 +25,17 @@ from torch import Tensor
 from core.numerics.mixture import Density, GaussianMixture
 
 
-class Potential(Protocol):
-    def energy(self, x: Tensor) -> Tensor:
-        """(N, D) -> (N,)"""
+class ForceField(Protocol):
+    def force(self, x: Tensor) -> Tensor:
+        """(N, D) -> (N, D)"""
         ...
 
-    def force(self, x: Tensor) -> Tensor:
-        """(N, D) -> (N, D), -grad energy"""
+
+class Potential(ForceField, Protocol):
+    """A force field whose force is -grad energy."""
+
+    def energy(self, x: Tensor) -> Tensor:
+        """(N, D) -> (N,)"""
         ...
 
 

@@ -10,6 +10,7 @@ from core.numerics.kinetic import (
     KINETIC,
     SPLITTINGS,
     Kept,
+    averaged,
     bias,
     crowd_noise,
     draws,
@@ -257,3 +258,21 @@ def test_kept_noise_is_bounded():
     for name, n in (("a", 10), ("b", 10), ("a", 10), ("c", 10), ("a", 10), ("b", 10), ("d", 100), ("d", 100)):
         of(name, n)
     assert made == ["a", "b", "c", "b", "d"]
+
+
+def test_averaged_noise_samples_a_spring_exactly_where_euler_does_not():
+    """Leimkuhler and Matthews' steps: variance kT/k at k dt = 0.8, where single draws give 1/(1 - 0.4) times as much."""
+    k, dt, kT, n = 2.0, 0.4, 0.7, 20_000
+    start = torch.zeros(n, 1, dtype=torch.float64)
+
+    def variance(noise):
+        *_, x = overdamped(Harmonic(k), start, noise, dt=dt, kT=kT)
+        return float(x.var(correction=0))
+
+    def single(n_steps, seed):
+        return normals((n, 1), n_steps, torch.Generator().manual_seed(seed), torch.float64)
+
+    error = 4 * math.sqrt(2 / n)
+    assert abs(variance(averaged(single(41, 1))) / (kT / k) - 1) < error
+    assert abs(variance(single(40, 1)) / (kT / k / (1 - k * dt / 2)) - 1) < error
+    assert len(list(averaged(single(5, 2)))) == 4
