@@ -276,9 +276,9 @@ page.stage(stage, scenes=SCENES, equation=equation)
 page.follow(below)
 kit.predict(
     "landscape",
-    "Eight seeds, with and without projection on the true Wyckoff sites of this crystal, the same noise. The distance "
-    "to the known crystal is",
-    ["smaller with projection", "the same within the error", "larger with projection"],
+    "Twenty pairs of this crystal's content grow from noise, one of each pair on the true Wyckoff sites and one free. Which ends closer to "
+    "the known crystal?",
+    ["the one on the Wyckoff sites", "twenty pairs cannot tell", "the free one"],
     lambda values: landscape.gain_of_projection(values["crystal"], n_steps=values.get("n_steps", 20)),
 )
 kit.predict(

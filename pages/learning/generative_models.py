@@ -237,7 +237,7 @@ if not any(missing({"dataset": dataset}) for dataset in generative_models.DATASE
             "diffusion",
             "flow matching",
             "a family that needs a single call: VAE, GAN or normalizing flow",
-            "the best two cannot be told apart",
+            "five runs of each cannot tell",
         ],
         grade,
     )

@@ -275,7 +275,7 @@ page.follow(below)
 kit.predict(
     "reverse_process",
     "You may ask for the score ten times per particle. Which walk ends closer to the data?",
-    ["the reverse SDE, whose noise forgets mistakes", "the deterministic second-order solver", "the two cannot be told apart"],
+    ["the reverse SDE, whose noise forgets mistakes", "the deterministic second-order solver", "five runs of each cannot tell"],
     grade,
 )
 kit.predict(

@@ -110,13 +110,14 @@ def test_the_sentence_keeps_the_crystal_that_fits_it_best():
 
 
 def test_questions_know_when_they_cannot_tell():
-    assert landscape.smaller([0.01] * 8, [0.3] * 8)[0] == 0
-    assert landscape.smaller([0.3] * 8, [0.01] * 8)[0] == 2
-    assert landscape.smaller([0.1] * 8, [0.1] * 8)[0] == 1
-    assert landscape.smaller([0.1, 0.3, 0.2, 0.2], [0.2, 0.2, 0.1, 0.3])[0] == 1
-    # mean gap -0.1, its error 0.05: two standard errors are not exceeded; -0.11 are
-    assert landscape.smaller([0.05, 0.25], [0.25, 0.25])[0] == 1
+    assert [landscape.closer(one, other)[0] for one, other in ([[0.01] * 8, [0.3] * 8], [[0.3] * 8, [0.01] * 8])] == [0, 2]
+    assert landscape.closer([0.1004] * 8, [0.1] * 8)[0] == 1
+    # of twenty pairs, 15 : 5 is t = 2.52 and 16 : 4 is t = 3.27; the 0.995 quantile of Student's t with 19 degrees of freedom is 2.861
+    told = [landscape.closer([0.1] * k + [0.5] * (20 - k), [0.2] * 20) for k in (16, 15, 5, 4)]
+    assert [right for right, _ in told] == [0, 1, 1, 2]
+    words = "Of 20 pairs 16 end closer projected, 4 closer free, 0 within 0.001 of each other. The mean distance is 0.180 projected"
+    assert told[0][1].startswith(words)
     assert landscape.group_guessed("perovskite SrTiO3")[0] == 0
     assert landscape.group_guessed("quartz SiO2")[0] == 1 and landscape.group_guessed("copper Cu")[0] == 2
     right, words = landscape.gain_of_projection("rutile TiO2", n_steps=5, n=3)
-    assert right in (0, 1) and "3 seeds" in words
+    assert right in (0, 1) and words.startswith("Of 3 pairs")
