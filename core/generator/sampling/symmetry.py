@@ -36,7 +36,7 @@ from core.structures.lattice import lattice_to_vector, metric_to_lattice
 from core.structures.space_groups import asked_spglib
 
 SYMPREC = 0.1  # Å
-NEAR = 0.1  # of the cell: what an operation leaves so near to an atom is that atom
+NEAR = 0.3  # Å: what an operation leaves so near to an atom is that atom
 
 
 class NoSymmetryError(ValueError):
@@ -117,7 +117,7 @@ def symmetry_of(template: Crystal) -> Symmetry:
             distance = np.linalg.norm((gaps - whole) @ template.lattice, axis=1)
             distance[template.numbers != template.numbers[a]] = np.inf
             i = int(distance.argmin())
-            if not distance[i] < max(3 * SYMPREC, NEAR):
+            if not distance[i] < NEAR:
                 raise NoSymmetryError(f"an operation of {template.formula} leads to no atom")
             if i == a:
                 own.append((R, t + whole[i]))

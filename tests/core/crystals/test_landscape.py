@@ -5,6 +5,7 @@ import pytest
 
 from core.chapters import CHAPTERS
 from core.crystals import landscape
+from core.generator.sampling.config import published_config
 from core.generator.systems import autoregressive
 from core.structures.elements import MASKED
 from core.structures.formula import reduced
@@ -121,3 +122,12 @@ def test_questions_know_when_they_cannot_tell():
     assert landscape.group_guessed("quartz SiO2")[0] == 1 and landscape.group_guessed("copper Cu")[0] == 2
     right, words = landscape.gain_of_projection("rutile TiO2", n_steps=5, n=3)
     assert right in (0, 1) and words.startswith("Of 3 pairs")
+
+
+def test_the_flow_runs_as_its_published_scores():
+    """Anti-annealing 10 and temperature 0.5, whatever the steps; the free coordinates are counted of three for each atom."""
+    first = landscape.flow()
+    assert {(one.anti_annealing, one.temperature) for one in published_config(first.about).rounds[:1]} == {(10.0, 0.5)}
+    assert (landscape.ANTI_ANNEALING, landscape.TEMPERATURE) == (10.0, 0.5)
+    titles = landscape.sample(system="DiffCSP++", n_steps=1).titles
+    assert titles == ("projected: group 136, 1 free coordinates of 18", "free, the same noise")

@@ -103,3 +103,10 @@ def test_score_along_and_posterior_agree_with_the_diffused_density():
     assert torch.allclose(posterior.log_prob(x0), bayes, atol=1e-3)
     wrong = MIXED.posterior(x[0], alpha, 1.2 * sigma)
     assert not torch.allclose(wrong.log_prob(x0), bayes, atol=1e-2)
+
+
+def test_the_weights_by_value():
+    """At t = 0.4 of the linear schedule: the integral of beta is 1.632, sigma^2 = 1 - exp(-1.632), g^2 = beta = 8.06."""
+    t = torch.tensor([[0.4]])
+    found = {name: float(weight(SCHEDULE, t)) for name, weight in WEIGHTINGS.items()}
+    assert found == pytest.approx({"σ²": 0.804462, "1": 1.0, "g²": 8.06}, rel=1e-4)

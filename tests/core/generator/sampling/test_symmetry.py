@@ -78,3 +78,12 @@ def test_a_grown_crystal_has_the_group_and_the_free_one_starts_from_the_same_noi
     free = next(sample(model.network, model.process, crystal, None, config, seeds=[1, 2]))
     assert shortest(inside.place(free.frac), frames[0].frac).abs().max() < 1e-5
     assert np.isfinite(frames[-1].cell.numpy()).all() and to_cells(model.network, [crystal]).frac.shape == (1, 6, 3)
+
+
+@pytest.mark.parametrize("angstrom, group", [(0.05, 136), (0.08, 6)])
+def test_the_group_is_that_within_a_tenth_of_an_angstrom(angstrom, group):
+    """One of rutile's four oxygens is moved: an operation that takes it to another one is off by up to twice as much."""
+    crystal = known_crystal("rutile TiO2")[0]
+    moved = crystal.frac_coords.copy()
+    moved[2, 1] += angstrom / np.linalg.norm(crystal.lattice[1])
+    assert symmetry_of(Crystal(crystal.numbers, moved, crystal.lattice)).group == group

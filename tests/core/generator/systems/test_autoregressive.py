@@ -1,13 +1,15 @@
 """Crystals as text: what is written can be read again, the law of the writer is a law, and bad sentences are named."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
 from core.crystals.landscape import CRYSTALS, known_crystal
 from core.generator.systems import autoregressive as ar
-from core.generator.systems.symmetrised import symmetrised
+from core.generator.systems import train_writer
+from core.generator.systems.symmetrised import Symmetrised, symmetrised
 from core.metrics.matching import match_rms
 
 TITANIA = "<begin> Ti n2 O n4 sg136 l46 l46 l30 d90 d90 d90 Ti x0 x0 x0 O x29 x29 x0 <end>".split()
@@ -106,3 +108,45 @@ def test_a_larger_volume_asked_for_is_a_larger_volume_written():
         crystals = [ar.read(s).symmetrised().crystal() for s in ar.write_many(network, starts, volumes=[volume] * 4, temperature=0)]
         made.append([crystal.volume / crystal.n_atoms for crystal in crystals])
     assert all(small < large for small, large in zip(*made, strict=True))
+
+
+def test_the_vocabulary_by_value():
+    """Counts to 20, all groups, 1.5 to 45 Å, 30 to 150 degrees, 96ths of an edge, behind <pad>, <begin>, <end> and 103 elements."""
+    numbered = [
+        f"{letter}{n}"
+        for letter, low, high in (("n", 1, 20), ("sg", 1, 230), ("l", 15, 450), ("d", 30, 150), ("x", 0, 95))
+        for n in range(low, high + 1)
+    ]
+    assert list(ar.words()[-len(numbered) :]) == numbered and len(ar.words()) == 106 + len(numbered)
+    assert train_writer.DROPPED == 0.2 and train_writer.ASKED == (12, 18, 27)
+
+
+def test_the_longest_sentence_and_the_units_of_a_cell():
+    """Of one element and k sites: 10 words before them, 4 for each, and the end; 127 can be written, 131 cannot."""
+    rutile = Symmetrised(136, (4.594, 4.586, 2.959), (90.0, 90.2, 89.8), ((22, (0.0, 0.0, 0.0)), (8, (0.305, 0.305, 0.0))))
+    assert ar.write([8, 8, 22, 22, 8, 8], rutile) == TITANIA
+    many = [replace(rutile, sites=((22, (0.0, 0.0, 0.0)),) * k) for k in (29, 30)]
+    assert len(ar.write([22, 22], many[0])) == 127
+    with pytest.raises(ar.UnwritableError, match="128 words"):
+        ar.write([22, 22], many[1])
+    odd = replace(rutile, sites=((22, (0.0, 0.0, 0.0)),) * 29)  # of two elements: 129 words
+    with pytest.raises(ar.UnwritableError, match="128 words"):
+        ar.write([22, 8], odd)
+
+
+def test_the_choice_of_a_word_by_its_law():
+    """Shares 3 : 1 at temperature 1 are 9 : 1 at one half; the third word is never among the two best; a group where one must stand."""
+    n, known = 4000, ar.number_of()
+    logits = torch.full((n, len(ar.words())), -20.0)
+    logits[:, known["Ti"]], logits[:, known["O"]], logits[:, known["H"]] = math.log(3), 0.0, -0.1
+    chosen = ar._choose(logits, 0.5, 2, [torch.Generator().manual_seed(0)] * n, first=False)
+    shares = [(chosen == known[word]).double().mean().item() for word in ("Ti", "O", "H")]
+    assert shares[2] == 0 and abs(shares[0] - 0.9) < 4 * math.sqrt(0.9 * 0.1 / n)
+    logits[0, known["l15"]], logits[0, known["sg230"]] = 9.0, 8.0
+    assert ar._choose(logits[:1], 0.0, 2, [], first=True).item() == known["sg230"]
+    assert ar._choose(logits[:1], 0.0, 2, [], first=False).item() == known["l15"]
+
+
+def test_elements_stand_by_electronegativity():
+    """Pauling's: B 2.04, P 2.19, H 2.20, C 2.55, I 2.66."""
+    assert ar.prompt([53, 6, 1, 15, 5])[1::2] == ["B", "P", "H", "C", "I"]

@@ -56,3 +56,25 @@ def test_the_shipped_encoders_find_a_crystal_by_each_phrasing():
         for text in captions.phrasings(*known_crystal(name)):
             fits = captions.fits(text, features)
             assert int(fits.argmax()) == i and float(fits.abs().max()) <= 1 + 1e-5
+
+
+def test_limits_and_phrasings_by_value():
+    assert len(captions.tokens("a " * 50)) == 32
+    assert captions.tokens("Ti20 Ti21") == ["Ti", "20", "<unknown>"]
+    assert captions.phrasings(*known_crystal("rutile TiO2")) == [
+        "tetragonal TiO2",
+        "crystal structure of TiO2 with tetragonal symmetry",
+        "a compound of titanium and oxygen with the formula TiO2 and a tetragonal lattice",
+    ]
+
+
+def test_the_scale_of_the_logits_is_bounded():
+    """e^4.6 = 99.484, as the 100 of CLIP."""
+    torch.manual_seed(0)
+    encoders = captions.CrystalText(n_features=6).eval()
+    words, features = captions.encode(["cubic NaCl", "tetragonal TiO2"]), torch.randn(3, 6)
+    with torch.no_grad():
+        cosines = encoders.text(words) @ encoders.crystal(features).T
+        for log_scale, scale in ((1.0, math.e), (4.5, 90.017), (9.0, 99.484)):
+            encoders.log_scale.fill_(log_scale)
+            assert torch.allclose(encoders.logits(words, features), scale * cosines, rtol=1e-4)

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from core.generator.systems import space_groups
+from core.generator.systems import space_groups, train_space_groups
 from core.generator.systems.space_groups import Calibration, calibration, features, fit_temperature, likeliest, top
+from core.structures.elements import element_features
 from core.structures.space_groups import crystal_system
 
 
@@ -55,3 +56,27 @@ def test_the_shipped_classifier_knows_perovskites_and_rock_salt():
     assert likeliest([38, 22, 8, 8, 8])[0][0] == 221
     assert likeliest([11, 17])[0][0] == 225
     assert sum(share for _, share in likeliest([11, 17], 230)) == pytest.approx(1, abs=1e-4)
+
+
+def test_features_by_value():
+    """Sr1 Ti1 O3 by hand: shares, means, spreads and ends of 13 properties, six ranked counts in fifths, the size of the cell."""
+    table = element_features()[[38, 22, 8]]
+    mean = 0.2 * table[0] + 0.2 * table[1] + 0.6 * table[2]
+    spread = (0.2 * (table[0] - mean) ** 2 + 0.2 * (table[1] - mean) ** 2 + 0.6 * (table[2] - mean) ** 2) ** 0.5
+    shares = np.zeros(104)
+    shares[[38, 22, 8]] = 0.2, 0.2, 0.6
+    counts = [0.6, 0.2, 0.2, 0, 0, 0]
+    rest = [0.5, 1.6094379, 0.25, 1.0, 1.0, 0.0]
+    by_hand = np.concatenate([shares, mean, spread, table.min(0), table.max(0), counts, counts, rest])
+    assert features([38, 22, 8, 8, 8]) == pytest.approx(by_hand, abs=1e-6)
+
+
+def test_the_protocol_by_value():
+    """Ten bins (five of two classes), five guesses, a tenth of the crystals for the temperature."""
+    confidence = torch.linspace(0.5, 1, 2001, dtype=torch.float64)[:-1]
+    assert len(calibration(torch.stack([confidence, 1 - confidence], 1), torch.zeros(2000, dtype=torch.long)).count) == 5
+    assert len(likeliest([11, 17])) == 5 and train_space_groups.TUNED == 0.1
+    shares = torch.tensor([[0.3, 0.25, 0.2, 0.15, 0.06, 0.04]] * 2).double()
+    shares = torch.cat([shares, torch.zeros(2, 224)], 1)
+    told = train_space_groups.measure(shares, torch.tensor([4, 5]), np.array([True, False]))
+    assert (told["top1"], told["top5"], told["top5_new"]) == (0, 0.5, 0)

@@ -5,6 +5,7 @@ import pytest
 
 from core.crystals.landscape import known_crystal
 from core.generator.systems.symmetrised import lattice_of, orbit, symmetrised
+from core.structures.crystal import Crystal
 from core.structures.space_groups import operations
 
 
@@ -30,3 +31,18 @@ def test_cells_from_lengths_and_angles():
     assert np.degrees(np.arccos(lattice[0] @ lattice[2] / 15)) == pytest.approx(80)
     with pytest.raises(ValueError, match="no cell has the angles"):
         lattice_of((3.0, 4.0, 5.0), (120.0, 120.0, 120.0))
+
+
+@pytest.mark.parametrize("angstrom, group", [(0.05, 136), (0.08, 6)])
+def test_the_group_is_that_within_a_tenth_of_an_angstrom(angstrom, group):
+    """One of rutile's four oxygens is moved: an operation that takes it to another one is off by up to twice as much."""
+    crystal = known_crystal("rutile TiO2")[0]
+    moved = crystal.frac_coords.copy()
+    moved[2, 1] += angstrom / np.linalg.norm(crystal.lattice[1])
+    assert symmetrised(Crystal(crystal.numbers, moved, crystal.lattice)).group == group
+
+
+@pytest.mark.parametrize("x, atoms", [(0.0149, 1), (0.0151, 2)])
+def test_a_site_is_special_within_three_hundredths(x, atoms):
+    """Of an edge: the inversion takes x to -x, twice x away."""
+    assert len(orbit(2, (x, 0, 0))) == atoms

@@ -145,3 +145,10 @@ def test_other_weights_than_an_adapter_are_refused_in_words(tmp_path, weights, c
     command = ["generate", "--model", "mp20", "--compositions", str(tmp_path / "list.txt"), "--out", str(tmp_path / "out.npz")]
     assert main([*command, "--adapter", str(broken), "--condition", "density=3"]) == 2
     assert "broken.safetensors" in capsys.readouterr().err
+
+
+def test_the_training_by_value():
+    """A fifth is told nothing, half of the others two things; seven in ten exchange elements; log V is spread by 0.06."""
+    config = AdapterTrainConfig()
+    assert (config.drop, config.pair, config.exchange, config.stretch) == (0.2, 0.5, 0.7, 0.06)
+    assert (config.learning_rate, config.ema, config.weight_decay, config.clip) == (1e-3, 0.9995, 0.01, 1.0)
