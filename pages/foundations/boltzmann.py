@@ -29,7 +29,7 @@ page = kit.chapter(
         kit.Choice(
             "panel", "Landscape or ensemble", "landscape", options=list(PANELS), labels=PANELS, help=spelled_out("NVE", "NVT", "μVT")
         ),
-        kit.Slider("kT", "Temperature kT", 1.2, low=0.1, high=2.0, step=0.05, when=lambda v: v.get("panel") != "NVE", term="kT"),
+        kit.Slider("kT", "Temperature kT", 1.2, low=0.1, high=2.0, step=0.01, when=lambda v: v.get("panel") != "NVE", term="kT"),
         kit.Choice(
             "protocol",
             "Way to the temperature kT",
@@ -38,10 +38,10 @@ page = kit.chapter(
             when=in_landscape,
             help="Heated from kT = 0.1, held at kT, or cooled from kT = 2.",
         ),
-        kit.Slider("depth", "Depth of the left basin", 4.0, low=0.5, high=8.0, step=0.25, when=in_landscape),
-        kit.Slider("width", "Width of the left basin", 0.25, low=0.1, high=1.0, step=0.05, when=in_landscape),
+        kit.Slider("depth", "Depth of the left basin", 4.0, low=0.5, high=8.0, step=0.05, when=in_landscape),
+        kit.Slider("width", "Width of the left basin", 0.25, low=0.1, high=1.0, step=0.01, when=in_landscape),
         kit.Slider(
-            "tilt", "Tilt of the landscape", 0.0, low=-1.0, high=1.0, step=0.05, when=in_landscape, help="Positive lowers the left."
+            "tilt", "Tilt of the landscape", 0.0, low=-1.0, high=1.0, step=0.01, when=in_landscape, help="Positive lowers the left."
         ),
         kit.Slider(
             "leaps",
@@ -49,7 +49,7 @@ page = kit.chapter(
             0.5,
             low=0.0,
             high=1.0,
-            step=0.05,
+            step=0.01,
             when=in_landscape,
             help="A trial move is a small shuffle, or now and then a leap that can cross the barrier.",
         ),
@@ -67,9 +67,9 @@ page = kit.chapter(
             when=lambda v: v.get("panel") == "NVE",
             help="Of the sites and the demon together.",
         ),
-        kit.Slider("depth_right", "Depth of the right basin", 3.0, low=0.5, high=8.0, step=0.25, more=True, when=in_landscape),
-        kit.Slider("width_right", "Width of the right basin", 0.8, low=0.1, high=1.2, step=0.05, more=True, when=in_landscape),
-        kit.Slider("n_sweeps", "Trial moves for each particle", 1000, options=[100, 300, 1000, 3000], more=True, when=in_landscape),
+        kit.Slider("depth_right", "Depth of the right basin", 3.0, low=0.5, high=8.0, step=0.05, more=True, when=in_landscape),
+        kit.Slider("width_right", "Width of the right basin", 0.8, low=0.1, high=1.2, step=0.01, more=True, when=in_landscape),
+        kit.Slider("n_sweeps", "Trial moves for each particle", 1000, options=kit.graded(100, 3000), more=True, when=in_landscape),
         kit.Slider(
             "filling",
             "Particles per site N/M",
@@ -176,7 +176,7 @@ def coarse(values):
     params = params_of(values)
     if in_landscape(values):
         run = boltzmann.sample(**params, first=300).thinned(40)
-        return boltzmann_stage.landscape_payload(run, n_moments=20, fps=6)
+        return boltzmann_stage.landscape_payload(run, n_moments=10, fps=6)
     return boltzmann_stage.copies_payload(ensembles.sample(**params, first=300))
 
 

@@ -10,7 +10,7 @@ from core.foundations import microstates
 from pages import kit
 from pages.kit.equation import number
 
-THROWS = [1, 10, 100, 1000, 10_000, 100_000, 1_000_000]
+THROWS = kit.graded(1, 1_000_000)
 VIEWS = {"all": "0 to N heads", "zoom": "around the mean"}
 
 page = kit.chapter(
@@ -42,7 +42,7 @@ page = kit.chapter(
             0.0,
             low=0.0,
             high=0.98,
-            step=0.02,
+            step=0.01,
             help="With this probability a coin is not tossed but copies the one before it.",
         ),
         kit.Number("seed", "Seed", 1, more=True, help="Everyone with the same seed sees the same throws."),

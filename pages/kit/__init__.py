@@ -4,6 +4,7 @@ from pages.kit.controls import Choice, Number, Scene, Slider, Text, Toggle, foll
 from pages.kit.figure import figure, folded, line_key, readings, side_by_side, table
 from pages.kit.page import Page, chapter
 from pages.kit.predict import predict
+from pages.kit.scales import graded
 from pages.kit.shell import palette
 from pages.kit.truth import meter_beside, truth_meter
 
@@ -19,6 +20,7 @@ __all__ = [
     "figure",
     "folded",
     "followed",
+    "graded",
     "line_key",
     "meter_beside",
     "palette",

@@ -35,8 +35,8 @@ page = kit.chapter(
             term="variant",
             help=spelled_out("VP", "sub-VP", "VE"),
         ),
-        kit.Slider("n_steps", "Number of steps n", 100, options=[1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000, 2000], term="n"),
-        kit.Slider("t_end", "Time t at which it stops", 1.0, low=0.05, high=1.0, step=0.05, term="t"),
+        kit.Slider("n_steps", "Number of steps n", 100, options=kit.graded(1, 2000), term="n"),
+        kit.Slider("t_end", "Time t at which it stops", 1.0, low=0.05, high=1.0, step=0.01, term="t"),
         kit.Choice(
             "rule",
             "Rule of a step",
@@ -137,9 +137,9 @@ def equation(values):
 
 
 def coarse(values):
-    few = dict(values) | {"on_stage": True, "n_frames": 60}
+    few = dict(values) | {"on_stage": True, "n_frames": 40}
     stepped, jumped = (forward_process.sample(**few | {"rule": rule}).first(1000) for rule in (values["rule"], "jump"))
-    scene = forward_process_stage.background(values["dataset"], **where(values), times=stepped.times, n_moments=16)
+    scene = forward_process_stage.background(values["dataset"], **where(values), times=stepped.times, n_moments=10)
     return forward_process_stage.payload(stepped, jumped, scene, rule=values["rule"], scaled=values["variant"] != "VP")
 
 

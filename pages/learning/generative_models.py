@@ -36,7 +36,7 @@ page = kit.chapter(
             "Network evaluations n of those that walk",
             50,
             term="n",
-            options=[1, 2, 4, 8, 16, 32, 50, 100],
+            options=kit.graded(1, 100, 32),
             help="Diffusion, flow matching and the energy-based model may call their network so often. The others call it once.",
         ),
         kit.Slider(
@@ -46,7 +46,7 @@ page = kit.chapter(
             term="w",
             low=0.2,
             high=2.0,
-            step=0.05,
+            step=0.01,
             help="1 is what the networks were trained for. Less is the truncation trick of the image GANs.",
         ),
         kit.Choice(
@@ -165,7 +165,7 @@ def equation(values):
 
 def coarse(values):
     params, view = params_of(values), values["view"]
-    runs = {name: generative_models.sample(**params | {"family": name}, first=250) for name in families_shown(params, view)}
+    runs = {name: generative_models.sample(**params | {"family": name}, first=200) for name in families_shown(params, view)}
     return payload_of(params, view, values["clock"], runs)
 
 

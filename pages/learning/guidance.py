@@ -18,7 +18,7 @@ GUIDES = {
     "clean classifier": "classifier that never saw noise",
 }
 
-FIRST, FRAMES_COARSE, MOMENTS_COARSE = 400, 60, 12  # particles, frames and fields of the picture under the thumb
+FIRST, FRAMES_COARSE, MOMENTS_COARSE = 300, 40, 6  # particles, frames and fields of the picture under the thumb
 
 
 def three(values):
@@ -41,7 +41,7 @@ page = kit.chapter(
             3.0,
             low=0.0,
             high=10.0,
-            step=0.25,
+            step=0.05,
             term=r"\gamma",
             help="0: the label is ignored. 1: the conditional density. Above: harder than the data say.",
         ),
@@ -53,7 +53,7 @@ page = kit.chapter(
             options=list(guidance.WALKS),
             help=spelled_out("ODE", "SDE") + " Corrected: Langevin steps at each level too. Reweighted: the missing term as a weight.",
         ),
-        kit.Slider("n_steps", "Number of steps", 60, options=[5, 10, 20, 40, 60, 100, 200]),
+        kit.Slider("n_steps", "Number of steps", 60, options=kit.graded(5, 200)),
         kit.Slider("n_particles", "Number of particles", 1500, options=[300, 600, 1500, 3000], more=True),
         kit.Number("seed", "Seed", 1, more=True, help="Everyone with the same seed sees the same noise."),
     ],

@@ -27,7 +27,7 @@ page = kit.chapter(
             wide=True,
             help="The word goes to both denoisers, as text goes to Stable Diffusion.",
         ),
-        kit.Slider("n_steps", "Number of steps n", 30, options=[1, 2, 3, 5, 8, 12, 20, 30, 50, 100], term="n"),
+        kit.Slider("n_steps", "Number of steps n", 30, options=kit.graded(1, 100), term="n"),
         kit.Choice("view", "What the stage shows", "grow", options=list(VIEWS), labels=VIEWS),
         kit.Choice("walk", "What turns noise into latents", "diffusion", options=list(WALKS), labels=WALKS),
         kit.Choice("judge", "Space on the truth meter", "latent", options=list(SPACES), labels=SPACES),

@@ -23,7 +23,7 @@ def uses(*methods):
 NOISY = [name for name, method in reverse_process.METHODS.items() if method.noisy]
 NAMES = spelled_out("SDE", "ODE", "DDPM", "DDIM", "EDM", "DPM-Solver++")
 FG = ("f", "g", r"f,\,g")
-FIRST, FRAMES_COARSE = 600, 60  # particles and frames of the picture under the thumb
+FIRST, FRAMES_COARSE = 500, 40  # particles and frames of the picture under the thumb
 
 page = kit.chapter(
     "reverse_process",
@@ -35,7 +35,7 @@ page = kit.chapter(
         kit.Choice(
             "versus", "Second sampler, same noise", "ODE Heun", options=["nothing", *METHODS], labels=METHODS, wide=True, help=NAMES
         ),
-        kit.Slider("n_steps", "Number of steps n", 50, options=[1, 2, 3, 5, 8, 10, 15, 20, 30, 50, 100, 200, 300, 500, 1000], term="n"),
+        kit.Slider("n_steps", "Number of steps n", 50, options=kit.graded(1, 1000, 15), term="n"),
         kit.Choice(
             "score",
             "Score that leads",
@@ -50,7 +50,7 @@ page = kit.chapter(
             1.0,
             low=0.0,
             high=2.0,
-            step=0.05,
+            step=0.01,
             term=r"\tau",
             when=uses(*NOISY),
             help="Variance of the noise that is put back at each step, over what theory asks for. Only 1 is exact.",
@@ -61,7 +61,7 @@ page = kit.chapter(
             0.5,
             low=0.0,
             high=1.0,
-            step=0.05,
+            step=0.01,
             more=True,
             term=r"\eta",
             when=uses("DDIM"),
@@ -74,7 +74,7 @@ page = kit.chapter(
             term=r"\gamma",
             low=0.0,
             high=0.4,
-            step=0.05,
+            step=0.01,
             more=True,
             when=uses("EDM"),
             help="The noise level is raised by this share before each step (Karras et al. allow up to √2 − 1). " + spelled_out("EDM"),
@@ -222,7 +222,7 @@ def coarse(values):
     params = params_of(values) | {"n_frames": FRAMES_COARSE, "on_stage": True, "first": few}
     runs = [(METHODS[name], reverse_process.sample(**params | {"method": name})) for name in shown(values)]
     dataset, schedule, score = law_of(params)
-    scene = reverse_process_stage.background(dataset, schedule, runs[0][1].times, score=score, sign=params["sign"], n_moments=16)
+    scene = reverse_process_stage.background(dataset, schedule, runs[0][1].times, score=score, sign=params["sign"], n_moments=10)
     return reverse_process_stage.payload(runs, scene)
 
 

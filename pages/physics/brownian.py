@@ -28,7 +28,7 @@ page = kit.chapter(
         kit.Choice("world", "What moves", "walker", options=list(WORLDS), labels=WORLDS, term="scale"),
         kit.Choice("dim", "Space", "1", options=["1", "2"], labels={"1": "on a line", "2": "in a plane"}),
         kit.Choice("step", "Law of one step", "gaussian", options=list(STEPS), labels=STEPS),
-        kit.Slider("sigma", "Step scale σ", 1.0, low=0.2, high=3.0, step=0.1, when=is_walker, term=r"\sigma"),
+        kit.Slider("sigma", "Step scale σ", 1.0, low=0.2, high=3.0, step=0.02, when=is_walker, term=r"\sigma"),
         kit.Slider("radius", "Radius r (µm)", 0.5, low=0.05, high=5.0, step=0.05, when=is_grain, term="r"),
         kit.Slider(
             "viscosity",
@@ -42,8 +42,8 @@ page = kit.chapter(
             help="Water at 25 °C has 0.89, olive oil about 80.",
         ),
         kit.Slider("temperature", "Temperature T (K)", 298.0, low=274.0, high=372.0, step=1.0, when=is_grain, term="T"),
-        kit.Slider("t_end", "Time t", 4.0, low=0.5, high=20.0, step=0.5, term="t"),
-        kit.Slider("n_steps", "Number of steps n", 200, options=[1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000], more=True, term="n"),
+        kit.Slider("t_end", "Time t", 4.0, low=0.5, high=20.0, step=0.1, term="t"),
+        kit.Slider("n_steps", "Number of steps n", 200, options=kit.graded(1, 1000), more=True, term="n"),
         kit.Slider("n_particles", "Number of walkers", 2000, options=[100, 500, 1000, 2000, 5000, 10000], more=True),
         kit.Number("seed", "Seed", 1, more=True, help="Everyone with the same seed sees the same walkers."),
     ],
@@ -109,7 +109,7 @@ def equation(values):
 
 def coarse(values):
     params = params_of(values)
-    return brownian_stage.payload(brownian.sample(**params | {"n_frames": 60}), sigma=params["sigma"], **units(values))
+    return brownian_stage.payload(brownian.sample(**params | {"n_frames": 40}), sigma=params["sigma"], **units(values))
 
 
 def stage(values):

@@ -38,12 +38,12 @@ page = kit.chapter(
             labels=STARTS,
             help="On a line the ring is a spot at either end.",
         ),
-        kit.Slider("kT", "Temperature kT, the diffusion constant", 1.0, low=0.3, high=2.0, step=0.1, term="kT"),
+        kit.Slider("kT", "Temperature kT, the diffusion constant", 1.0, low=0.3, high=2.0, step=0.02, term="kT"),
         kit.Slider(
-            "barrier", "Barrier of the potential U", 2.0, low=0.5, high=6.0, step=0.5, when=of("double well", "washboard"), term="U"
+            "barrier", "Barrier of the potential U", 2.0, low=0.5, high=6.0, step=0.1, when=of("double well", "washboard"), term="U"
         ),
-        kit.Slider("tilt", "Tilt of the potential U", 0.0, low=-2.0, high=2.0, step=0.25, when=of("double well"), term="U"),
-        kit.Slider("swirl", "Strength Ω of the whirl", 2.0, low=-6.0, high=6.0, step=0.5, when=of("whirl"), term=r"\Omega"),
+        kit.Slider("tilt", "Tilt of the potential U", 0.0, low=-2.0, high=2.0, step=0.05, when=of("double well"), term="U"),
+        kit.Slider("swirl", "Strength Ω of the whirl", 2.0, low=-6.0, high=6.0, step=0.1, when=of("whirl"), term=r"\Omega"),
         kit.Choice(
             "dataset",
             "Data whose score is the drift",
@@ -52,7 +52,7 @@ page = kit.chapter(
             wide=True,
             when=of("exact score", "learned score"),
         ),
-        kit.Slider("t_end", "Time t", 6.0, options=[0.5, 1.0, 2.0, 4.0, 6.0, 10.0, 20.0, 40.0], term="t"),
+        kit.Slider("t_end", "Time t", 6.0, options=kit.graded(0.5, 40.0), term="t"),
         kit.Slider("n_steps", "Number of time steps of the solver", 200, options=[10, 50, 100, 200], more=True),
         kit.Slider(
             "n_cells", "Cells along an axis", 64, options=[32, 48, 64, 100], more=True, help="On a line there are eight times as many."
@@ -159,9 +159,9 @@ def equation(values):
 def coarse(values):
     solution, (n_particles, seed) = fokker_planck.solve(**params_of(values)), crowd_of(values)
     walk, carried = (
-        move(solution, n_particles=n_particles, seed=seed, first=300).thinned(60) for move in (fokker_planck.particles, fokker_planck.flow)
+        move(solution, n_particles=n_particles, seed=seed, first=300).thinned(40) for move in (fokker_planck.particles, fokker_planck.flow)
     )
-    return fokker_planck_stage.payload(solution.thinned(60), (walk, carried))
+    return fokker_planck_stage.payload(solution.thinned(40), (walk, carried))
 
 
 def stage(values):

@@ -14,8 +14,8 @@ from pages import kit
 from pages.kit.equation import number
 
 VIEWS = {"paths": "paths", "phase": "phase space"}
-FRICTIONS = [0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0]
-STEPS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.45, 0.5, 0.55, 0.6, 0.8, 1.0, 1.5, 1.9, 1.99, 2.01, 2.1]
+FRICTIONS = kit.graded(0.05, 50.0)
+STEPS = kit.graded(0.01, 2.1, 1.3, 1.5, 1.7, 1.9, 1.95, 1.99, 2.01, 2.05)
 SWEEP = tuple(torch.logspace(-1.4, 1.7, 9).tolist())
 
 
@@ -29,8 +29,8 @@ page = kit.chapter(
         kit.Choice("kind", "Landscape", "double well", options=list(langevin.KINDS), term="potential"),
         kit.Choice("view", "Picture", "paths", options=list(VIEWS), labels=VIEWS),
         kit.Slider("friction", "Friction γ", 1.0, options=FRICTIONS, term=r"\gamma"),
-        kit.Slider("kT", "Temperature kT", 1.0, low=0.2, high=3.0, step=0.1, term="kT"),
-        kit.Slider("mass", "Mass m", 1.0, options=[0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0], term="m"),
+        kit.Slider("kT", "Temperature kT", 1.0, low=0.2, high=3.0, step=0.02, term="kT"),
+        kit.Slider("mass", "Mass m", 1.0, options=kit.graded(0.1, 10.0), term="m"),
         kit.Slider("dt", "Time step dt", 0.02, options=STEPS, term=r"\mathrm{d}t"),
         kit.Choice(
             "method",
@@ -40,9 +40,9 @@ page = kit.chapter(
             wide=True,
             help=spelled_out("BAOAB", "OBABO", "ABOBA") + " Euler–Maruyama does all at once.",
         ),
-        kit.Slider("barrier", "Barrier b", 2.0, low=0.5, high=6.0, step=0.5, more=True, when=of("double well"), term="b"),
+        kit.Slider("barrier", "Barrier b", 2.0, low=0.5, high=6.0, step=0.1, more=True, when=of("double well"), term="b"),
         kit.Slider("stiffness", "Stiffness k", 1.0, low=0.2, high=5.0, step=0.1, more=True, when=of("harmonic"), term="k"),
-        kit.Slider("t_end", "Duration t", 40.0, options=[5.0, 10.0, 20.0, 40.0, 80.0], more=True),
+        kit.Slider("t_end", "Duration t", 40.0, options=kit.graded(5.0, 80.0), more=True),
         kit.Slider("n_particles", "Number of particles", 2000, options=[200, 500, 1000, 2000, 5000], more=True),
         kit.Number("seed", "Seed", 1, more=True, help="Everyone with the same seed sees the same noise."),
     ],
@@ -149,7 +149,7 @@ def equation(values):
 
 
 def coarse(values):
-    params, system = params_of(values) | {"n_frames": 60, "first": 300}, system_of(values)
+    params, system = params_of(values) | {"n_frames": 40, "first": 300}, system_of(values)
     run = langevin.sample(**params)
     if values["view"] == "phase":
         return langevin_stage.phase_space(run, system)

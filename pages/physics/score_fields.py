@@ -21,7 +21,7 @@ COLUMNS = {
     "width": (*score_fields.WIDTHS, 0.4, 62),
 }
 SPEC = ("source", "modes", "points", "sigma")
-POWERS = (1e-12, 1e-6, 1e-3, 0.1, 1.0, 10.0, 1e3, 1e6, 1e12)
+POWERS = tuple(float(f"1e{k}") for k in range(-12, 13))
 
 
 def factor(c):
@@ -40,8 +40,8 @@ page = kit.chapter(
     "score_fields",
     [
         kit.Choice("source", "Density p", "by hand", options=list(score_fields.SOURCES), wide=True, term="p"),
-        kit.Slider("sigma", "Noise σ added to the data", 0.0, low=0.0, high=2.0, step=0.05, term=r"\sigma"),
-        kit.Slider("kT", "Temperature kT", 1.0, low=0.1, high=3.0, step=0.1, term="kT"),
+        kit.Slider("sigma", "Noise σ added to the data", 0.0, low=0.0, high=2.0, step=0.01, term=r"\sigma"),
+        kit.Slider("kT", "Temperature kT", 1.0, low=0.1, high=3.0, step=0.02, term="kT"),
         kit.Slider(
             "constant",
             "Factor c that multiplies p",
@@ -56,11 +56,11 @@ page = kit.chapter(
             "step",
             "Time step (squares of the finest width)",
             0.2,
-            options=[0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 1.8, 2.2],
+            options=kit.graded(0.02, 2.2),
             more=True,
             help="Euler's method is stable below 2.",
         ),
-        kit.Slider("n_steps", "Number of steps", 400, options=[50, 100, 200, 400, 800, 1600, 3200], more=True),
+        kit.Slider("n_steps", "Number of steps", 400, options=kit.graded(50, 3200), more=True),
         kit.Slider("n_particles", "Number of walkers", 1000, options=[100, 200, 500, 1000, 2000], more=True),
         kit.Number("seed", "Seed", 1, more=True, help="Everyone with the same seed sees the same walkers."),
         kit.Text(
@@ -162,7 +162,7 @@ def equation(values):
 
 
 def coarse(values):
-    few = params_of(values) | {"n_frames": 60, "first": 200}
+    few = params_of(values) | {"n_frames": 40, "first": 200}
     spec = {key: few[key] for key in SPEC}
     walks = (score_fields.sample(**few | {"kT": kT}) for kT in (0.0, few["kT"]))
     return score_fields_stage.payload(*walks, kT=few["kT"], **spec)

@@ -1,7 +1,7 @@
 """The picture under the thumb, in Chromium: `python -m tests.benchmarks.thumb [--beside OTHER_CHECKOUT] [slug ...]`.
 
-The first slider that follows the thumb is dragged over its whole length and back, in steps of 40 ms: pictures a second, and the time from a
-step of the thumb to the picture of that value. Then it is moved by one step and let go of: the time until the committed picture is drawn,
+The first slider that follows the thumb is dragged over two fifths of its length and back, in steps of 40 ms: pictures a second, places that
+the thumb has passed a second (there can be no more pictures than that), and the time from a step of the thumb to the picture of that value. Then it is moved by one step and let go of: the time until the committed picture is drawn,
 for this checkout and the other in turn.
 """
 
@@ -60,8 +60,8 @@ def open_page(browser, port: int, slug: str) -> Page:
     return page
 
 
-def dragged(page: Page) -> tuple[float, float]:
-    """(pictures a second, median lag in ms) of a drag to and fro."""
+def dragged(page: Page) -> tuple[float, float, float]:
+    """(pictures a second, median lag in ms, places passed a second) of a drag to and fro."""
     x, y, width = thumb(page, 0)
     page.mouse.move(x, y)
     page.mouse.down()
@@ -80,7 +80,9 @@ def dragged(page: Page) -> tuple[float, float]:
         moved = [at for at, shown in seen["thumb"] if shown == value and at <= drawn]
         if moved:
             lags.append(drawn - moved[-1])
-    return 1000 * len(seen["drawn"]) / took, statistics.median(lags) if lags else float("nan")
+    told = [value for _, value in seen["thumb"]]
+    passed = sum(here != there for here, there in zip(told, told[1:]))
+    return 1000 * len(seen["drawn"]) / took, statistics.median(lags) if lags else float("nan"), 1000 * passed / took
 
 
 def released(page: Page) -> float:
@@ -116,7 +118,7 @@ def main() -> None:
             browser = play.chromium.launch(**chromium_options())
             for slug in args.slugs:
                 page = open_page(browser, servers[0].port, slug)
-                rate, lag = dragged(page)
+                rate, lag, places = dragged(page)
                 full = [released(page)]
                 page.close()
                 for other in servers[1:]:
@@ -126,6 +128,7 @@ def main() -> None:
                 row = [
                     slug,
                     f"{rate:.1f}",
+                    f"{places:.1f}",
                     f"{lag:.0f}",
                     f"{full[0]:.0f}",
                     *([f"{full[1]:.0f}", f"{full[0] / full[1]:.2f}"] if args.beside else []),
@@ -137,7 +140,14 @@ def main() -> None:
         for server in servers:
             server.process.terminate()
             server.process.wait()
-    head = ["chapter", "pictures a second", "lag, ms", "release to full picture, ms", *(["the other: ms", "ratio"] if args.beside else [])]
+    head = [
+        "chapter",
+        "pictures a second",
+        "places a second",
+        "lag, ms",
+        "release to full picture, ms",
+        *(["the other: ms", "ratio"] if args.beside else []),
+    ]
     write("thumb", "The picture under the thumb", head, rows)
 
 
