@@ -7,6 +7,12 @@ class CrystalPlayer extends Player {
   selected = null;                                            // one of several crystals, shown alone
   lit = null;                                                 // number of the lit group of atoms
 
+  constructor(parent) {
+    super(parent);
+    this.preview = new Preview({ read: (bytes) => readEnvelope(bytes, "N2CX", "crystal"), show: (envelope) => this.show(envelope),
+      back: () => this.show(this.committed) });
+  }
+
   build(act) {
     return crystalFrame({ ...act, repeat: (n) => this.choose({ repeat: [n, n, n] }), all: () => this.select(null, true),
       fit: () => this.fit() });
@@ -23,9 +29,15 @@ class CrystalPlayer extends Player {
   /** Take what Python sent. The same payload again changes nothing; a new one keeps camera, clock and choices. */
   load(component) {
     this.tell = component.setStateValue;
-    const { mount, header, body } = readEnvelope(component.data, "N2CX", "crystal");
-    this.mount = mount;
-    if (this.movie?.id !== header.id) this.take(decodeCrystals({ header, body }));
+    this.committed = readEnvelope(component.data, "N2CX", "crystal");
+    this.mount = this.committed.mount;
+    this.preview.committed(Boolean(this.mount.preview));
+    this.show(this.committed);
+  }
+
+  /** Draw the crystals of an envelope, unless they are what is drawn. */
+  show(envelope) {
+    if (this.movie?.id !== envelope.header.id) this.take(decodeCrystals(envelope));
     this.style();
     this.measure(true);
   }
@@ -388,6 +400,7 @@ class CrystalPlayer extends Player {
 
   dispose() {
     for (const timer of [this.rest, this.revival]) clearTimeout(timer);
+    this.preview.close();
     this.view?.dispose();
     this.view = null;
   }

@@ -30,7 +30,8 @@ class ParticlePlayer extends Player {
     this.turn = 0;
     this.startRenderer();
     this.handles = new Handles(this);
-    this.preview = new Preview({ show: (bytes) => this.take(readEnvelope(bytes, "N2CP", "player")), back: () => this.take(this.committed) });
+    this.preview = new Preview({ read: (bytes) => readEnvelope(bytes, "N2CP", "player"), show: (envelope) => this.take(envelope),
+      back: () => this.take(this.committed) });
   }
 
   build(act) { return particleFrame(act); }
@@ -364,7 +365,7 @@ class ParticlePlayer extends Player {
     this.markDrawn("player");
   }
 
-  /** What `make` gives while everything is drawn at twice the pixels. */
+  /** What `make` gives while everything is drawn at twice the pixels; a film that it begins is recorded so to its end. */
   sharply(make) {
     this.sharper = 2;
     this.measure(true);
@@ -373,13 +374,9 @@ class ParticlePlayer extends Player {
     return made;
   }
 
-  /** Drawn at twice the pixels while it is recorded: a film is shown larger than the stage. */
+  /** A film is shown larger than the stage. */
   saveFilm() {
-    if (this.film) return;
-    this.sharper = 2;
-    this.measure(true);
-    super.saveFilm();
-    if (!this.film) this.unsharpen();
+    if (!this.film) this.sharply(() => super.saveFilm());
   }
 
   endFilm(dropped = false) {

@@ -5,13 +5,14 @@ const THUMB = ".st-key-n2c_controls [data-testid=stSlider] :is(input, [role=slid
 const AGAIN_MS = 120;                                         // after an answer without a picture
 
 class Preview {
-  /** show(bytes): draw this envelope. back(): draw again what is committed. */
-  constructor({ show, back }) {
+  /** read(bytes): their envelope. show(envelope): draw it. back(): draw again what is committed. */
+  constructor({ read, show, back }) {
+    this.read = read;
     this.show = show;
     this.back = back;
     this.on = false;
     this.held = this.busy = this.shown = false;
-    this.turn = 0;
+    this.turn = 0;                                            // number of commits: what was asked for before the last is not shown
     this.drawing = Promise.resolve();                         // the last picture that came; the next is asked for meanwhile
     this.stop = new AbortController();
     const { signal } = this.stop;
@@ -73,7 +74,7 @@ class Preview {
       else {
         const bytes = new Uint8Array(await answer.arrayBuffer());
         await this.drawing;
-        if (turn === this.turn) this.drawing = this.draw(bytes).catch((error) => console.warn("preview:", error));
+        if (turn === this.turn) this.drawing = this.draw(bytes, turn).catch((error) => console.warn("preview:", error));
       }
     } catch (error) {
       console.warn("preview:", error);
@@ -90,12 +91,14 @@ class Preview {
     await new Promise((done) => setTimeout(done, AGAIN_MS));
   }
 
-  async draw(bytes) {
-    const { mount } = readEnvelope(bytes, "N2CP", "player");
-    await this.show(bytes);
+  /** Draw a picture that was asked for after the commit with this number: nothing of it stays if another was committed meanwhile. */
+  async draw(bytes, turn) {
+    const envelope = this.read(bytes);
+    await this.show(envelope);
+    if (turn !== this.turn) return;
     this.shown = true;
     document.documentElement.dataset.preview = "shown";
-    await showValues(mount.equation);
+    await showValues(envelope.mount.equation, () => this.shown && turn === this.turn);
   }
 
   /** A picture was committed: what was asked for before it is not shown any more. */
@@ -108,6 +111,7 @@ class Preview {
 
   end() {
     clearTimeout(this.over);
+    if (!this.shown) return;                                  // nothing of this player's; another may show a preview
     this.shown = false;
     delete document.documentElement.dataset.preview;
     document.querySelector(".n2c-values-now")?.remove();
@@ -123,11 +127,12 @@ class Preview {
 const KATEX = /*KATEX*/null;                                  // Streamlit's own, below the app's address
 let tex;                                                      // a promise of it, once it was needed
 
-/** The values in force, as the picture under the thumb has them, over those that are committed. */
-async function showValues(values) {
+/** The values in force, as the picture under the thumb has them, over those that are committed; not if it is overtaken before they can be set. */
+async function showValues(values, current) {
   const place = document.querySelector(".st-key-n2c_values");
   if (!place || !values) return;
   const { renderToString } = (await (tex ??= import(new URL(KATEX, APP).href))).default;
+  if (!current()) return;
   let now = place.querySelector(".n2c-values-now");
   if (!now) now = place.appendChild(element("p", { class: "n2c-values-now" }));
   now.innerHTML = values.map((value) => renderToString(value, { throwOnError: false })).join(" ");

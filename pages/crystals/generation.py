@@ -188,7 +188,7 @@ def grade(values):
     return generation.right_of_as_many(few, many, 8)
 
 
-page.stage(stage, scenes=SCENES, equation=equation)
+page.stage(stage, scenes=SCENES, equation=equation, waits="a network grows the crystal anew")
 page.follow(below)
 kit.predict(
     "generation",

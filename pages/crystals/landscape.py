@@ -272,7 +272,7 @@ def numbers_table():
     st.dataframe(figures.numbers_table(landscape.numbers()), hide_index=True, key="all_numbers")
 
 
-page.stage(stage, scenes=SCENES, equation=equation)
+page.stage(stage, scenes=SCENES, equation=equation, waits="a network makes the crystal anew")
 page.follow(below)
 kit.predict(
     "landscape",

@@ -1,5 +1,7 @@
 """Page of “What a crystal is to a model”."""
 
+from functools import lru_cache
+
 import streamlit as st
 
 from core.crystals import representation
@@ -54,29 +56,37 @@ SCENES = [
 ]
 
 
-@st.cache_data(max_entries=64, max_size="64MB", show_spinner=False)
-def tell(**params):
+def reckoned(**params):
+    """A story, and how much it changes the distances."""
     story = representation.sample(**params)
     return story, representation.pair_difference(story.written, story.described)
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
-def groups(params, tolerance):
-    story, _ = tell(**params)
-    return (representation.symmetry(story.written, tolerance), representation.symmetry(story.described, tolerance, keys=story.atoms))
+# what nobody writes to is shared by all readers as it is; Streamlit's cache would copy it at each of a dozen look-ups of a move
+tell = lru_cache(maxsize=64)(reckoned)  # a story is 20 to 200 kB
+under_the_thumb = lru_cache(maxsize=4)(reckoned)  # a drag would drive everybody's scenes out of the other
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
-def judge(params):
+def symmetries(story, tolerance):
+    """Of the crystal as written and as described."""
+    return representation.symmetry(story.written, tolerance), representation.symmetry(story.described, tolerance, keys=story.atoms)
+
+
+@lru_cache(maxsize=64)
+def groups(tolerance, **params):
+    return symmetries(tell(**params)[0], tolerance)
+
+
+@lru_cache(maxsize=64)
+def judge(**params):
     story, _ = tell(**params)
     return representation.truth(story), representation.ladder(story.written), representation.ladder(story.described)
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
-def tables(params, tolerance):
-    story, _ = tell(**params)
-    before, after = groups(params, tolerance)
-    return figures.change_table(story, before, after, judge(params)[0]), figures.wyckoff_table(after)
+@lru_cache(maxsize=64)
+def tables(tolerance, **params):
+    before, after = groups(tolerance, **params)
+    return figures.change_table(tell(**params)[0], before, after, judge(**params)[0]), figures.wyckoff_table(after)
 
 
 def take(upload):
@@ -87,13 +97,22 @@ def take(upload):
         put({"structure": "rock salt NaCl"})
 
 
+def given(values):
+    """The reader's own file, if it is chosen; what the picture under the thumb needs of the session."""
+    return {"own": uploaded() if values["structure"] == OWN else None}
+
+
 def own_in_force(values):
     """What was read of the reader's own file, if it is chosen and there."""
-    return uploaded().reading if values["structure"] == OWN else None
+    own = (values if "own" in values else given(values))["own"]
+    return own and own.reading
 
 
 def name_of(values):
-    return uploaded().name if own_in_force(values) else "rock salt NaCl" if values["structure"] == OWN else values["structure"]
+    if values["structure"] != OWN:
+        return values["structure"]
+    own = (values if "own" in values else given(values))["own"]
+    return own.name if own.reading else "rock salt NaCl"
 
 
 def params_of(values):
@@ -109,12 +128,12 @@ def params_of(values):
 
 def told(values):
     """(parameters, story, change of the distances, why the cell is not the one that was asked for)."""
-    params = params_of(values)
+    params, look_up = params_of(values), under_the_thumb if "own" in values else tell
     try:
-        return params, *tell(**params), ""
+        return params, *look_up(**params), ""
     except ValueError as error:
         params["cell"] = "as written"
-        return params, *tell(**params), f"{str(error).capitalize()}. The cell as written is shown instead."
+        return params, *look_up(**params), f"{str(error).capitalize()}. The cell as written is shown instead."
 
 
 def equation(values):
@@ -142,6 +161,17 @@ def say_what_was_read(values, own):
         )
 
 
+def pictured(values, story, symmetry):
+    lit = None if values["orbit"] == "none" else int(values["orbit"]) - 1
+    return representation_stage.payload(story, *symmetry, name=name_of(values), lit=lit)
+
+
+def picture(values):
+    """All of it: the few atoms of a cell take no longer than a coarse picture may."""
+    _, story, _, _ = told(values)
+    return pictured(values, story, symmetries(story, values["tolerance"]))
+
+
 def stage(values):
     with page.on.controls:
         own = own_crystal("Your own crystal", "A CIF file, at most 200 atoms", on_change=take)
@@ -151,12 +181,10 @@ def stage(values):
         if trouble:
             st.warning(trouble, icon=":material/grid_on:")
     page.exports(params | {"tolerance": values["tolerance"]})
-    before, after = groups(params, values["tolerance"])
-    lit = None if values["orbit"] == "none" else int(values["orbit"]) - 1
     with page.on.stage:
-        payload = representation_stage.payload(story, before, after, name=name_of(values), lit=lit)
-        crystal_player(payload, key="stage", height=500, report=False, fill=True)
-    same = judge(params)[0]
+        payload = pictured(values, story, groups(values["tolerance"], **params))
+        crystal_player(payload, key="stage", height=500, report=False, fill=True, preview=True)
+    same = judge(**params)[0]
     words = "Nothing but round-off: the same crystal in other words."
     if not same.same:
         matched = "finds no map" if same.rms is None else f"still says match, rms {same.rms:.3f}"
@@ -171,11 +199,11 @@ def stage(values):
 
 def below(values):
     params, story, _, _ = told(values)
-    after = groups(params, values["tolerance"])[1]
+    after = groups(values["tolerance"], **params)[1]
     changes, sites = st.columns([1.25, 1])
     with changes:
         st.markdown("##### What changes, and what does not")
-        changed, orbits = tables(params, values["tolerance"])
+        changed, orbits = tables(values["tolerance"], **params)
         st.table(changed)
     with sites:
         st.markdown(f"##### Wyckoff sites in {after.name}")
@@ -195,7 +223,7 @@ def below(values):
     with staircase:
         st.markdown("##### Symmetry is a question of tolerance")
         kit.figure(
-            lambda: figures.ladder_figure(*judge(params)[1:], now=values["tolerance"], palette=kit.palette()),
+            lambda: figures.ladder_figure(*judge(**params)[1:], now=values["tolerance"], palette=kit.palette()),
             key="ladder",
             of=(params, values["tolerance"]),
             alt="Number of the space group found against the tolerance of the search, for both crystals.",
@@ -219,7 +247,7 @@ def new_numbers(values):
     return representation.share_of_new_numbers(story)
 
 
-page.stage(stage, scenes=SCENES, equation=equation)
+page.stage(stage, scenes=SCENES, equation=equation, picture=picture, session=given)
 page.follow(below)
 kit.predict(
     "representation",

@@ -11,6 +11,7 @@ from pages import kit
 from pages.kit.equation import number
 
 SITES = {"pair": "two sites, 3 : 1", "corner": "a corner of the cell", "honeycomb": "honeycomb"}
+BELOW = "the last figure is drawn anew"
 ORDERS = {"none": "none", "predictor-first": "after", "corrector-first": "before"}
 page = kit.chapter(
     "torus",
@@ -23,7 +24,7 @@ page = kit.chapter(
             help="Melt: add noise. Freeze: take it out with a score. Hold: Langevin dynamics at one noise level, from the exact law.",
         ),
         kit.Choice("sites", "Where the atom belongs", "pair", options=list(SITES), labels=SITES, wide=True),
-        kit.Slider("sigma_max", "Largest noise σ (cell edges)", 0.5, low=0.1, high=1.0, step=0.05, term=r"\sigma_{\max}"),
+        kit.Slider("sigma_max", "Largest noise σ (cell edges)", 0.5, low=0.1, high=1.0, step=0.01, term=r"\sigma_{\max}"),
         kit.Slider(
             "images",
             "Images kept on each side K",
@@ -32,7 +33,7 @@ page = kit.chapter(
             options=[0, 1, 2, 3],
             help="In the score's target, on the right. 0: the nearest image only. On the left all images count.",
         ),
-        kit.Slider("n_steps", "Number of steps", 100, options=[5, 10, 20, 50, 100, 200], when=lambda v: v["move"] != "melt"),
+        kit.Slider("n_steps", "Number of steps", 100, options=kit.graded(5, 200), when=lambda v: v["move"] != "melt"),
         kit.Choice(
             "corrector",
             "Langevin corrector",
@@ -43,9 +44,17 @@ page = kit.chapter(
             more=True,
             help="A Langevin step before or after each step of the sampler.",
         ),
-        kit.Slider("angle", "Angle of the last figure's cell (°)", 60, low=30, high=150, step=5, more=True, previewed=False),
-        kit.Slider("ratio", "Ratio b / a of its edges", 1.6, low=0.5, high=2.5, step=0.1, more=True, previewed=False),
-        kit.Slider("n_particles", "Number of atoms", 2000, options=[500, 1000, 2000, 5000], more=True, previewed=False),
+        kit.Slider("angle", "Angle of the last figure's cell (°)", 60, low=30, high=150, step=5, more=True, previewed=False, waits=BELOW),
+        kit.Slider("ratio", "Ratio b / a of its edges", 1.6, low=0.5, high=2.5, step=0.1, more=True, previewed=False, waits=BELOW),
+        kit.Slider(
+            "n_particles",
+            "Number of atoms",
+            2000,
+            options=[500, 1000, 2000, 5000],
+            more=True,
+            previewed=False,
+            waits="another crowd has another noise",
+        ),
         kit.Number("seed", "Seed", 1, more=True, help="Everyone with the same seed sees the same noise."),
     ],
 )
@@ -126,7 +135,7 @@ def equation(values):
 
 
 def coarse(values):
-    frames = {} if values["move"] == "melt" else {"n_frames": 60}  # a melt takes a step a frame
+    frames = {} if values["move"] == "melt" else {"n_frames": 40}  # a melt takes a step a frame
     draw, draw_exact = partial(torus.sample, first=FIRST, **frames), partial(torus.exact, first=FIRST)
     return torus_stage.clouds(params_of(values), values["images"], draw=draw, draw_exact=draw_exact)
 

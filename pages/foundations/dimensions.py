@@ -12,10 +12,11 @@ from pages import kit
 
 METHODS = dimensions.METHODS
 
+BELOW = "a figure below the stage is drawn anew"
 page = kit.chapter(
     "dimensions",
     [
-        kit.Slider("d", "Dimension d", 100, options=[1, 2, 3, 5, 10, 14, 20, 30, 50, 100, 200, 300, 500, 1000], term="d"),
+        kit.Slider("d", "Dimension d", 100, options=kit.graded(1, 1000), term="d"),
         kit.Choice(
             "method",
             "Method on the truth meter",
@@ -30,13 +31,21 @@ page = kit.chapter(
             "n",
             "Number of looks n",
             10_000,
-            options=[1000, 2000, 5000, 10_000, 20_000],
+            options=kit.graded(1000, 20_000),
             help="Looks at the density that a method may spend, and points drawn for each count in the figures.",
         ),
         kit.Slider("eps", "Thickness of the peel ε (share of the radius)", 0.05, low=0.01, high=0.5, step=0.01, term=r"\varepsilon"),
-        kit.Slider("per_axis", "Grid points per axis m", 10, options=[2, 3, 5, 10, 20, 50, 100], term="m"),
-        kit.Slider("wide", "Width of the rejection proposal (Gaussian widths)", 1.2, low=1.05, high=3.0, step=0.05),
-        kit.Slider("n_points", "Number of points for nearest / farthest", 1000, options=[10, 100, 1000, 5000], more=True, previewed=False),
+        kit.Slider("per_axis", "Grid points per axis m", 10, options=kit.graded(2, 100), term="m"),
+        kit.Slider("wide", "Width of the rejection proposal (Gaussian widths)", 1.2, low=1.05, high=3.0, step=0.01),
+        kit.Slider(
+            "n_points",
+            "Number of points for nearest / farthest",
+            1000,
+            options=[10, 100, 1000, 5000],
+            more=True,
+            previewed=False,
+            waits=BELOW,
+        ),
         kit.Number("seed", "Seed", 1, more=True, help="Everyone with the same seed sees the same points."),
     ],
 )

@@ -262,7 +262,7 @@ def grade_right_share(values):
     )
 
 
-page.stage(stage, scenes=SCENES, equation=equation)
+page.stage(stage, scenes=SCENES, equation=equation, waits="the chains of all five samplers walk anew, half a second of work")
 page.follow(below)
 kit.predict(
     "sampling",

@@ -61,8 +61,8 @@ class Control:
         """How `value` is written in a link."""
         return str(value)
 
-    def draw(self) -> Any:
-        """Mount the widget and return its value."""
+    def draw(self, before: Mapping[str, Any]) -> Any:
+        """Mount the widget and return its value. before: values of the controls that were drawn before it."""
         raise NotImplementedError
 
 
@@ -70,7 +70,7 @@ class Control:
 class Slider(Control):
     """A number between `low` and `high`, or one of an ordered list of `options`.
 
-    previewed: the picture follows the thumb. False where that would take too long, and the control then says so.
+    previewed: the picture follows the thumb. False where that would take too long; the control then says so, and `waits`: why.
     """
 
     low: float = 0
@@ -79,6 +79,7 @@ class Slider(Control):
     options: Sequence[Any] = ()
     format: str | Callable[[Any], str] | None = None
     previewed: bool = True
+    waits: str = ""
 
     def at(self, place: float) -> Any:
         """The value at a place of the slider, as the browser counts: the number itself, or the option's index. Raises ValueError."""
@@ -105,7 +106,8 @@ class Slider(Control):
     @property
     def explained(self) -> str | None:
         """Its help, and that the picture waits for the thumb to be let go where it does."""
-        return self.help if self.previewed else " ".join(filter(None, (self.help, "Acts when you let go.")))
+        acts = "" if self.previewed else f"Acts when you let go{self.waits and ': '}{self.waits}."
+        return " ".join(filter(None, (self.help, acts))) or None
 
     def _texts(self):
         return [self.url(option) for option in self.options]
@@ -117,7 +119,7 @@ class Slider(Control):
         needed = (-Decimal(str(value)).normalize().as_tuple().exponent for value in (self.low, self.step))
         return f"%.{max(0, *needed)}f"
 
-    def draw(self):
+    def draw(self, before):
         if self.options:
             return st.select_slider(
                 self.label, self.options, self.default, format_func=self.url, key=self.key, help=self.explained, **BOUND
@@ -151,7 +153,7 @@ class Number(Control):
     def expects(self):
         return f"a whole number from {self.low} to {self.high}"
 
-    def draw(self):
+    def draw(self, before):
         # a number field that finds infinity or nothing in the URL raises (Streamlit 1.67); after such a link it is left unbound
         bound = BOUND | ({"bind": None} if self.key in st.session_state.get("_unbound", ()) else {})
         return st.number_input(self.label, self.low, self.high, self.default, key=self.key, help=self.help, **bound)
@@ -174,7 +176,7 @@ class Choice(Control):
     def expects(self):
         return f"one of {', '.join(self.url(option) for option in self.options)}"
 
-    def draw(self):
+    def draw(self, before):
         if self.wide or len(self.options) > 4:
             return st.selectbox(
                 self.label,
@@ -216,7 +218,7 @@ class Text(Control):
     def expects(self):
         return self.expected or f"at most {self.max_chars} characters"
 
-    def draw(self):
+    def draw(self, before):
         return st.text_input(self.label, self.default, self.max_chars, key=self.key, help=self.help, placeholder=self.placeholder, **BOUND)
 
 
@@ -233,7 +235,7 @@ class Toggle(Control):
     def expects(self):
         return "true or false"
 
-    def draw(self):
+    def draw(self, before):
         return st.toggle(self.label, self.default, key=self.key, help=self.help, **BOUND)
 
 
@@ -299,7 +301,7 @@ def controls(slug: str, declared: Sequence[Control], notice: DeltaGenerator, *, 
     def draw(some: Sequence[Control]) -> None:
         for control in some:
             if control.when is None or control.when(values):
-                drawn = control.draw()
+                drawn = control.draw(values)
                 values[control.key] = control.default if drawn is None else drawn  # an emptied field
 
     draw([control for control in declared if not control.more])

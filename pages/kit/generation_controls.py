@@ -156,7 +156,7 @@ def controls() -> list[Control]:
 class Formula(Text):
     """A formula. One that says a ratio, such as ZnO, chooses the number of formula units that the best known crystal has (two)."""
 
-    def draw(self):
+    def draw(self, before):
         return st.text_input(self.label, self.default, self.max_chars, key=self.key, help=self.help, **BOUND | {"on_change": _written})
 
 
@@ -164,13 +164,12 @@ class Formula(Text):
 class UnitsOfCell(Number):
     """How many formula units the cell holds; above the number, right under the formula, what known crystals propose."""
 
-    def draw(self):
+    def draw(self, before):
         offers = st.container(gap="small")
-        units = super().draw()
-        formula, model = (st.session_state.get(key) for key in ("formula", "model"))
+        units = super().draw(before)
         with offers, suppress(FormulaError):
-            if formula and model in MODELS:  # a link may name what there is not
-                _offer({"units": self.default if units is None else units, "formula": formula, "model": model})
+            if before["formula"]:
+                _offer({**before, "units": self.default if units is None else units})
         return units
 
 

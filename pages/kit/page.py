@@ -51,6 +51,8 @@ class Page:
         scenes: Sequence[kit_controls.Scene],
         equation: Callable[[Mapping[str, Any]], tuple[Mapping[str, str], Mapping[str, str] | str]],
         picture: Callable[[Mapping[str, Any]], bytes] | None = None,
+        session: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None,
+        waits: str = "",
     ) -> None:
         """Equation, stage, controls, scenes and meter: what a move of a control draws again first.
 
@@ -59,15 +61,18 @@ class Page:
         equation: values -> (symbol -> LaTeX of its value, form in each place of the equation or one word for all places).
         picture: values -> a coarse payload of the stage, of the same law and the same first particles, in at most a tenth of a second,
         without caches or anything else of Streamlit; it is called on another thread while a slider is dragged. None: no preview, and
-        every slider says that it acts when it is let go of.
+        every slider says that it acts when it is let go of, and why it `waits`.
+        session: values -> what `picture` and `equation` are given besides when a slider is dragged, under names that no control has:
+        what they need of the reader's session, which is out of their reach there.
         """
         if picture is None:
             self.declared = [
-                replace(control, previewed=False) if isinstance(control, kit_controls.Slider) else control for control in self.declared
+                replace(control, previewed=False, waits=control.waits or waits) if isinstance(control, kit_controls.Slider) else control
+                for control in self.declared
             ]
-        stage.follow(lambda: self._stage(draw, scenes, equation, picture), key="stage")
+        stage.follow(lambda: self._stage(draw, scenes, equation, picture, session), key="stage")
 
-    def _stage(self, draw, scenes, equation_of, picture) -> None:
+    def _stage(self, draw, scenes, equation_of, picture, session) -> None:
         self.on = stage.places()
         slug = self.chapter.slug
         with self.on.controls:
@@ -79,7 +84,8 @@ class Page:
             shown, chosen = equation_of(values)
             return values_in_force(written, known, shown, chosen, self._terms(key))
 
-        name = preview.offer(preview.Offer(self.declared, values, picture, in_force)) if picture else ""
+        dragged = {**values, **(session(values) if session else {})}
+        name = preview.offer(preview.Offer(self.declared, dragged, picture, in_force)) if picture else ""
         progress.tell(what="preview", name=name)
         with self.on.equation:
             equation(slug, written, *equation_of(values), self._terms(kit_controls.last_moved(slug)), self.declared)

@@ -98,9 +98,14 @@ def ignore() -> None:
     """The state is read from the result; nothing happens on change."""
 
 
+def katex() -> str:
+    """Path of Streamlit's own KaTeX below the app's address."""
+    (found,) = (Path(st.__file__).parent / "static").glob("static/js/katex.*.js")
+    return f"static/js/{found.name}"
+
+
 def _particle_player() -> tuple[str, str]:
-    (katex,) = (Path(st.__file__).parent / "static").glob("static/js/katex.*.js")
-    return assemble(PARTS, ("player.css",), KATEX=f"static/js/{katex.name}")
+    return assemble(PARTS, ("player.css",), KATEX=katex())
 
 
 def player(

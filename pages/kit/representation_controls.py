@@ -36,10 +36,10 @@ def controls() -> list[Control]:
             0.15,
             low=0.0,
             high=1.0,
-            step=0.05,
+            step=0.01,
             term=r"\tau",
         ),
-        Slider("rotation", "Rotation φ (°)", 40.0, low=0.0, high=180.0, step=5.0, term=r"\varphi"),
+        Slider("rotation", "Rotation φ (°)", 40.0, low=0.0, high=180.0, step=1.0, term=r"\varphi"),
         Slider(
             "c",
             "Stretch of edge c (%)",
@@ -51,7 +51,7 @@ def controls() -> list[Control]:
             help="This one makes another crystal.",
         ),
         Choice("site", "Move atom number", "none", options=SITES, term="deform", help="This one too."),
-        Slider("move", "Distance the atom moves (Å)", 0.3, low=0.0, high=2.0, step=0.05, when=moves, term="deform"),
+        Slider("move", "Distance the atom moves (Å)", 0.3, low=0.0, high=2.0, step=0.01, when=moves, term="deform"),
         Choice("orbit", "Light up Wyckoff site", "none", options=ORBITS, more=True, help="Or click an atom in the picture."),
         Choice(
             "direction", "Direction in which the atom moves", "a", options=list(representation.AXES), when=moves, more=True, term="deform"

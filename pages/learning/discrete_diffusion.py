@@ -27,12 +27,12 @@ page = kit.chapter(
             options=list(discrete_diffusion.STARTS),
             help="Data: as often as in the training formulas. One token: all are titanium, or all are 3.",
         ),
-        kit.Slider("n_steps", "Number of steps T", 50, options=[10, 20, 50, 100, 200], term="T"),
+        kit.Slider("n_steps", "Number of steps T", 50, options=kit.graded(10, 200), term="T"),
         kit.Slider("level", "Noise level t / T", 0.1, low=0.05, high=1.0, step=0.05, term="t"),
         kit.Text(
             "formula", "Formula to corrupt and restore", "Sr1 Ti1 O3", max_chars=40, help="With the mask, ? is an unknown place: Ba1 ?1 O3."
         ),
-        kit.Slider("words", "Number of steps for seven words", 3, options=WORD_STEPS, previewed=False),
+        kit.Slider("words", "Number of steps for seven words", 3, options=WORD_STEPS, previewed=False, waits="it is of the next words"),
         kit.Choice("order", "Order in which words are unmasked", "chance", options=list(ORDERS), labels=ORDERS, more=True),
         kit.Slider(
             "reach",

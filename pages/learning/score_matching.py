@@ -34,7 +34,7 @@ page = kit.chapter(
             help="Its output is divided by σ and so is of the size of the noise, 1, at every level; or it is the score itself.",
         ),
         kit.Toggle("clock", "The network is told the time t", True, term="output"),
-        kit.Slider("n_steps", "Number of training steps", 1500, options=[100, 300, 600, 1000, 1500, 3000, 6000]),
+        kit.Slider("n_steps", "Number of training steps", 1500, options=kit.graded(100, 6000, 1500), waits="it is of the next training"),
         kit.Slider(
             "t",
             "Time t at which its aim is shown",
@@ -246,7 +246,7 @@ def grade(values):
     return verdict, f"Of the squared score, denoising misses {denoising:.2%} and sliced {sliced:.2%}."
 
 
-page.stage(stage, scenes=SCENES, equation=equation)
+page.stage(stage, scenes=SCENES, equation=equation, waits="the stage shows a training, which no slider hurries")
 page.follow(below)
 kit.predict(
     "score_matching",

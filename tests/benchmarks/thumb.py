@@ -1,8 +1,8 @@
 """The picture under the thumb, in Chromium: `python -m tests.benchmarks.thumb [--beside OTHER_CHECKOUT] [slug ...]`.
 
 The first slider that follows the thumb is dragged over two fifths of its length and back, in steps of 40 ms: pictures a second, places that
-the thumb has passed a second (there can be no more pictures than that), and the time from a step of the thumb to the picture of that value. Then it is moved by one step and let go of: the time until the committed picture is drawn,
-for this checkout and the other in turn.
+the thumb has passed a second (there can be no more pictures than that), and the time from a step of the thumb to the picture of that value.
+Then it is moved by one step and let go of: the time until the committed picture is drawn, for this checkout and the other in turn.
 """
 
 from __future__ import annotations
