@@ -53,7 +53,7 @@ def readable(arrays: CrystalArrays) -> tuple[list[Crystal | None], list[str]]:
 
 def pairs(predictions: Sequence[Crystal | None], truths: Sequence[Crystal]) -> list[tuple[Crystal | None, Crystal]]:
     """Each prediction with its truth. Raises ArrayFileError when the numbers do not fit or a composition differs."""
-    if len(truths) == 0 or len(predictions) % len(truths):
+    if not truths or not predictions or len(predictions) % len(truths):
         raise ArrayFileError(f"{len(predictions)} predictions cannot be K for each of {len(truths)} true structures")
     samples = len(predictions) // len(truths)
     for i, prediction in enumerate(predictions):

@@ -33,8 +33,22 @@ def matcher() -> StructureMatcher:
 
 def match_rms(prediction: Crystal, truth: Crystal) -> float | None:
     """rms of the best map of one crystal onto the other, None if there is none within the tolerances."""
-    found = matcher().get_rms_dist(prediction.to_pymatgen(), truth.to_pymatgen())
+    from core.metrics.structure_matcher import searchable
+
+    if not (searchable(prediction.lattice) and searchable(truth.lattice)):
+        return None
+    found = matcher().get_rms_dist(*(_of_common_size(crystal).to_pymatgen() for crystal in (prediction, truth)))
     return None if found is None else float(found[0])
+
+
+def _of_common_size(crystal: Crystal) -> Crystal:
+    """A cell of thousands of Å, or of hundredths, at 20 Å^3 for each atom: the matcher rescales it anyhow, but reduces it first, where
+    pymatgen's absolute tolerances would list millions of vectors. Others as they are.
+    """
+    volume = crystal.volume / crystal.n_atoms
+    if 0.1 <= volume <= 1e6:
+        return crystal
+    return Crystal(crystal.numbers, crystal.frac_coords, crystal.lattice * (20 / volume) ** (1 / 3))
 
 
 def found_rms(one: Crystal, other: Crystal) -> float | None:

@@ -22,6 +22,7 @@ from pymatgen.util.coord import lattice_points_in_supercell
 EXACT = 2e-6  # fractional; the rounding of coordinates stored as float32, not more
 MOST_ATOMS = 60  # in a cell whose symmetries are looked for
 MOST_POINTS = 1e6  # lattice points to search for similar cells; a cell of 200 atoms and 30 Å needs some thousands
+MOST_PAIRS = 1e7  # of such points as the two longer edges: their angles are held in memory at once
 _CODE = 97 ** np.arange(9)  # a whole number for every integer matrix with entries below 48
 
 
@@ -65,6 +66,20 @@ class Matcher(StructureMatcher):
                 inner = lattice_points_in_supercell(matrix)
                 places = (np.dot(fractional, np.linalg.inv(matrix))[:, None, :] + inner[None, :, :]).reshape(-1, 3)
             yield places - np.floor(places), Lattice.from_parameters(*((np.array(lattice.parameters) + parameters) / 2)), matrix
+
+
+def searchable(lattice: np.ndarray) -> bool:
+    """Can the cells that resemble this one (3, 3), rows in Å, be listed? Not those of a needle of thousands of Å, or of a plate as wide."""
+    if _few(lattice):
+        return True
+    return _few(Lattice(lattice).get_lll_reduced_lattice().matrix)  # a skewed cell may be compact
+
+
+def _few(lattice: np.ndarray) -> bool:
+    """Lattice points within reach (ltol = 0.3) of the longest edge, and pairs of those about as long as the two longer edges."""
+    edges, volume = np.sort(np.linalg.norm(lattice, axis=1)), float(abs(np.linalg.det(lattice)))
+    points = 4 / 3 * math.pi * (1.3 * edges) ** 3 / volume
+    return bool(points[2] <= MOST_POINTS and max(points[1], 1) * points[2] <= MOST_PAIRS)
 
 
 @cache

@@ -109,7 +109,7 @@ def load_arrays(path: Path | str, *, as_predicted: bool = False) -> CrystalArray
     as_predicted: structures that are none (numbers that are not finite) may be in it.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open(path, "rb") as stream, np.lib.npyio.NpzFile(stream, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
     except OSError as error:
         raise ArrayFileError(f"{path}: {error.strerror or error}") from None
@@ -119,6 +119,9 @@ def load_arrays(path: Path | str, *, as_predicted: bool = False) -> CrystalArray
     if missing:
         raise ArrayFileError(f"{path}: no array named {', '.join(missing)}")
     try:
+        for name, array in arrays.items():
+            if array.ndim == 0 or np.iscomplexobj(array):
+                raise ArrayFileError(f"{name} is {'a single number' if array.ndim == 0 else 'complex'}")
         numbers, frac_coords, lattice, num_atoms = (arrays.pop(name) for name in ("numbers", "frac_coords", "lattice", "num_atoms"))
         found = CrystalArrays(numbers, frac_coords, lattice, _counts(num_atoms), arrays)
         return found if as_predicted else _checked(found)

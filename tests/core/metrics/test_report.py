@@ -284,3 +284,27 @@ def test_compositions_of_the_reference_are_told_apart(tmp_path, capsys):
     apart = told["polymorph_safe"]
     assert (apart["n"], apart["match_rate"], apart["rmse"], apart["best"]["metre"], apart["best"]["metre_crmse"]) == (1, 0, None, 0, 0.5)
     assert "50.0 % of the true structures have a composition of the reference. The others alone" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        ({"num_atoms": np.array(3)}, "num_atoms is a single number"),
+        ({"frac_coords": np.zeros((6, 3), complex)}, "frac_coords is complex"),
+        (
+            {"numbers": [], "frac_coords": np.zeros((0, 3)), "lattice": np.zeros((0, 3, 3)), "num_atoms": []},
+            "0 predictions cannot be K for",
+        ),
+        (None, "is not an .npz file of crystals"),
+    ],
+)
+def test_predictions_that_are_laid_out_wrongly_are_refused_in_words(change, words, tmp_path, capsys):
+    truth, prediction = tmp_path / "t.npz", tmp_path / "p.npz"
+    from_crystals([rocksalt()] * 3).save(truth)
+    with open(prediction, "wb") as file:
+        if change is None:
+            np.save(file, np.arange(3))  # an .npy under the other name
+        else:
+            with np.load(truth) as good:
+                np.savez(file, **(dict(good) | change))
+    assert main(["evaluate", str(prediction), str(truth)]) == 2 and words in capsys.readouterr().err

@@ -6,6 +6,7 @@ from pymatgen.analysis.structure_matcher import StructureMatcher
 
 from core.generator.baselines.library import open_library
 from core.metrics.matching import found_rms, match_rms, same
+from core.metrics.structure_matcher import searchable
 from core.structures.builtin import STRUCTURES
 from core.structures.crystal import Crystal
 
@@ -60,3 +61,26 @@ def test_a_needle_is_no_match_at_once():
     needle = Crystal([11, 17], [[0, 0, 0], [0.5, 0.5, 0.5]], np.diag([3.0, 3.0, 3000.0]))
     cube = Crystal([11, 17], [[0, 0, 0], [0.5, 0.5, 0.5]], np.eye(3) * 4)
     assert match_rms(needle, needle) is None and match_rms(cube, needle) is None and match_rms(cube, cube) < 1e-6
+
+
+@pytest.mark.parametrize("edge", [1e-3, 4.0, 1e4, 1e8])
+def test_a_cell_of_any_size_is_matched_by_its_shape(edge):
+    """The matcher rescales: caesium chloride stays that, and a displacement of a tenth of the edge scores the same."""
+    cube = Crystal([55, 17], [[0, 0, 0], [0.5, 0.5, 0.5]], np.eye(3) * 4.1)
+    other = Crystal([55, 17], [[0, 0, 0], [0.5, 0.5, 0.6]], np.eye(3) * edge)
+    assert match_rms(other, cube) == pytest.approx(0.05 * 2 ** (1 / 3), rel=1e-3)  # 0.05 each, of an edge; V/N is half the cube's
+    assert same(other, cube)
+
+
+@pytest.mark.parametrize("edges", [(0.1, 0.1, 1e4), (1e-2, 1e2, 1e2), (0.5, 0.5, 1e3), (1e-3, 1e3, 1e3), (1e-4, 1.0, 1.0)])
+def test_needles_and_plates_are_no_match_at_once(edges):
+    """The angles between all vectors about as long as their edges would not go into memory."""
+    thin, cube = (Crystal([11, 17], [[0, 0, 0], [0.5, 0.5, 0.5]], np.diag(cell)) for cell in (edges, (4.0, 4.0, 4.0)))
+    assert not same(thin, cube) and not same(thin, thin)
+    assert not searchable(thin.lattice) and searchable(cube.lattice)
+
+
+def test_a_skewed_or_layered_cell_is_searched():
+    """The primitive cell of silver told by far lattice points; layers of 4 Å by 120 Å, and a needle of 2 Å by 300 Å."""
+    far = np.array([[1, 0, 0], [2000, 1, 0], [0, 3000, 1]]) @ (np.ones((3, 3)) - np.eye(3)) * 2.04
+    assert searchable(far) and searchable(np.diag([4.0, 4.0, 120.0])) and searchable(np.diag([2.0, 2.0, 300.0]))
