@@ -204,10 +204,10 @@ def below(values):
     with changes:
         st.markdown("##### What changes, and what does not")
         changed, orbits = tables(values["tolerance"], **params)
-        st.table(changed)
+        kit.table(list(changed[0]), [list(row.values()) for row in changed], words=True)
     with sites:
         st.markdown(f"##### Wyckoff sites in {after.name}")
-        st.table(orbits[:8])
+        kit.table(list(orbits[0]), [list(row.values()) for row in orbits[:8]], words=True)
         if len(after.orbits) > 8:
             st.caption(f"and {len(after.orbits) - 8} more, each with its own free coordinates.")
     distances, staircase = st.columns(2)

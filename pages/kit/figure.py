@@ -74,11 +74,14 @@ def readings(rows: Iterable[tuple[str, str]]) -> None:
     st.html("<dl class='readings'>" + "".join(f"<div><dt>{name}</dt><dd>{typeset(value)}</dd></div>" for name, value in rows) + "</dl>")
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, marked: str | None = None) -> None:
-    """A table that scrolls sideways by itself on a narrow screen. marked: first cell of the row to stress."""
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, marked: str | None = None, words: bool = False) -> None:
+    """A table that scrolls sideways by itself on a narrow screen. marked: first cell of the row to stress.
+
+    words: its cells are words as often as numbers: they begin at the left, and a long one breaks.
+    """
     top = "".join(f"<th>{cell}</th>" for cell in head)
     body = "".join(
         f"<tr{' class=marked' if row[0] == marked else ''}>" + "".join(f"<td>{typeset(cell)}</td>" for cell in row) + "</tr>"
         for row in rows
     )
-    st.html(f"<div class='wide'><table class='compared'><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>")
+    st.html(f"<div class='wide'><table class='compared{' words' * words}'><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>")
