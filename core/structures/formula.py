@@ -16,6 +16,7 @@ from core.structures.elements import HEAVIER, SYMBOLS
 
 MAX_PARSED_ATOMS = 10_000  # beyond any model; keeps `H999999999` from filling the memory
 _ADDED = re.compile(r"\s*(?:[·•∙⋅*]\s*(\d*)\s*([^·•∙⋅*]*)|[.\s]\s*(\d+)\s*(H2O)\s*$)")  # ·5H2O, and water after a full stop or a blank
+_MARKED = re.compile(r"_\{?(\d+)\}?|<sub>\s*(\d+)\s*</sub>")  # how LaTeX and HTML lower a digit
 _TOKEN = re.compile(r"([A-Z][a-z]?)|([(\[])|([)\]])|(\d+(?:\.\d+)?)|(\s+)|(.)")
 
 
@@ -35,8 +36,19 @@ def parse_formula(text: str) -> tuple[int, ...]:
     Raises FormulaError for anything that is not a formula with whole, positive counts.
     """
     text = "".join(c for c in unicodedata.normalize("NFKC", text) if unicodedata.category(c) != "Cf").strip()
+    text = _MARKED.sub(lambda found: found[1] or found[2], text).strip("$'\"")
     if not text:
         raise FormulaError("The formula is empty. Write the content of the cell, for example Sr1 Ti1 O3.")
+    if uneven := re.search(r"[·•∙⋅*]\s*(\d+[./]\d+|[./]\d+|$)", text):
+        what = (
+            f"{uneven[1]} in {text!r} is not a whole number; give the atoms of one full cell."
+            if uneven[1]
+            else f"{text!r} ends with a dot."
+        )
+        raise FormulaError(what)
+    if front := re.fullmatch(r"(\d+)\s*([A-Z].*)", text):
+        brackets = f"({front[2]}){front[1]}"
+        raise FormulaError(f"{text!r} begins with a number. Put the formula in brackets, its number behind them: {brackets}")
     if _ADDED.search(text):
         brackets = _ADDED.sub(lambda found: f" ({found[2] or found[4]}){found[1] or found[3] or ''}", text)
         raise FormulaError(f"{text!r} is written as a hydrate. Put what is added in brackets, its number behind them: {brackets.strip()}")
@@ -93,13 +105,15 @@ def _number_of(element: str) -> int:
         raise FormulaError(f"{element} is {'deuterium' if element == 'D' else 'tritium'}, here an atom of hydrogen: write H for it.")
     if element in HEAVIER:
         raise FormulaError(f"{element} is heavier than lawrencium: nothing is known here of such elements.")
-    raise FormulaError(f"{element} is not an element.")
+    small = "; the second letter of a symbol is small, as in NaCl" if len(element) == 1 else ""
+    raise FormulaError(f"{element} is not an element{small}.")
 
 
 def _stray(character: str, text: str) -> str:
     if character.isalpha() and character.islower():
         return f"{text!r}: element symbols begin with a capital letter, as in NaCl."
-    return f"{character!r} in {text!r} does not belong in a formula."
+    charges = " Leave charges out." if character in "+-^" else ""
+    return f"{character!r} in {text!r} does not belong in a formula.{charges}"
 
 
 def check_composition(numbers: Iterable[int], *, model: str, atom_counts: Iterable[int], known: Iterable[int]) -> None:
