@@ -8,9 +8,12 @@ import pytest
 import torch
 
 from core.crystals import landscape, representation, torus
+from core.generator.sampling.symmetry import symmetry_of
 from core.metrics import matching
+from core.metrics.comparison import compare
 from core.numerics import rigid_molecule
 from core.numerics.torus import wrapped_normal_score, wrapped_normal_score_rms
+from core.structures.builtin import STRUCTURES
 from tests.claims.sentences import claim, numbers
 
 
@@ -100,6 +103,27 @@ def test_the_calls_of_the_published_samplers_are_the_product_of_their_steps():
 def test_each_refinement_begins_at_a_lower_noise():
     levels = numbers("generation", r"to noise levels ([\d.]+), ([\d.]+), ([\d.]+) and so on")
     assert [round(levels[0] ** k, 2) for k in (1, 2, 3)] == levels
+
+
+@claim("representation", "none in rock salt, one of six in rutile, four of six in quartz")
+def test_free_coordinates_of_the_sites():
+    found = {name: representation.symmetry(STRUCTURES[name]()) for name in ("rock salt NaCl", "rutile TiO2", "quartz SiO2")}
+    assert [sum(orbit.free for orbit in one.orbits) for one in found.values()] == [0, 1, 4]
+    assert [3 * len(one.orbits) for one in found.values()] == [6, 6, 6]
+
+
+@claim("landscape", "those of rutile it finds from nearly every seed", "The group is not the crystal", "Nor is a wrong group always fatal")
+def test_what_sites_and_groups_decide():
+    def misses(name):
+        crystal, _ = landscape.known_crystal(name)
+        paths = landscape.grow(crystal, symmetry_of(crystal), n_steps=20, seeds=range(8))
+        return sum(compare(path.final, {name: crystal}, n_random=0).score == 0.5 for path in paths)
+
+    assert misses("rutile TiO2") <= 1 and misses("layered MoS2") >= 7
+    for name, own, inside, score in (("nickel arsenide NiAs", 194, 194, 0.5), ("copper Cu", 225, 139, 0.0)):
+        growth = landscape.sample(system="MaskGXT", crystal=name)
+        assert landscape.known_crystal(name)[1] == own and growth.titles[0].startswith(f"inside group {inside},")
+        assert landscape.truth(growth, name, n_random=0).score == pytest.approx(score, abs=1e-3)
 
 
 @claim("landscape", "72 % match with the true sites", "48 % of 40 choices")
