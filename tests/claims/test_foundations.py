@@ -156,6 +156,14 @@ def test_shells_have_the_radius_of_the_root_and_one_width(d):
     assert np.trapezoid(d * r ** (d - 1), r) == pytest.approx(1, rel=1e-3)
 
 
+@claim("dimensions", "form a shell of radius", "one in 5,800 lies within one unit")
+def test_the_width_of_a_shell_and_who_lies_at_the_centre():
+    lines, ten, far = numbers("dimensions", r"\(([\d.]+) for \*d\* = 1, ([\d.]+) from \*d\* = (\d+) on\)")
+    assert round(stats.chi(1).std(), 2) == lines and {round(stats.chi(d).std(), 1) for d in range(int(far), 1000)} == {ten}
+    d, share = numbers("dimensions", r"for \*d\* = (\d+) one in ([\d,]+) lies within one unit")
+    assert round(1 / stats.chi(d).cdf(1), -2) == share
+
+
 @claim("dimensions", "a single point from")
 def test_a_grid_of_ten_thousand_looks_is_a_single_point_from_fourteen_dimensions_on():
     (d,) = map(int, numbers("dimensions", r"a single point from \$d = (\d+)\$ on \(ten thousand looks\)"))
