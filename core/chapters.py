@@ -146,6 +146,13 @@ CHAPTERS = (
         "So many machines that grow crystals: what does each of them do that the others do not?",
         "map",
     ),
+    Chapter(
+        "crystals",
+        "score_md",
+        "One score for sampling and dynamics",
+        "Can the network that draws samples also move the molecule?",
+        "swap_calls",
+    ),
 )
 
 

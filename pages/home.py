@@ -5,7 +5,7 @@ from functools import cache
 import streamlit as st
 
 from core import home
-from core.chapters import CHAPTERS, PARTS
+from core.chapters import CHAPTERS, PARTS, find
 from pages.kit import link, search, shell
 from pages.kit.colophon import colophon
 from pages.kit.crystal_player import crystal_player
@@ -37,8 +37,8 @@ WAYS_IN = (
         "groups",
         "You run a workshop",
         "Start at the end: grow a crystal, then ask each group to explain one link of the chain. One small machine serves thirty people.",
-        CHAPTERS[-1],
-        f"Grow a crystal: {CHAPTERS[-1].label}",
+        find("generation"),
+        f"Grow a crystal: {find('generation').label}",
     ),
 )
 

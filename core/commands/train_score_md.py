@@ -17,7 +17,7 @@ RUNS = Path("runs")
 
 def score_md(arguments: Sequence[str] | None = None) -> int:
     words = """Train the networks that sample a small molecular landscape and drive its dynamics: a plain score network, an energy network,
-the same with the Fokker-Planck regulariser, two experts over time, and both. A stopped run goes on from its checkpoint and ends on the
+the same with the Fokker-Planck regulariser, and two experts over time. A stopped run goes on from its checkpoint and ends on the
 same weights. A card for each landscape, with the measured free energies, is written beside the weights."""
     example = """
 n2c train score-md

@@ -112,7 +112,7 @@ class Landscape:
     @cached_property
     def grid(self) -> Tensor:
         """(size^2, 2) float64: midpoints of even cells over the square."""
-        size = 400
+        size = 240
         axis = -self.half + (torch.arange(size, dtype=torch.float64) + 0.5) * (2 * self.half / size)
         return torch.stack(torch.meshgrid(axis, axis, indexing="xy"), -1).reshape(-1, 2)
 

@@ -6,9 +6,8 @@
 | energy       | score = grad log q (EnergyNetwork)                      | the same                                               |
 | regularised  | the same                                               | + weight x (residual of the Fokker-Planck equation)^2  |
 | experts      | two energy networks, up to t = 0.1 and from there on   | each on its own times                                  |
-| both         | the same                                               | + the regulariser, for the first of the two            |
 
-Source: Plainer et al. 2025 (ScoreMD, arXiv 2506.17139), whose own models are the last four.
+Source: Plainer et al. 2025 (ScoreMD, arXiv 2506.17139), who also regularise the first of three experts.
 """
 
 from __future__ import annotations
@@ -60,7 +59,6 @@ MODELS = {
     "energy": Model("energy network"),
     "regularised": Model("energy network, Fokker–Planck regularised", regularised=True),
     "experts": Model("two experts over time", experts=True),
-    "both": Model("two experts, the first regularised", experts=True, regularised=True),
 }
 
 

@@ -6,6 +6,8 @@ import re
 import pytest
 from safetensors import safe_open
 
+from core.crystals import train_score_md
+from core.crystals.score_networks import weights_path
 from core.generator.predict import load_ranker
 from core.generator.registry import FOLDER, MODELS, load_composition_model, load_model
 from core.generator.systems import autoregressive, captions, space_groups, train_captions, train_space_groups, train_writer
@@ -48,6 +50,13 @@ def test_ranker_and_composition_model():
 def test_miniatures_of_systems():
     for module, trainer in ((space_groups, train_space_groups), (autoregressive, train_writer), (captions, train_captions)):
         assert trainer.model_card(*module.load()) == shipped(module.WEIGHTS.stem)
+
+
+@pytest.mark.parametrize("landscape", ["Müller–Brown", "two dihedrals"], ids=["plane", "torus"])
+def test_scores_for_sampling_and_dynamics(landscape):
+    card = train_score_md.model_card(landscape, FOLDER)
+    assert card == shipped(train_score_md.card_path(landscape, FOLDER).stem)
+    assert about(weights_path(landscape, "regularised").stem)["weight"] == 3e-3
 
 
 @pytest.mark.parametrize("kind", ["flow", "diffusion"])

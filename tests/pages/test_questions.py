@@ -50,6 +50,9 @@ CASES = [  # chapter, number of the question, settings and the right option ther
     ("equivariance", 2, {}, 3, {"move": "other cell"}, 0),
     ("equivariance", 3, {}, 0, {"prior": "stretched", "fresh": False}, 1),
     ("generation", 2, {}, 1, {"method": "ancestral"}, 0),
+    ("score_md", 1, {}, 1, {"landscape": "two dihedrals"}, 1),
+    ("score_md", 2, {}, 0, {"model": "plain"}, 2),
+    ("score_md", 3, {}, 0, {"t0": 0.3}, 2),
     ("generation", 3, {}, 1, {"formula": "Na1 Cl1"}, 2),
 ]
 

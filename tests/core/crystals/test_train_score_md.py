@@ -56,7 +56,7 @@ def test_the_regulariser_adds_its_weight_times_the_squared_residual():
     assert one - plain == pytest.approx(float(off.square().mean().detach()) / 4, rel=1e-4)
 
 
-@pytest.mark.parametrize("model", ["plain", "both"])
+@pytest.mark.parametrize("model", ["plain", "regularised", "experts"])
 def test_a_stopped_run_ends_on_the_weights_of_an_unbroken_one(model, tmp_path):
     plan = TrainingPlan(n_steps=6, seed=3)
     whole = trainer(TORUS, model, SMALL, plan)
@@ -78,12 +78,21 @@ def test_each_expert_learns_on_its_own_times(monkeypatch):
     seen = []
     loss = train_score_md.energy_loss
     monkeypatch.setattr(train_score_md, "energy_loss", lambda net, *rest: seen.append((net, rest[2], *rest[4:])) or loss(net, *rest))
-    run = trainer(MB, "both", SMALL, TrainingPlan(n_steps=1))
+    run = trainer(MB, "experts", SMALL, TrainingPlan(n_steps=1))
     run.finish()
-    (early, t_early, weight), (late, t_late, *none) = seen
+    (early, t_early, *none), (late, t_late, *nothing) = seen
     assert isinstance(run.network, TimeExperts) and early is run.network.early and late is run.network.late
     assert 0.001 <= float(t_early.min()) and float(t_early.max()) <= 0.1 <= float(t_late.min()) and float(t_late.max()) <= 1
-    assert weight == 5e-4 and none == []  # only the first is regularised
+    assert none == nothing == []  # without the regulariser
+
+
+def test_the_regularised_network_is_trained_with_the_weight_of_the_recipe(monkeypatch):
+    seen = []
+    loss = train_score_md.energy_loss
+    monkeypatch.setattr(train_score_md, "energy_loss", lambda *given: seen.append(given[5:]) or loss(*given))
+    for model in ("energy", "regularised"):
+        trainer(MB, model, SMALL, TrainingPlan(n_steps=1)).finish()
+    assert seen == [(0.0,), (3e-3,)]
 
 
 def test_the_command_writes_weights_that_load_and_their_card(tmp_path, capsys, monkeypatch):

@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 
+from core.crystals import score_networks
 from core.generator import predict, registry
 from core.generator.baselines import library
 from core.generator.systems import captions
@@ -127,6 +128,7 @@ def flip(path):
 
 LOADERS = {
     "score_two_moons.safetensors": lambda folder: networks.load_score_network("two moons", folder),
+    "score_md_dihedrals_energy.safetensors": lambda folder: score_networks.load("two dihedrals", "energy", folder),
     "guide_score_island.safetensors": lambda folder: conditional.load(conditional.LabelledScoreNetwork, "guide_score_island", folder),
     "families_lattice.safetensors": lambda folder: load_families("lattice", folder),
     "latent_lattices.safetensors": load_networks,
