@@ -23,6 +23,7 @@ def followed() -> None:
         st.rerun(st.session_state["_followers"])
 
 
+MOST_LISTED = 12  # places of a slider that a notice names one by one
 BOUND: dict[str, Any] = {"bind": "query-params", "on_change": followed}  # of every control
 
 
@@ -98,7 +99,11 @@ class Slider(Control):
             return False
 
     def expects(self):
-        return f"one of {', '.join(self._texts())}" if self.options else f"a number from {self.low:g} to {self.high:g}"
+        if not self.options:
+            return f"a number from {self.low:g} to {self.high:g}"
+        texts = self._texts()
+        listed = texts if len(texts) <= MOST_LISTED else [*texts[:3], f"… ({len(texts)} in all)", texts[-1]]
+        return f"one of {', '.join(listed)}"
 
     def url(self, value):
         return self.format(value) if callable(self.format) else str(value)

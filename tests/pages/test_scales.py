@@ -3,6 +3,7 @@
 import pytest
 
 from pages import kit
+from pages.kit.controls import Slider
 
 
 def test_graded_places_are_preferred_numbers_from_end_to_end():
@@ -15,3 +16,10 @@ def test_graded_places_are_preferred_numbers_from_end_to_end():
     for low, high in ((0, 1), (2, 1), (-1.0, 1.0)):
         with pytest.raises(ValueError):
             kit.graded(low, high)
+
+
+def test_a_notice_names_a_few_of_many_places():
+    few = Slider("n", "Number of steps n", 10, options=[1, 10, 100])
+    assert few.expects() == "one of 1, 10, 100"
+    many = Slider("g", "Friction γ", 1.0, options=kit.graded(0.05, 50.0))
+    assert many.expects() == "one of 0.05, 0.055, 0.06, … (61 in all), 50.0" and not many.valid("0.13")
