@@ -41,15 +41,15 @@ def test_back_returns_to_a_chapter_as_it_was_left(browser, app):
 
     page.locator(SLIDER).first.focus()
     page.keyboard.press("ArrowRight")
-    page.wait_for_url("**sigma=1.1**", timeout=60_000)
+    page.wait_for_url("**sigma=1.02**", timeout=60_000)
     page.wait_for_selector(f".st-key-scenes:not(:has({SCENE.format(3)}))", timeout=60_000)  # the page has followed
     page.evaluate("document.activeElement.blur()")
     page.keyboard.press("n")
     come_to(page, "Langevin dynamics")
     page.go_back()
     come_to(page, "Brownian motion")
-    page.wait_for_function("() => document.querySelector('[data-testid=stSlider]').innerText.includes('1.1')", timeout=60_000)
-    assert re.search(r"dim=in\+a\+plane&sigma=1.1$", page.url)
+    page.wait_for_function("() => document.querySelector('[data-testid=stSlider]').innerText.includes('1.02')", timeout=60_000)
+    assert re.search(r"dim=in\+a\+plane&sigma=1.02$", page.url)
     page.go_back()
     page.wait_for_selector(SCENE.format(1), timeout=60_000)
     assert complaints == []
