@@ -145,7 +145,7 @@ def test_what_makes_no_run_is_refused():
 
 def test_question_of_the_blurred_force_is_answered_by_quadrature():
     for name in LANDSCAPES:
-        for t in (1e-4, 0.1, 0.2, 0.3):
+        for t in (1e-4, 0.1, 0.14, 0.16, 0.18, 0.2, 0.22, 0.3):
             off = max(abs(a - b) for a, b in zip(exact_free_energies(name), exact_free_energies(name, t), strict=True))
             assert score_md.blurred_force(name, t)[0] == (0 if off < 0.05 else 1 if off <= 0.2 else 2)
         assert score_md.blurred_force(name, 1e-4)[0] == 0 and score_md.blurred_force(name, 0.3)[0] == 2

@@ -78,13 +78,13 @@ def test_the_residual_of_exact_laws_is_zero_and_of_wrong_ones_not():
 
 def test_each_expert_answers_at_its_own_times():
     with seeded(2):
-        experts = TimeExperts(0.1, width=8)
+        experts = TimeExperts(0.25, width=8)
     x = torch.randn(4, 2)
-    for t, own in ((0.0999, experts.early), (0.1, experts.late), (1.0, experts.late)):
+    for t, own in ((0.2499, experts.early), (0.25, experts.late), (1.0, experts.late)):
         at = torch.full((1, 1), t)
         assert torch.equal(experts.score(x, at), own.score(x, at)) and torch.equal(experts.log_density(x, at), own.log_density(x, at))
         assert torch.equal(experts.jet(x, at).rate, own.jet(x, at).rate)
-    assert experts.config == dict(boundary=0.1, periodic=False, width=8, depth=3, waves=3)
+    assert experts.config == dict(boundary=0.25, periodic=False, width=8, depth=3, waves=3)
 
 
 @pytest.mark.parametrize("periodic", [False, True])
