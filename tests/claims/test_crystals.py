@@ -188,6 +188,8 @@ def test_without_it_the_dynamics_alone_is_wrong():
     exact = score_md.exact_free_energies(name)
     assert score_md.whose_error(name)[0] == 1
     assert abs(score_md.model_free_energies(name, "energy", 0.001)[0] - exact[0]) > 0.5
+    experts = score_md.model_free_energies(name, "experts", 0.001)[0]
+    assert exact[0] + 0.2 < experts < score_md.model_free_energies(name, "energy", 0.001)[0] - 0.5  # less is left to go wrong with two
     # the large noise knows better than the small: the error enters on the way
     assert abs(score_md.model_free_energies(name, "energy", 0.2)[0] - score_md.exact_free_energies(name, 0.2)[0]) < 0.1
 
