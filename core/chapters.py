@@ -139,6 +139,7 @@ CHAPTERS = (
     Chapter("crystals", "torus", "Diffusion on a torus", "Where does an atom go when it leaves the box?", "all_inclusive"),
     Chapter("crystals", "equivariance", "Symmetry in the network", "Does the network know that it is the same crystal?", "3d_rotation"),
     Chapter("crystals", "generation", "Growing crystals", "Can a crystal be grown out of noise, atom by atom?", "diamond"),
+    Chapter("crystals", "conditioning", "Steering", "How do you ask for a crystal, and how do you know that you were heard?", "tune"),
     Chapter(
         "crystals",
         "landscape",

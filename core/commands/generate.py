@@ -19,15 +19,19 @@ from core.generator.baselines.library import open_library
 from core.generator.cell_contents import cell_content, draw_sizes, with_species
 from core.generator.model.adapter import UNITS, VOLUMES, conditions, guided
 from core.generator.predict import answer_by_prototype, answer_by_refinement, load_ranker, load_selector
-from core.generator.registry import FOLDER, MODELS, PRECISIONS, Model, ModelMissing, in_precision, load_model
+from core.generator.registry import FOLDER, MODELS, PRECISIONS, Model, ModelMissing, in_precision, load_model, unreadable
 from core.generator.sampling.best_of import Progress
 from core.generator.sampling.config import FLOW, METHODS, SamplerConfig, from_stored, published_config
 from core.generator.sampling.loop import Guide
 from core.generator.sampling.parallel import sample_in_parallel
+from core.generator.steering.grow import grow
+from core.generator.steering.request import Request, parse_stoichiometry
+from core.generator.steering.store import load_steering, paths
 from core.generator.weights import WeightsError, load_adapter
 from core.structures.arrays import ArrayFileError, from_crystals
 from core.structures.crystal import Crystal, symbol
-from core.structures.formula import FormulaError
+from core.structures.formula import FormulaError, parse_elements
+from core.structures.space_groups import N_GROUPS
 
 DESCRIPTION = """Generate crystals for a list of cell contents, or from nothing.
 
@@ -51,9 +55,11 @@ EXAMPLE = """
 n2c generate --model mp20 --compositions list.txt --samples 4 --seed 0 --out crystals.npz
 n2c generate --model mp20 --compositions list.txt --method refine --library train.npz --out crystals.npz
 n2c generate --model mp20 --de-novo 1000 --method diffusion --out new.npz
-n2c generate --model mp20 --compositions list.txt --adapter runs/adapter/model.safetensors --condition density=5.5 --out dense.npz
+n2c generate --model mp20 --compositions list.txt --condition density=5.5 --guidance 2 --out dense.npz
+n2c generate --model mp20 --de-novo 100 --elements Li,Mn,O --spacegroup 225 --stoichiometry AB2 --out cathodes.npz
 """
 FROM_NOISE = ("flow", "diffusion")  # the other methods answer from a library
+STEERED = SamplerConfig(steps=20, anti_annealing=10.0, temperature=0.5)  # as the flow's published scores, grown once
 DE_NOVO = {"steps": 100, "eta": 1.0}  # of a diffusion model whose weights do not say with what they were measured
 
 
@@ -117,7 +123,10 @@ def _parse(arguments: Sequence[str] | None) -> Namespace:
         metavar="NAME=VALUE",
         help=f"{', '.join(f'{name} ({unit})' for name, unit in UNITS.items())}, crystal_system or space_group; may be given more than once",
     )
-    command.add_argument("--adapter", type=input_file, metavar="WEIGHTS", help="what the conditions act by: made by `n2c train adapter`")
+    command.add_argument("--elements", metavar="Li,Mn,O", help="with --de-novo: nothing else is in the crystals")
+    command.add_argument("--spacegroup", type=whole(1, N_GROUPS), metavar="1..230", help="with --de-novo: grown inside this group")
+    command.add_argument("--stoichiometry", metavar="ABX3", help="with --de-novo: capital letters for kinds of atoms, whichever they are")
+    command.add_argument("--adapter", type=input_file, metavar="WEIGHTS", help="of `n2c train adapter`, instead of the shipped ones")
     command.add_argument("--guidance", type=real(0, 100), help="gamma: 0 is the flow by itself, 1 as learned (the default), 2 exaggerated")
     command.add_argument("--threads", type=whole(1, 1024), default=1, help="of each worker")
     command.add_argument(
@@ -157,25 +166,52 @@ def _guide(args: Namespace, model: Model) -> Guide | None:
     """How the conditions steer; None without any. Raises WeightsError."""
     if not args.condition:
         return None
-    gamma = 1.0 if args.guidance is None else args.guidance
-    return guided(model.network, load_adapter(args.adapter, model.network), conditions(dict(args.condition)), gamma)
+    path = args.adapter or paths(model.name, args.models_folder)[0]
+    if not path.exists():
+        raise unreadable(path, FileNotFoundError("it is not there"))
+    return guided(model.network, load_adapter(path, model.network), conditions(dict(args.condition)), _gamma(args))
+
+
+def _gamma(args: Namespace) -> float:
+    return 1.0 if args.guidance is None else args.guidance
+
+
+def _request(args: Namespace, model: Model) -> Request | None:
+    """What is asked of crystals from nothing; None where nothing is, or nothing that would change them. Raises FormulaError."""
+    wanted = dict(args.condition or ())
+    group, system = int(args.spacegroup or wanted.pop("space_group", 0)), str(wanted.pop("crystal_system", ""))
+    certain = args.elements is not None or args.stoichiometry is not None or group or system
+    if not certain and not (wanted and _gamma(args)):
+        return None
+    return Request(
+        {name: float(value) for name, value in wanted.items()},
+        system=system,
+        group=group,
+        elements=() if args.elements is None else parse_elements(args.elements, model.known),
+        stoichiometry=() if args.stoichiometry is None else parse_stoichiometry(args.stoichiometry),
+    )
 
 
 def _refuse_what_has_no_effect(args: Namespace) -> None:
     """Raises CommandError for arguments that mean nothing together."""
-    if args.condition:
+    certain = [name for name in ("elements", "spacegroup", "stoichiometry") if getattr(args, name) is not None]
+    for name in (*certain, *(["condition"] if args.condition else [])):
         if args.method != "flow":
-            raise CommandError(f"--condition steers the flow (--method flow); with --method {args.method} it has no effect")
-        if args.adapter is None:
-            raise CommandError("--condition acts by adapters: name their weights with --adapter, as `n2c train adapter` writes them")
+            raise CommandError(f"--{name} steers the flow (--method flow); with --method {args.method} it has no effect")
+    if certain and not args.de_novo:
+        raise CommandError(f"--{certain[0]} is asked of crystals from nothing (--de-novo N); the lines of --compositions say it already")
+    if args.de_novo and (certain or args.condition):
+        if once := next((name for name in ("candidates", "rounds") if getattr(args, name) is not None), None):
+            raise CommandError(f"crystals that are asked for are grown once: --{once} has no effect with --{(certain or ['condition'])[0]}")
+    if args.condition:
         names = [name for name, _ in args.condition]
         if twice := next((name for name in names if names.count(name) > 1), None):
             raise CommandError(f"{twice} is asked for twice")
         if set(VOLUMES) <= set(names):
             raise CommandError("density and volume_per_atom are the same demand on a given formula: ask for one of them")
-        if {"space_group", "crystal_system"} <= set(names):
-            raise CommandError("a space group belongs to one crystal system: ask for one of the two")
-    elif args.adapter or args.guidance is not None:
+        if len({"space_group", "crystal_system"} & set(names)) + (args.spacegroup is not None) > 1:
+            raise CommandError("a space group belongs to one crystal system: ask for one of the two, once")
+    elif args.adapter or args.guidance is not None and not certain:
         raise CommandError(f"--{'adapter' if args.adapter else 'guidance'} has no effect without --condition")
     if args.sampler and args.method != "diffusion":
         raise CommandError(f"--sampler {args.sampler} belongs to --method diffusion; with --method {args.method} it has no effect")
@@ -247,10 +283,15 @@ def _answers(args: Namespace) -> list[Crystal]:
 def _de_novo(args: Namespace) -> list[Crystal]:
     """Flow: a formula by its composition model, then a crystal of it. Diffusion: species, places and cell together."""
     model = _model(args, args.method)
+    if args.method == "flow" and (request := _request(args, model)) is not None:
+        steering = load_steering(model, args.models_folder, adapter=args.adapter)
+        with _bar() as show:
+            settings = _settings(args, STEERED)
+            return grow(steering, request, args.de_novo, settings, gamma=_gamma(args), seed=args.seed, progress=show).crystals
     settings = _settings(args, published_config(model.about) if args.method == "flow" else from_stored(model.about.get("de_novo", DE_NOVO)))
     cells = with_species(model, [cell_content(model, n) for n in draw_sizes(model, args.de_novo, seed=args.seed)], seed=args.seed)
     with _bar() as show:
-        return sample_in_parallel(model, cells, settings, workers=args.workers, seed=args.seed, guide=_guide(args, model), progress=show)
+        return sample_in_parallel(model, cells, settings, workers=args.workers, seed=args.seed, progress=show)
 
 
 @contextmanager

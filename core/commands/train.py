@@ -10,6 +10,7 @@ KINDS = {
     "flow": ("train_crystals:flow", "the network of crystals, by flow matching"),
     "diffusion": ("train_crystals:diffusion", "the network of crystals, by diffusion"),
     "adapter": ("train_crystals:adapter", "conditions for a trained flow: density, band gap, space group …"),
+    "steering": ("train_crystals:steering", "the same for crystals from nothing: formulas, templates of space groups"),
     "reranker": ("train_crystals:reranker", "chooses among the crystals that a flow has grown"),
     "ranker": ("train_crystals:ranker", "ranks known structure types for given elements"),
     "selector": ("train_crystals:selector", "weighs structure types against the flow's crystals"),

@@ -1,4 +1,4 @@
-"""`n2c train flow|diffusion|adapter|reranker|ranker|selector|composition`: the crystal models, from a pool of known crystals."""
+"""`n2c train flow|diffusion|adapter|steering|reranker|ranker|selector|composition`: the crystal models, from a pool of known crystals."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from core.generator.training import denoiser
 from core.generator.training import ranker as ranker_training
 from core.generator.training import reranker as reranker_training
 from core.generator.training import selector as selector_training
+from core.generator.training import steering as steering_training
 from core.generator.weights import WeightsError
 from core.numerics.training import CheckpointError
 from core.structures.arrays import ArrayFileError
@@ -159,6 +160,31 @@ Formation energy and band gap are learned where the pool has the columns formati
             config=replace(adapter_training.AdapterTrainConfig(), seed=args.seed),
         )
     print(f"{run.step} steps, {run.epoch} epochs")
+    return 0
+
+
+def steering(arguments: Sequence[str] | None = None) -> int:
+    words = """Train what steers crystals from nothing: adapters of the composition model, templates of how the sites of a space group
+fill, and a predictor of formation energy and band gap. FOLDER gets MODEL_steering.safetensors and its card.
+
+The pool needs the columns formation_energy_per_atom (eV/atom), band_gap (eV) and spacegroup."""
+    command = _parser("steering", words, "n2c train steering --data train.npz --out runs/steering", workers=False)
+    command.add_argument("--model", choices=sorted(MODELS), default="mp20", help="the flow")
+    command.add_argument("--epochs", type=whole(1), default=steering_training.SteeringTrainConfig.epochs)
+    command.add_argument("--models-folder", type=input_folder, default=FOLDER, help="where the weights of the flow are")
+    command.add_argument("--threads", type=whole(1, 1024), default=1)
+    args = _parse(command, arguments)
+    with refusing(ArrayFileError, ModelMissing):
+        about = steering_training.train(
+            args.data,
+            load_model(args.model, args.models_folder, kind="flow"),
+            args.out,
+            config=steering_training.SteeringTrainConfig(epochs=args.epochs, seed=args.seed),
+        )
+    print(
+        f"{about['templates']} templates; mean absolute error on {about['beside']}: formation energy "
+        f"{about['properties']['formation_energy']['mae']:.3f} eV/atom, band gap {about['properties']['band_gap']['mae']:.3f} eV"
+    )
     return 0
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import cache
 from math import gcd
 
@@ -114,6 +114,24 @@ def _stray(character: str, text: str) -> str:
         return f"{text!r}: element symbols begin with a capital letter, as in NaCl."
     charges = " Leave charges out." if character in "+-^" else ""
     return f"{character!r} in {text!r} does not belong in a formula.{charges}"
+
+
+def parse_elements(text: str, known: Collection[int]) -> tuple[int, ...]:
+    """ "Li, Mn, O" -> (3, 8, 25). Raises FormulaError: nothing allowed, no element, or one that the model never saw."""
+    names = [name for name in re.split(r"[\s,;+-]+", text) if name]
+    if not names:
+        raise FormulaError("No element is allowed, so there is nothing to make a crystal of. Write some, for example Li, Mn, O.")
+    found = []
+    for name in names:
+        if name in HEAVIER:
+            raise FormulaError(f"No crystal with {name} is known: nothing can be made of it.")
+        number = atomic_numbers().get(name) or atomic_numbers().get(name.capitalize())
+        if number is None:
+            raise FormulaError(f"{name!r} is no element. Write symbols with commas between them, for example Li, Mn, O.")
+        if number not in known:
+            raise FormulaError(f"{SYMBOLS[number]} was not in the training data, so nothing can be made of it.")
+        found.append(number)
+    return tuple(sorted(set(found)))
 
 
 def check_composition(numbers: Iterable[int], *, model: str, atom_counts: Iterable[int], known: Iterable[int]) -> None:

@@ -65,3 +65,11 @@ def asked_spglib(function: Callable[..., Result | None], crystal: Crystal, sympr
             return function((crystal.lattice, crystal.frac_coords % 1.0, crystal.numbers), symprec=symprec, **options)
         except Exception:  # its error types changed between versions
             return None
+
+
+def group_of(crystal: Crystal, symprec: float = 0.1) -> int:
+    """Number of the space group that spglib finds (symprec in Å), 0 where it finds none."""
+    import spglib
+
+    data = asked_spglib(spglib.get_symmetry_dataset, crystal, symprec)
+    return 0 if data is None else int(data.number)

@@ -57,6 +57,32 @@ def invariance(value: float, floor: float, words: str, *, name: str) -> None:
     )
 
 
+def on_target(name: str, value: float, target: float, window: float, unit: str) -> None:
+    """How far one crystal is from what was asked for, in windows, on a linear bar that ends at four of them."""
+    off = abs(value - target) / window
+    words = "On target: inside the window." if off <= 1 else f"{off:.1f} windows away from what was asked for." if off < 100 else "Far off."
+    st.html(
+        f"""<div class="truth" role="img" aria-label="{html.escape(f"{name}: {value:.3g} {unit}, asked for {target:g}. {words}")}">
+        <div class="truth-head"><span class="truth-name">Truth meter · {html.escape(name)}, asked for {typeset(f"{target:g}")}</span>
+        <span class="truth-value" data-value="{off:.3g}" data-testid="truth-value">{typeset(f"{value:.3g}")} {unit}</span></div>
+        <div class="truth-bar"><div class="truth-floor" style="left:0;width:25%"></div>
+        <div class="truth-mark" style="left:{min(25 * off, 100):.1f}%"></div></div>
+        <div class="truth-scale"><span style="left:12.5%">on target</span><span style="left:50%">2 windows off</span>
+        <span style="left:100%">4</span></div>
+        <div class="truth-words"><b>{words}</b> The window is ± {typeset(f"{window:.2g}")} {unit}. One crystal says little: see the figures
+        below.</div></div>"""
+    )
+
+
+def kept(words: str, *, as_asked: bool) -> None:
+    """Was a demand that is either met or not met? words: what was found."""
+    st.html(
+        f"""<div class="truth" role="img" aria-label="{html.escape(words)}"><div class="truth-head"><span>Truth meter</span>
+        <span class="truth-value" data-testid="truth-value">{"as asked" if as_asked else "not as asked"}</span></div>
+        <div class="truth-words">{html.escape(words)}</div></div>"""
+    )
+
+
 def downloads(crystal: Crystal, path: CrystalTrajectory | None = None) -> None:
     """The crystal as CIF, extended XYZ and POSCAR; the whole `path` that it took as extended XYZ."""
     name = crystal.formula.replace(" ", "")  # the files are written when they are asked for

@@ -1,7 +1,8 @@
 """Imports inside core point strictly downward, floor by floor; rooms on one floor do not know each other.
 
     numerics 0, 1, 2 < structures < metrics < generator/model, baselines < composition, selection < weights, registry
-    < sampling < cell_contents, predict < systems, training < chapters < figures < registry of chapters, export, jobs, home < commands < cli
+    < sampling < cell_contents, predict, steering < systems, training < chapters < figures
+    < registry of chapters, export, jobs, home < commands < cli
 
 Read from the source text (ast), so an import hidden in a function counts as much as one at the top.
 """
@@ -40,6 +41,7 @@ GENERATOR = {
     "sampling": 9,
     "cell_contents": 10,
     "predict": 10,
+    "steering": 10,
     "systems": 11,
     "training": 11,
 }

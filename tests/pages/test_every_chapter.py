@@ -17,6 +17,7 @@ from tests.pages.conftest import ROOT, Visit, asked
 GARBAGE = ["", "banana", "-1e999", "nan", "<script>alert(1)</script>", "9" * 400, "🜁", "True;DROP"]
 OTHER_TEXT = {
     "generation": {"formula": "Ba1 Ti1 O3"},
+    "conditioning": {"elements": "Li, Mn, O", "stoichiometry": "ABX3"},
     "discrete_diffusion": {"formula": "Na1 Cl1"},
     "landscape": {"text": "cubic TiO2"},
     "score_fields": {"modes": "0 1 1 0.4; 0 -1 2 0.6"},

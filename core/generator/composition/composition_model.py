@@ -14,7 +14,8 @@ first-hitting sampler draws the random times at which kinds are unmasked exactly
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,6 +28,7 @@ from core.structures.formula import FormulaError
 OXIDATION = range(-5, 8)
 MAX_ATOMS = 20
 Counts = tuple[int, ...]
+Adapt = Callable[[int, Tensor], Tensor]
 
 
 def element_table() -> np.ndarray:
@@ -71,37 +73,47 @@ class CompositionModel(nn.Module):
         self.query = nn.Linear(width, width)
         self.bias = nn.Parameter(torch.zeros(N_SPECIES))
 
-    def forward(self, kinds: Tensor, counts: Tensor) -> Tensor:
+    def forward(self, kinds: Tensor, counts: Tensor, adapt: Adapt | None = None, offer: Tensor | None = None) -> Tensor:
         """kinds (B, S) atomic numbers, MASKED where undecided; counts (B, S) atoms of each -> (B, S, N_SPECIES) logits.
 
-        -inf for elements unknown to the training data and for those that the formula holds already.
+        -inf for elements unknown to the training data and for those that the formula holds already. adapt: changes the kinds before layer
+        i, h -> adapt(i, h), offer (B, N_SPECIES): is added to the logits; how a condition enters (`steering.composition_adapter`).
         """
         decided = (kinds != MASKED).unsqueeze(-1)
         h = self.own(kinds) + decided * self.seen(self.properties[kinds]) + self.count(counts) + self.size(counts.sum(1)).unsqueeze(1)
-        h = self.query(self.norm(self.body(h)))
+        for i, layer in enumerate(self.body.layers):
+            h = layer(h if adapt is None else adapt(i, h))
+        h = self.query(self.norm(h))
         offers = self.offered.weight + self.wanted(self.properties)
         logits = 4 * h @ offers.T / offers.shape[1] ** 0.5 + self.bias
+        logits = logits if offer is None else logits + offer.unsqueeze(1)
         taken = F.one_hot(kinds, N_SPECIES).sum(1).bool() | ~self.known
         taken[:, MASKED] = True
         return logits.masked_fill(taken.unsqueeze(1), -torch.inf)
 
-    def loss(self, kinds: Tensor, counts: Tensor, *, generator: torch.Generator) -> Tensor:
-        """(B,): one draw of the bound on -log p(kinds | counts), in nats."""
+    def loss(self, kinds: Tensor, counts: Tensor, *, generator: torch.Generator, **told: Any) -> Tensor:
+        """(B,): one draw of the bound on -log p(kinds | counts), in nats; told: as for `forward`."""
         size = kinds.shape[1]
         decided = (torch.rand(len(kinds), 1, generator=generator) * size).long()
         masked = torch.rand(kinds.shape, generator=generator).argsort(1).argsort(1) >= decided
-        prediction = self(kinds.masked_fill(masked, MASKED), counts).log_softmax(-1).gather(-1, kinds.unsqueeze(-1)).squeeze(-1)
+        prediction = self(kinds.masked_fill(masked, MASKED), counts, **told).log_softmax(-1).gather(-1, kinds.unsqueeze(-1)).squeeze(-1)
         return size * -prediction.where(masked, torch.zeros(())).sum(1) / masked.sum(1)
 
     @torch.no_grad()
-    def draw(self, counts: Counts, seeds: Sequence[int], *, temperature: float = 1.0) -> Tensor:
-        """(B, S): the kinds of one formula for each seed, by softmax(logits / temperature). Reproducible, whatever else is drawn."""
+    def draw(
+        self, counts: Counts, seeds: Sequence[int], *, temperature: float = 1.0, logits: Callable[[Tensor, Tensor], Tensor] | None = None
+    ) -> Tensor:
+        """(B, S): the kinds of one formula for each seed, by softmax(logits / temperature). Reproducible, whatever else is drawn.
+
+        logits: (kinds, counts) -> (B, S, N_SPECIES) instead of the model's own.
+        """
+        of = logits or self
         uniform = torch.stack([torch.rand(2, len(counts), generator=torch.Generator().manual_seed(seed)) for seed in seeds])
         order, dice = uniform[:, 0].argsort(1), uniform[:, 1].double()
         kinds = torch.full(order.shape, MASKED)
         rows, n = torch.arange(len(kinds)), torch.tensor(counts).expand(len(kinds), -1)
         for place, u in zip(order.T, dice.T, strict=True):
-            chances = (self(kinds, n)[rows, place].double() / max(temperature, 1e-6)).softmax(-1)
+            chances = (of(kinds, n)[rows, place].double() / max(temperature, 1e-6)).softmax(-1)
             kinds[rows, place] = torch.searchsorted(chances.cumsum(-1), u.unsqueeze(1).contiguous(), right=True).squeeze(1)
         return kinds
 

@@ -4,8 +4,8 @@ The network that grows crystals stays as it is; only the adapters learn. Where n
 are those of the network alone, bit for bit.
 
 equation                                             name
-h <- h + [y given] W (MLP([h, c(y)])), W = 0 at first  Adapter.mix   (Zeni et al., Nature 2025, MatterGen, Supplement B.3)
-c(y) = sum over given y of its embedding             Adapter.code
+h <- h + [y given] W (MLP([h, c(y)])), W = 0 at first  Mixer         (Zeni et al., Nature 2025, MatterGen, Supplement B.3)
+c(y) = sum over given y of its embedding             ConditionCode
 (1 - gamma) v(x) + gamma v(x | y)                    guided        (Ho & Salimans 2022; gamma = 1 + w of their eq. 6)
 
 With the formula given, a density or a volume per atom is a volume of the cell: both enter as the cell's first number, in its own units.
@@ -122,61 +122,57 @@ def asked_volume(network: Denoiser, numbers: Tensor, scalars: Tensor) -> Tensor:
 
 
 class ConditionCode(nn.Module):
-    """Conditions -> (B, size), the sum over what is asked. Buffers `mean` and `std` (2,): standard units of energy and gap."""
+    """Conditions -> (B, size), the sum over what is asked. raw: numbers that come in units of their own; measured: numbers whose standard
+    units are kept here, buffers `mean` and `std` (measured,)."""
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, size: int):
+    def __init__(self, size: int, *, raw: int, measured: int):
         super().__init__()
-        self.register_buffer("mean", torch.zeros(2))
-        self.register_buffer("std", torch.ones(2))
-        self.scalars = nn.ModuleList(nn.Linear(33, size) for _ in range(3))
+        self.register_buffer("mean", torch.zeros(measured))
+        self.register_buffer("std", torch.ones(measured))
+        self.scalars = nn.ModuleList(nn.Linear(33, size) for _ in range(raw + measured))
         self.system, self.group = nn.Embedding(len(SYSTEMS) + 1, size), nn.Embedding(N_GROUPS + 1, size)
         for table in (self.system, self.group):
             nn.init.normal_(table.weight, std=0.3)
 
-    def fit(self, scalars: Tensor) -> None:
-        """Standard units of the training data; scalars (M, 4), NaN where unknown."""
-        values = scalars[:, 2:]
+    def fit(self, values: Tensor) -> None:
+        """Standard units of the training data; values (M, measured), NaN where unknown."""
         n = (~values.isnan()).sum(0).clamp(min=1)
         self.mean.copy_(values.nan_to_num().sum(0) / n)
         self.std.copy_(((values - self.mean).nan_to_num().square().sum(0) / n).sqrt().clamp(min=1e-3))
 
-    def forward(self, conditions: Conditions, volume: Tensor) -> Tensor:
-        """volume (B, 1): `asked_volume`."""
-        z = torch.cat([volume, (conditions.scalars[:, 2:] - self.mean) / self.std], dim=1)
+    def forward(self, values: Tensor, system: Tensor, group: Tensor, raw: Tensor | None = None) -> Tensor:
+        """values (B, measured) and raw (B, raw), NaN where nothing is asked; system, group as in `Conditions`."""
+        z = (values - self.mean) / self.std
+        z = z if raw is None else torch.cat([raw, z], dim=1)
         code = torch.zeros(len(z), self.system.embedding_dim)
         for i, embed in enumerate(self.scalars):
             asked = ~z[:, i : i + 1].isnan()
             x = z[:, i : i + 1].nan_to_num().clamp(-6, 6)
             phase = x * 2.0 ** torch.linspace(-3, 3, 16)
             code = code + asked * embed(torch.cat([x, phase.sin(), phase.cos()], dim=-1))
-        for value, table in ((conditions.system, self.system), (conditions.group, self.group)):
+        for value, table in ((system, self.system), (group, self.group)):
             code = code + (value > 0).unsqueeze(1) * table(value)
         return code
 
 
-class Adapter(nn.Module):
-    """What changes the atoms before each block of a `Denoiser` when a condition is given."""
+class Mixer(nn.Module):
+    """h <- h + [y given] W (MLP([norm h, c(y)])) before each of `blocks` blocks; W = 0 at first."""
 
-    def __init__(self, config: AdapterConfig):
+    def __init__(self, width: int, blocks: int, code: int, hidden: int):
         super().__init__()
-        self.config = config
-        self.code = ConditionCode(config.code)
         self.inner = nn.ModuleList(
-            nn.Sequential(
-                nn.Linear(config.width + config.code, config.hidden), nn.SiLU(), nn.Linear(config.hidden, config.hidden), nn.SiLU()
-            )
-            for _ in range(config.blocks)
+            nn.Sequential(nn.Linear(width + code, hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU()) for _ in range(blocks)
         )
-        self.out = nn.ModuleList(nn.Linear(config.hidden, config.width, bias=False) for _ in range(config.blocks))
+        self.out = nn.ModuleList(nn.Linear(hidden, width, bias=False) for _ in range(blocks))
         for weight in self.out.parameters():
             nn.init.zeros_(weight)
 
-    def mix(self, conditions: Conditions, network: Denoiser, numbers: Tensor) -> Adapt:
-        """How the atoms (B, N, width) of the network change before block i, given B conditions on cells of these species (B, N)."""
-        code, given = self.code(conditions, asked_volume(network, numbers, conditions.scalars)), conditions.given.view(-1, 1, 1)
+    def mixed(self, code: Tensor, given: Tensor) -> Adapt:
+        """code (B, code) of B conditions, given (B,): is anything asked?"""
+        given = given.view(-1, 1, 1)
 
         def adapt(i: int, h: Tensor) -> Tensor:
             x = F.layer_norm(h, h.shape[-1:])
@@ -184,6 +180,20 @@ class Adapter(nn.Module):
             return torch.where(given, h + added, h)
 
         return adapt
+
+
+class Adapter(Mixer):
+    """What changes the atoms before each block of a `Denoiser` when a condition is given."""
+
+    def __init__(self, config: AdapterConfig):
+        super().__init__(config.width, config.blocks, config.code, config.hidden)
+        self.config = config
+        self.code = ConditionCode(config.code, raw=1, measured=2)
+
+    def mix(self, conditions: Conditions, network: Denoiser, numbers: Tensor) -> Adapt:
+        """How the atoms (B, N, width) of the network change before block i, given B conditions on cells of these species (B, N)."""
+        volume = asked_volume(network, numbers, conditions.scalars)
+        return self.mixed(self.code(conditions.scalars[:, 2:], conditions.system, conditions.group, volume), conditions.given)
 
 
 def guided(network: Denoiser, adapter: Adapter, asked: Conditions, gamma: float) -> Callable[[Cells, Prediction, Tensor], Prediction]:

@@ -197,7 +197,7 @@ def train(
     known, held_known = (_by_size(part) for part in parts)
     with seeded(config.seed):
         adapter = Adapter(AdapterConfig(width=sizes.width, blocks=sizes.depth))
-    adapter.code.fit(known_conditions(parts[0]).scalars)
+    adapter.code.fit(known_conditions(parts[0]).scalars[:, 2:])
     replacements = replacement_table(Library(parts[0]))
     run = Run(adapter, model, buckets, known, replacements, config, steps=steps, minutes=minutes)
     out.mkdir(parents=True, exist_ok=True)
