@@ -128,9 +128,11 @@ def parse_elements(text: str, known: Collection[int]) -> tuple[int, ...]:
         number = atomic_numbers().get(name) or atomic_numbers().get(name.capitalize())
         if number is None:
             raise FormulaError(f"{name!r} is no element. Write symbols with commas between them, for example Li, Mn, O.")
-        if number not in known:
-            raise FormulaError(f"{SYMBOLS[number]} was not in the training data, so nothing can be made of it.")
         found.append(number)
+    if unseen := [SYMBOLS[number] for number in found if number not in known]:
+        raise FormulaError(
+            f"{', '.join(unseen)} {'was' if len(unseen) == 1 else 'were'} not in the training data: nothing can be made of it."
+        )
     return tuple(sorted(set(found)))
 
 

@@ -27,14 +27,21 @@ def place(z: int) -> tuple[int, int]:
     return period, column
 
 
-def _style() -> str:
+def _style(known: Collection[int]) -> str:
     """Each button in its place; the table scrolls sideways by itself where it is too narrow."""
+    button = ".st-key-periodic_table [role=toolbar] button"
     places = "".join(
-        f".st-key-periodic_table button:nth-of-type({z}) {{ grid-area: {row} / {column}; }}"
+        f"{button}:nth-of-type({z}) {{ grid-area: {row} / {column}; {'' if z in known else 'opacity: 0.3;'} }}"
         for z in range(1, MAX_NUMBER + 1)
         for row, column in [place(z)]
     )
-    return f"<style>{places}</style>"
+    return (
+        "<style>.st-key-periodic_table [role=toolbar] { display: grid; gap: 2px; overflow-x: auto; padding: 2px;"
+        " grid-template-columns: repeat(18, minmax(var(--cell), 1fr)); --cell: 1.9rem;"
+        " grid-template-rows: repeat(7, var(--cell)) 0.5rem repeat(2, var(--cell)); }"
+        "@media (pointer: coarse) { .st-key-periodic_table [role=toolbar] { --cell: 2.75rem; } }"
+        f"{button} {{ padding: 0; min-width: 0; height: 100%; border-radius: 4px; justify-content: center; }}{places}</style>"
+    )
 
 
 def periodic_table(key: str, known: Collection[int]) -> None:
@@ -52,7 +59,7 @@ def periodic_table(key: str, known: Collection[int]) -> None:
         chosen = [name for name in st.session_state["periodic_table"] if symbols.index(name) + 1 in known]
         choose({key: ", ".join(sorted(chosen, key=symbols.index))})
 
-    st.html(_style())
+    st.html(_style(known))
     st.pills(
         "Elements allowed (none chosen: all)",
         symbols,

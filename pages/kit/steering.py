@@ -26,6 +26,10 @@ PROPERTIES = {
     "nothing": "none",
 }
 SYMMETRIES = ("any", *SYSTEMS, "space group")
+NOTES = {
+    "rejection": "The model’s own conditional law: unasked crystals that happen to lie in the window.",
+    "the data": "What the adapters learned from: the training crystals in the window, by their quantiles.",
+}
 REQUEST = ("property", "target", "elements", "symmetry", "group", "stoichiometry")
 
 
@@ -86,7 +90,9 @@ def below(values: Mapping[str, Any]) -> None:
 
 def of_a_property(values: Mapping[str, Any], free: Batch, about: Mapping) -> None:
     name, target = values["property"], target_of(values)
-    found = job("sweep", f"Grow 32 crystals with each of {len(conditioning.GAMMAS)} γ", conditioning.sweep, of_many(values))
+    found = job(
+        "sweep", f"Grow {conditioning.N_SWEPT} crystals with each of {len(conditioning.GAMMAS)} γ", conditioning.sweep, of_many(values)
+    )
     if found is None:
         return
     asked = found[1.0]
@@ -125,11 +131,17 @@ def of_a_property(values: Mapping[str, Any], free: Batch, about: Mapping) -> Non
         ),
         of=of,
     )
-    measured = conditioning.truth(asked, free, name, target)
-    if measured is None:
-        st.caption("Rejection, or guidance, has fewer than five crystals in the window: their laws cannot be compared there.")
-    else:
-        truth_meter(measured, note="Inside the window: guided crystals beside those that rejection keeps of the unasked ones.")
+    references = {
+        "rejection": conditioning.rejected(free, name, target),
+        "the data": conditioning.of_the_data(about["quantiles"][name], name, target),
+    }
+    for column, (to, reference) in zip(st.columns(2), references.items(), strict=True):
+        measured = conditioning.truth(asked, reference, name, target, to=to)
+        with column:
+            if measured is None:
+                st.caption(f"Fewer than five crystals in the window, guided or by {to}: their laws cannot be compared there.")
+            else:
+                truth_meter(measured, note=NOTES[to])
     if name == "formation_energy":
         st.caption(
             f"In these figures the formation energy is CHGNet’s, of the crystal as it was grown: on crystals kept aside it is off by "
@@ -146,7 +158,10 @@ def of_a_property(values: Mapping[str, Any], free: Batch, about: Mapping) -> Non
 
 def of_elements(values: Mapping[str, Any], request: Request) -> None:
     ways = job(
-        "ways", "Grow 64 crystals in each of four ways", conditioning.three_ways, {"elements": values["elements"], "seed": values["seed"]}
+        "ways",
+        f"Grow {conditioning.N_ASKED} crystals in each of four ways",
+        conditioning.three_ways,
+        {"elements": values["elements"], "seed": values["seed"]},
     )
     if ways is not None:
         figure(

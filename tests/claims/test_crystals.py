@@ -4,16 +4,21 @@ import math
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from core.crystals import landscape, representation, score_md, torus
+from core.crystals import conditioning, landscape, representation, score_md, torus
+from core.generator.model.adapter import Adapter, AdapterConfig, conditions
+from core.generator.registry import load_model
 from core.generator.sampling.symmetry import symmetry_of
 from core.metrics import matching
 from core.metrics.comparison import compare
 from core.numerics import rigid_molecule
 from core.numerics.torus import wrapped_normal_score, wrapped_normal_score_rms
 from core.structures.builtin import STRUCTURES
+from core.structures.crystal import Crystal
+from core.structures.space_groups import group_of
 from tests.claims.sentences import claim, numbers
 
 
@@ -201,3 +206,35 @@ def test_long_dynamics_ends_where_the_quadrature_of_its_density_says():
     counted = score_md.free_energies(run.final, "two dihedrals")
     settled = score_md.model_free_energies("two dihedrals", "energy", 0.001)
     assert all(abs(v - q) < 4 * s for v, q, s in zip(counted.values, settled, counted.errors, strict=True))
+
+
+@claim("conditioning", "Here the factor is γ, and 0 means just that")
+def test_gamma_of_nought_is_the_crystal_for_which_nothing_was_asked():
+    growth = conditioning.sample(target=5.0, gamma=0.0, n_steps=2, seed=4)
+    assert growth.paths[0].final == growth.paths[1].final
+
+
+@claim("conditioning", "an adapter adds", "the adapters are masked")
+def test_an_adapter_before_training_and_one_that_is_told_nothing_change_no_bit():
+    model = load_model("mp20", kind="flow")
+    fresh = Adapter(AdapterConfig(model.network.config.width, model.network.config.depth))
+    assert not any(weight.any() for layer in fresh.out for weight in layer.parameters())
+    told, state = conditions({"density": 5.0}), torch.Generator().manual_seed(0)
+    numbers, frac, cell = torch.tensor([[11, 17]]), torch.rand(1, 2, 3, generator=state), torch.zeros(1, 6)
+    plain = model.network(numbers, frac, cell, torch.tensor([0.5]))
+    trained = conditioning.steering().adapter
+    for adapter, asked, same in ((fresh, told, True), (trained, conditions({}), True), (trained, told, False)):
+        found = model.network(numbers, frac, cell, torch.tensor([0.5]), adapter.mix(asked, model.network, numbers))
+        assert torch.equal(found.lattice, plain.lattice) == same
+
+
+@claim("conditioning", "as is done here with 0.1 Å")
+def test_the_tolerance_of_the_symmetry_finder_is_that_of_the_text():
+    """A row of two atoms in a long box, one 0.15 Å or 0.05 Å off the middle: only the nearer one is taken for the translation."""
+    (tolerance,) = numbers("conditioning", r"as is done here with ([\d.]+) Å")
+    found = {}
+    for off in (0.5, 1.5):
+        box = np.diag([6.0, 3.1, 3.1])
+        crystal = Crystal(np.array([11, 17]), np.array([[0, 0, 0], [0.5, 0.5 + off * tolerance / 3.1, 0.5]]), box)
+        found[off] = group_of(crystal)
+    assert found[0.5] == 123 and found[1.5] != 123

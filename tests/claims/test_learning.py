@@ -163,6 +163,7 @@ def test_guidance_at_nought_and_one_is_the_score_of_an_exact_density(name):
         assert torch.allclose(guidance.field(name, 0, gamma)(x, t), exact.diffused(path, t).score(x), atol=1e-3, rtol=1e-3)
 
 
+@claim("conditioning", "belongs to no noised density at all")
 @claim("guidance", "is left over", "It vanishes for γ", "only for γ = 1")
 def test_the_term_left_over_vanishes_at_nought_and_one_only():
     left = [gamma * (gamma - 1) for gamma in (0.0, 1.0, 0.5, 2.0)]

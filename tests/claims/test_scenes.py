@@ -13,12 +13,13 @@ import torch
 from scipy import stats
 
 from core.chapters import CHAPTERS, find
-from core.crystals import representation, score_md, torus
+from core.crystals import conditioning, representation, score_md, torus
 from core.foundations import dimensions, sampling
 from core.learning import forward_process, latent_diffusion, latent_networks
 from core.numerics import kinetic
 from core.physics import langevin, score_fields
 from core.structures.builtin import STRUCTURES
+from core.structures.space_groups import group_of
 from tests.claims.sentences import ROOT, states_a_number
 
 NO_CLAIM = {  # (slug, scene): an index, what a button is called, or a rule of thumb
@@ -195,3 +196,24 @@ def test_a_plain_score_catches_the_particles_near_zero_and_loses_them_at_zero():
     assert scenes("score_md")["At t = 0 exactly"][0]["t0"] == 0 and score_md.at_time_zero("Müller–Brown", "plain")[0] == 2
     turn = score_md.residual_map("Müller–Brown", "plain", t)
     assert turn.what == "curl" and turn.mean_square(score_md.grid_law("Müller–Brown", t)) > 1  # it is no gradient
+
+
+@scene("conditioning", "Cubic, group 225")
+def test_every_state_on_the_way_has_the_group_of_the_scene():
+    """At its largest tolerance the symmetry finder finds the group in the noise already, and in every third state after it."""
+    (group,) = says("conditioning", "Cubic, group 225", r"sites of group (\d+)\.")
+    values, _ = scenes("conditioning")["Cubic, group 225"]
+    growth = conditioning.sample(property="nothing", symmetry="space group", group=int(group), n_steps=6, seed=values["seed"])
+    path = growth.paths[0]
+    for state in (path.frame(i) for i in range(0, path.n_frames, 3)):
+        assert group_of(state, 1e-3) == group
+
+
+@scene("conditioning", "Denser than any")
+def test_the_density_of_osmium():
+    """hcp, a = 2.734 Å, c = 4.320 Å (CRC Handbook), 2 atoms of 190.23 u; the scene asks for more, and more than the data have."""
+    (densest,) = says("conditioning", "Denser than any", r"Osmium has ([\d.]+) g/cm³")
+    volume = 2.734**2 * 4.320 * math.sqrt(3) / 2
+    assert 2 * 190.23 * 1.66053906660 / volume == pytest.approx(densest, abs=0.05)
+    values, _ = scenes("conditioning")["Denser than any"]
+    assert values["density"] > densest > conditioning.steering().about["quantiles"]["density"][-1]

@@ -31,6 +31,8 @@ from core.generator.training.data import Bucket, batches_of, every_batch, load_p
 from core.generator.training.denoiser import CHECKPOINT, WEIGHTS
 from core.generator.training.plan import append_log, plan_of
 from core.generator.weights import save_module
+from core.numerics.cards import Card, table
+from core.numerics.networks import n_parameters
 from core.numerics.randomness import seeded
 from core.numerics.training import Trainer
 from core.structures.arrays import CrystalArrays
@@ -237,3 +239,29 @@ def _write(run: Run, out: Path, data: Path, held_out: dict[int, Bucket], known: 
         "model": run.model.name,
     }
     save_module(out / WEIGHTS, run.averaged, about | {"adapter": asdict(run.averaged.config), "log": entry})
+    (out / WEIGHTS).with_suffix(".md").write_text(card(run.averaged, about, entry))
+
+
+def card(adapter: Adapter, about: dict, entry: dict[str, float]) -> str:
+    """The model card, in Markdown."""
+    rows = [
+        (words, f"{entry[f'dev_{name}_untold']:.4f}", f"{entry[f'dev_{name}_told']:.4f}")
+        for words, name in (("coordinates", "coords"), ("cell", "lattice"))
+    ]
+    return Card(
+        f"{about['model']}: adapters of the flow",
+        "Conditions for crystals: density or volume per atom, formation energy, band gap, crystal system, space group. The flow is as it "
+        "was.",
+        {
+            "Network": f"an MLP beside each block, mixed in from zero, {n_parameters(adapter):,} parameters, float32 "
+            "(`core/generator/model/adapter.py`).",
+            "Data": f"{about['training_structures']:,} crystals of `{about['data']}` (Materials Project, CC BY 4.0). Rows marked `dev` "
+            "took no part.",
+            "Training": f"{about['steps']:,} steps, {about['training_seconds'] / 60:.0f} minutes of one core.",
+        },
+        "With the formula given a density is a volume. Asked for a space group, the adapter alone reaches it seldom: the sites of a "
+        "template do that (`core/generator/steering`).",
+        command=f"n2c train adapter --data {about['data']} --minutes {about['training_seconds'] / 60:.0f} --out runs/adapter",
+        measured=(table(("mean squared error of the velocity of the", "nothing told", "one thing told"), rows),),
+        on="held-out crystals, the same noise",
+    ).markdown()

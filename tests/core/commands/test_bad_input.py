@@ -130,6 +130,8 @@ CASES = [  # arguments, what the words must name
     ([*FLOW_RUN, "--steps", "1", "--model", "perov5", "--data", "LARGE"], "at most 5"),
     (["train", "diffusion", "--data", "absent.npz", "--model", "mp20", "--out", "run", "--steps", "1"], "there is no file absent.npz"),
     (["train", "adapter", "--data", "absent.npz", "--out", "run", "--steps", "1"], "there is no file absent.npz"),
+    (["train", "steering", "--data", "absent.npz", "--out", "run"], "there is no file absent.npz"),
+    (["train", "steering", "--data", POOL, "--out", "run"], "the column formation_energy_per_atom is not there"),
     (["train", "reranker", "absent.safetensors", "--data", POOL, "--out", "run"], "there is no file absent.safetensors"),
     (["train", "reranker", WORDS, "--data", POOL, "--out", "run"], "WORDS"),
     (["train", "reranker", FLOW, "--data", POOL, "--out", "run", "--also", "absent"], "there is no folder absent"),

@@ -97,11 +97,20 @@ def test_the_floor_is_a_permutation_test_of_its_level():
 def test_truth_compares_only_what_lies_in_the_window():
     rng = np.random.default_rng(1)
     asked, free = made(rng.uniform(7.7, 8.3, 40)), made(np.concatenate([rng.uniform(7.7, 8.3, 30), rng.uniform(1, 7, 200)]))
-    truth = conditioning.truth(asked, free, "density", 8.0)
-    assert truth.within and truth.floor.n == 40 and truth.unit == "g/cm³"
-    assert not conditioning.truth(made(np.full(40, 7.65)), free, "density", 8.0).within
-    assert conditioning.truth(asked, made([8.0] * 4), "density", 8.0) is None
-    assert len(conditioning.rejected(free, "density", 8.0)) == 30
+    kept = conditioning.rejected(free, "density", 8.0)
+    truth = conditioning.truth(asked, kept, "density", 8.0)
+    assert len(kept) == 30 and truth.within and truth.floor.n == 40 and truth.unit == "g/cm³"
+    assert not conditioning.truth(made(np.full(40, 7.65)), kept, "density", 8.0).within
+    assert conditioning.truth(asked, kept[:4], "density", 8.0) is None
+
+
+def test_the_law_of_the_data_in_a_window_comes_from_its_quantiles():
+    """Quantiles of a uniform law on 0 to 10: inside the window it is uniform again; outside the quantiles there is nothing."""
+    quantiles = np.linspace(0.1, 9.9, 99)
+    inside = conditioning.of_the_data(quantiles, "band_gap", 5.0, n=100)
+    assert np.allclose(inside, 4.75 + 0.5 * (np.arange(100) + 0.5) / 100)
+    assert len(conditioning.of_the_data(quantiles, "band_gap", 30.0)) == 0
+    assert conditioning.of_the_data(quantiles, "band_gap", 9.9).max() <= 9.9
 
 
 def test_questions():
