@@ -1,5 +1,7 @@
 """Page of “Steering”."""
 
+from contextlib import suppress
+
 import streamlit as st
 
 from core.crystals import conditioning
@@ -13,7 +15,7 @@ from pages.kit.crystal_meter import downloads, kept, on_target
 from pages.kit.crystal_player import crystal_player
 from pages.kit.equation import number
 from pages.kit.periodic_table import periodic_table
-from pages.kit.steering import PROPERTIES, REQUEST, SYMMETRIES, below, params_of, target_of
+from pages.kit.steering import PROPERTIES, SYMMETRIES, below, params_of, target_of
 
 
 def asks(name):
@@ -125,15 +127,23 @@ def equation(values):
     return shown, "group" if values["symmetry"] != "any" else "free"
 
 
-def readable(values):
-    """The request, or None with the reason on the page."""
+def grown(params):
+    """What these settings grow, or None with the reason on the page."""
     try:
-        return conditioning.request_of(**{key: params_of(values)[key] for key in REQUEST})
+        return made(**params)
     except (FormulaError, ValueError) as error:
         st.error(str(error), icon=":material/error:")
     except ModelMissing as missing:
         st.error(str(missing), icon=":material/school:")
     return None
+
+
+def table():
+    """The periodic table; the hall has another place for controls."""
+    if shell.lecture():
+        return
+    with suppress(ModelMissing), st.expander("Periodic table: click the elements that are allowed"):
+        periodic_table("elements", conditioning.steering().model.known)
 
 
 def meter(values, growth):
@@ -149,16 +159,9 @@ def stage(values):
     params = params_of(values)
     page.exports(params)
     with page.on.equation:
-        request, growth = readable(values), None
-        if request is not None:
-            try:
-                growth = made(**params)
-            except FormulaError as error:
-                st.error(str(error), icon=":material/error:")
+        growth = grown(params)
     with page.on.caption:
-        if request is not None and not shell.lecture():  # the hall has its own place for controls
-            with st.expander("Periodic table: click the elements that are allowed"):
-                periodic_table("elements", conditioning.steering().model.known)
+        table()
     if growth is None:
         return
     payload = pack_crystals(

@@ -112,16 +112,16 @@ def test_impossible_conditions_are_answered_in_words(wanted, words):
 
 def test_the_code_of_a_number_by_value():
     """The number itself, at most 6, then sine and cosine of it times 16 powers of two from 1/8 to 8; energy and gap in standard units."""
-    code = ConditionCode(33)
-    code.fit(torch.tensor([[0.0, 0.0, 1.0, 2.0], [0.0, 0.0, 5.0, math.nan]]))
+    code = ConditionCode(33, raw=1, measured=2)
+    code.fit(torch.tensor([[1.0, 2.0], [5.0, math.nan]]))
     assert code.mean.tolist() == [3, 2] and code.std.tolist() == pytest.approx([2, 1e-3])
     with torch.no_grad():
         for embed in code.scalars:
             embed.weight.copy_(torch.eye(33))
             embed.bias.zero_()
-        nothing = conditions({}).expand(2)
-        found = code(nothing, torch.tensor([[1.0], [9.0]]))
-        energy = code(conditions({"formation_energy": 4.0}), torch.tensor([[math.nan]]))
+        none, unknown = torch.zeros(2, dtype=torch.long), torch.full((2, 2), math.nan)
+        found = code(unknown, none, none, torch.tensor([[1.0], [9.0]]))
+        energy = code(torch.tensor([[4.0, math.nan]]), none[:1], none[:1], torch.tensor([[math.nan]]))
     waves = [2 ** (-3 + 0.4 * k) for k in range(16)]
     for row, x in ((found[0], 1.0), (found[1], 6.0), (energy[0], 0.5)):
         by_hand = [x, *(math.sin(w * x) for w in waves), *(math.cos(w * x) for w in waves)]

@@ -79,6 +79,15 @@ def test_guided_logits_are_linear_in_gamma(model, adapter):
     assert torch.equal(seen[3.0].isinf(), plain.isinf())
 
 
+def test_counts_are_guided_beyond_what_was_learned(model, adapter):
+    """With gamma = 60 all draws are the pattern of the largest log p + 60 (log p(. | y) - log p); with 1 they are not all one."""
+    asked = conditions({"density": 9.0})
+    change = adapter.counts(asked, NONE)[0] - adapter.prior
+    best = adapter.patterns[int((adapter.prior + 60 * change).argmax())]
+    assert set(drawn_counts(model, adapter, asked, NONE, 60.0, range(30))) == {best}
+    assert len(set(drawn_counts(model, adapter, asked, NONE, 1.0, range(30)))) > 5
+
+
 def test_a_mask_lets_nothing_else_in(model, adapter):
     allowed = (3, 8, 25, 26)
     for gamma in (0.0, 1.0, 10.0):

@@ -117,7 +117,6 @@ def test_generate_steers_by_an_adapter(tmp_path, weights):
         (["--condition", "space_group=231"], "numbered from 1 to 230"),
         (["--condition", "density"], "is no NAME=VALUE"),
         (["--condition", "colour=red"], "nothing can be asked by the name 'colour'"),
-        (["--condition", "density=3", "--no-adapter"], "name their weights with --adapter"),
         (["--condition", "density=3", "--condition", "density=4"], "density is asked for twice"),
         (["--condition", "density=3", "--condition", "volume_per_atom=20"], "the same demand"),
         (["--condition", "space_group=62", "--condition", "crystal_system=cubic"], "one of the two"),
@@ -127,11 +126,9 @@ def test_generate_steers_by_an_adapter(tmp_path, weights):
 )
 def test_conditions_that_cannot_be_are_refused_before_anything_is_grown(tmp_path, weights, capsys, more, words):
     (tmp_path / "list.txt").write_text("Na1 Cl1\n")
-    with_adapter = [] if "--no-adapter" in more else ["--adapter", str(weights)]
-    more = [word for word in more if word != "--no-adapter"]
     command = ["generate", "--model", "mp20", "--compositions", str(tmp_path / "list.txt"), "--out", str(tmp_path / "out.npz")]
     try:
-        code = main([*command, *with_adapter, *more])
+        code = main([*command, "--adapter", str(weights), *more])
     except SystemExit as stop:
         code = stop.code
     assert code == 2 and words in capsys.readouterr().err
