@@ -91,8 +91,8 @@ SCENES = [
     kit.Scene(
         "Too long a step",
         {"model": "regularised", "dt": 0.4},
-        "Far longer than the steepest well allows: every step overshoots, and the particles are thrown out. The exact force would do no "
-        "better.",
+        "Far longer than the steepest well allows: every step overshoots, and the particles are scattered over the picture and out of it. "
+        "The exact force would do no better.",
         breaks=True,
     ),
 ]
@@ -228,7 +228,8 @@ def below(values):
                 ),
                 "residual",
                 "Map of the residual of the Fokker–Planck equation, of a plain score network its curl, with contours of the exact density.",
-                "Pale is right. A plain score network has no density and so no residual; shown is its curl, which no gradient has.",
+                "Where there is no colour the equation holds. A plain score network has no density and so no residual; shown is its "
+                "curl, which no gradient has.",
             )
         ]
     kit.side_by_side(
