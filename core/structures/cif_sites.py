@@ -110,7 +110,12 @@ def named(symbol: str) -> int | None:
 
 
 def readings(label: str) -> Iterator[int]:
-    """Elements that a label can begin with: `Na1`, `O2W` and `HOh` are plain, `CO1` is carbon or cobalt, `Wat` and `Cg` are none."""
+    """Elements that a label can begin with: `Na1`, `O2W` and `HOh` are plain, `Ow1` and `Hw` are of water, `CO1` is carbon or cobalt,
+    `Wat` and `Cg` are none.
+    """
+    if of_water := re.match("([OH])w(?![a-z])", label):
+        yield atomic_numbers()[of_water[1]]
+        return
     letters = (re.match(r"[A-Za-z]*", label) or [""])[0]
     for size in (2, 1):
         name, rest = letters[:size], letters[size:]

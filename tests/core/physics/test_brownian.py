@@ -129,6 +129,13 @@ def test_truth_accepts_brownian_motion_and_refuses_a_fifth_and_levy(dim):
     assert truth(sample(step="levy", n_steps=400, seed=6), sigma=1.0).value > truth(sample(step="levy", n_steps=4, seed=6), sigma=1.0).value
 
 
+@pytest.mark.parametrize("dim", [1, 2])
+def test_the_meter_measures_in_units_of_the_exact_spread(dim):
+    """The same numbers, drawn out five times: the same distance."""
+    one, wide = (sample(step="gaussian", dim=dim, sigma=sigma, t_end=t_end, n_particles=1000) for sigma, t_end in ((1.0, 1.0), (2.5, 4.0)))
+    assert truth(wide, sigma=2.5).value == pytest.approx(truth(one, sigma=1.0).value, rel=1e-4)
+
+
 def test_truth_of_coins_is_limited_by_their_lattice():
     coarse = truth(sample(step="coin", n_steps=4, seed=1), sigma=1.0)
     fine = truth(sample(step="coin", n_steps=4000, seed=1), sigma=1.0)
