@@ -1,3 +1,4 @@
+import inspect
 import math
 
 import pytest
@@ -198,3 +199,9 @@ def test_the_first_particles_alone_take_the_same_paths(method):
     assert few.n_particles == 200
     assert torch.allclose(few.positions, all_of_them.positions[:, :200], atol=1e-4)
     assert torch.equal(few.times, all_of_them.times)
+
+
+def test_the_settings_of_the_samplers_by_value():
+    """Song et al. 2021: snr 0.16 of the corrector; Karras et al. 2022: churn 40; DDIM half-way to DDPM."""
+    default = {name: one.default for name, one in inspect.signature(rp.sample).parameters.items()}
+    assert (default["snr"], default["churn"], default["eta"]) == (0.16, 40.0, 0.5) and rp.MAX_STEPS == 1000

@@ -226,3 +226,12 @@ def test_a_constant_and_a_temperature_in_closed_form():
     assert found.integral == pytest.approx(3 / (4 * math.pi * 0.25), rel=1e-3)
     assert torch.allclose(found.score, -2 * found.x / 0.25, atol=1e-6) and torch.allclose(found.score_c, found.score, atol=1e-6)
     assert torch.allclose(found.log_cp - found.log_p, torch.full_like(found.x, math.log(3.0)))
+
+
+def test_modes_by_hand_have_widths_and_weights_within_bounds():
+    for row, good in (("0, 0, 1, 0.1", True), ("0, 0, 1, 0.09", False), ("0, 0, 0.01, 1.5", True), ("0, 0, 0.009, 1", False)):
+        if good:
+            assert len(sf.parse_modes(row)) == 1
+        else:
+            with pytest.raises(ValueError):
+                sf.parse_modes(row)
