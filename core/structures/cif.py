@@ -426,7 +426,7 @@ def _compared(crystal: Crystal, one: Orbits, sites: list[Site], stated: Statemen
     notes = [] if symmetric else ["The file gives no symmetry: its list of atoms was taken for the whole cell."]
     if stated.volume and abs(crystal.volume / stated.volume - 1) > VOLUME:
         notes.append(f"The file gives its cell a volume of {stated.volume:.4g} Å³, its edges and angles make {crystal.volume:.4g} Å³.")
-    if 1 not in counts and 1 not in stated.formula and any(re.match("O[HWw]", site.label) for site in sites):
+    if 1 not in counts and 1 not in stated.formula and any(re.match("O[HWhw]", site.label) for site in sites):
         notes.append("Labels of the file speak of hydrogen (OH or water), which has no site.")
     if not _multiplicities(one, sites, stated):
         site, n = next((site, n) for site, n in zip(sites, one.counts, strict=True) if site.multiplicity not in (0, n))

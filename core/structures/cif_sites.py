@@ -110,10 +110,10 @@ def named(symbol: str) -> int | None:
 
 
 def readings(label: str) -> Iterator[int]:
-    """Elements that a label can begin with: `Na1`, `O2W` and `HOh` are plain, `Ow1` and `Hw` are of water, `CO1` is carbon or cobalt,
-    `Wat` and `Cg` are none.
+    """Elements that a label can begin with: `Na1`, `O2W` and `HOh` are plain, `Ow1` and `Hh` are of water and hydroxyl, `CO1` is carbon or
+    cobalt, `Wat` and `Cg` are none.
     """
-    if of_water := re.match("([OH])w(?![a-z])", label):
+    if of_water := re.match("([OH])[wh](?![a-z])", label):
         yield atomic_numbers()[of_water[1]]
         return
     letters = (re.match(r"[A-Za-z]*", label) or [""])[0]

@@ -125,7 +125,7 @@ ORTHOHEXAGONAL = cell(4.05, 7.0148, 6.76, 90, 90, 90) + (
             4.884,
         ),
         # oxygen and hydrogen of water, as minerals are labelled
-        (CUBE + P1 + LABELS + "Ca1 0 0 0\nOw1 0.5 0.5 0.5\nHw 0.6 0.5 0.6\n", "Ca1 O1 H1", None),
+        (CUBE + P1 + LABELS + "Ca1 0 0 0\nOw1 0.5 0.5 0.5\nHw 0.6 0.5 0.6\nOh 0 0.5 0\nHh1 0 0.6 0\n", "Ca1 O2 H2", None),
         # letters, blanks, signs and marks that CIF does not know
         (P1.replace("P 1", "P\u00a01") + CUBE + "_x Å\n" + SITES + "Naα\u00a0Na 0 0 \u22120.1\nO′ O 0.5 0.5 0.4\n\x1a", "Na1 O1", 4.884),
         # the block with a cell, not the first one that lists atoms
