@@ -62,6 +62,13 @@ def sample(
     Raises ValueError for unknown names or numbers that make no run, ModelMissing where a network has not been trained.
     """
     positive(n_steps=n_steps, n_particles=n_particles)
+    return _denoised(landscape, model, n_steps, n_particles, seed, n_frames, first, folder)
+
+
+@lru_cache(maxsize=4)  # the dynamics asks again for what the stage has just shown
+def _denoised(
+    landscape: str, model: str, n_steps: int, n_particles: int, seed: int, n_frames: int, first: int | None, folder: Path
+) -> Trajectory:
     surface, score = get_landscape(landscape), score_model(landscape, model, folder)
     times = torch.linspace(1.0, T_MIN, n_steps + 1, dtype=torch.float64)
     x = surface.prior(n_particles, torch.Generator().manual_seed(seed))[:first]
@@ -71,15 +78,17 @@ def sample(
     return Trajectory(found.times, surface.folded(found.positions))
 
 
-def starting_points(*, landscape: str, model: str, start: str, n_particles: int, seed: int, folder: Path = FOLDER) -> Tensor:
-    """(N, 2): where the dynamics begins: exact draws of the first basin, of the whole law, or what `sample` ends on.
+def starting_points(
+    *, landscape: str, model: str, start: str, n_particles: int, seed: int, n_denoise: int = 100, folder: Path = FOLDER
+) -> Tensor:
+    """(N, 2): where the dynamics begins: exact draws of the first basin, of the whole law, or what `sample` ends on after n_denoise steps.
 
     Raises ValueError for an unknown start.
     """
     one_of("start", start, STARTS)
     surface = get_landscape(landscape)
     if start == "denoised":
-        return sample(landscape=landscape, model=model, n_particles=n_particles, seed=seed, n_frames=1, folder=folder).final
+        return sample(landscape=landscape, model=model, n_steps=n_denoise, n_particles=n_particles, seed=seed, folder=folder).final
     generator = torch.Generator().manual_seed(seed + 2_000_003)
     if start == "exact":
         return surface.law.sample(n_particles, generator)
@@ -103,6 +112,7 @@ def dynamics(
     dt: float = 0.01,
     duration: float = 16.0,
     start: str = "denoised",
+    n_denoise: int = 100,
     n_particles: int = 2000,
     seed: int = 0,
     n_frames: int = 100,
@@ -111,6 +121,7 @@ def dynamics(
 ) -> Trajectory:
     """Overdamped Langevin dynamics under the score at noise time t, for `duration` in steps of dt (units of length^2 / kT mobility).
 
+    start: one of STARTS; n_denoise: steps of the denoising that "denoised" starts from.
     first: only the first so many particles, on the same paths. folder: of the weights.
     Raises ValueError for unknown names or numbers that make no run, ModelMissing where a network has not been trained.
     """
@@ -118,7 +129,8 @@ def dynamics(
     if not 0 <= t <= 1:
         raise ValueError(f"a noise time lies in 0..1, not at {t:g}")
     surface, table = get_landscape(landscape), force_table(landscape, model, t, folder=folder)
-    x = starting_points(landscape=landscape, model=model, start=start, n_particles=n_particles, seed=seed, folder=folder)[:first]
+    crowd: dict[str, Any] = dict(landscape=landscape, model=model, n_particles=n_particles, seed=seed, folder=folder)
+    x = starting_points(start=start, n_denoise=n_denoise, **crowd)[:first]
     n_steps = max(1, round(duration / dt))
     noise = (R[: len(x)] for R in normals((n_particles, 2), n_steps + 1, torch.Generator().manual_seed(seed + 3_000_003)))
     times = dt * torch.arange(n_steps + 1, dtype=torch.float64)

@@ -147,7 +147,9 @@ def params_of(values):
     common = {key: values[key] for key in ("landscape", "model", "n_particles", "seed")}
     if missing(values):
         common["model"] = "exact"
-    walking = common | dict(t=values["t0"], dt=values["dt"], duration=float(values["duration"]), start=values["start"])
+    walking = common | dict(
+        t=values["t0"], dt=values["dt"], duration=float(values["duration"]), start=values["start"], n_denoise=values["n_steps"]
+    )
     return common | {"n_steps": values["n_steps"]}, walking
 
 

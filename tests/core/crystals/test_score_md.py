@@ -130,6 +130,15 @@ def test_the_first_particles_take_the_paths_that_they_take_in_the_crowd(name):
         assert torch.allclose(whole.positions[:, :7], part.positions, atol=1e-5)
 
 
+def test_the_dynamics_starts_where_it_is_said():
+    surface, how = get_landscape(TORUS), dict(landscape=TORUS, model="exact", n_particles=200, seed=3)
+    ends = score_md.sample(n_steps=20, **how).final
+    assert torch.equal(score_md.starting_points(start="denoised", n_denoise=20, **how), ends)
+    assert torch.allclose(score_md.dynamics(t=0.0, duration=0.1, n_denoise=20, **how).positions[0], ends, atol=1e-5)
+    assert bool((surface.basin_of(score_md.starting_points(start="one basin", **how)) == 0).all())
+    assert len(set(surface.basin_of(score_md.starting_points(start="exact", **how)).tolist())) == 3
+
+
 def test_what_makes_no_run_is_refused():
     with pytest.raises(ValueError, match="landscape"):
         score_md.sample(landscape="hill")
