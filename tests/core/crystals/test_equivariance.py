@@ -11,6 +11,7 @@ from core.crystals import equivariance
 from core.crystals.equivariance import CRYSTALS, MOVES, Cell, along, answer, as_crystal, errors, example, movie, round_off
 from core.generator.model import reference_networks
 from core.generator.registry import ModelMissing
+from core.numerics.distances import Floor, Truth
 from core.numerics.torus import shortest
 
 TOLERANCE = 1e-5
@@ -164,3 +165,9 @@ def test_the_noise_of_an_example_and_the_way_of_a_turn():
         turn = MOVES["rotation"].at(example("layered MoS2"), share, torch.Generator().manual_seed(0)).turn
         assert float(turn.trace()) == pytest.approx(1 + 2 * math.cos(angle))
     assert equivariance.SIGMAS == (0.005, 0.5)
+
+
+def test_poses_are_refused_from_one_in_a_thousand_on():
+    """Kolmogorov's law for 1000: 5.7 in ten thousand of exact samples are farther than 0.0637, 1.2 in a thousand than 0.0607."""
+    told = [equivariance.preference(Truth("distance", value, Floor(0.02, 0.01, 0.05, 1000)))[0] for value in (0.0637, 0.0607)]
+    assert told == [1, 0]
