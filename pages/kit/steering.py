@@ -101,14 +101,14 @@ def of_a_property(values: Mapping[str, Any], free: Batch, about: Mapping) -> Non
         (
             "What was asked for, and what came",
             lambda: figures.property_figure(name, target, learnt=about["quantiles"][name], free=free, asked=asked, palette=palette()),
-            "property",
+            "values_found",
             "Distribution of the property in the training data, in crystals grown unasked and in crystals grown as asked, with the target.",
             "Asked for with γ = 1. The closer the filled curve stands around the dashed line, the better the request was heard.",
         ),
         (
             "What more γ buys, and what it costs",
             lambda: figures.gamma_figure(found, name, target, palette=palette()),
-            "gamma",
+            "against_gamma",
             "Shares on target, valid, unique, and of elements in use, against the guidance.",
             "More γ is not more of everything: watch which line falls first.",
         ),
@@ -125,7 +125,7 @@ def of_a_property(values: Mapping[str, Any], free: Batch, about: Mapping) -> Non
         (
             "",
             lambda: figures.groups_figure(asked, free, group=0, palette=palette()),
-            "groups",
+            "groups_found",
             "Space groups found.",
             "The price in symmetry: guidance knows nothing of space groups that were not asked for.",
         ),
@@ -179,7 +179,7 @@ def of_a_symmetry(values: Mapping[str, Any], free: Batch) -> None:
         group = int(values.get("group", 0)) if values["symmetry"] == "space group" else 0
         figure(
             lambda: figures.groups_figure(asked, free, group=group, palette=palette()),
-            key="groups",
+            key="groups_found",
             alt="Space groups that were found in asked and in unasked crystals.",
             see="Growth inside a group can end in a higher one: free coordinates may come to rest on special places.",
             of=(of_many(values), values["gamma"], palette().ink),

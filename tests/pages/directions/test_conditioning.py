@@ -2,7 +2,10 @@
 
 import re
 
+import pytest
+
 from core.chapters import find
+from pages.kit import steering
 from tests.pages.conftest import Visit
 
 
@@ -35,3 +38,15 @@ def test_conditioning_a_click_in_the_periodic_table_allows_an_element():
     visit = Visit(find("conditioning"), {"property": "none"})
     visit.app.pills(key="periodic_table").set_value(["Li", "O"]).run()
     assert visit.failures == [] and visit.values["elements"] == "Li, O"
+
+
+@pytest.mark.parametrize(
+    ("asked", "figures"),
+    [({}, 4), ({"property": "none", "elements": "Li, Mn, O"}, 1), ({"property": "none", "symmetry": "cubic"}, 1)],
+    ids=["property", "elements", "symmetry"],
+)
+def test_conditioning_figures_of_many_crystals(monkeypatch, asked, figures):
+    """The jobs are done at once, and small."""
+    monkeypatch.setattr(steering, "job", lambda key, label, function, arguments: function(**arguments | {"n": 3, "n_steps": 1}))
+    visit = Visit(find("conditioning"), asked)
+    assert visit.failures == [] and len(visit.app.get("plotly_chart")) == figures
