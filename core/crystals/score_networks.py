@@ -66,7 +66,7 @@ def weights_path(landscape: str, model: str, folder: Path = FOLDER) -> Path:
     """Where the weights of a model of MODELS for a landscape of LANDSCAPES lie. Raises ValueError for unknown names."""
     one_of("landscape", landscape, LANDSCAPES)
     one_of("model", model, MODELS)
-    return Path(folder) / f"score_md_{SLUGS[landscape]}_{model}.safetensors"
+    return Path(folder) / f"dynamics_{SLUGS[landscape]}_{model}.safetensors"
 
 
 def save(path: Path, network: Network, about: dict) -> None:

@@ -180,4 +180,4 @@ def model_card(landscape: str, folder: Path) -> str:
 
 def card_path(landscape: str, folder: Path) -> Path:
     """Where the card of a landscape lies."""
-    return Path(folder) / f"score_md_{SLUGS[landscape]}.md"
+    return Path(folder) / f"dynamics_{SLUGS[landscape]}.md"

@@ -104,7 +104,7 @@ def test_the_command_writes_weights_that_load_and_their_card(tmp_path, capsys, m
     network = score_networks.load(TORUS, "experts", tmp_path)
     assert isinstance(network, TimeExperts) and not any(p.requires_grad for p in network.parameters())
     assert not list((tmp_path / "runs").glob("*")) and "wrote" in capsys.readouterr().out
-    card = (tmp_path / "score_md_dihedrals.md").read_text()
+    card = (tmp_path / "dynamics_dihedrals.md").read_text()
     assert card == train_score_md.model_card(TORUS, tmp_path)
     numbers = train_score_md.about(score_networks.weights_path(TORUS, "experts", tmp_path))["measured"]
     assert f"| {numbers['mean_square']:.3g} |" in card and f"{numbers['quadrature'][1]:.2f}" in card and "F(αL) − F(β) = 1.31" in card

@@ -128,7 +128,7 @@ def flip(path):
 
 LOADERS = {
     "score_two_moons.safetensors": lambda folder: networks.load_score_network("two moons", folder),
-    "score_md_dihedrals_energy.safetensors": lambda folder: score_networks.load("two dihedrals", "energy", folder),
+    "dynamics_dihedrals_energy.safetensors": lambda folder: score_networks.load("two dihedrals", "energy", folder),
     "guide_score_island.safetensors": lambda folder: conditional.load(conditional.LabelledScoreNetwork, "guide_score_island", folder),
     "families_lattice.safetensors": lambda folder: load_families("lattice", folder),
     "latent_lattices.safetensors": load_networks,
