@@ -181,17 +181,22 @@ def stage(values):
             downloads(growth.asked, path=growth.paths[0])
 
 
+@st.cache_data(show_spinner=False)
+def many(**asked):
+    return conditioning.batch(**asked)
+
+
 def grade_gamma(values):
-    asked = {"property": "density", "target": 8.0, "n_steps": 10, "n": 24, "seed": 5}
-    return conditioning.exaggerated(conditioning.batch(gamma=1.0, **asked), conditioning.batch(gamma=10.0, **asked), "density", 8.0)
+    asked = {"property": "density", "target": 8.0, "n_steps": 8, "n": 24, "seed": 5}
+    return conditioning.exaggerated(many(gamma=1.0, **asked), many(gamma=10.0, **asked), "density", 8.0)
 
 
 def grade_mask(values):
-    ways = conditioning.batch(elements="Li, Mn, O", mask=False, n=48, n_steps=1, seed=5)  # the elements are decided before the first step
+    ways = many(elements="Li, Mn, O", mask=False, n=48, n_steps=1, seed=5)  # the elements are decided before the first step
     return conditioning.outside(conditioning.inside(ways, (3, 8, 25)), 48)
 
 
-page.stage(stage, scenes=SCENES, equation=equation)
+page.stage(stage, scenes=SCENES, equation=equation, waits="two crystals are grown anew")
 page.follow(below)
 kit.predict(
     "conditioning",
