@@ -183,7 +183,7 @@ def groups_figure(asked: Batch, free: Batch, *, group: int, palette: Palette = L
         x=names,
         y=[shares.get(g, 0.0) for g in shown],
         name=f"asked ({len(asked)})",
-        marker_color=[palette.exact if g == group else palette.sample for g in shown],
+        marker_color=[palette.exact if group and g == group else palette.sample for g in shown],
     )
     figure.add_bar(
         x=names, y=[float(np.mean(free.group == g)) for g in shown], name=f"nothing asked ({len(free)})", marker_color=palette.muted

@@ -123,7 +123,7 @@ def of_a_property(values: Mapping[str, Any], free: Batch, about: Mapping) -> Non
             "A guided step costs two calls. Screening is cheap where the target is common, and hopeless where it is rare.",
         ),
         (
-            "",
+            "Which space groups came",
             lambda: figures.groups_figure(asked, free, group=0, palette=palette()),
             "groups_found",
             "Space groups found.",
