@@ -21,7 +21,7 @@ from core.generator.model.adapter import UNITS, VOLUMES, conditions, guided
 from core.generator.predict import answer_by_prototype, answer_by_refinement, load_ranker, load_selector
 from core.generator.registry import FOLDER, MODELS, PRECISIONS, Model, ModelMissing, in_precision, load_model, unreadable
 from core.generator.sampling.best_of import Progress
-from core.generator.sampling.config import FLOW, METHODS, SamplerConfig, from_stored, published_config
+from core.generator.sampling.config import CANDIDATES, FLOW, METHODS, SamplerConfig, from_stored, published_config
 from core.generator.sampling.loop import Guide
 from core.generator.sampling.parallel import sample_in_parallel
 from core.generator.steering.grow import grow
@@ -59,7 +59,7 @@ n2c generate --model mp20 --compositions list.txt --condition density=5.5 --guid
 n2c generate --model mp20 --de-novo 100 --elements Li,Mn,O --spacegroup 225 --stoichiometry AB2 --out cathodes.npz
 """
 FROM_NOISE = ("flow", "diffusion")  # the other methods answer from a library
-STEERED = SamplerConfig(steps=20, anti_annealing=10.0, temperature=0.5)  # as the flow's published scores, grown once
+STEERED = replace(CANDIDATES, steps=20)
 DE_NOVO = {"steps": 100, "eta": 1.0}  # of a diffusion model whose weights do not say with what they were measured
 
 

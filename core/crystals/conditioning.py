@@ -15,18 +15,19 @@ the model's own conditional law. That of the data is a third thing. All three ar
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 from scipy import stats
 
-from core.generator.model.adapter import SCALARS, UNITS
+from core.generator.model.adapter import SCALARS, UNITS, VOLUMES
 from core.generator.registry import load_model
 from core.generator.sampling.best_of import Cancelled, Progress
-from core.generator.sampling.config import SamplerConfig
+from core.generator.sampling.config import CANDIDATES, SamplerConfig
 from core.generator.steering.grow import Made, Ways, grow, measured
+from core.generator.steering.properties import PROPERTIES, predicted
 from core.generator.steering.request import Request, parse_stoichiometry
 from core.generator.steering.store import Steering, load_steering
 from core.metrics.energies import formation_energies
@@ -35,13 +36,12 @@ from core.metrics.validity import composition_valid, structure_valid
 from core.numerics.distances import LEVEL, Floor, Truth
 from core.structures.crystal import Crystal, CrystalTrajectory
 from core.structures.elements import N_SPECIES
-from core.structures.formula import FormulaError, formula_of, parse_elements
+from core.structures.formula import FormulaError, parse_elements
 from core.structures.space_groups import SYSTEMS, crystal_system, group_of
 
 __all__ = ["SCALARS", "UNITS", "Cancelled", "FormulaError"]
 WINDOWS = {"density": 0.05, "volume_per_atom": 0.05, "formation_energy": 0.25, "band_gap": 0.25}  # relative, relative, eV/atom, eV
 RELATIVE = ("density", "volume_per_atom")
-ANTI_ANNEALING, TEMPERATURE = 10.0, 0.5  # as the flow's published scores
 N_FREE, N_ASKED, N_SWEPT = 192, 48, 32  # crystals behind the figures: unasked, asked, asked with each gamma
 GAMMAS = (0.0, 1.0, 2.0, 4.0, 10.0)
 N_PERMUTED = 399  # (N_PERMUTED + 1) LEVEL is whole
@@ -123,7 +123,7 @@ def _read(read: Callable[[], object]) -> bool:
 
 def config_of(n_steps: int) -> SamplerConfig:
     """The flow's sampler with so many steps."""
-    return SamplerConfig(steps=n_steps, anti_annealing=ANTI_ANNEALING, temperature=TEMPERATURE)
+    return replace(CANDIDATES, steps=n_steps)
 
 
 def sample(
@@ -175,10 +175,6 @@ class Batch:
         return len(self.group)
 
     @property
-    def formulas(self) -> list[str]:
-        return [formula_of(one) for one in self.numbers]
-
-    @property
     def n_elements(self) -> int:
         """Different elements in all of them: what of the periodic table is left."""
         return len({z for one in self.numbers for z in one})
@@ -190,12 +186,6 @@ class Batch:
 
 def batch(
     *,
-    property: str = "nothing",
-    target: float = 8.0,
-    elements: str = "",
-    symmetry: str = "any",
-    group: int = 0,
-    stoichiometry: str = "",
     gamma: float = 1.0,
     n_steps: int = 10,
     seed: int = 0,
@@ -205,12 +195,13 @@ def batch(
     energies: bool = False,
     progress: Progress | None = None,
     cancelled: Callable[[], bool] | None = None,
+    **asked: Any,
 ) -> Batch:
-    """n crystals that were asked for, and what is measured of them; see `sample`. mask, templates: `steering.grow.Ways`.
+    """n crystals, and what is measured of them. asked: of `request_of`, nothing by default. mask, templates: `steering.grow.Ways`.
 
     energies: formation energies by CHGNet instead of the predictor, some 50 ms for each.
     """
-    request = request_of(property=property, target=target, elements=elements, symmetry=symmetry, group=group, stoichiometry=stoichiometry)
+    request = request_of(**{"property": "nothing"} | asked)
     made = grow(
         steering(),
         request,
@@ -227,7 +218,8 @@ def batch(
 
 def _measured(made: Made, energies: bool) -> Batch:
     by, crystals = steering(), made.crystals
-    values = {name: measured(by, name, crystals) for name in SCALARS}
+    values = {name: measured(by, name, crystals) for name in VOLUMES}
+    values |= dict(zip(PROPERTIES, predicted(by.model.network, by.properties, crystals).double().numpy().T, strict=True))
     if energies:
         values["formation_energy"] = formation_energies(crystals, {int(z): mu for z, mu in by.about["energies"]["mu"].items()})
     return Batch(

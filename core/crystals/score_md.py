@@ -209,12 +209,18 @@ class FieldMap:
         return float((self.values.double().square() * law).sum() / law.sum())
 
 
+def _cells(surface: Landscape, size: int) -> tuple[Tensor, Tensor]:
+    """(size,) and (size^2, 2): midpoints of even cells along an axis and in the plane, row by row."""
+    axis = -surface.half + (torch.arange(size, dtype=torch.float64) + 0.5) * (2 * surface.half / size)
+    return axis, torch.stack(torch.meshgrid(axis, axis, indexing="xy"), -1).reshape(-1, 2)
+
+
 @torch.no_grad()
 def residual_map(landscape: str, model: str, t: float, size: int = 96, folder: Path = FOLDER) -> FieldMap:
     """R(x, t) of an energy network on a grid; of a plain score network, which has no density, the curl d_x s_y - d_y s_x."""
     surface, network = get_landscape(landscape), load(landscape, model, folder)
-    axis = -surface.half + (torch.arange(size, dtype=torch.float64) + 0.5) * (2 * surface.half / size)
-    points = torch.stack(torch.meshgrid(axis, axis, indexing="xy"), -1).reshape(-1, 2).float()
+    axis, points = _cells(surface, size)
+    points = points.float()
     if isinstance(network, NoiseNetwork):
         score, step = score_of(network, surface), 2e-3
         right, up = torch.tensor([[step, 0.0]]), torch.tensor([[0.0, step]])
@@ -228,8 +234,7 @@ def residual_map(landscape: str, model: str, t: float, size: int = 96, folder: P
 def grid_law(landscape: str, t: float, size: int = 96) -> Tensor:
     """(size, size): the exact p_t on the cells of `residual_map`, summing to 1."""
     surface = get_landscape(landscape)
-    axis = -surface.half + (torch.arange(size, dtype=torch.float64) + 0.5) * (2 * surface.half / size)
-    points = torch.stack(torch.meshgrid(axis, axis, indexing="xy"), -1).reshape(-1, 2)
+    points = _cells(surface, size)[1]
     log_p = surface.diffused(t).log_prob(points) if t else -surface.energy(points)
     return log_p.softmax(0).reshape(size, size)
 

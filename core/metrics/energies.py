@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from core.structures.crystal import Crystal
+from core.structures.elements import N_SPECIES
 
 if TYPE_CHECKING:
     from chgnet.model.model import CHGNet
@@ -55,7 +56,7 @@ def energies(crystals: Sequence[Crystal]) -> np.ndarray:
     return found
 
 
-def contents(crystals: Sequence[Crystal], n_species: int = 104) -> np.ndarray:
+def contents(crystals: Sequence[Crystal], n_species: int = N_SPECIES) -> np.ndarray:
     """(n, n_species): share of each element in each crystal."""
     return np.stack([np.bincount(crystal.numbers, minlength=n_species) / crystal.n_atoms for crystal in crystals])
 
@@ -71,6 +72,6 @@ def references(crystals: Sequence[Crystal], energy: np.ndarray, formation: np.nd
 
 def formation_energies(crystals: Sequence[Crystal], mu: Mapping[int, float]) -> np.ndarray:
     """(n,) in eV/atom; NaN without a reference for an element, or where there is no energy."""
-    table = np.full(104, np.nan)
+    table = np.full(N_SPECIES, np.nan)
     table[list(mu)] = list(mu.values())
     return np.array([one - float(table[crystal.numbers].mean()) for one, crystal in zip(energies(crystals), crystals, strict=True)])

@@ -8,13 +8,14 @@ from __future__ import annotations
 import argparse
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from core.generator.registry import FOLDER, load_model
-from core.generator.sampling.config import SamplerConfig
+from core.generator.sampling.config import CANDIDATES
 from core.generator.steering.grow import grow, measured
 from core.generator.steering.request import Request
 from core.generator.steering.store import load_steering
@@ -31,7 +32,7 @@ def main() -> None:
     args = options.parse_args()
     torch.set_num_threads(1)
     steering = load_steering(load_model("mp20", kind="flow"), args.folder)
-    config = SamplerConfig(steps=args.steps, anti_annealing=10.0, temperature=0.5)
+    config = replace(CANDIDATES, steps=args.steps)
 
     start = time.perf_counter()
     free = grow(steering, Request(), args.free, config, seed=1).crystals

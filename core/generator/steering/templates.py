@@ -9,7 +9,7 @@ often each occurs in the training crystals is counted; a template is drawn in pr
 | P(template | group, stoichiometry) as counted | Templates.draw |
 | which of the wanted elements sits where: nearest in mean properties among kinds of equal count | Templates.seated |
 
-Harvested by `n2c train composition-adapter`. Known templates as a start for new crystals: Jiao et al. 2024 (DiffCSP++), section 4.3.
+Harvested by `n2c train steering`. Known templates as a start for new crystals: Jiao et al. 2024 (DiffCSP++), section 4.3.
 """
 
 from __future__ import annotations

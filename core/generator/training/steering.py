@@ -7,6 +7,7 @@ the training of the flow's own adapters. Rows marked `dev` are never learned fro
 from __future__ import annotations
 
 import time
+from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -203,7 +204,7 @@ def train(data: Path, model: Model, out: Path, *, config: SteeringTrainConfig = 
         "properties": errors,
         "energies": energy_references(learnt, held_out, seed=config.seed),
         "templates": len(templates),
-        "groups": {str(group): often for group, often in torch_counts(known.group).items()},
+        "groups": {str(group): often for group, often in sorted(Counter(known.group[known.group > 0].tolist()).items())},
         "quantiles": {
             name: np.round(np.nanquantile(known.scalars[:, i].double().numpy(), shares), 4).tolist()
             for i, name in enumerate(("density", "volume_per_atom", "formation_energy", "band_gap"))
@@ -214,12 +215,6 @@ def train(data: Path, model: Model, out: Path, *, config: SteeringTrainConfig = 
     save(path, composition, properties, templates, about)
     path.with_suffix(".md").write_text(card(composition, about | {"model": model.name}))
     return about
-
-
-def torch_counts(groups: Tensor) -> dict[int, int]:
-    """Space group -> how often, without the unknown."""
-    values, often = groups[groups > 0].unique(return_counts=True)
-    return dict(zip(values.tolist(), often.tolist(), strict=True))
 
 
 def card(composition: CompositionAdapter, about: dict) -> str:
